@@ -1,0 +1,302 @@
+//! Weights of one model component: one safetensors file or several shards, memory-mapped, read by name with the
+//! shape checked, converted to the compute type on the way.
+//!
+//! Besides f32, f16, bf16 (and f64) a tensor may be stored as int8 per output channel: `NAME` as I8 and `NAME.scale` as
+//! F32 of shape `[dim 0]`; its value is q·scale. See [`crate::derive`].
+use crate::error::{Error, Result, read_json};
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+struct Entry {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    range: std::ops::Range<usize>,
+}
+
+struct Store {
+    files: Vec<(PathBuf, Mmap)>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// Shard index of a component: which file holds which tensor.
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Named weights below a prefix; cheap to clone.
+#[derive(Clone)]
+pub struct Weights {
+    store: Arc<Store>,
+    prefix: String,
+    dtype: DType,
+    device: Device,
+}
+
+/// The safetensors files of a component's folder, in the order of the names diffusers and transformers use:
+/// `STEM.safetensors`, its shards by index, then the `.fp16` variants of both.
+///
+/// # Errors
+/// [`Error::Pickle`] where only a pickle is found, [`Error::NoWeights`] where nothing is.
+pub fn component_files(dir: &Path, stem: &str) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Err(Error::Io {
+            path: dir.to_path_buf(),
+            source: std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "no such folder in the checkpoint (expected the diffusers layout)",
+            ),
+        });
+    }
+    for variant in ["", ".fp16"] {
+        let single = dir.join(format!("{stem}{variant}.safetensors"));
+        if single.is_file() {
+            return Ok(vec![single]);
+        }
+        for name in [
+            format!("{stem}.safetensors.index{variant}.json"),
+            format!("{stem}{variant}.safetensors.index.json"),
+        ] {
+            let index = dir.join(name);
+            if index.is_file() {
+                return shards(dir, &index);
+            }
+        }
+    }
+    let mut names: Vec<PathBuf> = std::fs::read_dir(dir)
+        .map_err(Error::io(dir))?
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    names.sort();
+    for path in names {
+        if path
+            .extension()
+            .is_some_and(|e| ["bin", "ckpt", "pt", "pth"].iter().any(|x| e == *x))
+        {
+            return Err(Error::Pickle { path });
+        }
+    }
+    Err(Error::NoWeights {
+        path: dir.to_path_buf(),
+        expected: format!(
+            "{stem}.safetensors, {stem}.fp16.safetensors or {stem}.safetensors.index.json with its shards"
+        ),
+    })
+}
+
+fn shards(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+    let map: Index = read_json(index)?;
+    let mut files: Vec<String> = map.weight_map.into_values().collect();
+    files.sort();
+    files.dedup();
+    for f in &files {
+        if Path::new(f).components().count() != 1 || !f.ends_with(".safetensors") {
+            return Err(Error::config(
+                index,
+                "weight_map",
+                f,
+                "the name of a .safetensors file in the same folder",
+            ));
+        }
+    }
+    Ok(files.into_iter().map(|f| dir.join(f)).collect())
+}
+
+impl Weights {
+    /// Opens the weights in a component's folder (`stem` is `model` for transformers' components and
+    /// `diffusion_pytorch_model` for diffusers'); tensors are converted to `dtype` on `device` when read.
+    pub fn open_dir(dir: &Path, stem: &str, dtype: DType, device: &Device) -> Result<Self> {
+        Self::open_files(component_files(dir, stem)?, dtype, device)
+    }
+
+    /// Opens one or several safetensors files as one set.
+    pub fn open_files(paths: Vec<PathBuf>, dtype: DType, device: &Device) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let handle = std::fs::File::open(&path).map_err(Error::io(&path))?;
+            // SAFETY: the map is read-only; a file changed by somebody else while it is loaded is outside this contract,
+            // as with every reader of safetensors.
+            let map = unsafe { Mmap::map(&handle) }.map_err(Error::io(&path))?;
+            let damaged = |message: String| Error::Damaged {
+                path: path.clone(),
+                message,
+            };
+            let (header, meta) =
+                SafeTensors::read_metadata(&map).map_err(|e| damaged(e.to_string()))?;
+            for (name, info) in meta.tensors() {
+                let start = 8 + header;
+                let range = start + info.data_offsets.0..start + info.data_offsets.1;
+                if range.end > map.len() {
+                    return Err(damaged(format!(
+                        "tensor `{name}` ends at byte {}, the file at {}: truncated",
+                        range.end,
+                        map.len()
+                    )));
+                }
+                let entry = Entry {
+                    file: files.len(),
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    range,
+                };
+                entries.insert(name, entry);
+            }
+            files.push((path, map));
+        }
+        Ok(Self {
+            store: Arc::new(Store { files, entries }),
+            prefix: String::new(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    /// The weights below `name`.
+    #[must_use]
+    pub fn pp(&self, name: impl std::fmt::Display) -> Self {
+        Self {
+            prefix: self.full(&name.to_string()),
+            ..self.clone()
+        }
+    }
+
+    /// The same weights, read as another type.
+    #[must_use]
+    pub fn with_dtype(&self, dtype: DType) -> Self {
+        Self {
+            dtype,
+            ..self.clone()
+        }
+    }
+
+    /// Type that tensors are read as.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Device that tensors are read to.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether a tensor of that name exists below the prefix.
+    pub fn contains(&self, name: &str) -> bool {
+        self.store.entries.contains_key(&self.full(name))
+    }
+
+    /// Full names of all tensors, sorted, whatever the prefix.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.store.entries.keys().map(String::as_str)
+    }
+
+    /// Storage type and shape of a tensor below the prefix.
+    pub fn info(&self, name: &str) -> Option<(Dtype, &[usize])> {
+        self.store
+            .entries
+            .get(&self.full(name))
+            .map(|e| (e.dtype, e.shape.as_slice()))
+    }
+
+    /// Reads a tensor, checking its shape.
+    pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
+        let values = self.values(shape, name)?;
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
+            .to_dtype(self.dtype)?
+            .to_device(&self.device)?)
+    }
+
+    /// Reads a tensor's values as f32 in row-major order, checking its shape.
+    pub fn values(&self, shape: &[usize], name: &str) -> Result<Vec<f32>> {
+        let (full, entry) = self.entry(shape, name)?;
+        let bytes = self.bytes(entry);
+        Ok(match entry.dtype {
+            Dtype::F32 => words(bytes, f32::from_le_bytes),
+            Dtype::F16 => words(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => words(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => words(bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            Dtype::I8 => {
+                let channels = shape.first().copied().unwrap_or(1);
+                let (scale_name, scale) = self.entry(&[channels], &format!("{name}.scale"))?;
+                if scale.dtype != Dtype::F32 {
+                    return Err(self.wrong_dtype(scale_name, scale, "F32"));
+                }
+                let scale = words(self.bytes(scale), f32::from_le_bytes);
+                let row = bytes.len() / channels.max(1);
+                bytes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &q)| f32::from(q as i8) * scale[i / row])
+                    .collect()
+            }
+            _ => {
+                return Err(self.wrong_dtype(
+                    full,
+                    entry,
+                    "F32, F16, BF16, F64, or I8 with a `.scale`",
+                ));
+            }
+        })
+    }
+
+    fn full(&self, name: &str) -> String {
+        if self.prefix.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        &self.store.files[entry.file].1[entry.range.clone()]
+    }
+
+    fn entry(&self, shape: &[usize], name: &str) -> Result<(String, &Entry)> {
+        let full = self.full(name);
+        let Some(entry) = self.store.entries.get(&full) else {
+            let path = self
+                .store
+                .files
+                .first()
+                .map(|f| f.0.clone())
+                .unwrap_or_default();
+            return Err(Error::MissingTensor {
+                path,
+                tensor: full,
+                expected: shape.to_vec(),
+            });
+        };
+        if entry.shape != shape {
+            let path = self.store.files[entry.file].0.clone();
+            return Err(Error::WrongShape {
+                path,
+                tensor: full,
+                expected: shape.to_vec(),
+                found: entry.shape.clone(),
+            });
+        }
+        Ok((full, entry))
+    }
+
+    fn wrong_dtype(&self, tensor: String, entry: &Entry, expected: &str) -> Error {
+        let path = self.store.files[entry.file].0.clone();
+        Error::WrongDtype {
+            path,
+            tensor,
+            found: format!("{:?}", entry.dtype),
+            expected: expected.to_string(),
+        }
+    }
+}
+
+fn words<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|c| read(*c)).collect()
+}
