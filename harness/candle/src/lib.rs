@@ -4,6 +4,8 @@
 pub mod clip;
 mod error;
 pub mod nn;
+pub mod schedule;
+pub mod unet;
 pub mod weights;
 
 pub use error::{Error, Result, read_json};

@@ -1,0 +1,2 @@
+//! The `edgemaxx` command.
+fn main() {}

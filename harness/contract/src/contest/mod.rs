@@ -1,0 +1,14 @@
+//! The contest: what is compared, how it is measured and what counts as equal quality.
+//!
+//! [`wire`] is the file as written, [`spec`] the checked contest every stage works with.
+
+mod candidate_file;
+mod spec;
+mod wire;
+
+pub use candidate_file::CandidateFile;
+pub use spec::{
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, ContestError, Device, DeviceKind, Dtype,
+    EngineSpec, Gate, Generation, GenerationPatch, Measurement, Metric, QualitySpec, Recipe, RequestSpec,
+    Rewards, ScoreSpec, SimilarityFormula, Statistic, Stopping, Timeouts,
+};

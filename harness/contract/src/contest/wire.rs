@@ -1,0 +1,188 @@
+//! `contest.toml` as it is written: every key optional or plain, unknown keys refused.
+
+use serde::Deserialize;
+
+use super::spec::{DeviceKind, Dtype, Metric, SimilarityFormula};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireContest {
+    pub format: u32,
+    pub name: String,
+    #[serde(default)]
+    pub title: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub netuid: Option<u16>,
+    pub device: WireDevice,
+    pub request: WireRequest,
+    pub baseline: WireBaseline,
+    #[serde(default, rename = "candidate")]
+    pub candidates: Vec<WireCandidate>,
+    #[serde(default)]
+    pub measurement: WireMeasurement,
+    pub quality: WireQuality,
+    #[serde(default)]
+    pub score: WireScore,
+    #[serde(default)]
+    pub rewards: WireRewards,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireDevice {
+    pub kind: DeviceKind,
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireRequest {
+    pub prompts: String,
+    #[serde(default)]
+    pub negative_prompt: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireBaseline {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    pub checkpoint: String,
+    pub generation: WireBaselineGeneration,
+    #[serde(default)]
+    pub engine: Option<WireEngine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireBaselineGeneration {
+    pub steps: u32,
+    pub guidance_scale: f64,
+    #[serde(default)]
+    pub scheduler: Option<String>,
+    #[serde(default)]
+    pub dtype: Option<Dtype>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireGeneration {
+    pub steps: Option<u32>,
+    pub guidance_scale: Option<f64>,
+    pub scheduler: Option<String>,
+    pub dtype: Option<Dtype>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireEngine {
+    #[serde(default)]
+    pub native: Option<bool>,
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireCandidate {
+    pub name: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub control: bool,
+    #[serde(default)]
+    pub checkpoint: Option<String>,
+    #[serde(default)]
+    pub unet: Option<String>,
+    #[serde(default)]
+    pub derive: Option<WireRecipe>,
+    #[serde(default)]
+    pub generation: Option<WireGeneration>,
+    #[serde(default)]
+    pub engine: Option<WireEngine>,
+}
+
+/// One way to derive a checkpoint from the one named.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub(super) enum WireRecipe {
+    Int8,
+    F16,
+    Bf16,
+    Noise { sigma: f64, seed: u64 },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireMeasurement {
+    pub sessions: Option<u32>,
+    pub pairs: Option<u32>,
+    pub quick_sessions: Option<u32>,
+    pub quick_pairs: Option<u32>,
+    pub warmup_min: Option<u32>,
+    pub warmup_max: Option<u32>,
+    pub threads: Option<u32>,
+    pub load_timeout_s: Option<f64>,
+    pub request_timeout_s: Option<f64>,
+    pub exit_timeout_s: Option<f64>,
+    pub until_half_width: Option<f64>,
+    pub budget_s: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireQuality {
+    #[serde(default)]
+    pub clip: Option<String>,
+    #[serde(default)]
+    pub lpips: Option<String>,
+    #[serde(default)]
+    pub level: Option<f64>,
+    #[serde(default, rename = "gate")]
+    pub gates: Vec<WireGate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireGate {
+    pub metric: Metric,
+    #[serde(default)]
+    pub quantile: Option<f64>,
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    #[serde(default)]
+    pub at_most: Option<f64>,
+    pub reason: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireScore {
+    pub level: Option<f64>,
+    pub min_speedup: Option<f64>,
+    pub similarity: Option<SimilarityFormula>,
+    pub similarity_gate: Option<f64>,
+    pub similarity_exponent: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireRewards {
+    pub top_tier_share: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireCandidateFile {
+    #[serde(default)]
+    pub generation: Option<WireGeneration>,
+    #[serde(default)]
+    pub engine: Option<WireEngine>,
+}

@@ -1,0 +1,235 @@
+//! `estimates.json`: what the samples say, with its uncertainty. Never a bare float.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contest::{Metric, Statistic};
+use crate::digest::Digest;
+use crate::format::{Format, document};
+use crate::plan::{Extent, Role};
+use crate::sample::FailureKind;
+
+/// A number with its interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The estimate itself.
+    pub point: f64,
+    /// Lower end of the interval; `None`: unbounded or undefined.
+    pub lower: Option<f64>,
+    /// Upper end of the interval; `None`: unbounded or undefined.
+    pub upper: Option<f64>,
+    /// How it was computed, e.g. `t on session means`.
+    pub method: String,
+    /// Independent units the interval rests on (sessions, or pairs).
+    pub n: u32,
+    /// Confidence level, e.g. 0.95.
+    pub level: f64,
+}
+
+/// Everything `analyze` finds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimates {
+    /// `edgemaxx-estimates`.
+    #[serde(flatten)]
+    pub format: Format,
+    /// The plan.
+    pub plan: Digest,
+    /// Head of the samples' hash chain.
+    pub samples: Digest,
+    /// Digest of `quality.jsonl`.
+    pub quality: Digest,
+    /// Full or quick.
+    pub extent: Extent,
+    /// Two-sided level of the speed intervals.
+    pub level: f64,
+    /// Name of the baseline.
+    pub baseline: String,
+    /// All candidates and the control, in the order of the plan.
+    pub candidates: Vec<CandidateEstimates>,
+    /// What the control says about the whole run.
+    pub certificate: Certificate,
+}
+
+document!(Estimates, "edgemaxx-estimates", 1);
+
+/// What is known of one candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateEstimates {
+    /// Its name.
+    pub name: String,
+    /// Candidate or control.
+    pub role: Role,
+    /// Sessions that gave at least one pair.
+    pub sessions: u32,
+    /// Pairs both of whose sides gave a picture.
+    pub pairs: u32,
+    /// Pairs planned but never attempted, because it was stopped or failed.
+    pub pairs_missing: u32,
+    /// What failed of the candidate, by kind.
+    pub failures: Vec<FailureCount>,
+    /// Baseline's latency over the candidate's; `None` without pairs.
+    pub speedup: Option<Estimate>,
+    /// The same, with intervals that hold for all candidates at once.
+    pub speedup_simultaneous: Option<Estimate>,
+    /// The same without throttled samples; `None` where none was throttled or too few remain.
+    pub speedup_unthrottled: Option<Estimate>,
+    /// What may be said about its speed, with the family-wise error in hand.
+    pub claim: Claim,
+    /// Two-sided p-value of "as fast as the baseline".
+    pub p_value: Option<f64>,
+    /// The same after Holm's adjustment over all candidates.
+    pub p_adjusted: Option<f64>,
+    /// Ranks by speed that cannot be excluded.
+    pub rank: Option<RankSet>,
+    /// Tier of statistical ties by speed, 1 the fastest.
+    pub tier: Option<u32>,
+    /// Probability of being the fastest.
+    pub p_best: Option<f64>,
+    /// The candidate's latency, milliseconds.
+    pub latency_ms: Option<Latency>,
+    /// The baseline's latency in the same sessions, milliseconds.
+    pub baseline_latency_ms: Option<Latency>,
+    /// Log ratios outside Tukey's fences; kept in the estimates.
+    pub outliers: Outliers,
+    /// Time from spawn to ready, milliseconds, median over sessions.
+    pub load_ms: Option<f64>,
+    /// The same for the baseline in these sessions.
+    pub baseline_load_ms: Option<f64>,
+    /// Peak resident memory, bytes, largest over sessions.
+    pub peak_rss_bytes: Option<u64>,
+    /// The same for the baseline in these sessions.
+    pub baseline_peak_rss_bytes: Option<u64>,
+    /// Every gate of the contest with its bound.
+    pub gates: Vec<GateEstimate>,
+    /// One-sided lower bound of the similarity that enters the score.
+    pub similarity: Option<Estimate>,
+    /// Mean of each metric over pairs, in the order of [`Metric::ALL`], where computed.
+    pub quality: Vec<MetricEstimate>,
+    /// Requests with the lowest similarity first, at most ten.
+    pub worst_requests: Vec<u32>,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureCount {
+    /// The kind.
+    pub kind: FailureKind,
+    /// How many.
+    pub count: u32,
+    /// The first one's words.
+    pub first: String,
+}
+
+/// What may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// Proven faster.
+    Faster,
+    /// Proven slower.
+    Slower,
+    /// Neither.
+    Tie,
+    /// The verdict differs with and without throttled samples.
+    Ambiguous,
+}
+
+/// A confidence set for a rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankSet {
+    /// Best rank that cannot be excluded, from 1.
+    pub lower: u32,
+    /// Worst rank that cannot be excluded.
+    pub upper: u32,
+}
+
+/// Latency in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Mean, interval by sessions.
+    pub mean: Estimate,
+    /// Median, interval by order statistics.
+    pub p50: Estimate,
+    /// 90th percentile.
+    pub p90: Estimate,
+    /// 99th percentile.
+    pub p99: Estimate,
+}
+
+/// Counts of log ratios outside Tukey's fences.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outliers {
+    /// Below Q1 − 3·IQR.
+    pub low_severe: u32,
+    /// Below Q1 − 1.5·IQR.
+    pub low_mild: u32,
+    /// Above Q3 + 1.5·IQR.
+    pub high_mild: u32,
+    /// Above Q3 + 3·IQR.
+    pub high_severe: u32,
+}
+
+/// A gate of the contest, and whether the candidate proved it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateEstimate {
+    /// What is bounded.
+    pub metric: Metric,
+    /// Over pairs.
+    pub statistic: Statistic,
+    /// What must be proven.
+    pub threshold: f64,
+    /// One-sided: `lower` for metrics where higher is better, `upper` for the others.
+    pub bound: Option<Estimate>,
+    /// Whether the bound is on the right side of the threshold.
+    pub passed: bool,
+}
+
+/// The mean of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricEstimate {
+    /// The metric.
+    pub metric: Metric,
+    /// Its mean over pairs.
+    pub mean: Estimate,
+    /// Its worst pair.
+    pub worst: f64,
+}
+
+/// What the baseline measured against itself says about the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// Name of the control.
+    pub control: String,
+    /// Whether the run may be believed.
+    pub verdict: CertificateVerdict,
+    /// In words: why.
+    pub reason: String,
+    /// Speedup of the baseline over itself.
+    pub speedup: Option<Estimate>,
+    /// Half-width of that interval, relative: the noise floor.
+    pub noise_floor: Option<f64>,
+    /// The smallest true change found with 80% power at this run's noise and size, relative.
+    pub minimum_detectable_effect: Option<f64>,
+    /// Pairs of the control whose two pictures have the same bits.
+    pub identical_pictures: u32,
+    /// Pairs of the control.
+    pub pairs: u32,
+}
+
+/// Whether a run may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateVerdict {
+    /// The control is a tie.
+    Fit,
+    /// The control is not a tie, or was not measured.
+    Unfit,
+}

@@ -1,0 +1,105 @@
+//! The names and versions that head our files, and what a reader says of a foreign one.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind and version of a file; the first thing in each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    /// What the file is, e.g. `edgemaxx-plan`.
+    pub format: String,
+    /// Its version; a reader accepts its own version only.
+    pub version: u32,
+}
+
+impl Format {
+    /// The format `name` in version `version`.
+    pub fn new(name: &str, version: u32) -> Self {
+        Self { format: name.to_owned(), version }
+    }
+
+    /// Checks that a file read is of the expected kind and version.
+    ///
+    /// # Errors
+    /// [`FormatError`] names both.
+    pub fn expect(&self, expected: &Format) -> Result<(), FormatError> {
+        if self == expected {
+            return Ok(());
+        }
+        Err(FormatError { found: self.clone(), expected: expected.clone() })
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} version {}", self.format, self.version)
+    }
+}
+
+/// A file of another kind, or of a version that this program does not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is {found}, but {expected} was expected; use the EdgeMaxx release that wrote it")]
+pub struct FormatError {
+    /// What the file says it is.
+    pub found: Format,
+    /// What this program reads.
+    pub expected: Format,
+}
+
+/// A file that is not what it should be; the caller adds the path.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Not JSON, or not of the expected shape.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// Another kind or version.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+}
+
+/// A file that is one JSON document headed by its [`Format`].
+pub trait Document: Serialize + for<'de> Deserialize<'de> {
+    /// The format this program writes and reads.
+    fn expected_format() -> Format;
+    /// The format the document says it has.
+    fn format(&self) -> &Format;
+
+    /// The document as pretty JSON with a final line feed; equal documents give equal bytes.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold (none of ours).
+    fn to_json(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with line and column, or the format found.
+    fn from_json(text: &str) -> Result<Self, DocumentError> {
+        // The format first: a newer version may have another shape altogether.
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let head: Head = serde_json::from_str(text)?;
+        Format::new(&head.format, head.version).expect(&Self::expected_format())?;
+        Ok(serde_json::from_str(text)?)
+    }
+}
+
+/// Implements [`Document`] for a struct with a flattened field `format: Format`.
+macro_rules! document {
+    ($type:ty, $name:literal, $version:literal) => {
+        impl crate::format::Document for $type {
+            fn expected_format() -> crate::format::Format {
+                crate::format::Format::new($name, $version)
+            }
+            fn format(&self) -> &crate::format::Format {
+                &self.format
+            }
+        }
+    };
+}
+pub(crate) use document;

@@ -1,0 +1,194 @@
+//! Draws a plan. The only randomness is a ChaCha20 stream keyed by a digest of public inputs;
+//! how numbers are taken from it is written here, so that no library version can change a plan.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use super::types::{
+    ContestRef, Day, Entropy, Extent, PipelinePlan, Plan, PlannedPair, PlannedRequest, PlannedSession,
+    PromptsRef, Side,
+};
+use crate::contest::Contest;
+use crate::digest::Digest;
+use crate::format::Document as _;
+
+/// Everything a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInputs<'a> {
+    /// The contest.
+    pub contest: &'a Contest,
+    /// The prompt file's name without folders.
+    pub prompts_file: &'a str,
+    /// The prompt file's text.
+    pub prompts: &'a str,
+    /// Baseline first, then the candidates, resolved.
+    pub pipelines: &'a [PipelinePlan],
+    /// The contest's day.
+    pub day: &'a Day,
+    /// Public randomness.
+    pub entropy: &'a Entropy,
+    /// Full or quick.
+    pub extent: Extent,
+}
+
+/// Inputs that no plan can be made from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A line of the prompt file is unusable.
+    #[error("{file}:{line}: {problem}")]
+    Prompt {
+        /// Prompt file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Not enough prompts for one pair.
+    #[error("{0}: no prompts; expected one per line")]
+    NoPrompts(String),
+    /// No candidate follows the baseline.
+    #[error("no candidate to measure; add a [[candidate]] to the contest")]
+    NoCandidates,
+}
+
+/// Numbers from public randomness.
+struct Draws(ChaCha20Rng);
+
+impl Draws {
+    fn new(label: &str, fields: &[&[u8]]) -> Self {
+        let fields = [label.as_bytes()].into_iter().chain(fields.iter().copied());
+        Self(ChaCha20Rng::from_seed(*Digest::of_fields(fields).as_bytes()))
+    }
+
+    /// Uniform in `0..bound`, by rejection, hence without bias.
+    fn below(&mut self, bound: u64) -> u64 {
+        let limit = u64::MAX - u64::MAX % bound;
+        loop {
+            let value = self.0.next_u64();
+            if value < limit {
+                return value % bound;
+            }
+        }
+    }
+
+    fn side(&mut self) -> Side {
+        if self.below(2) == 0 { Side::Baseline } else { Side::Candidate }
+    }
+
+    /// Fisher–Yates, from the end.
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// The prompts of a prompt file: one per line.
+///
+/// # Errors
+/// [`PlanError`] names the line.
+pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PlanError> {
+    let mut lines: Vec<&str> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let problem = if line.trim().is_empty() {
+            Some("an empty line; expected one prompt per line")
+        } else if line.len() > 2000 {
+            Some("a prompt over 2000 bytes")
+        } else if line.chars().any(char::is_control) {
+            Some("a control character")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            return Err(PlanError::Prompt { file: file.to_owned(), line: index + 1, problem });
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        return Err(PlanError::NoPrompts(file.to_owned()));
+    }
+    Ok(lines)
+}
+
+/// Draws the plan: prompts without replacement (again from the start when they run out), a seed
+/// for each, the order of candidates in every round, of launches, and of the sides of every pair.
+///
+/// All candidates answer the same requests in the same round, so they are compared on equal terms.
+///
+/// # Errors
+/// [`PlanError`]: unusable prompts, or nothing to measure.
+pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
+    let contest = inputs.contest;
+    let prompts = prompt_lines(inputs.prompts_file, inputs.prompts)?;
+    let prompts_digest = Digest::of(inputs.prompts);
+    let [_, candidates @ ..] = inputs.pipelines else { return Err(PlanError::NoCandidates) };
+    if candidates.is_empty() {
+        return Err(PlanError::NoCandidates);
+    }
+    let (rounds, pairs) = match inputs.extent {
+        Extent::Full => (contest.measurement.sessions, contest.measurement.pairs),
+        Extent::Quick => (contest.measurement.quick_sessions, contest.measurement.quick_pairs),
+    };
+    let public: [&[u8]; 4] = [
+        contest.digest.as_bytes(),
+        prompts_digest.as_bytes(),
+        &inputs.day.to_string().into_bytes(),
+        inputs.entropy.as_str().as_bytes(),
+    ];
+
+    let warmups = contest.measurement.warmup_max;
+    let mut requests = Vec::new();
+    let mut draws = Draws::new("edgemaxx-plan-1 requests", &public);
+    let mut deck: Vec<usize> = Vec::new();
+    for id in 0..rounds * pairs + warmups {
+        if deck.is_empty() {
+            deck = (0..prompts.len()).collect();
+            draws.shuffle(&mut deck);
+        }
+        let prompt = deck.pop().map_or("", |index| prompts[index]);
+        requests.push(PlannedRequest { id, prompt: prompt.to_owned(), seed: draws.0.next_u64() >> 11 });
+    }
+
+    let mut draws = Draws::new("edgemaxx-plan-1 order", &public);
+    let warmup: Vec<u32> = (rounds * pairs..rounds * pairs + warmups).collect();
+    let mut sessions = Vec::new();
+    for round in 0..rounds {
+        let mut order: Vec<&PipelinePlan> = candidates.iter().collect();
+        draws.shuffle(&mut order);
+        for candidate in order {
+            let mut asked: Vec<u32> = (round * pairs..(round + 1) * pairs).collect();
+            draws.shuffle(&mut asked);
+            sessions.push(PlannedSession {
+                index: sessions.len() as u32,
+                round,
+                candidate: candidate.name.clone(),
+                first: draws.side(),
+                warmup: warmup.clone(),
+                pairs: asked
+                    .into_iter()
+                    .map(|request| PlannedPair { request, first: draws.side() })
+                    .collect(),
+            });
+        }
+    }
+
+    Ok(Plan {
+        format: Plan::expected_format(),
+        contest: ContestRef { name: contest.name.clone(), digest: contest.digest },
+        prompts: PromptsRef {
+            file: inputs.prompts_file.to_owned(),
+            digest: prompts_digest,
+            count: prompts.len() as u32,
+        },
+        day: inputs.day.clone(),
+        entropy: inputs.entropy.clone(),
+        extent: inputs.extent,
+        device: contest.device.clone(),
+        request: contest.request.clone(),
+        measurement: contest.measurement.clone(),
+        pipelines: inputs.pipelines.to_vec(),
+        requests,
+        sessions,
+    })
+}

@@ -1,0 +1,11 @@
+//! The plan: which requests, in which order, in which process sessions. Known to nobody before
+//! the entropy is, and to everybody after.
+
+mod draw;
+mod types;
+
+pub use draw::{PlanError, PlanInputs, draw_plan, prompt_lines};
+pub use types::{
+    ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair,
+    PlannedRequest, PlannedSession, PromptsRef, Role, Side,
+};

@@ -1,0 +1,342 @@
+//! `plan.json`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contest::{CheckpointSpec, Device, EngineSpec, Generation, Measurement, RequestSpec};
+use crate::digest::Digest;
+use crate::format::{Format, document};
+
+/// Everything `measure` executes; a pure function of contest, prompts, candidates, day, entropy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `edgemaxx-plan`.
+    #[serde(flatten)]
+    pub format: Format,
+    /// The contest file.
+    pub contest: ContestRef,
+    /// The prompt file.
+    pub prompts: PromptsRef,
+    /// The contest's day.
+    pub day: Day,
+    /// What nobody knew before.
+    pub entropy: Entropy,
+    /// Full or quick.
+    pub extent: Extent,
+    /// The device the contest is for.
+    pub device: Device,
+    /// What every request shares.
+    pub request: RequestSpec,
+    /// Sessions, pairs, warm-up, time-outs, as in the contest.
+    pub measurement: Measurement,
+    /// All pipelines; the first is the baseline. One has [`Role::Control`].
+    pub pipelines: Vec<PipelinePlan>,
+    /// All requests; a request's `id` is its index.
+    pub requests: Vec<PlannedRequest>,
+    /// All sessions in the order of execution.
+    pub sessions: Vec<PlannedSession>,
+}
+
+document!(Plan, "edgemaxx-plan", 1);
+
+impl Plan {
+    /// The pipeline all are compared with.
+    pub fn baseline(&self) -> &PipelinePlan {
+        &self.pipelines[0]
+    }
+
+    /// The pipeline called `name`.
+    pub fn pipeline(&self, name: &str) -> Option<&PipelinePlan> {
+        self.pipelines.iter().find(|p| p.name == name)
+    }
+
+    /// All pipelines but the baseline, in the order of the contest.
+    pub fn candidates(&self) -> &[PipelinePlan] {
+        &self.pipelines[1..]
+    }
+
+    /// The digest that names this plan: that of its JSON.
+    ///
+    /// # Errors
+    /// None in practice; see [`crate::format::Document::to_json`].
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        use crate::format::Document as _;
+        Ok(Digest::of(self.to_json()?))
+    }
+
+    /// Checks what the types cannot: indices point at something.
+    ///
+    /// # Errors
+    /// Says which field does not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.pipelines.first().is_none_or(|p| p.role != Role::Baseline) {
+            return Err("pipelines[0]: expected the baseline".to_owned());
+        }
+        if let Some(at) = self.requests.iter().enumerate().position(|(i, r)| r.id as usize != i) {
+            return Err(format!("requests[{at}].id: expected {at}"));
+        }
+        for (index, session) in self.sessions.iter().enumerate() {
+            if session.index as usize != index {
+                return Err(format!("sessions[{index}].index: expected {index}"));
+            }
+            if self.candidates().iter().all(|c| c.name != session.candidate) {
+                return Err(format!(
+                    "sessions[{index}].candidate: no pipeline is called {:?}",
+                    session.candidate
+                ));
+            }
+            let ids = session.warmup.iter().copied().chain(session.pairs.iter().map(|p| p.request));
+            if let Some(id) = ids.into_iter().find(|id| *id as usize >= self.requests.len()) {
+                return Err(format!("sessions[{index}]: no request has id {id}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which contest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContestRef {
+    /// Its name.
+    pub name: String,
+    /// Digest of its file.
+    pub digest: Digest,
+}
+
+/// Which prompts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptsRef {
+    /// File name without folders.
+    pub file: String,
+    /// Digest of the file.
+    pub digest: Digest,
+    /// How many prompts it holds.
+    pub count: u32,
+}
+
+/// Whether the plan is the contest's own or a short look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// As the contest says.
+    Full,
+    /// `--quick`: fewer sessions and pairs; never sets weights.
+    Quick,
+}
+
+/// What a pipeline is in this contest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// All are compared with it.
+    Baseline,
+    /// The baseline entered against itself (A/A).
+    Control,
+    /// Wants to win.
+    Candidate,
+}
+
+/// One side of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The baseline's process.
+    Baseline,
+    /// The candidate's process.
+    Candidate,
+}
+
+impl Side {
+    /// Both, the given one first.
+    pub fn both_from(first: Self) -> [Self; 2] {
+        [first, first.other()]
+    }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Baseline => Self::Candidate,
+            Self::Candidate => Self::Baseline,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Baseline => "baseline",
+            Self::Candidate => "candidate",
+        })
+    }
+}
+
+/// One pipeline: checkpoint, settings, process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelinePlan {
+    /// Unique name.
+    pub name: String,
+    /// Baseline, control or candidate.
+    pub role: Role,
+    /// One line for people.
+    pub description: String,
+    /// Where the files come from.
+    pub checkpoint: CheckpointSpec,
+    /// What the files are: source, replaced UNet, recipe and candidate file together.
+    pub digest: Digest,
+    /// Settings, complete.
+    pub generation: Generation,
+    /// Process.
+    pub engine: EngineSpec,
+}
+
+/// One thing to generate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedRequest {
+    /// Index in [`Plan::requests`].
+    pub id: u32,
+    /// What the picture should show.
+    pub prompt: String,
+    /// Seed of the initial latents; below 2^53, so that any JSON reader keeps it.
+    pub seed: u64,
+}
+
+/// One relaunch of both processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedSession {
+    /// Position in the order of execution.
+    pub index: u32,
+    /// Which round: each round holds one session of every candidate.
+    pub round: u32,
+    /// Name of the candidate measured against the baseline.
+    pub candidate: String,
+    /// Which process is launched first.
+    pub first: Side,
+    /// Requests for warm-up, in order; as many are used as are needed.
+    pub warmup: Vec<u32>,
+    /// Pairs in order.
+    pub pairs: Vec<PlannedPair>,
+}
+
+/// One request, asked of both sides one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedPair {
+    /// Id of the request.
+    pub request: u32,
+    /// Which side answers first.
+    pub first: Side,
+}
+
+/// A calendar day, `YYYY-MM-DD`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(String);
+
+/// Text that is no day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a day as YYYY-MM-DD, found {0:?}")]
+pub struct DayError(String);
+
+impl FromStr for Day {
+    type Err = DayError;
+
+    fn from_str(text: &str) -> Result<Self, DayError> {
+        let error = || DayError(text.chars().take(40).collect());
+        let bytes = text.as_bytes();
+        let shaped = bytes.len() == 10
+            && bytes
+                .iter()
+                .enumerate()
+                .all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() });
+        if !shaped {
+            return Err(error());
+        }
+        let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().map_err(|_| error());
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        if day == 0 || day > days {
+            return Err(error());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = DayError;
+    fn try_from(text: String) -> Result<Self, DayError> {
+        text.parse()
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.0
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Public randomness: a block hash, or any literal offline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Entropy(String);
+
+/// Text that cannot be entropy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to 256 visible ASCII characters as entropy (a block hash, or any literal), found {0:?}")]
+pub struct EntropyError(String);
+
+impl Entropy {
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Entropy {
+    type Err = EntropyError;
+
+    fn from_str(text: &str) -> Result<Self, EntropyError> {
+        if (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(EntropyError(text.chars().take(80).collect()))
+    }
+}
+
+impl TryFrom<String> for Entropy {
+    type Error = EntropyError;
+    fn try_from(text: String) -> Result<Self, EntropyError> {
+        text.parse()
+    }
+}
+
+impl From<Entropy> for String {
+    fn from(entropy: Entropy) -> Self {
+        entropy.0
+    }
+}
+
+impl fmt::Display for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

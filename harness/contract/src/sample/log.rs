@@ -1,0 +1,257 @@
+//! Reading and extending the hash chain of `samples.jsonl`.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Attempt, Header, Launch, Outcome, Phase, Record, SessionEnd, Stop};
+use crate::digest::Digest;
+use crate::format::{Format, FormatError};
+use crate::plan::{Plan, Side};
+
+/// A record as it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// Digest of the previous line's bytes without its line feed; of nothing for the first line.
+    prev: Digest,
+    #[serde(flatten)]
+    record: Record,
+}
+
+/// The end of a hash chain, to which records are appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    head: Digest,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { head: Digest::of("") }
+    }
+}
+
+impl Chain {
+    /// The next line, with its line feed, to be appended to the file.
+    ///
+    /// # Errors
+    /// None in practice: our records always fit JSON.
+    pub fn append(&mut self, record: Record) -> Result<String, serde_json::Error> {
+        let mut line = serde_json::to_string(&Line { prev: self.head, record })?;
+        self.head = Digest::of(&line);
+        line.push('\n');
+        Ok(line)
+    }
+
+    /// Digest of the last line: names the whole log.
+    pub fn head(&self) -> Digest {
+        self.head
+    }
+}
+
+/// A log that cannot be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Not a record.
+    #[error("line {line}: {source}")]
+    Record {
+        /// Line, from 1.
+        line: usize,
+        /// What the JSON reader says.
+        source: serde_json::Error,
+    },
+    /// The line before was changed, added or removed.
+    #[error(
+        "line {line}: the hash chain is broken: it names {named}, but the line before is {actual}; the log was altered"
+    )]
+    Chain {
+        /// Line, from 1.
+        line: usize,
+        /// The digest it names.
+        named: Digest,
+        /// The digest of the line before.
+        actual: Digest,
+    },
+    /// The first line is no header, or a later one is.
+    #[error("line {line}: expected {expected}")]
+    Order {
+        /// Line, from 1.
+        line: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// Another kind or version of file.
+    #[error("line 1: {0}")]
+    Format(#[from] FormatError),
+    /// It belongs to another plan.
+    #[error("the log belongs to plan {found}, but plan.json is {expected}")]
+    Plan {
+        /// Digest in the header.
+        found: Digest,
+        /// Digest of the plan.
+        expected: Digest,
+    },
+    /// A record points at something the plan does not have.
+    #[error("line {line}: {what} is not in the plan")]
+    Foreign {
+        /// Line, from 1.
+        line: usize,
+        /// E.g. `session 99`.
+        what: String,
+    },
+}
+
+/// A log whose chain holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// The first record.
+    pub header: Header,
+    /// The others, in order.
+    pub records: Vec<Record>,
+    /// The end of the chain.
+    pub chain: Chain,
+    /// Length in bytes of the complete lines; what follows is a torn last line.
+    pub complete_bytes: usize,
+}
+
+impl Log {
+    /// The format of `samples.jsonl`.
+    pub fn format() -> Format {
+        Format::new("edgemaxx-samples", 1)
+    }
+
+    /// Reads a log and checks its chain. A last line without its line feed was torn by a crash:
+    /// it was never completely recorded, and is not part of the log ([`Log::complete_bytes`]).
+    ///
+    /// # Errors
+    /// [`LogError`] names the line.
+    pub fn parse(text: &str) -> Result<Self, LogError> {
+        let complete_bytes = text.rfind('\n').map_or(0, |at| at + 1);
+        let mut chain = Chain::default();
+        let mut header = None;
+        let mut records = Vec::new();
+        for (index, line) in text[..complete_bytes].lines().enumerate() {
+            let number = index + 1;
+            let parsed: Line =
+                serde_json::from_str(line).map_err(|source| LogError::Record { line: number, source })?;
+            if parsed.prev != chain.head {
+                return Err(LogError::Chain { line: number, named: parsed.prev, actual: chain.head });
+            }
+            chain.head = Digest::of(line);
+            match (parsed.record, index) {
+                (Record::Header(found), 0) => {
+                    found.format.expect(&Self::format())?;
+                    header = Some(found);
+                }
+                (Record::Header(_), _) => {
+                    return Err(LogError::Order { line: number, expected: "a record, not a second header" });
+                }
+                (_, 0) => return Err(LogError::Order { line: number, expected: "the header" }),
+                (record, _) => records.push(record),
+            }
+        }
+        let header = header.ok_or(LogError::Order { line: 1, expected: "the header; the file is empty" })?;
+        Ok(Self { header, records, chain, complete_bytes })
+    }
+
+    /// Reads a log and checks that it belongs to `plan`.
+    ///
+    /// # Errors
+    /// [`LogError`] names the line.
+    pub fn parse_for(text: &str, plan: &Plan) -> Result<Self, LogError> {
+        let log = Self::parse(text)?;
+        let expected = plan.digest().map_err(|source| LogError::Record { line: 1, source })?;
+        if log.header.plan != expected {
+            return Err(LogError::Plan { found: log.header.plan, expected });
+        }
+        for (index, record) in log.records.iter().enumerate() {
+            let line = index + 2;
+            let foreign = |what: String| LogError::Foreign { line, what };
+            let session = match record {
+                Record::Header(_) => continue,
+                Record::Launch(launch) => launch.session,
+                Record::Attempt(attempt) => attempt.session,
+                Record::Session(end) => end.session,
+                Record::Stop(stop) => {
+                    plan.pipeline(&stop.candidate)
+                        .ok_or_else(|| foreign(format!("candidate {:?}", stop.candidate)))?;
+                    continue;
+                }
+            };
+            let planned =
+                plan.sessions.get(session as usize).ok_or_else(|| foreign(format!("session {session}")))?;
+            if let Record::Attempt(Attempt { phase: Phase::Measured { pair }, request, .. }) = record
+                && planned.pairs.get(*pair as usize).is_none_or(|p| p.request != *request)
+            {
+                return Err(foreign(format!("pair {pair} with request {request} of session {session}")));
+            }
+            if let Record::Attempt(Attempt { request, .. }) = record
+                && *request as usize >= plan.requests.len()
+            {
+                return Err(foreign(format!("request {request}")));
+            }
+        }
+        Ok(log)
+    }
+
+    /// The records of one session.
+    pub fn session(&self, index: u32) -> RecordedSession<'_> {
+        let mut session = RecordedSession::default();
+        for record in &self.records {
+            match record {
+                Record::Launch(launch) if launch.session == index => session.launches.push(launch),
+                Record::Attempt(attempt) if attempt.session == index => session.attempts.push(attempt),
+                Record::Session(end) if end.session == index => session.end = Some(end),
+                _ => {}
+            }
+        }
+        session
+    }
+
+    /// All sessions of the plan in one pass, index by index.
+    pub fn sessions(&self, plan: &Plan) -> Vec<RecordedSession<'_>> {
+        let mut sessions = vec![RecordedSession::default(); plan.sessions.len()];
+        for record in &self.records {
+            match record {
+                Record::Launch(launch) => sessions[launch.session as usize].launches.push(launch),
+                Record::Attempt(attempt) => sessions[attempt.session as usize].attempts.push(attempt),
+                Record::Session(end) => sessions[end.session as usize].end = Some(end),
+                Record::Header(_) | Record::Stop(_) => {}
+            }
+        }
+        sessions
+    }
+
+    /// Why candidates were stopped early.
+    pub fn stops(&self) -> impl Iterator<Item = &Stop> {
+        self.records.iter().filter_map(|record| match record {
+            Record::Stop(stop) => Some(stop),
+            _ => None,
+        })
+    }
+}
+
+/// What was recorded of a session, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordedSession<'a> {
+    /// Its launches.
+    pub launches: Vec<&'a Launch>,
+    /// Its attempts, warm-up and measured.
+    pub attempts: Vec<&'a Attempt>,
+    /// Its end, once it has one.
+    pub end: Option<&'a SessionEnd>,
+}
+
+impl<'a> RecordedSession<'a> {
+    /// The measured attempt of one side of a pair.
+    pub fn measured(&self, pair: u32, side: Side) -> Option<&'a Attempt> {
+        self.attempts.iter().copied().find(|a| a.side == side && a.phase == Phase::Measured { pair })
+    }
+
+    /// Pairs both of whose sides gave a picture: (pair, baseline, candidate).
+    pub fn complete_pairs(&self, pairs: u32) -> impl Iterator<Item = (u32, &'a Attempt, &'a Attempt)> {
+        let picture = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Picture { .. });
+        (0..pairs).filter_map(move |pair| {
+            let baseline = self.measured(pair, Side::Baseline).filter(|a| picture(a))?;
+            let candidate = self.measured(pair, Side::Candidate).filter(|a| picture(a))?;
+            Some((pair, baseline, candidate))
+        })
+    }
+}

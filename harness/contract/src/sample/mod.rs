@@ -1,0 +1,11 @@
+//! `samples.jsonl`: everything that happened, one record a line, each naming the digest of the
+//! line before it.
+
+mod log;
+mod record;
+
+pub use log::{Chain, Log, LogError, RecordedSession};
+pub use record::{
+    Attempt, EngineInfo, Failure, FailureKind, Header, Launch, LaunchOutcome, Mark, Outcome, Phase, Record,
+    SessionEnd, SessionStatus, Stop,
+};

@@ -1,0 +1,228 @@
+//! The records of `samples.jsonl`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::format::Format;
+use crate::plan::Side;
+
+/// One line of `samples.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The first line.
+    Header(Header),
+    /// A process was launched and its checkpoint loaded, or not.
+    Launch(Launch),
+    /// A request was made, answered or not.
+    Attempt(Attempt),
+    /// A session ended.
+    Session(SessionEnd),
+    /// No further session of a candidate is run.
+    Stop(Stop),
+}
+
+/// What the log belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// `edgemaxx-samples`.
+    #[serde(flatten)]
+    pub format: Format,
+    /// Digest of the plan that is executed.
+    pub plan: Digest,
+    /// Wall clock at the start, milliseconds since 1970-01-01 UTC; for people only.
+    pub started_unix_ms: u64,
+}
+
+/// A process was launched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// [`crate::plan::PlannedSession::index`].
+    pub session: u32,
+    /// 0, or higher when the session was resumed after an interruption.
+    pub launch: u32,
+    /// Which process.
+    pub side: Side,
+    /// What came of it.
+    pub outcome: LaunchOutcome,
+}
+
+/// What came of a launch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum LaunchOutcome {
+    /// The engine is ready for requests.
+    Ready {
+        /// Spawn to `hello`, nanoseconds.
+        launch_ns: u64,
+        /// `load` sent to `ready` received, nanoseconds.
+        load_ns: u64,
+        /// What the engine says it is.
+        engine: EngineInfo,
+    },
+    /// It is not.
+    Failed(Failure),
+}
+
+/// What an engine says it is; shown, never scored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineInfo {
+    /// Name, at most 100 characters.
+    pub name: String,
+    /// Version, at most 100 characters.
+    pub version: String,
+}
+
+/// One request and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// [`crate::plan::PlannedSession::index`].
+    pub session: u32,
+    /// The launch that answered.
+    pub launch: u32,
+    /// Which process.
+    pub side: Side,
+    /// Warm-up or measured.
+    pub phase: Phase,
+    /// Id of the request.
+    pub request: u32,
+    /// Sent this many nanoseconds after the harness process started measuring (monotonic).
+    pub started_ns: u64,
+    /// The answer.
+    pub outcome: Outcome,
+    /// What was unusual meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
+}
+
+/// Whether an attempt counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Before the process is steady: recorded, not analysed.
+    Warmup {
+        /// Position, from 0.
+        index: u32,
+    },
+    /// Part of a pair.
+    Measured {
+        /// Position of the pair in its session, from 0.
+        pair: u32,
+    },
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Outcome {
+    /// A picture of the right size.
+    Picture {
+        /// Request fully sent to picture fully received, harness's monotonic clock, nanoseconds.
+        latency_ns: u64,
+        /// Digest of the picture's RGB bytes; the file is `images/<digest>.png`.
+        image: Digest,
+        /// What the engine says it took; shown, never scored.
+        engine_ns: Option<u64>,
+    },
+    /// None.
+    Failed(Failure),
+}
+
+/// Why something failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The kind, for counting.
+    pub kind: FailureKind,
+    /// In words, with the end of the engine's own error output where there is any.
+    pub detail: String,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The program could not be started.
+    Spawn,
+    /// The process ended.
+    Died,
+    /// No answer in time.
+    Timeout,
+    /// An answer that the protocol does not allow.
+    Protocol,
+    /// The engine said it cannot.
+    Refused,
+    /// A picture of the wrong size or content.
+    Picture,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spawn => "could not be started",
+            Self::Died => "died",
+            Self::Timeout => "did not answer in time",
+            Self::Protocol => "broke the protocol",
+            Self::Refused => "refused",
+            Self::Picture => "sent an unusable picture",
+        })
+    }
+}
+
+/// Something unusual about a sample; it is kept all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// The device lowered its clocks.
+    Throttled,
+    /// The other side of the pair was measured in another launch.
+    Split,
+}
+
+/// A session ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionEnd {
+    /// [`crate::plan::PlannedSession::index`].
+    pub session: u32,
+    /// How.
+    pub status: SessionStatus,
+    /// Peak resident memory of the baseline's process tree, bytes, where it could be read.
+    pub baseline_peak_rss_bytes: Option<u64>,
+    /// Peak resident memory of the candidate's process tree, bytes, where it could be read.
+    pub candidate_peak_rss_bytes: Option<u64>,
+    /// Whether both processes were steady before the first pair.
+    pub steady: bool,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    /// All pairs were attempted.
+    Complete,
+    /// A process failed; the rest of its pairs was not attempted.
+    Aborted {
+        /// Whose process.
+        side: Side,
+    },
+}
+
+/// No further session of a candidate is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// The candidate.
+    pub candidate: String,
+    /// After this many of its sessions.
+    pub after_sessions: u32,
+    /// Why, in words.
+    pub reason: String,
+    /// Its remaining sessions in the plan, not run.
+    pub sessions_saved: u32,
+}

@@ -1,0 +1,1 @@
+//! Engines as child processes: spawn, sandbox, socket, time-outs; and the mock engine.

@@ -1,0 +1,1 @@
+//! Frames between the harness and an engine: bounded encode and decode, no I/O.

@@ -1,0 +1,1 @@
+//! Renders a run as HTML, Markdown and JUnit.
