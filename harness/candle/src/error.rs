@@ -121,18 +121,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_path_buf(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_path_buf(), source }
     }
 
-    pub(crate) fn config(
-        path: &Path,
-        field: &str,
-        found: impl ToString,
-        expected: impl ToString,
-    ) -> Self {
+    pub(crate) fn config(path: &Path, field: &str, found: impl ToString, expected: impl ToString) -> Self {
         Self::Config {
             path: path.to_path_buf(),
             field: field.to_string(),
@@ -145,8 +137,5 @@ impl Error {
 /// Reads a JSON file into `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    serde_json::from_str(&text).map_err(|e| Error::Json {
-        path: path.to_path_buf(),
-        message: e.to_string(),
-    })
+    serde_json::from_str(&text).map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })
 }

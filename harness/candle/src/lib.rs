@@ -1,11 +1,43 @@
-//! The built-in SDXL engine and CLIP on candle.
+//! The built-in SDXL engine and CLIP on candle: numerically what diffusers and transformers compute, read from their
+//! folder layouts.
 //!
-//! Numerically what diffusers and transformers compute, read from their folder layouts.
+//! ```no_run
+//! use edgemaxx_candle::{CheckpointSource, GenerateRequest, LoadOptions, Pipeline};
+//! # fn main() -> edgemaxx_candle::Result<()> {
+//! let source = CheckpointSource { root: "fixtures/models/emoji-sdxl".into(), unet: None };
+//! let pipeline = Pipeline::load(&source, &LoadOptions::default())?;
+//! let len = pipeline.latent_shape(64, 64)?.iter().product();
+//! let picture = pipeline.generate(
+//!     &GenerateRequest {
+//!         prompt: "red apple".into(),
+//!         negative_prompt: None,
+//!         latents: edgemaxx_contract::latents::torch_randn(1, len),
+//!         steps: 20,
+//!         guidance_scale: 5.0,
+//!         width: 64,
+//!         height: 64,
+//!     },
+//!     None,
+//! )?;
+//! assert_eq!(picture.rgb.len(), 64 * 64 * 3);
+//! # Ok(())
+//! # }
+//! ```
 pub mod clip;
 mod error;
 pub mod nn;
+mod pipeline;
+mod prompt;
 pub mod schedule;
+mod trace;
 pub mod unet;
+pub mod vae;
 pub mod weights;
 
 pub use error::{Error, Result, read_json};
+pub use pipeline::{CheckpointSource, GenerateRequest, LoadOptions, Picture, Pipeline};
+pub use prompt::{PromptEmbeds, PromptEncoder};
+pub use trace::Trace;
+
+/// Compute types and devices, so that users need no dependency of their own.
+pub use candle_core::{DType, Device};

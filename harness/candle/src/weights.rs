@@ -69,17 +69,11 @@ pub fn component_files(dir: &Path, stem: &str) -> Result<Vec<PathBuf>> {
             }
         }
     }
-    let mut names: Vec<PathBuf> = std::fs::read_dir(dir)
-        .map_err(Error::io(dir))?
-        .flatten()
-        .map(|e| e.path())
-        .collect();
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(dir).map_err(Error::io(dir))?.flatten().map(|e| e.path()).collect();
     names.sort();
     for path in names {
-        if path
-            .extension()
-            .is_some_and(|e| ["bin", "ckpt", "pt", "pth"].iter().any(|x| e == *x))
-        {
+        if path.extension().is_some_and(|e| ["bin", "ckpt", "pt", "pth"].iter().any(|x| e == *x)) {
             return Err(Error::Pickle { path });
         }
     }
@@ -125,12 +119,8 @@ impl Weights {
             // SAFETY: the map is read-only; a file changed by somebody else while it is loaded is outside this contract,
             // as with every reader of safetensors.
             let map = unsafe { Mmap::map(&handle) }.map_err(Error::io(&path))?;
-            let damaged = |message: String| Error::Damaged {
-                path: path.clone(),
-                message,
-            };
-            let (header, meta) =
-                SafeTensors::read_metadata(&map).map_err(|e| damaged(e.to_string()))?;
+            let damaged = |message: String| Error::Damaged { path: path.clone(), message };
+            let (header, meta) = SafeTensors::read_metadata(&map).map_err(|e| damaged(e.to_string()))?;
             for (name, info) in meta.tensors() {
                 let start = 8 + header;
                 let range = start + info.data_offsets.0..start + info.data_offsets.1;
@@ -141,12 +131,7 @@ impl Weights {
                         map.len()
                     )));
                 }
-                let entry = Entry {
-                    file: files.len(),
-                    dtype: info.dtype,
-                    shape: info.shape.clone(),
-                    range,
-                };
+                let entry = Entry { file: files.len(), dtype: info.dtype, shape: info.shape.clone(), range };
                 entries.insert(name, entry);
             }
             files.push((path, map));
@@ -162,19 +147,13 @@ impl Weights {
     /// The weights below `name`.
     #[must_use]
     pub fn pp(&self, name: impl std::fmt::Display) -> Self {
-        Self {
-            prefix: self.full(&name.to_string()),
-            ..self.clone()
-        }
+        Self { prefix: self.full(&name.to_string()), ..self.clone() }
     }
 
     /// The same weights, read as another type.
     #[must_use]
     pub fn with_dtype(&self, dtype: DType) -> Self {
-        Self {
-            dtype,
-            ..self.clone()
-        }
+        Self { dtype, ..self.clone() }
     }
 
     /// Type that tensors are read as.
@@ -185,6 +164,11 @@ impl Weights {
     /// Device that tensors are read to.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The file, or the first of the shards, for messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.store.files.first().map(|f| f.0.clone()).unwrap_or_default()
     }
 
     /// Whether a tensor of that name exists below the prefix.
@@ -199,18 +183,13 @@ impl Weights {
 
     /// Storage type and shape of a tensor below the prefix.
     pub fn info(&self, name: &str) -> Option<(Dtype, &[usize])> {
-        self.store
-            .entries
-            .get(&self.full(name))
-            .map(|e| (e.dtype, e.shape.as_slice()))
+        self.store.entries.get(&self.full(name)).map(|e| (e.dtype, e.shape.as_slice()))
     }
 
     /// Reads a tensor, checking its shape.
     pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
         let values = self.values(shape, name)?;
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
-            .to_dtype(self.dtype)?
-            .to_device(&self.device)?)
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
     /// Reads a tensor's values as f32 in row-major order, checking its shape.
@@ -230,28 +209,16 @@ impl Weights {
                 }
                 let scale = words(self.bytes(scale), f32::from_le_bytes);
                 let row = bytes.len() / channels.max(1);
-                bytes
-                    .iter()
-                    .enumerate()
-                    .map(|(i, &q)| f32::from(q as i8) * scale[i / row])
-                    .collect()
+                bytes.iter().enumerate().map(|(i, &q)| f32::from(q as i8) * scale[i / row]).collect()
             }
             _ => {
-                return Err(self.wrong_dtype(
-                    full,
-                    entry,
-                    "F32, F16, BF16, F64, or I8 with a `.scale`",
-                ));
+                return Err(self.wrong_dtype(full, entry, "F32, F16, BF16, F64, or I8 with a `.scale`"));
             }
         })
     }
 
     fn full(&self, name: &str) -> String {
-        if self.prefix.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}.{name}", self.prefix)
-        }
+        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
     }
 
     fn bytes(&self, entry: &Entry) -> &[u8] {
@@ -261,17 +228,8 @@ impl Weights {
     fn entry(&self, shape: &[usize], name: &str) -> Result<(String, &Entry)> {
         let full = self.full(name);
         let Some(entry) = self.store.entries.get(&full) else {
-            let path = self
-                .store
-                .files
-                .first()
-                .map(|f| f.0.clone())
-                .unwrap_or_default();
-            return Err(Error::MissingTensor {
-                path,
-                tensor: full,
-                expected: shape.to_vec(),
-            });
+            let path = self.store.files.first().map(|f| f.0.clone()).unwrap_or_default();
+            return Err(Error::MissingTensor { path, tensor: full, expected: shape.to_vec() });
         };
         if entry.shape != shape {
             let path = self.store.files[entry.file].0.clone();

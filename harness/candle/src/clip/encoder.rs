@@ -44,9 +44,8 @@ impl Encoder {
     pub fn load(w: &Weights, s: EncoderShape) -> Result<Self> {
         let layer = |i: usize| -> Result<Layer> {
             let w = w.pp(format!("layers.{i}"));
-            let proj = |name: &str| {
-                Linear::load(&w.pp(format!("self_attn.{name}")), s.hidden, s.hidden, true)
-            };
+            let proj =
+                |name: &str| Linear::load(&w.pp(format!("self_attn.{name}")), s.hidden, s.hidden, true);
             Ok(Layer {
                 norm1: LayerNorm::load(&w.pp("layer_norm1"), s.hidden, s.eps)?,
                 q: proj("q_proj")?,
@@ -58,11 +57,7 @@ impl Encoder {
                 fc2: Linear::load(&w.pp("mlp.fc2"), s.intermediate, s.hidden, true)?,
             })
         };
-        Ok(Self {
-            layers: (0..s.layers).map(layer).collect::<Result<_>>()?,
-            heads: s.heads,
-            act: s.act,
-        })
+        Ok(Self { layers: (0..s.layers).map(layer).collect::<Result<_>>()?, heads: s.heads, act: s.act })
     }
 
     /// Runs `[batch, tokens, hidden]` through all layers, with an optional additive f32 mask `[tokens, tokens]`.
@@ -78,21 +73,9 @@ impl Encoder {
 }
 
 impl Layer {
-    fn forward(
-        &self,
-        x: &Tensor,
-        heads: usize,
-        act: Activation,
-        mask: Option<&Tensor>,
-    ) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, heads: usize, act: Activation, mask: Option<&Tensor>) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let a = attention(
-            &self.q.forward(&h)?,
-            &self.k.forward(&h)?,
-            &self.v.forward(&h)?,
-            heads,
-            mask,
-        )?;
+        let a = attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, heads, mask)?;
         let x = (x + self.out.forward(&a)?)?;
         let h = act.apply(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
         Ok((&x + self.fc2.forward(&h)?)?)

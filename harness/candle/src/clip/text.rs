@@ -42,11 +42,7 @@ impl ClipText {
         path: &Path,
     ) -> Result<Self> {
         let prefixed = w.pp("text_model");
-        let model = if w.contains("embeddings.token_embedding.weight") {
-            w
-        } else {
-            &prefixed
-        };
+        let model = if w.contains("embeddings.token_embedding.weight") { w } else { &prefixed };
         let c = config;
         let shape = EncoderShape {
             layers: c.num_hidden_layers,
@@ -57,29 +53,15 @@ impl ClipText {
             act: Activation::parse(&c.hidden_act, path)?,
         };
         let projection = match projection {
-            Some(out) => Some(Linear::load(
-                &w.pp("text_projection"),
-                c.hidden_size,
-                out,
-                false,
-            )?),
+            Some(out) => Some(Linear::load(&w.pp("text_projection"), c.hidden_size, out, false)?),
             None => None,
         };
         Ok(Self {
-            tokens: model.get(
-                &[c.vocab_size, c.hidden_size],
-                "embeddings.token_embedding.weight",
-            )?,
-            positions: model.get(
-                &[c.max_position_embeddings, c.hidden_size],
-                "embeddings.position_embedding.weight",
-            )?,
+            tokens: model.get(&[c.vocab_size, c.hidden_size], "embeddings.token_embedding.weight")?,
+            positions: model
+                .get(&[c.max_position_embeddings, c.hidden_size], "embeddings.position_embedding.weight")?,
             encoder: Encoder::load(&model.pp("encoder"), shape)?,
-            final_norm: LayerNorm::load(
-                &model.pp("final_layer_norm"),
-                c.hidden_size,
-                c.layer_norm_eps,
-            )?,
+            final_norm: LayerNorm::load(&model.pp("final_layer_norm"), c.hidden_size, c.layer_norm_eps)?,
             projection,
             eos: c.eos_token_id,
             vocab: c.vocab_size,
@@ -97,10 +79,7 @@ impl ClipText {
         if length == 0 || length > self.max_length() || ids.iter().any(|s| s.len() != length) {
             return Err(Error::Request {
                 field: "token ids",
-                found: format!(
-                    "sequences of {:?} tokens",
-                    ids.iter().map(Vec::len).collect::<Vec<_>>()
-                ),
+                found: format!("sequences of {:?} tokens", ids.iter().map(Vec::len).collect::<Vec<_>>()),
                 expected: format!("one common length of 1 to {}", self.max_length()),
             });
         }
@@ -112,16 +91,10 @@ impl ClipText {
             });
         }
         let device = self.tokens.device();
-        let flat =
-            Tensor::from_vec(ids.concat(), ids.len() * length, &Device::Cpu)?.to_device(device)?;
-        let x = self
-            .tokens
-            .index_select(&flat, 0)?
-            .reshape((ids.len(), length, ()))?;
+        let flat = Tensor::from_vec(ids.concat(), ids.len() * length, &Device::Cpu)?.to_device(device)?;
+        let x = self.tokens.index_select(&flat, 0)?.reshape((ids.len(), length, ()))?;
         let x = x.broadcast_add(&self.positions.narrow(0, 0, length)?)?;
-        let (penultimate, last) = self
-            .encoder
-            .forward(&x, Some(&causal_mask(length, device)?))?;
+        let (penultimate, last) = self.encoder.forward(&x, Some(&causal_mask(length, device)?))?;
         let last = self.final_norm.forward(&last)?;
         let rows: Vec<Tensor> = ids
             .iter()
@@ -133,23 +106,14 @@ impl ClipText {
             Some(p) => Some(p.forward(&pooled)?),
             None => None,
         };
-        Ok(TextOutput {
-            penultimate,
-            last,
-            pooled,
-            projected,
-        })
+        Ok(TextOutput { penultimate, last, pooled, projected })
     }
 }
 
 /// Position whose state is the pooled one: transformers takes the first end-of-text token, except that
 /// configurations with `eos_token_id` 2 (written before the id was right) mean the highest id in the sequence.
 fn pooled_position(ids: &[u32], eos: u32) -> usize {
-    let wanted = if eos == 2 {
-        ids.iter().copied().max().unwrap_or(0)
-    } else {
-        eos
-    };
+    let wanted = if eos == 2 { ids.iter().copied().max().unwrap_or(0) } else { eos };
     ids.iter().position(|&id| id == wanted).unwrap_or(0)
 }
 
@@ -159,16 +123,8 @@ mod tests {
 
     #[test]
     fn pooled_position_follows_transformers() {
-        assert_eq!(
-            pooled_position(&[5, 9, 7, 9], 2),
-            1,
-            "legacy: first position of the highest id"
-        );
-        assert_eq!(
-            pooled_position(&[5, 9, 7, 7], 7),
-            2,
-            "first end-of-text token"
-        );
+        assert_eq!(pooled_position(&[5, 9, 7, 9], 2), 1, "legacy: first position of the highest id");
+        assert_eq!(pooled_position(&[5, 9, 7, 7], 7), 2, "first end-of-text token");
         assert_eq!(pooled_position(&[5, 9], 7), 0, "no end-of-text token");
     }
 }

@@ -29,63 +29,37 @@ impl ClipTokenizer {
     /// Reads a tokenizer folder: `tokenizer.json`, or `vocab.json` with `merges.txt`; special tokens from
     /// `tokenizer_config.json`, else `special_tokens_map.json`, else CLIP's defaults.
     pub fn load(dir: &Path) -> Result<Self> {
-        let fail = |message: String| Error::Tokenizer {
-            path: dir.to_path_buf(),
-            message,
-        };
+        let fail = |message: String| Error::Tokenizer { path: dir.to_path_buf(), message };
         let mut inner = if dir.join("tokenizer.json").is_file() {
             Tokenizer::from_file(dir.join("tokenizer.json"))
                 .map_err(|e| fail(format!("tokenizer.json: {e}")))?
         } else if dir.join("vocab.json").is_file() && dir.join("merges.txt").is_file() {
             from_vocabulary(dir).map_err(|e| fail(format!("vocab.json, merges.txt: {e}")))?
         } else {
-            return Err(fail(
-                "expected tokenizer.json, or vocab.json and merges.txt".to_string(),
-            ));
+            return Err(fail("expected tokenizer.json, or vocab.json and merges.txt".to_string()));
         };
         inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|e| fail(e.to_string()))?;
+        inner.with_truncation(None).map_err(|e| fail(e.to_string()))?;
         let optional = |name: &str| -> Result<Value> {
             let path = dir.join(name);
-            if path.is_file() {
-                read_json(&path)
-            } else {
-                Ok(Value::Null)
-            }
+            if path.is_file() { read_json(&path) } else { Ok(Value::Null) }
         };
-        let (config, map) = (
-            optional("tokenizer_config.json")?,
-            optional("special_tokens_map.json")?,
-        );
-        let special = |key: &str, default: &str| -> Result<u32> {
-            let text = [&config, &map]
-                .iter()
-                .find_map(|v| token_text(&v[key]))
-                .unwrap_or(default);
-            inner
+        let (config, map) = (optional("tokenizer_config.json")?, optional("special_tokens_map.json")?);
+        let mut special = |key: &str, default: &str| -> Result<u32> {
+            let text = [&config, &map].iter().find_map(|v| token_text(&v[key])).unwrap_or(default);
+            let id = inner
                 .token_to_id(text)
-                .ok_or_else(|| fail(format!("{key} `{text}` is not in the vocabulary")))
+                .ok_or_else(|| fail(format!("{key} `{text}` is not in the vocabulary")))?;
+            // as in transformers, a special token written in the prompt stands for itself
+            inner.add_special_tokens(&[AddedToken::from(text, true).normalized(false)]);
+            Ok(id)
         };
-        let (start, end, pad) = (
-            special("bos_token", START)?,
-            special("eos_token", END)?,
-            special("pad_token", END)?,
-        );
+        let (start, end, pad) =
+            (special("bos_token", START)?, special("eos_token", END)?, special("pad_token", END)?);
         // transformers writes 1e30 where no limit was given
-        let length = config["model_max_length"]
-            .as_f64()
-            .filter(|&n| n >= 2.0)
-            .map_or(77, |n| n.min(77.0) as usize);
-        Ok(Self {
-            inner,
-            dir: dir.to_path_buf(),
-            start,
-            end,
-            pad,
-            length,
-        })
+        let length =
+            config["model_max_length"].as_f64().filter(|&n| n >= 2.0).map_or(77, |n| n.min(77.0) as usize);
+        Ok(Self { inner, dir: dir.to_path_buf(), start, end, pad, length })
     }
 
     /// Tokens per sequence, start, end and padding included.
@@ -98,10 +72,7 @@ impl ClipTokenizer {
         let words = self
             .inner
             .encode(text, false)
-            .map_err(|e| Error::Tokenizer {
-                path: self.dir.clone(),
-                message: e.to_string(),
-            })?;
+            .map_err(|e| Error::Tokenizer { path: self.dir.clone(), message: e.to_string() })?;
         let room = self.length - 2;
         let mut ids = Vec::with_capacity(self.length);
         ids.push(self.start);
@@ -126,24 +97,13 @@ fn from_vocabulary(dir: &Path) -> tokenizers::Result<Tokenizer> {
         .end_of_word_suffix("</w>".to_string())
         .build()?;
     let mut t = Tokenizer::new(bpe);
-    let spaces = Replace::new(
-        tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_string()),
-        " ",
-    )?;
-    t.with_normalizer(Some(Normalizers::new(vec![
-        NFC.into(),
-        spaces.into(),
-        Lowercase.into(),
-    ])));
-    let words = Split::new(
-        SplitPattern::Regex(WORDS.to_string()),
-        SplitDelimiterBehavior::Removed,
-        true,
-    )?;
+    let spaces =
+        Replace::new(tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_string()), " ")?;
+    t.with_normalizer(Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()])));
+    let words = Split::new(SplitPattern::Regex(WORDS.to_string()), SplitDelimiterBehavior::Removed, true)?;
     t.with_pre_tokenizer(Some(PreTokenizers::new(vec![
         words.into(),
         ByteLevel::new(false, true, true).into(),
     ])));
-    t.add_special_tokens([START, END].map(|s| AddedToken::from(s, true).normalized(false)));
     Ok(t)
 }

@@ -1,6 +1,6 @@
 //! Activation functions by the names transformers gives them.
 use crate::error::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 use std::path::Path;
 
 /// Activation of an MLP.
@@ -18,12 +18,7 @@ impl Activation {
         match name {
             "quick_gelu" => Ok(Self::QuickGelu),
             "gelu" => Ok(Self::Gelu),
-            other => Err(Error::config(
-                path,
-                "hidden_act",
-                format!("`{other}`"),
-                "`quick_gelu` or `gelu`",
-            )),
+            other => Err(Error::config(path, "hidden_act", format!("`{other}`"), "`quick_gelu` or `gelu`")),
         }
     }
 
@@ -35,4 +30,10 @@ impl Activation {
             Self::Gelu => x.gelu_erf()?,
         })
     }
+}
+
+/// Gated GELU: of `[…, 2·c]` the first half times the GELU (with the error function) of the second, `[…, c]`.
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    let halves = x.chunk(2, D::Minus1)?;
+    Ok((&halves[0] * halves[1].contiguous()?.gelu_erf()?)?)
 }

@@ -1,0 +1,280 @@
+//! The whole way from prompt to picture, as diffusers' `StableDiffusionXLPipeline` goes it.
+use crate::error::{Error, Result, read_json};
+use crate::prompt::{PromptEmbeds, PromptEncoder};
+use crate::schedule::{Schedule, ScheduleConfig};
+use crate::trace::Trace;
+use crate::unet::{Condition, UNet, UNetConfig};
+use crate::vae::{Vae, VaeConfig};
+use crate::weights::Weights;
+use candle_core::{DType, Device, Tensor};
+use std::path::{Path, PathBuf};
+
+/// Where a checkpoint lies.
+#[derive(Debug, Clone)]
+pub struct CheckpointSource {
+    /// Folder in the diffusers layout (`model_index.json`, `unet/`, `vae/`, …).
+    pub root: PathBuf,
+    /// Another `unet` folder (or a folder that contains one) that replaces only the UNet.
+    pub unet: Option<PathBuf>,
+}
+
+/// How a checkpoint is run.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Compute type: f32, f16 or bf16. The VAE stays in f32 where the checkpoint says that half overflows.
+    pub dtype: DType,
+    /// Where it runs.
+    pub device: Device,
+    /// Threads on the CPU, `None` for as many as there are cores. They change the speed, never a bit of the picture.
+    pub threads: Option<usize>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { dtype: DType::F32, device: Device::Cpu, threads: None }
+    }
+}
+
+/// One picture to make.
+#[derive(Debug, Clone)]
+pub struct GenerateRequest {
+    /// What to show.
+    pub prompt: String,
+    /// What to avoid; `None` differs from an empty one where the checkpoint says `force_zeros_for_empty_prompt`.
+    pub negative_prompt: Option<String>,
+    /// Initial noise with variance 1, `[1, channels, h, w]` row-major, see [`Pipeline::latent_shape`].
+    pub latents: Vec<f32>,
+    /// Steps of the scheduler.
+    pub steps: usize,
+    /// Weight of classifier-free guidance; 1 or less means none.
+    pub guidance_scale: f64,
+    /// Pixels, a multiple of the VAE's factor.
+    pub width: usize,
+    /// Pixels, a multiple of the VAE's factor.
+    pub height: usize,
+}
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels per row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Rows from the top, three bytes per pixel.
+    pub rgb: Vec<u8>,
+}
+
+/// A loaded checkpoint.
+pub struct Pipeline {
+    prompts: PromptEncoder,
+    unet: UNet,
+    vae: Vae,
+    schedule: ScheduleConfig,
+    zeros_for_empty: bool,
+    dtype: DType,
+    vae_dtype: DType,
+    device: Device,
+    threads: rayon::ThreadPool,
+}
+
+/// Keys of `model_index.json` that matter.
+#[derive(serde::Deserialize)]
+struct ModelIndex {
+    #[serde(rename = "_class_name")]
+    class: String,
+    #[serde(default = "yes")]
+    force_zeros_for_empty_prompt: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Pipeline {
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// Every way in which the folder may be unfit, naming the file and the field or tensor.
+    pub fn load(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
+        let LoadOptions { dtype, device, threads } = options.clone();
+        let root = &source.root;
+        let index_path = root.join("model_index.json");
+        let index: ModelIndex = read_json(&index_path)?;
+        if index.class != "StableDiffusionXLPipeline" {
+            let found = format!("`{}`", index.class);
+            return Err(Error::config(&index_path, "_class_name", found, "`StableDiffusionXLPipeline`"));
+        }
+        if ![DType::F32, DType::F16, DType::BF16].contains(&dtype) {
+            let found = format!("{dtype:?}");
+            return Err(Error::Request { field: "dtype", found, expected: "f32, f16 or bf16".to_string() });
+        }
+        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|e| {
+            Error::Request {
+                field: "threads",
+                found: threads.to_string(),
+                expected: format!("a number of threads the system grants ({e})"),
+            }
+        })?;
+        let schedule = ScheduleConfig::read(&root.join("scheduler").join("scheduler_config.json"))?;
+        let unet_dir = unet_dir(source);
+        let unet_config = UNetConfig::read(&unet_dir.join("config.json"))?;
+        let vae_dir = root.join("vae");
+        let vae_config = VaeConfig::read(&vae_dir.join("config.json"))?;
+        if unet_config.in_channels != vae_config.latent_channels
+            || unet_config.out_channels != unet_config.in_channels
+        {
+            let found = format!("{} in, {} out", unet_config.in_channels, unet_config.out_channels);
+            let expected = format!("{}, the VAE's latent_channels", vae_config.latent_channels);
+            return Err(Error::config(&unet_dir.join("config.json"), "in_channels", found, expected));
+        }
+        let vae_dtype = if vae_config.force_upcast && dtype == DType::F16 { DType::F32 } else { dtype };
+        let component = |dir: &Path, dtype| Weights::open_dir(dir, "diffusion_pytorch_model", dtype, &device);
+        let (prompts, unet, vae) = threads.install(|| -> Result<_> {
+            Ok((
+                PromptEncoder::load(root, dtype, &device)?,
+                UNet::load(&component(&unet_dir, dtype)?, unet_config)?,
+                Vae::load(&component(&vae_dir, vae_dtype)?, vae_config)?,
+            ))
+        })?;
+        let zeros_for_empty = index.force_zeros_for_empty_prompt;
+        Ok(Self { prompts, unet, vae, schedule, zeros_for_empty, dtype, vae_dtype, device, threads })
+    }
+
+    /// Shape of the initial noise for a picture: `[1, channels, height / factor, width / factor]`.
+    pub fn latent_shape(&self, width: usize, height: usize) -> Result<[usize; 4]> {
+        let factor = self.vae.config().factor();
+        for (field, size) in [("width", width), ("height", height)] {
+            if size == 0 || size % factor != 0 {
+                let expected = format!("a positive multiple of {factor}");
+                return Err(Error::Request { field, found: size.to_string(), expected });
+            }
+        }
+        Ok([1, self.unet.config().in_channels, height / factor, width / factor])
+    }
+
+    /// The side in pixels that the model was trained at, where its configuration says.
+    pub fn default_size(&self) -> Option<usize> {
+        self.unet.config().sample_size.map(|s| s * self.vae.config().factor())
+    }
+
+    /// Makes a picture, and notes intermediate tensors in `trace`.
+    pub fn generate(&self, request: &GenerateRequest, trace: Option<&mut Trace>) -> Result<Picture> {
+        self.threads.install(|| self.run(request, trace))
+    }
+
+    fn run(&self, r: &GenerateRequest, mut trace: Option<&mut Trace>) -> Result<Picture> {
+        let shape = self.latent_shape(r.width, r.height)?;
+        let wanted: usize = shape.iter().product();
+        if r.latents.len() != wanted {
+            let expected = format!("{wanted} numbers (shape {shape:?})");
+            return Err(Error::Request {
+                field: "latents",
+                found: format!("{} numbers", r.latents.len()),
+                expected,
+            });
+        }
+        if !r.guidance_scale.is_finite() {
+            let found = r.guidance_scale.to_string();
+            return Err(Error::Request {
+                field: "guidance_scale",
+                found,
+                expected: "a finite number".to_string(),
+            });
+        }
+        let mut note = |name: &str, t: &dyn Fn() -> Result<Tensor>| match &mut trace {
+            Some(trace) => trace.put(name, &t()?),
+            None => Ok(()),
+        };
+        let schedule = Schedule::new(&self.schedule, r.steps)?;
+        let prompt = self.prompts.encode(&r.prompt)?;
+        note("prompt_embeds", &|| Ok(prompt.states.clone()))?;
+        note("pooled_prompt_embeds", &|| Ok(prompt.pooled.clone()))?;
+        let mut branches = vec![];
+        if r.guidance_scale > 1.0 {
+            let negative = self.negative(&prompt, r.negative_prompt.as_deref())?;
+            note("negative_prompt_embeds", &|| Ok(negative.states.clone()))?;
+            note("negative_pooled_prompt_embeds", &|| Ok(negative.pooled.clone()))?;
+            branches.push(self.condition(&negative, r)?);
+        }
+        branches.push(self.condition(&prompt, r)?);
+
+        let latents = Tensor::from_slice(&r.latents, &shape, &Device::Cpu)?.to_device(&self.device)?;
+        note("initial_latents", &|| Ok(latents.clone()))?;
+        let mut x = (to_last(&latents)? * f64::from(schedule.initial_scale()))?;
+        for (i, &t) in schedule.times().iter().enumerate() {
+            let input = schedule.scale_input(&x, i)?.to_dtype(self.dtype)?;
+            let outputs = self.denoise(&input, t, &branches)?;
+            if i == 0 {
+                note("unet_first_input", &|| to_first(&Tensor::cat(&vec![&input; outputs.len()], 0)?))?;
+                note("unet_first_output", &|| to_first(&Tensor::cat(&outputs, 0)?))?;
+            }
+            let output = guide(&outputs, r.guidance_scale)?;
+            x = schedule.step(&output, i, &x)?;
+        }
+        note("final_latents", &|| to_first(&x))?;
+        let image = self
+            .vae
+            .decode(&self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?)?
+            .to_dtype(DType::F32)?
+            .get(0)?;
+        let image = ((image * 0.5)? + 0.5)?.clamp(0f32, 1f32)?;
+        note("image_hwc", &|| Ok(image.clone()))?;
+        let values = image.flatten_all()?.to_vec1::<f32>()?;
+        let rgb = values.iter().map(|v| (v * 255.0).round_ties_even() as u8).collect();
+        Ok(Picture { width: r.width, height: r.height, rgb })
+    }
+
+    fn negative(&self, prompt: &PromptEmbeds, text: Option<&str>) -> Result<PromptEmbeds> {
+        match text {
+            None if self.zeros_for_empty => prompt.zeros_like(),
+            text => self.prompts.encode(text.unwrap_or("")),
+        }
+    }
+
+    fn condition(&self, p: &PromptEmbeds, r: &GenerateRequest) -> Result<Condition> {
+        let (h, w) = (r.height as f32, r.width as f32);
+        self.unet.condition(&p.states, &p.pooled, &[h, w, 0.0, 0.0, h, w])
+    }
+
+    /// The UNet's output for each branch, in f32; branches are independent and run side by side on the CPU.
+    fn denoise(&self, input: &Tensor, t: f32, branches: &[Condition]) -> Result<Vec<Tensor>> {
+        let one =
+            |c: &Condition| -> Result<Tensor> { Ok(self.unet.forward(input, t, c)?.to_dtype(DType::F32)?) };
+        match branches {
+            [a, b] if self.device.is_cpu() => {
+                let (a, b) = rayon::join(|| one(a), || one(b));
+                Ok(vec![a?, b?])
+            }
+            all => all.iter().map(one).collect(),
+        }
+    }
+}
+
+/// The folder of the UNet: the replacement, or its `unet` subfolder, or the checkpoint's own.
+fn unet_dir(source: &CheckpointSource) -> PathBuf {
+    match &source.unet {
+        Some(dir) if dir.join("config.json").is_file() => dir.clone(),
+        Some(dir) => dir.join("unet"),
+        None => source.root.join("unet"),
+    }
+}
+
+/// Classifier-free guidance: unconditional + scale·(conditional − unconditional).
+fn guide(outputs: &[Tensor], scale: f64) -> Result<Tensor> {
+    match outputs {
+        [without, with] => Ok((without + ((with - without)? * scale)?)?),
+        _ => Ok(outputs[0].clone()),
+    }
+}
+
+/// `[batch, channels, h, w]` → `[batch, h, w, channels]`.
+fn to_last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 2, 3, 1))?.contiguous()?)
+}
+
+/// `[batch, h, w, channels]` → `[batch, channels, h, w]`.
+fn to_first(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 3, 1, 2))?.contiguous()?)
+}

@@ -1,0 +1,72 @@
+//! Prompts to conditioning tensors: both of SDXL's text encoders side by side.
+use crate::clip::{ClipText, ClipTextConfig, ClipTokenizer};
+use crate::error::{Error, Result};
+use crate::weights::Weights;
+use candle_core::{D, DType, Device, Tensor};
+use std::path::Path;
+
+/// Text states `[1, tokens, context]` and pooled text `[1, projection]`.
+#[derive(Debug, Clone)]
+pub struct PromptEmbeds {
+    /// Penultimate states of both encoders, side by side.
+    pub states: Tensor,
+    /// Projected end-of-text state of the second encoder.
+    pub pooled: Tensor,
+}
+
+/// Both tokenizers and text encoders.
+pub struct PromptEncoder {
+    tokenizers: [ClipTokenizer; 2],
+    encoders: [ClipText; 2],
+    path: std::path::PathBuf,
+}
+
+impl PromptEncoder {
+    /// Reads `tokenizer`, `tokenizer_2`, `text_encoder` and `text_encoder_2` below `root`.
+    pub fn load(root: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        let encoder = |name: &str, projected: bool| -> Result<ClipText> {
+            let dir = root.join(name);
+            let path = dir.join("config.json");
+            let config = ClipTextConfig::read(&path)?;
+            let weights = Weights::open_dir(&dir, "model", dtype, device)?;
+            ClipText::load(&weights, &config, projected.then_some(config.projection_dim), &path)
+        };
+        let tokenizers =
+            [ClipTokenizer::load(&root.join("tokenizer"))?, ClipTokenizer::load(&root.join("tokenizer_2"))?];
+        let encoders = [encoder("text_encoder", false)?, encoder("text_encoder_2", true)?];
+        for (t, e) in tokenizers.iter().zip(&encoders) {
+            if t.length() != tokenizers[0].length() || t.length() > e.max_length() {
+                return Err(Error::Tokenizer {
+                    path: root.to_path_buf(),
+                    message: format!(
+                        "model_max_length: found {}, expected the same in both tokenizers and at most {} \
+                         (max_position_embeddings)",
+                        t.length(),
+                        e.max_length()
+                    ),
+                });
+            }
+        }
+        Ok(Self { tokenizers, encoders, path: root.join("text_encoder_2") })
+    }
+
+    /// Encodes one prompt.
+    pub fn encode(&self, prompt: &str) -> Result<PromptEmbeds> {
+        let first = self.encoders[0].forward(&[self.tokenizers[0].encode(prompt)?])?;
+        let second = self.encoders[1].forward(&[self.tokenizers[1].encode(prompt)?])?;
+        let states = Tensor::cat(&[first.penultimate, second.penultimate], D::Minus1)?;
+        let pooled = second.projected.ok_or_else(|| Error::MissingTensor {
+            path: self.path.clone(),
+            tensor: "text_projection.weight".to_string(),
+            expected: vec![],
+        })?;
+        Ok(PromptEmbeds { states, pooled })
+    }
+}
+
+impl PromptEmbeds {
+    /// All zeros, SDXL's stand-in for no negative prompt.
+    pub fn zeros_like(&self) -> Result<Self> {
+        Ok(Self { states: self.states.zeros_like()?, pooled: self.pooled.zeros_like()? })
+    }
+}

@@ -1,0 +1,105 @@
+//! The whole UNet.
+use super::blocks::{Down, Mid, Up};
+use super::config::UNetConfig;
+use super::embedding::{Embedding, sinusoid};
+use super::transformer::KeyValue;
+use crate::error::{Error, Result};
+use crate::nn::{Conv2d, GroupNorm};
+use crate::weights::Weights;
+use candle_core::{D, Tensor};
+
+/// SDXL's denoiser.
+pub struct UNet {
+    config: UNetConfig,
+    conv_in: Conv2d,
+    time: Embedding,
+    added: Embedding,
+    down: Vec<Down>,
+    mid: Mid,
+    up: Vec<Up>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+/// What does not change over the steps of one picture: the text's keys and values in every cross-attention, and the
+/// embedding of pooled text and sizes.
+pub struct Condition {
+    text: Vec<KeyValue>,
+    added: Tensor,
+}
+
+impl UNet {
+    /// Reads the UNet's weights.
+    pub fn load(w: &Weights, config: UNetConfig) -> Result<Self> {
+        let c = &config;
+        let first = c.levels[0].channels;
+        let n = c.levels.len();
+        Ok(Self {
+            conv_in: Conv2d::load(&w.pp("conv_in"), c.in_channels, first, 3, 1)?,
+            time: Embedding::load(&w.pp("time_embedding"), first, 4 * first)?,
+            added: Embedding::load(&w.pp("add_embedding"), c.added, 4 * first)?,
+            down: (0..n)
+                .map(|i| Down::load(&w.pp(format!("down_blocks.{i}")), i, c))
+                .collect::<Result<_>>()?,
+            mid: Mid::load(&w.pp("mid_block"), c)?,
+            up: (0..n)
+                .map(|i| Up::load(&w.pp(format!("up_blocks.{i}")), n - 1 - i, c))
+                .collect::<Result<_>>()?,
+            norm_out: GroupNorm::load(&w.pp("conv_norm_out"), c.groups, first, c.eps)?,
+            conv_out: Conv2d::load(&w.pp("conv_out"), first, c.out_channels, 3, 1)?,
+            config,
+        })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// Prepares the conditioning of a picture: text states `[batch, tokens, context]`, pooled text `[batch, p]`, and
+    /// original height, width, crop top, left, target height, width (the same for the whole batch).
+    pub fn condition(&self, text: &Tensor, pooled: &Tensor, sizes: &[f32; 6]) -> Result<Condition> {
+        let batch = pooled.dim(0)?;
+        // rounded to the compute type first, as diffusers does
+        let rounded = Tensor::new(sizes, &candle_core::Device::Cpu)?.to_dtype(pooled.dtype())?;
+        let rounded = rounded.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?;
+        let sizes =
+            sinusoid(&rounded, self.config.size_embed, &self.config, pooled.device(), pooled.dtype())?;
+        let sizes = sizes.reshape((1, ()))?.repeat((batch, 1))?;
+        let added = Tensor::cat(&[pooled, &sizes], D::Minus1)?;
+        let (found, expected) = (added.dim(1)?, self.config.added);
+        if found != expected {
+            return Err(Error::Request {
+                field: "pooled prompt embedding",
+                found: format!("{found} numbers with the sizes' sinusoids"),
+                expected: format!(
+                    "{expected} (projection_class_embeddings_input_dim); text_encoder_2 and unet do not fit"
+                ),
+            });
+        }
+        let mut pairs = Vec::new();
+        self.down.iter().try_for_each(|b| b.key_values(text, &mut pairs))?;
+        self.mid.key_values(text, &mut pairs)?;
+        self.up.iter().try_for_each(|b| b.key_values(text, &mut pairs))?;
+        Ok(Condition { text: pairs, added: self.added.forward(&added)? })
+    }
+
+    /// Predicts from latents `[batch, h, w, in_channels]` at time `t` (of the training schedule, may be fractional):
+    /// `[batch, h, w, out_channels]`.
+    pub fn forward(&self, latents: &Tensor, t: f32, condition: &Condition) -> Result<Tensor> {
+        let c = &self.config;
+        let wave = sinusoid(&[t], c.levels[0].channels, c, latents.device(), latents.dtype())?;
+        let time = self.time.forward(&wave)?.broadcast_add(&condition.added)?.silu()?;
+        let mut text = condition.text.iter();
+        let mut x = self.conv_in.forward(latents)?;
+        let mut skips = vec![x.clone()];
+        for block in &self.down {
+            x = block.forward(x, &time, &mut text, &mut skips)?;
+        }
+        x = self.mid.forward(&x, &time, &mut text)?;
+        for block in &self.up {
+            x = block.forward(x, &time, &mut text, &mut skips)?;
+        }
+        self.conv_out.forward(&self.norm_out.forward(&x, true)?)
+    }
+}

@@ -1,0 +1,104 @@
+//! `config.json` of a VAE as diffusers writes it; absent keys take diffusers' defaults.
+use crate::error::{Error, Result, read_json};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// A VAE's architecture and the scaling of its latents.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct VaeConfig {
+    /// Channels of the picture.
+    pub out_channels: usize,
+    /// Channels of the latents.
+    pub latent_channels: usize,
+    /// Channels per level, from the finest to the coarsest.
+    pub block_out_channels: Vec<usize>,
+    /// Residual blocks per level of the encoder; the decoder has one more.
+    pub layers_per_block: usize,
+    /// Groups of the group norms.
+    pub norm_num_groups: usize,
+    /// Latents are divided by this before decoding.
+    pub scaling_factor: f64,
+    /// Added after the division, where there is one.
+    pub shift_factor: Option<f64>,
+    /// Mean per latent channel, where latents are normalised by channel.
+    pub latents_mean: Option<Vec<f64>>,
+    /// Standard deviation per latent channel.
+    pub latents_std: Option<Vec<f64>>,
+    /// Whether decoding overflows half precision.
+    pub force_upcast: bool,
+    /// Whether a 1×1 convolution stands before the decoder.
+    pub use_post_quant_conv: bool,
+    /// Whether the coarsest level has attention.
+    pub mid_block_add_attention: bool,
+}
+
+impl Default for VaeConfig {
+    fn default() -> Self {
+        Self {
+            out_channels: 3,
+            latent_channels: 4,
+            block_out_channels: vec![64],
+            layers_per_block: 1,
+            norm_num_groups: 32,
+            scaling_factor: 0.18215,
+            shift_factor: None,
+            latents_mean: None,
+            latents_std: None,
+            force_upcast: true,
+            use_post_quant_conv: true,
+            mid_block_add_attention: true,
+        }
+    }
+}
+
+impl VaeConfig {
+    /// Reads and checks a VAE's `config.json`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let raw: Map<String, Value> = read_json(path)?;
+        let bad =
+            |field: &str, found: String, expected: &str| Err(Error::config(path, field, found, expected));
+        if let Some(act) = raw.get("act_fn").and_then(Value::as_str)
+            && !["silu", "swish"].contains(&act)
+        {
+            return bad("act_fn", format!("`{act}`"), "`silu`");
+        }
+        if let Some(types) = raw.get("up_block_types").and_then(Value::as_array)
+            && let Some(other) = types.iter().find(|t| t.as_str() != Some("UpDecoderBlock2D"))
+        {
+            return bad("up_block_types", other.to_string(), "`UpDecoderBlock2D` only");
+        }
+        let c: Self = serde_json::from_value(Value::Object(raw))
+            .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
+        if c.block_out_channels.is_empty()
+            || c.block_out_channels.contains(&0)
+            || c.block_out_channels.len() > 16
+        {
+            return bad(
+                "block_out_channels",
+                format!("{:?}", c.block_out_channels),
+                "1 to 16 positive numbers",
+            );
+        }
+        if c.out_channels != 3 {
+            return bad("out_channels", c.out_channels.to_string(), "3 (red, green, blue)");
+        }
+        if !c.scaling_factor.is_normal() {
+            return bad("scaling_factor", c.scaling_factor.to_string(), "a number other than 0");
+        }
+        for (field, list) in [("latents_mean", &c.latents_mean), ("latents_std", &c.latents_std)] {
+            if let Some(list) = list
+                && list.len() != c.latent_channels
+            {
+                return bad(field, format!("{} numbers", list.len()), "one per latent channel");
+            }
+        }
+        Ok(c)
+    }
+
+    /// Pixels per latent along a side.
+    pub fn factor(&self) -> usize {
+        1 << (self.block_out_channels.len() - 1)
+    }
+}

@@ -1,0 +1,6 @@
+//! The decoder from latents to pictures: the half of diffusers' `AutoencoderKL` that generation needs.
+mod config;
+mod decoder;
+
+pub use config::VaeConfig;
+pub use decoder::Vae;
