@@ -12,3 +12,6 @@ pub use spec::{
     EngineSpec, Gate, Generation, GenerationPatch, Measurement, Metric, QualitySpec, Recipe, RequestSpec,
     Rewards, ScoreSpec, SimilarityFormula, Statistic, Stopping, Timeouts,
 };
+
+#[cfg(test)]
+mod tests;

@@ -9,3 +9,6 @@ pub use types::{
     ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair,
     PlannedRequest, PlannedSession, PromptsRef, Role, Side,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use super::*;
+
+const CONTEST: &str = r#"
+format = 1
+name = "demo"
+[device]
+kind = "cpu"
+[request]
+prompts = "p.txt"
+width = 64
+height = 64
+[baseline]
+checkpoint = "model"
+generation = { steps = 20, guidance_scale = 5.0 }
+[[candidate]]
+name = "fast"
+generation = { steps = 10 }
+[quality]
+clip = "clip"
+[[quality.gate]]
+metric = "clip_image_cosine"
+at_least = 0.9
+reason = "because"
+"#;
+
+fn error(from: &str, to: &str) -> String {
+    assert!(CONTEST.contains(from), "the sample holds {from:?}");
+    Contest::parse(&CONTEST.replace(from, to)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_contest_is_read_with_its_defaults() {
+    let contest = Contest::parse(CONTEST).unwrap();
+    assert_eq!(contest.candidates[0].generation.apply(&contest.baseline.generation).steps, 10);
+    assert_eq!(contest.candidates[0].checkpoint, contest.baseline.checkpoint);
+    assert_eq!(contest.measurement.sessions, 8);
+    assert_eq!(contest.rewards.top_tier_share, 0.8);
+}
+
+#[test]
+fn unknown_keys_name_line_and_alternatives() {
+    let message = error("width = 64", "widht = 64");
+    assert!(
+        message.contains("line 8") && message.contains("widht") && message.contains("width"),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_out_of_range_name_the_key() {
+    for (from, to, expected) in [
+        ("format = 1", "format = 2", "format: expected 1"),
+        ("width = 64", "width = 0", "request.width"),
+        ("steps = 10", "steps = 0", "candidate[0] \"fast\" generation.steps"),
+        ("name = \"fast\"", "name = \"baseline\"", "a name used once"),
+        ("name = \"fast\"", "name = \"../up\"", "candidate[0]"),
+        ("name = \"fast\"", "name = \"fast\"\ncontrol = true", "control"),
+        ("at_least = 0.9", "at_most = 0.9", "quality.gate[0] clip_image_cosine at_least"),
+        ("at_least = 0.9", "at_least = nan", "at_least"),
+        ("clip = \"clip\"", "", "quality.clip"),
+        ("guidance_scale = 5.0", "guidance_scale = nan", "guidance_scale"),
+        ("[quality]", "[measurement]\nsessions = 0\n[quality]", "measurement.sessions"),
+        ("[quality]", "[measurement]\nwarmup_min = 5\nwarmup_max = 4\n[quality]", "measurement.warmup_max"),
+    ] {
+        let message = error(from, to);
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+}
+
+#[test]
+fn a_candidate_file_is_read() {
+    let file =
+        CandidateFile::parse("[generation]\nsteps = 4\n[engine]\ncommand = [\"python3\", \"e.py\"]").unwrap();
+    assert_eq!(file.generation.steps, Some(4));
+    assert!(CandidateFile::parse("[engine]\nnative = true\ncommand = [\"x\"]").is_err());
+}
