@@ -1,1 +1,24 @@
 //! Frames between the harness and an engine: bounded encode and decode, no I/O.
+//!
+//! The protocol is described for people in `harness/docs/PROTOCOL.md`. This crate depends on
+//! nothing of ours, so that authors of engines may take it alone.
+
+#![forbid(unsafe_code)]
+
+mod decode;
+mod encode;
+mod error;
+mod frame;
+mod message;
+
+pub use decode::Decoder;
+pub use encode::{encode, preamble};
+pub use error::ProtocolError;
+pub use frame::{
+    Kind, Limits, MAGIC, MAX_ERROR_CHARS, MAX_NAME_CHARS, PREAMBLE_BYTES, PREFIX_BYTES, Sender, VERSION,
+    Version,
+};
+pub use message::{
+    Bye, Dtype, Encoding, Generate, Heartbeat, Hello, Image, LatentShape, Load, Message, Ready, Refusal,
+    Settings,
+};

@@ -1,0 +1,225 @@
+//! Bytes to messages, incrementally and within bounds.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::ProtocolError;
+use crate::frame::{Kind, Limits, MAGIC, PREAMBLE_BYTES, PREFIX_BYTES, VERSION, Version};
+use crate::message::{Generate, GenerateHeader, Image, ImageHeader, Message, check};
+
+/// Reads one direction of a connection.
+///
+/// It holds one part of a frame at a time and allocates for it only after its announced length
+/// was found within [`Limits`]. After an error the connection is out of step: the same error is
+/// given again, whatever comes.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    part: Part,
+    buffer: Vec<u8>,
+    filled: usize,
+    failed: Option<ProtocolError>,
+}
+
+/// What [`Decoder::buffer`] is being filled with.
+#[derive(Debug)]
+enum Part {
+    Preamble,
+    Prefix,
+    Header { kind: Kind, payload: usize },
+    Payload { kind: Kind, header: Vec<u8> },
+}
+
+impl Decoder {
+    /// A decoder at the start of a connection.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, part: Part::Preamble, buffer: vec![0; PREAMBLE_BYTES], filled: 0, failed: None }
+    }
+
+    /// Where the next bytes belong; never empty, and never reaching beyond the current frame.
+    /// Read into it, then call [`Self::advance`].
+    pub fn space(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.filled..]
+    }
+
+    /// Takes the first `count` bytes of [`Self::space`] as read; a message, if they end one.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]; the connection is then useless.
+    pub fn advance(&mut self, count: usize) -> Result<Option<Message>, ProtocolError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.filled = self.filled.saturating_add(count).min(self.buffer.len());
+        // An empty payload is complete as soon as its header is; hence the loop.
+        while self.filled == self.buffer.len() {
+            match self.complete() {
+                Ok(None) => {}
+                Ok(message) => return Ok(message),
+                Err(error) => {
+                    self.expect(Part::Prefix, PREFIX_BYTES);
+                    self.failed = Some(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes bytes from the front of `bytes` until a message is complete or none are left.
+    ///
+    /// # Errors
+    /// See [`Self::advance`].
+    pub fn push(&mut self, bytes: &mut &[u8]) -> Result<Option<Message>, ProtocolError> {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let count = space.len().min(bytes.len());
+            let (now, later) = bytes.split_at(count);
+            space[..count].copy_from_slice(now);
+            *bytes = later;
+            if let Some(message) = self.advance(count)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a frame (or the preamble) has begun and is not complete.
+    pub fn is_inside_frame(&self) -> bool {
+        self.filled > 0 || matches!(self.part, Part::Header { .. } | Part::Payload { .. })
+    }
+
+    /// Bytes held in memory.
+    pub fn allocated(&self) -> usize {
+        let header = match &self.part {
+            Part::Payload { header, .. } => header.capacity(),
+            _ => 0,
+        };
+        self.buffer.capacity() + header
+    }
+
+    fn expect(&mut self, part: Part, bytes: usize) -> Vec<u8> {
+        self.part = part;
+        self.filled = 0;
+        std::mem::replace(&mut self.buffer, vec![0; bytes])
+    }
+
+    /// The current part is complete.
+    fn complete(&mut self) -> Result<Option<Message>, ProtocolError> {
+        match std::mem::replace(&mut self.part, Part::Prefix) {
+            Part::Preamble => {
+                let bytes = self.expect(Part::Prefix, PREFIX_BYTES);
+                check_preamble(&bytes)?;
+                Ok(None)
+            }
+            Part::Prefix => {
+                let (kind, header, payload) = self.check_prefix()?;
+                self.expect(Part::Header { kind, payload }, header);
+                Ok(None)
+            }
+            Part::Header { kind, payload } => {
+                let header = self.expect(Part::Prefix, payload);
+                self.part = Part::Payload { kind, header };
+                Ok(None)
+            }
+            Part::Payload { kind, header } => {
+                let payload = self.expect(Part::Prefix, PREFIX_BYTES);
+                let message = parse(kind, &header, payload)?;
+                check(&message)?;
+                Ok(Some(message))
+            }
+        }
+    }
+
+    /// Kind and lengths of header and payload, within bounds.
+    fn check_prefix(&self) -> Result<(Kind, usize, usize), ProtocolError> {
+        let word = |at: usize| {
+            u32::from_le_bytes([
+                self.buffer[at],
+                self.buffer[at + 1],
+                self.buffer[at + 2],
+                self.buffer[at + 3],
+            ])
+        };
+        let (length, header) = (word(0), word(5));
+        let kind = Kind::from_byte(self.buffer[4]).ok_or(ProtocolError::Kind(self.buffer[4]))?;
+        if kind.sender() != self.limits.from {
+            return Err(ProtocolError::Direction { kind, from: self.limits.from });
+        }
+        let payload = i64::from(length) - (PREFIX_BYTES as i64 - 4) - i64::from(header);
+        let payload = u64::try_from(payload).map_err(|_| ProtocolError::Lengths { kind, length, header })?;
+        let within = |part, found: u64, max: usize| match usize::try_from(found) {
+            Ok(bytes) if bytes <= max => Ok(bytes),
+            _ => Err(ProtocolError::TooLong { kind, part, found, max }),
+        };
+        let header = within("header", u64::from(header), kind.max_header())?;
+        let payload = within("payload", payload, self.limits.max_payload(kind))?;
+        Ok((kind, header, payload))
+    }
+}
+
+fn check_preamble(bytes: &[u8]) -> Result<(), ProtocolError> {
+    let (magic, version) = bytes.split_at(MAGIC.len());
+    if magic != MAGIC {
+        let mut found = [0; 8];
+        found.copy_from_slice(magic);
+        return Err(ProtocolError::Magic { found });
+    }
+    let found = Version {
+        major: u16::from_le_bytes([version[0], version[1]]),
+        minor: u16::from_le_bytes([version[2], version[3]]),
+    };
+    if found.major != VERSION.major {
+        return Err(ProtocolError::Version { found, expected: VERSION });
+    }
+    Ok(())
+}
+
+fn parse(kind: Kind, header: &[u8], payload: Vec<u8>) -> Result<Message, ProtocolError> {
+    fn json<T: DeserializeOwned>(kind: Kind, header: &[u8]) -> Result<T, ProtocolError> {
+        serde_json::from_slice(header)
+            .map_err(|problem| ProtocolError::Header { kind, problem: problem.to_string() })
+    }
+    Ok(match kind {
+        Kind::Hello => Message::Hello(json(kind, header)?),
+        Kind::Load => Message::Load(json(kind, header)?),
+        Kind::Heartbeat => Message::Heartbeat(json(kind, header)?),
+        Kind::Ready => Message::Ready(json(kind, header)?),
+        Kind::Error => Message::Error(json(kind, header)?),
+        Kind::Bye => Message::Bye(json(kind, header)?),
+        Kind::Generate => {
+            let header: GenerateHeader<'static> = json(kind, header)?;
+            let (values, rest) = payload.as_chunks::<4>();
+            if !rest.is_empty() {
+                return Err(ProtocolError::Value {
+                    kind,
+                    field: "payload",
+                    expected: "whole f32 values".to_owned(),
+                    found: format!("{} bytes", payload.len()),
+                });
+            }
+            Message::Generate(Generate {
+                id: header.id,
+                prompt: header.prompt.into_owned(),
+                negative_prompt: header.negative_prompt.into_owned(),
+                seed: header.seed,
+                steps: header.steps,
+                guidance_scale: header.guidance_scale,
+                width: header.width,
+                height: header.height,
+                shape: header.latents,
+                latents: values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            })
+        }
+        Kind::Image => {
+            let header: ImageHeader = json(kind, header)?;
+            Message::Image(Image {
+                id: header.id,
+                width: header.width,
+                height: header.height,
+                encoding: header.encoding,
+                engine_ns: header.engine_ns,
+                bytes: payload,
+            })
+        }
+    })
+}

@@ -1,0 +1,75 @@
+//! What a peer can get wrong.
+
+use crate::frame::{Kind, Sender, Version};
+
+/// Bytes that the protocol does not allow. A connection that gave one cannot be used further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// The stream does not begin with the magic.
+    #[error("expected the 8 bytes \"EDGEMAXX\" first, found {}", .found.escape_ascii())]
+    Magic {
+        /// What came instead.
+        found: [u8; 8],
+    },
+    /// Another major version.
+    #[error("the peer speaks protocol {found}, this program {expected}; use an engine made for {}.x", expected.major)]
+    Version {
+        /// The peer's.
+        found: Version,
+        /// Ours.
+        expected: Version,
+    },
+    /// No such kind of frame.
+    #[error("unknown frame kind {0}; expected 1 to 8")]
+    Kind(u8),
+    /// A frame that the other side alone may send.
+    #[error("a {kind} frame from the {from}, who may not send it")]
+    Direction {
+        /// The kind.
+        kind: Kind,
+        /// Who sent it.
+        from: Sender,
+    },
+    /// A frame longer than its kind allows.
+    #[error("a {kind} frame whose {part} has {found} bytes; at most {max} are allowed")]
+    TooLong {
+        /// The kind.
+        kind: Kind,
+        /// `header` or `payload`.
+        part: &'static str,
+        /// Bytes announced.
+        found: u64,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The two lengths of a frame contradict each other.
+    #[error("a {kind} frame of length {length} announces a header of {header} bytes")]
+    Lengths {
+        /// The kind.
+        kind: Kind,
+        /// Bytes after the length field.
+        length: u32,
+        /// Bytes of the header.
+        header: u32,
+    },
+    /// The header is no JSON, or lacks a field, or a field is of the wrong type.
+    #[error("the header of a {kind} frame: {problem}")]
+    Header {
+        /// The kind.
+        kind: Kind,
+        /// What the JSON reader says.
+        problem: String,
+    },
+    /// A field out of range.
+    #[error("the {kind} frame's {field}: expected {expected}, found {found}")]
+    Value {
+        /// The kind.
+        kind: Kind,
+        /// The header field, or `payload`.
+        field: &'static str,
+        /// What would be accepted.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+}
