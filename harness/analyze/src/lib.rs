@@ -1,8 +1,15 @@
 //! From samples to estimates and ranks.
 
 pub mod estimators;
+mod foreign;
 pub mod inference;
 pub mod random;
 pub mod samples;
 pub mod sequential;
 pub mod sources;
+mod stages;
+
+pub use estimators::Method;
+pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
+pub use inference::Settings;
+pub use stages::{AnalyzeError, Evidence, RankError, analyze, rank, settings_of};

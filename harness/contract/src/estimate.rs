@@ -48,6 +48,8 @@ pub struct Estimates {
     pub candidates: Vec<CandidateEstimates>,
     /// What the control says about the whole run.
     pub certificate: Certificate,
+    /// What the reader should know before trusting any number.
+    pub warnings: Vec<String>,
 }
 
 document!(Estimates, "edgemaxx-estimates", 1);
@@ -66,6 +68,12 @@ pub struct CandidateEstimates {
     pub pairs: u32,
     /// Pairs planned but never attempted, because it was stopped or failed.
     pub pairs_missing: u32,
+    /// Pairs of which either side was measured while the device throttled; kept in `speedup`.
+    pub pairs_throttled: u32,
+    /// Sessions whose first pair came before both processes were steady.
+    pub sessions_unsteady: u32,
+    /// Where it was stopped early: after how many sessions, and why.
+    pub stopped: Option<StoppedEarly>,
     /// What failed of the candidate, by kind.
     pub failures: Vec<FailureCount>,
     /// Baseline's latency over the candidate's; `None` without pairs.
@@ -90,6 +98,8 @@ pub struct CandidateEstimates {
     pub latency_ms: Option<Latency>,
     /// The baseline's latency in the same sessions, milliseconds.
     pub baseline_latency_ms: Option<Latency>,
+    /// Pictures per second, one after the other, from the mean latency.
+    pub throughput_per_s: Option<Estimate>,
     /// Log ratios outside Tukey's fences; kept in the estimates.
     pub outliers: Outliers,
     /// Time from spawn to ready, milliseconds, median over sessions.
@@ -102,12 +112,24 @@ pub struct CandidateEstimates {
     pub baseline_peak_rss_bytes: Option<u64>,
     /// Every gate of the contest with its bound.
     pub gates: Vec<GateEstimate>,
-    /// One-sided lower bound of the similarity that enters the score.
+    /// The similarity that enters the score; each bound one-sided at the score's level.
     pub similarity: Option<Estimate>,
     /// Mean of each metric over pairs, in the order of [`Metric::ALL`], where computed.
     pub quality: Vec<MetricEstimate>,
     /// Requests with the lowest similarity first, at most ten.
     pub worst_requests: Vec<u32>,
+}
+
+/// A candidate whose remaining sessions were not needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoppedEarly {
+    /// Sessions that were run.
+    pub after_sessions: u32,
+    /// Sessions of the plan that were not.
+    pub sessions_saved: u32,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// Failures of one kind.

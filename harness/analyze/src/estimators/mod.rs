@@ -1,0 +1,14 @@
+//! Estimators on plain slices of numbers; none knows what a pipeline is.
+
+pub mod autocorrelation;
+pub mod bootstrap;
+#[cfg(test)]
+pub(crate) mod known;
+pub mod multiplicity;
+pub mod outliers;
+pub mod quantiles;
+pub mod student;
+mod summary;
+pub mod wilcoxon;
+
+pub use summary::{Method, Summary, UnknownMethod};

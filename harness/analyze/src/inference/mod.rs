@@ -1,0 +1,10 @@
+//! From session means to claims: against the baseline, against each other, and about the run.
+
+mod claims;
+pub mod compare;
+pub mod power;
+pub mod ranks;
+mod settings;
+
+pub use claims::{CandidateInference, Inference, infer};
+pub use settings::{Settings, SettingsError};

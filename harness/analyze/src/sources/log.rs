@@ -1,0 +1,77 @@
+//! `samples.jsonl` of a run, with the `plan.json` that says which session measured whom.
+
+use std::path::Path;
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome};
+
+use super::error::SourceError;
+use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
+
+pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
+    let text = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })
+    };
+    let plan_path = path.with_file_name("plan.json");
+    let plan = Plan::from_json(&text(&plan_path)?)
+        .map_err(|source| SourceError::Plan { path: plan_path.clone(), source })?;
+    plan.check().map_err(|problem| SourceError::Nothing { path: plan_path, problem })?;
+    let log = Log::parse_for(&text(path)?, &plan)
+        .map_err(|source| SourceError::Log { path: path.to_owned(), source })?;
+    let name = &plan.baseline().name;
+    if let Some(other) = baseline.filter(|other| other != name) {
+        return Err(SourceError::Baseline {
+            path: path.to_owned(),
+            name: other.to_owned(),
+            known: format!("{name} (in a run, every pair has the plan's baseline on one side)"),
+        });
+    }
+    let table = from_log(&plan, &log);
+    if table.candidates.iter().all(|candidate| candidate.sessions.is_empty()) {
+        let problem = "no complete pair; both sides of a pair must have given a picture".to_owned();
+        return Err(SourceError::Nothing { path: path.to_owned(), problem });
+    }
+    Ok(table)
+}
+
+/// The complete pairs of a log, for every candidate of the plan in its order; a candidate
+/// without any has no sessions. Pairs are in the order in which they were measured.
+pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
+    let recorded = log.sessions(plan);
+    let candidates = plan.candidates().iter().map(|candidate| {
+        let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
+        let sessions = own.filter_map(|planned| {
+            let pairs: Vec<Pair> = recorded
+                .get(planned.index as usize)?
+                .complete_pairs(planned.pairs.len() as u32)
+                .filter_map(|(_, baseline, candidate)| pair(baseline, candidate))
+                .collect();
+            (!pairs.is_empty()).then_some(Session { key: planned.index, pairs })
+        });
+        CandidateSamples { name: candidate.name.clone(), sessions: sessions.collect() }
+    });
+    SampleTable {
+        baseline: plan.baseline().name.clone(),
+        candidates: candidates.collect(),
+        warnings: Vec::new(),
+        digest: log.chain.head(),
+    }
+}
+
+fn pair(baseline: &Attempt, candidate: &Attempt) -> Option<Pair> {
+    let throttled = |attempt: &Attempt| attempt.marks.contains(&Mark::Throttled);
+    Some(Pair {
+        baseline_ms: milliseconds(baseline)?,
+        candidate_ms: milliseconds(candidate)?,
+        throttled: throttled(baseline) || throttled(candidate),
+    })
+}
+
+/// The latency; `None` for a failed attempt and for a clock that stood still.
+pub(crate) fn milliseconds(attempt: &Attempt) -> Option<f64> {
+    match attempt.outcome {
+        Outcome::Picture { latency_ns, .. } => (latency_ns > 0).then_some(latency_ns as f64 / 1e6),
+        Outcome::Failed(_) => None,
+    }
+}

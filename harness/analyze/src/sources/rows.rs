@@ -1,0 +1,192 @@
+//! Rows of foreign measurements, kept compactly (ten million fit), and paired up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use edgemaxx_contract::digest::Digest;
+use rayon::prelude::*;
+
+use super::error::SourceError;
+use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
+
+/// Names numbered in order of first appearance.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    list: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Names {
+    /// The number of `name`.
+    pub(super) fn number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.list.len() as u32;
+        self.list.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+}
+
+/// Rows in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) sessions: Names,
+    pub(super) prompts: Names,
+    pub(super) pipelines: Names,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    session: u32,
+    prompt: u32,
+    pipeline: u32,
+    throttled: bool,
+    latency_ms: f64,
+}
+
+impl Rows {
+    /// Appends a row; names by their numbers, the latency finite and positive.
+    pub(super) fn push(
+        &mut self,
+        (session, prompt, pipeline): (u32, u32, u32),
+        latency_ms: f64,
+        throttled: bool,
+    ) {
+        self.rows.push(Row { session, prompt, pipeline, throttled, latency_ms });
+    }
+
+    /// Pairs each row with the baseline's of the same session and prompt.
+    ///
+    /// `line` says in which line of the file the n-th row (from 0) stands.
+    pub(super) fn pair_up(
+        self,
+        path: &Path,
+        baseline: Option<&str>,
+        line: impl Fn(usize) -> usize,
+        digest: Digest,
+    ) -> Result<SampleTable, SourceError> {
+        let pipelines = &self.pipelines.list;
+        let baseline = self.baseline(path, baseline)?;
+        if pipelines.len() < 2 {
+            let problem =
+                format!("only the pipeline {:?}; expected the baseline and at least one other", pipelines[0]);
+            return Err(SourceError::Nothing { path: path.to_owned(), problem });
+        }
+        // Within a session and prompt the baseline comes first.
+        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let key = |&index: &u32| {
+            let row = &self.rows[index as usize];
+            (row.session, row.prompt, row.pipeline != baseline, row.pipeline, index)
+        };
+        order.par_sort_unstable_by_key(key);
+        let mut found: Vec<BTreeMap<u32, Vec<(u32, Pair)>>> = vec![BTreeMap::new(); pipelines.len()];
+        let mut alone: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
+        for group in order.chunk_by(|a, b| {
+            let (a, b) = (&self.rows[*a as usize], &self.rows[*b as usize]);
+            (a.session, a.prompt) == (b.session, b.prompt)
+        }) {
+            self.refuse_duplicates(path, group, &line)?;
+            let first = &self.rows[group[0] as usize];
+            let partner = (first.pipeline == baseline).then_some(first);
+            for &index in &group[usize::from(partner.is_some())..] {
+                let row = &self.rows[index as usize];
+                let Some(partner) = partner else {
+                    let (count, earliest) = alone.entry(row.pipeline).or_insert((0, index));
+                    *count += 1;
+                    *earliest = index.min(*earliest);
+                    continue;
+                };
+                let pair = Pair {
+                    baseline_ms: partner.latency_ms,
+                    candidate_ms: row.latency_ms,
+                    throttled: partner.throttled || row.throttled,
+                };
+                found[row.pipeline as usize].entry(row.session).or_default().push((index, pair));
+            }
+        }
+        let mut candidates = Vec::new();
+        for (pipeline, sessions) in found.into_iter().enumerate() {
+            if pipeline as u32 == baseline {
+                continue;
+            }
+            let name = pipelines[pipeline].clone();
+            if sessions.is_empty() {
+                let problem = format!(
+                    "pipeline {name:?} has no row whose session and prompt the baseline {:?} has too (first: line {}); \
+                     latencies are compared pair by pair",
+                    pipelines[baseline as usize],
+                    alone.get(&(pipeline as u32)).map_or(0, |(_, index)| line(*index as usize)),
+                );
+                return Err(SourceError::Nothing { path: path.to_owned(), problem });
+            }
+            let in_order = |(key, mut pairs): (u32, Vec<(u32, Pair)>)| {
+                pairs.sort_unstable_by_key(|(index, _)| *index);
+                Session { key, pairs: pairs.into_iter().map(|(_, pair)| pair).collect() }
+            };
+            candidates
+                .push(CandidateSamples { name, sessions: sessions.into_iter().map(in_order).collect() });
+        }
+        let warnings = alone.iter().map(|(&pipeline, &(count, index))| {
+            format!(
+                "{count} row(s) of {:?} have no partner of the baseline in the same session and prompt \
+                 (first: line {}) and are left out",
+                pipelines[pipeline as usize],
+                line(index as usize)
+            )
+        });
+        Ok(SampleTable {
+            baseline: pipelines[baseline as usize].clone(),
+            candidates,
+            warnings: warnings.collect(),
+            digest,
+        })
+    }
+
+    /// The number of the baseline.
+    fn baseline(&self, path: &Path, name: Option<&str>) -> Result<u32, SourceError> {
+        let pipelines = &self.pipelines;
+        if pipelines.list.is_empty() {
+            let problem = "no rows; expected at least one pair".to_owned();
+            return Err(SourceError::Nothing { path: path.to_owned(), problem });
+        }
+        match name {
+            Some(name) => pipelines.numbers.get(name).copied().ok_or_else(|| SourceError::Baseline {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                known: known(&pipelines.list),
+            }),
+            None => Ok(pipelines.numbers.get("baseline").copied().unwrap_or(0)),
+        }
+    }
+
+    /// One row per pipeline; the rows of a group are sorted by pipeline, then by place.
+    fn refuse_duplicates(
+        &self,
+        path: &Path,
+        group: &[u32],
+        line: &impl Fn(usize) -> usize,
+    ) -> Result<(), SourceError> {
+        let same = |w: &&[u32]| self.rows[w[0] as usize].pipeline == self.rows[w[1] as usize].pipeline;
+        match group.windows(2).find(same) {
+            None => Ok(()),
+            Some(twice) => Err(SourceError::Duplicate {
+                path: path.to_owned(),
+                line: line(twice[1] as usize),
+                first: line(twice[0] as usize),
+                pipeline: self.pipelines.list[self.rows[twice[0] as usize].pipeline as usize].clone(),
+            }),
+        }
+    }
+}
+
+/// Names for a message; long lists are cut.
+fn known(names: &[String]) -> String {
+    let mut text = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 20 {
+        text += &format!(" and {} more", names.len() - 20);
+    }
+    text
+}

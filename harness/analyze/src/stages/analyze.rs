@@ -1,0 +1,281 @@
+//! The stage `analyze`: samples and quality in, `estimates.json` out.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, Estimate, Estimates, FailureCount, Latency, Outliers, RankSet, StoppedEarly,
+};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
+use edgemaxx_contract::quality::{QualityLog, QualityRecord};
+use edgemaxx_contract::sample::{
+    Attempt, Failure, FailureKind, LaunchOutcome, Log, Outcome, Phase, RecordedSession, SessionStatus,
+};
+
+use super::certificate::certificate;
+use super::estimate::{mean_latency, quantile, speedup, throughput};
+use super::judge;
+use crate::estimators::outliers::{Fences, Outlier};
+use crate::estimators::quantiles::Sorted;
+use crate::inference::{CandidateInference, Settings, SettingsError, infer};
+use crate::samples::{CandidateSamples, Pair, SampleTable};
+use crate::sequential::FIRST_LOOK;
+use crate::sources::from_log;
+
+/// Everything `analyze` reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The contest of the plan.
+    pub contest: &'a Contest,
+    /// The plan of the log.
+    pub plan: &'a Plan,
+    /// The samples.
+    pub log: &'a Log,
+    /// The quality of their pictures.
+    pub quality: &'a QualityLog,
+    /// Digest of `quality.jsonl`.
+    pub quality_digest: Digest,
+}
+
+/// Evidence that cannot be analysed.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// Settings out of range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A plan that JSON cannot hold (none of ours).
+    #[error("the plan cannot be digested: {0}")]
+    Plan(#[from] serde_json::Error),
+}
+
+/// The settings a run is analysed with: the contest's level, and the looks where measuring might
+/// have stopped early.
+pub fn settings_of(contest: &Contest, plan: &Plan, log: &Log) -> Settings {
+    let most = plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1);
+    let adaptive = plan.measurement.stopping.until_half_width.is_some() || log.stops().next().is_some();
+    Settings {
+        level: contest.score.level,
+        looks: adaptive.then_some((FIRST_LOOK.min(most), most)),
+        ..Settings::default()
+    }
+}
+
+/// Estimates everything the evidence supports. Equal evidence and settings give equal bytes.
+///
+/// # Errors
+/// [`AnalyzeError`]: settings out of range.
+pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates, AnalyzeError> {
+    let Evidence { contest, plan, log, quality, quality_digest } = *evidence;
+    let table = from_log(plan, log);
+    let inference = infer(&table, settings)?;
+    let recorded = log.sessions(plan);
+    let mut by_candidate: BTreeMap<&str, Vec<&QualityRecord>> = BTreeMap::new();
+    for record in &quality.records {
+        by_candidate.entry(&record.candidate).or_default().push(record);
+    }
+    let method = |inferred: &CandidateInference| {
+        let title = inferred.log_ratio.map_or("", |summary| summary.method.title());
+        match settings.looks {
+            Some((first, last)) => format!("{title}, error spent over looks {first}…{last}"),
+            None => title.to_owned(),
+        }
+    };
+    let none = Vec::new();
+    let mut candidates = Vec::new();
+    let mut control = None;
+    for ((pipeline, samples), inferred) in
+        plan.candidates().iter().zip(&table.candidates).zip(&inference.candidates)
+    {
+        let sessions: Vec<Measured<'_>> = plan
+            .sessions
+            .iter()
+            .filter(|planned| planned.candidate == pipeline.name)
+            .filter_map(|planned| {
+                let pairs = planned.pairs.len() as u32;
+                Some(Measured { pairs, recorded: recorded.get(planned.index as usize)? })
+            })
+            .collect();
+        let records = by_candidate.get(pipeline.name.as_str()).unwrap_or(&none);
+        let method = method(inferred);
+        if pipeline.role == Role::Control {
+            let log_ratio = inferred.log_ratio.as_ref();
+            control = Some(certificate(Some(samples), log_ratio, &method, records, settings.level));
+        }
+        let mut estimates = speed(samples, inferred, &method, settings.level);
+        estimates.name = pipeline.name.clone();
+        estimates.role = pipeline.role;
+        process(&mut estimates, &sessions);
+        estimates.stopped =
+            log.stops().find(|stop| stop.candidate == pipeline.name).map(|stop| StoppedEarly {
+                after_sessions: stop.after_sessions,
+                sessions_saved: stop.sessions_saved,
+                reason: stop.reason.clone(),
+            });
+        let gates = contest.quality.gates.iter();
+        estimates.gates = gates.map(|gate| judge::gate(records, gate, contest.quality.level)).collect();
+        estimates.similarity = judge::similarity(records, contest);
+        estimates.quality = judge::metrics(records, settings.level);
+        estimates.worst_requests = judge::worst_requests(records, contest);
+        candidates.push(estimates);
+    }
+    Ok(Estimates {
+        format: Estimates::expected_format(),
+        plan: plan.digest()?,
+        samples: log.chain.head(),
+        quality: quality_digest,
+        extent: plan.extent,
+        level: settings.level,
+        baseline: plan.baseline().name.clone(),
+        candidates,
+        certificate: control.unwrap_or_else(|| certificate(None, None, "", &[], settings.level)),
+        warnings: warnings(plan, &table, inference.warnings),
+    })
+}
+
+/// A planned session and what was recorded of it.
+struct Measured<'a> {
+    pairs: u32,
+    recorded: &'a RecordedSession<'a>,
+}
+
+/// The part of the estimates that latencies give.
+fn speed(
+    samples: &CandidateSamples,
+    inferred: &CandidateInference,
+    method: &str,
+    level: f64,
+) -> CandidateEstimates {
+    let measured = !samples.sessions.is_empty();
+    let latency_of = |side: fn(&Pair) -> f64| measured.then(|| latency(samples, side, level)).flatten();
+    let latency_ms = latency_of(|pair| pair.candidate_ms);
+    CandidateEstimates {
+        name: samples.name.clone(),
+        role: Role::Candidate,
+        sessions: samples.sessions.len() as u32,
+        pairs: samples.pairs() as u32,
+        pairs_missing: 0,
+        pairs_throttled: samples.all_pairs().filter(|pair| pair.throttled).count() as u32,
+        sessions_unsteady: 0,
+        stopped: None,
+        failures: Vec::new(),
+        speedup: inferred.log_ratio.map(|summary| speedup(&summary, method)),
+        speedup_simultaneous: inferred.simultaneous.map(|summary| Estimate {
+            level,
+            ..speedup(&summary, &format!("{method}, all candidates at once"))
+        }),
+        speedup_unthrottled: inferred.unthrottled.map(|summary| speedup(&summary, method)),
+        claim: inferred.claim,
+        p_value: inferred.p_value,
+        p_adjusted: inferred.p_adjusted,
+        rank: inferred.rank.map(|(lower, upper)| RankSet { lower, upper }),
+        tier: inferred.tier,
+        p_best: inferred.p_best,
+        throughput_per_s: latency_ms.as_ref().map(|latency| throughput(&latency.mean)),
+        latency_ms,
+        baseline_latency_ms: latency_of(|pair| pair.baseline_ms),
+        outliers: outliers(samples.log_ratios()),
+        load_ms: None,
+        baseline_load_ms: None,
+        peak_rss_bytes: None,
+        baseline_peak_rss_bytes: None,
+        gates: Vec::new(),
+        similarity: None,
+        quality: Vec::new(),
+        worst_requests: Vec::new(),
+    }
+}
+
+fn latency(samples: &CandidateSamples, side: fn(&Pair) -> f64, level: f64) -> Option<Latency> {
+    let sorted = Sorted::new(samples.all_pairs().map(side).collect());
+    Some(Latency {
+        mean: mean_latency(samples, side, level),
+        p50: quantile(&sorted, 0.5, level)?,
+        p90: quantile(&sorted, 0.9, level)?,
+        p99: quantile(&sorted, 0.99, level)?,
+    })
+}
+
+fn outliers(log_ratios: Vec<f64>) -> Outliers {
+    let sorted = Sorted::new(log_ratios);
+    let mut counts = Outliers::default();
+    let Some(fences) = Fences::of(&sorted) else { return counts };
+    for value in sorted.values() {
+        match fences.class(*value) {
+            Outlier::LowSevere => counts.low_severe += 1,
+            Outlier::LowMild => counts.low_mild += 1,
+            Outlier::None => {}
+            Outlier::HighMild => counts.high_mild += 1,
+            Outlier::HighSevere => counts.high_severe += 1,
+        }
+    }
+    counts
+}
+
+/// The part that the processes' lives give: loads, memory, failures, what was never attempted.
+fn process(estimates: &mut CandidateEstimates, sessions: &[Measured<'_>]) {
+    let load = |side: Side| {
+        let loads = sessions.iter().flat_map(|s| &s.recorded.launches).filter(|launch| launch.side == side);
+        let ms = loads.filter_map(|launch| match launch.outcome {
+            LaunchOutcome::Ready { launch_ns, load_ns, .. } => Some((launch_ns + load_ns) as f64 / 1e6),
+            LaunchOutcome::Failed(_) => None,
+        });
+        Sorted::new(ms.collect()).quantile(0.5)
+    };
+    estimates.load_ms = load(Side::Candidate);
+    estimates.baseline_load_ms = load(Side::Baseline);
+    let ends = || sessions.iter().filter_map(|s| s.recorded.end);
+    estimates.peak_rss_bytes = ends().filter_map(|end| end.candidate_peak_rss_bytes).max();
+    estimates.baseline_peak_rss_bytes = ends().filter_map(|end| end.baseline_peak_rss_bytes).max();
+    estimates.sessions_unsteady =
+        ends().filter(|end| end.status == SessionStatus::Complete && !end.steady).count() as u32;
+    let attempted = |session: &Measured<'_>| {
+        let pair_of = |attempt: &&Attempt| match attempt.phase {
+            Phase::Measured { pair } => Some(pair),
+            Phase::Warmup { .. } => None,
+        };
+        let mut pairs: Vec<u32> = session.recorded.attempts.iter().filter_map(pair_of).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs.len() as u32
+    };
+    estimates.pairs_missing = sessions.iter().map(|s| s.pairs.saturating_sub(attempted(s))).sum();
+    estimates.failures = failures(sessions);
+}
+
+/// The candidate's failures by kind, each with the first one's words.
+fn failures(sessions: &[Measured<'_>]) -> Vec<FailureCount> {
+    let mut counts: BTreeMap<FailureKind, FailureCount> = BTreeMap::new();
+    let mut add = |failure: &Failure| {
+        let entry = counts.entry(failure.kind).or_insert_with(|| FailureCount {
+            kind: failure.kind,
+            count: 0,
+            first: failure.detail.clone(),
+        });
+        entry.count += 1;
+    };
+    for session in sessions {
+        for launch in session.recorded.launches.iter().filter(|launch| launch.side == Side::Candidate) {
+            if let LaunchOutcome::Failed(failure) = &launch.outcome {
+                add(failure);
+            }
+        }
+        for attempt in session.recorded.attempts.iter().filter(|a| a.side == Side::Candidate) {
+            if let Outcome::Failed(failure) = &attempt.outcome {
+                add(failure);
+            }
+        }
+    }
+    counts.into_values().collect()
+}
+
+fn warnings(plan: &Plan, table: &SampleTable, mut warnings: Vec<String>) -> Vec<String> {
+    if plan.extent == Extent::Quick {
+        let note = "a quick run: few sessions and pairs, wide intervals; it never sets weights";
+        warnings.insert(0, note.to_owned());
+    }
+    let idle = table.candidates.iter().filter(|candidate| candidate.sessions.is_empty());
+    warnings.extend(idle.map(|candidate| format!("{:?} has no complete pair", candidate.name)));
+    warnings
+}

@@ -1,0 +1,118 @@
+//! The A/A certificate: the baseline measured against itself says whether the run may be believed.
+
+use edgemaxx_contract::estimate::{Certificate, CertificateVerdict};
+use edgemaxx_contract::quality::QualityRecord;
+
+use super::estimate::speedup;
+use crate::estimators::{Summary, student};
+use crate::inference::power::detectable;
+use crate::samples::CandidateSamples;
+
+/// Power at which the minimum detectable effect is stated.
+const POWER: f64 = 0.8;
+
+/// What the control's samples say.
+///
+/// Its own test is not adjusted for the other candidates: an alarm that rings late is none.
+pub(crate) fn certificate(
+    samples: Option<&CandidateSamples>,
+    log_ratio: Option<&Summary>,
+    method: &str,
+    records: &[&QualityRecord],
+    level: f64,
+) -> Certificate {
+    let identical = records.iter().filter(|record| record.baseline_image == record.candidate_image);
+    let (verdict, reason) = verdict(samples, log_ratio, level);
+    Certificate {
+        control: samples.map(|s| s.name.clone()).unwrap_or_default(),
+        verdict,
+        reason,
+        speedup: log_ratio.map(|summary| speedup(summary, method)),
+        noise_floor: log_ratio.and_then(Summary::half_width).map(f64::exp_m1),
+        minimum_detectable_effect: samples.and_then(|s| detectable_change(&s.series().means, level)),
+        identical_pictures: identical.count() as u32,
+        pairs: samples.map_or(0, CandidateSamples::pairs) as u32,
+    }
+}
+
+/// The smallest relative change of latency that t on so many session means of such spread finds
+/// with 80% power.
+pub(crate) fn detectable_change(session_means: &[f64], level: f64) -> Option<f64> {
+    let (_, error) = student::mean_and_error(session_means)?;
+    let freedom = (session_means.len() - 1) as f64;
+    Some((detectable(freedom, 1.0 - level, POWER) * error).exp_m1())
+}
+
+fn verdict(
+    samples: Option<&CandidateSamples>,
+    log_ratio: Option<&Summary>,
+    level: f64,
+) -> (CertificateVerdict, String) {
+    let unfit = |reason: String| (CertificateVerdict::Unfit, reason);
+    let (Some(samples), Some(summary)) = (samples, log_ratio) else {
+        return unfit("the baseline was not measured against itself".to_owned());
+    };
+    let (sessions, Some(p_value), Some(half)) =
+        (samples.sessions.len(), summary.p_value, summary.half_width())
+    else {
+        return unfit("the control has too few pairs for an interval".to_owned());
+    };
+    if sessions < 2 {
+        return unfit("the control has one session; variance between processes is unseen".to_owned());
+    }
+    let percent = 100.0 * (-summary.point).exp_m1();
+    if p_value <= 1.0 - level {
+        return unfit(format!(
+            "the baseline is not a tie with itself: {percent:+.2}% (p = {p_value:.4}); \
+             something other than the candidates differs between the two sides"
+        ));
+    }
+    let floor = 100.0 * half.exp_m1();
+    let reason = format!(
+        "the baseline ties with itself: {percent:+.2}%, known to ±{floor:.2}%, in {sessions} sessions"
+    );
+    (CertificateVerdict::Fit, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{Pair, Session};
+
+    fn control(log_ratios: &[f64]) -> CandidateSamples {
+        let session = |(key, d): (usize, &f64)| Session {
+            key: key as u32,
+            pairs: vec![Pair { baseline_ms: 100.0, candidate_ms: 100.0 * d.exp(), throttled: false }],
+        };
+        CandidateSamples {
+            name: "clone".into(),
+            sessions: log_ratios.iter().enumerate().map(session).collect(),
+        }
+    }
+
+    fn certify(log_ratios: &[f64]) -> Certificate {
+        let samples = control(log_ratios);
+        let summary = student::interval(&samples.series().means, 0.95);
+        certificate(Some(&samples), Some(&summary), "t", &[], 0.95)
+    }
+
+    #[test]
+    fn a_tie_is_fit_and_states_what_it_could_have_found() {
+        let found = certify(&[0.002, -0.001, 0.0005, -0.002, 0.001]);
+        assert_eq!(found.verdict, CertificateVerdict::Fit, "{}", found.reason);
+        // Five session means with standard error 7.141428e-4; ncp 3.76106 (scipy, see power.rs)
+        let expected = (3.7610595538250196_f64 * 7.141428428542849e-4).exp_m1();
+        assert!((found.minimum_detectable_effect.unwrap() / expected - 1.0).abs() < 1e-8);
+        assert!(found.noise_floor.unwrap() > 0.00198 && found.noise_floor.unwrap() < 0.00199);
+    }
+
+    #[test]
+    fn a_difference_and_a_lack_of_data_are_unfit() {
+        let shifted = certify(&[0.012, 0.011, 0.0125, 0.010, 0.011]);
+        assert_eq!(shifted.verdict, CertificateVerdict::Unfit);
+        assert!(shifted.reason.contains("not a tie"), "{}", shifted.reason);
+        assert_eq!(certify(&[0.0]).verdict, CertificateVerdict::Unfit);
+        let absent = certificate(None, None, "t", &[], 0.95);
+        assert_eq!((absent.verdict, absent.speedup), (CertificateVerdict::Unfit, None));
+    }
+}

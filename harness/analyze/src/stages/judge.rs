@@ -1,0 +1,114 @@
+//! What a candidate's picture pairs prove about its quality.
+
+use edgemaxx_contract::contest::{Contest, Gate, Metric, Statistic};
+use edgemaxx_contract::estimate::{Estimate, GateEstimate, MetricEstimate};
+use edgemaxx_contract::quality::QualityRecord;
+
+use super::estimate::plain;
+use crate::estimators::quantiles::Sorted;
+use crate::estimators::student;
+
+/// PSNR that identical pictures count as, dB: above any that differing 8-bit pictures reach
+/// (113 dB for one value of a 1024² picture off by one), and finite.
+const IDENTICAL_DB: f64 = 120.0;
+
+/// Worst requests listed.
+const WORST: usize = 10;
+
+/// All values of a metric, in the order of the records.
+fn values(records: &[&QualityRecord], metric: Metric) -> Vec<f64> {
+    let value = |record: &&QualityRecord| match record.value(metric) {
+        None if metric == Metric::PsnrDb => Some(IDENTICAL_DB),
+        value => value.filter(|value| value.is_finite()),
+    };
+    records.iter().filter_map(value).collect()
+}
+
+/// Whether the candidate proves what a gate asks for: one-sided bound against threshold.
+///
+/// All gates must hold, so no correction for their number is due (intersection–union test).
+pub(crate) fn gate(records: &[&QualityRecord], gate: &Gate, level: f64) -> GateEstimate {
+    let values = values(records, gate.metric);
+    // A pair without a value proves nothing, and must not be left out of the proof.
+    let complete = values.len() == records.len();
+    let bound = complete.then(|| bound(&values, gate, level)).flatten();
+    let passed = bound.as_ref().is_some_and(|estimate| {
+        if gate.metric.higher_is_better() {
+            estimate.lower.is_some_and(|lower| lower >= gate.threshold)
+        } else {
+            estimate.upper.is_some_and(|upper| upper <= gate.threshold)
+        }
+    });
+    GateEstimate { metric: gate.metric, statistic: gate.statistic, threshold: gate.threshold, bound, passed }
+}
+
+fn bound(values: &[f64], gate: &Gate, level: f64) -> Option<Estimate> {
+    let sorted = Sorted::new(values.to_vec());
+    let up = gate.metric.higher_is_better();
+    let (point, bound, method) = match gate.statistic {
+        Statistic::Mean => {
+            let bound =
+                if up { student::lower_bound(values, level) } else { student::upper_bound(values, level) };
+            ((!values.is_empty()).then(|| student::mean(values))?, bound, "one-sided t on pairs")
+        }
+        Statistic::Quantile(q) => {
+            let bound = if up { sorted.lower_bound(q, level) } else { sorted.upper_bound(q, level) };
+            (sorted.quantile(q)?, bound, "one-sided order statistic of pairs")
+        }
+    };
+    Some(Estimate {
+        point,
+        lower: bound.filter(|_| up),
+        upper: bound.filter(|_| !up),
+        method: method.to_owned(),
+        n: values.len() as u32,
+        level,
+    })
+}
+
+/// The similarity that enters the score, with a one-sided bound to either side; `None` where a
+/// pair lacks it.
+pub(crate) fn similarity(records: &[&QualityRecord], contest: &Contest) -> Option<Estimate> {
+    let values = values(records, contest.score.similarity.metric());
+    if values.is_empty() || values.len() != records.len() {
+        return None;
+    }
+    let level = contest.score.level;
+    Some(Estimate {
+        point: student::mean(&values),
+        lower: student::lower_bound(&values, level),
+        upper: student::upper_bound(&values, level),
+        method: "one-sided t on pairs".to_owned(),
+        n: values.len() as u32,
+        level,
+    })
+}
+
+/// The mean and the worst of every metric that was computed.
+pub(crate) fn metrics(records: &[&QualityRecord], level: f64) -> Vec<MetricEstimate> {
+    let estimate = |metric: Metric| {
+        let values = values(records, metric);
+        let worst = if metric.higher_is_better() { f64::min } else { f64::max };
+        let worst = values.iter().copied().reduce(worst)?;
+        Some(MetricEstimate { metric, mean: plain(&student::interval(&values, level), "t on pairs"), worst })
+    };
+    Metric::ALL.into_iter().filter_map(estimate).collect()
+}
+
+/// The requests whose pictures are least alike, by the score's similarity, else by SSIM.
+pub(crate) fn worst_requests(records: &[&QualityRecord], contest: &Contest) -> Vec<u32> {
+    let similarity =
+        |record: &QualityRecord| record.value(contest.score.similarity.metric()).unwrap_or(record.ssim_gray);
+    let mut order: Vec<&&QualityRecord> = records.iter().collect();
+    order.sort_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(a.request.cmp(&b.request)));
+    let mut requests: Vec<u32> = Vec::new();
+    for record in order {
+        if !requests.contains(&record.request) {
+            requests.push(record.request);
+        }
+        if requests.len() == WORST {
+            break;
+        }
+    }
+    requests
+}

@@ -1,0 +1,10 @@
+//! The stages: `analyze` and `rank`.
+
+mod analyze;
+mod certificate;
+pub(crate) mod estimate;
+mod judge;
+mod rank;
+
+pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
+pub use rank::{RankError, rank};

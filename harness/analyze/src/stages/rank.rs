@@ -1,0 +1,218 @@
+//! The stage `rank`: estimates in, `ranking.json` out. The score is what is proven.
+
+use edgemaxx_contract::contest::{Contest, ScoreSpec};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate,
+};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Extent, Role};
+use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
+
+/// Estimates that cannot be ranked.
+#[derive(Debug, thiserror::Error)]
+pub enum RankError {
+    /// Estimates that JSON cannot hold (none of ours).
+    #[error("the estimates cannot be digested: {0}")]
+    Estimates(#[from] serde_json::Error),
+}
+
+/// Scores, tiers and shares of the reward.
+///
+/// # Errors
+/// None in practice: our estimates always fit JSON.
+pub fn rank(
+    estimates: &Estimates,
+    contest: &Contest,
+    environment: &Environment,
+) -> Result<Ranking, RankError> {
+    let fit = estimates.certificate.verdict == CertificateVerdict::Fit;
+    let mut scored: Vec<Scored<'_>> =
+        estimates.candidates.iter().map(|candidate| Scored::of(candidate, contest)).collect();
+    scored.sort_by(|a, b| {
+        let speed = |s: &Scored<'_>| s.of.speedup.as_ref().map_or(0.0, |speedup| speedup.point);
+        (a.standing.cmp(&b.standing))
+            .then(b.score.total_cmp(&a.score))
+            .then(speed(b).total_cmp(&speed(a)))
+            .then(a.of.name.cmp(&b.of.name))
+    });
+    let accepted = scored.iter().take_while(|s| s.standing == Standing::Accepted).count();
+    let tiers = tiers(&scored[..accepted]);
+    let shares = if fit { shares(&tiers, contest.rewards.top_tier_share) } else { vec![0.0; accepted] };
+    let leaders = tiers.iter().filter(|tier| **tier == 1).count();
+    let winner = (fit && leaders == 1).then(|| scored[0].of.name.clone());
+    let verdict = verdict(estimates, &scored, leaders);
+    let entries = scored.into_iter().enumerate().map(|(index, scored)| RankEntry {
+        position: index as u32 + 1,
+        name: scored.of.name.clone(),
+        standing: scored.standing,
+        reasons: scored.reasons,
+        tier: tiers.get(index).copied(),
+        score: scored.score,
+        speedup_lower: scored.of.speedup.as_ref().and_then(|speedup| speedup.lower),
+        quality_factor: scored.quality.map(|(lower, _)| lower),
+        weight: shares.get(index).copied().unwrap_or(0.0),
+    });
+    Ok(Ranking {
+        format: Ranking::expected_format(),
+        estimates: Digest::of(estimates.to_json()?),
+        extent: estimates.extent,
+        fitness: estimates.certificate.verdict,
+        weights_refused: weights_refused(estimates, environment),
+        winner,
+        verdict,
+        entries: entries.collect(),
+    })
+}
+
+/// A candidate with what it earns.
+struct Scored<'a> {
+    of: &'a CandidateEstimates,
+    standing: Standing,
+    reasons: Vec<String>,
+    score: f64,
+    /// Quality factor at the lower and upper bound of the similarity.
+    quality: Option<(f64, f64)>,
+    /// The score's interval over all candidates at once, for tiers.
+    range: (f64, f64),
+}
+
+impl<'a> Scored<'a> {
+    fn of(candidate: &'a CandidateEstimates, contest: &Contest) -> Self {
+        let quality = quality_factor(candidate.similarity.as_ref(), &contest.score);
+        let (standing, reasons) = standing(candidate, contest, quality.is_some());
+        let mut scored = Self { of: candidate, standing, reasons, score: 0.0, quality, range: (0.0, 0.0) };
+        let (Standing::Accepted, Some((low, high))) = (standing, quality) else { return scored };
+        let gain = |bound: Option<f64>, none: f64| bound.map_or(none, |speedup| (speedup - 1.0).max(0.0));
+        scored.score = gain(candidate.speedup.as_ref().and_then(|s| s.lower), 0.0) * low;
+        let together = candidate.speedup_simultaneous.as_ref();
+        scored.range = (
+            gain(together.and_then(|s| s.lower), 0.0) * low,
+            gain(together.and_then(|s| s.upper), f64::INFINITY) * high,
+        );
+        scored
+    }
+}
+
+/// ((similarity − gate) / (1 − gate))^exponent at either bound; `None` where the score needs a
+/// similarity that is not known.
+fn quality_factor(similarity: Option<&Estimate>, score: &ScoreSpec) -> Option<(f64, f64)> {
+    if score.similarity_exponent == 0.0 {
+        return Some((1.0, 1.0));
+    }
+    let similarity = similarity?;
+    let factor = |bound: f64| {
+        let gate = score.similarity_gate;
+        ((bound - gate) / (1.0 - gate)).clamp(0.0, 1.0).powf(score.similarity_exponent)
+    };
+    Some((factor(similarity.lower?), factor(similarity.upper.unwrap_or(1.0))))
+}
+
+/// What became of a candidate, and why.
+fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool) -> (Standing, Vec<String>) {
+    let mut reasons: Vec<String> = Vec::new();
+    if candidate.role == Role::Control {
+        return (Standing::Control, reasons);
+    }
+    for failure in &candidate.failures {
+        reasons.push(format!("{} {} time(s): {}", failure.kind, failure.count, failure.first));
+    }
+    let Some(speedup) = candidate.speedup.as_ref() else {
+        reasons.push("no complete pair".to_owned());
+        return (Standing::Failed, reasons);
+    };
+    // A pipeline must answer every request; leaving out the hard ones would be a way to be fast.
+    if !reasons.is_empty() {
+        return (Standing::Failed, reasons);
+    }
+    reasons.extend(candidate.gates.iter().filter(|gate| !gate.passed).map(failed_gate));
+    if !has_quality {
+        reasons.push(format!("{} was not computed for every pair", contest.score.similarity.metric()));
+    }
+    if !reasons.is_empty() {
+        return (Standing::RejectedQuality, reasons);
+    }
+    let lower = speedup.lower.unwrap_or(0.0);
+    match candidate.claim {
+        Claim::Faster if lower > 1.0 && lower >= contest.score.min_speedup => {
+            return (Standing::Accepted, reasons);
+        }
+        Claim::Faster => reasons.push(format!(
+            "proven {lower:.3}× is less than the {:.3}× that the contest asks for",
+            contest.score.min_speedup
+        )),
+        Claim::Slower => reasons.push("proven slower than the baseline".to_owned()),
+        Claim::Tie => reasons.push("not proven faster than the baseline".to_owned()),
+        Claim::Ambiguous => reasons.push("the verdict differs with and without throttled samples".to_owned()),
+    }
+    (Standing::NotFaster, reasons)
+}
+
+fn failed_gate(gate: &GateEstimate) -> String {
+    let up = gate.metric.higher_is_better();
+    let (wanted, side) = if up { ("at least", "lower") } else { ("at most", "upper") };
+    let bound = gate.bound.as_ref().and_then(|bound| if up { bound.lower } else { bound.upper });
+    let found =
+        bound.map_or("too few pairs for a bound".to_owned(), |bound| format!("{side} bound {bound:.4}"));
+    format!("{} of {}: {wanted} {} must be proven, {found}", gate.statistic, gate.metric, gate.threshold)
+}
+
+/// Candidates in order of score, cut only where every score above surely exceeds every score
+/// below: the intervals, which hold for all candidates at once, do not touch.
+fn tiers(accepted: &[Scored<'_>]) -> Vec<u32> {
+    let mut tier = 1;
+    (0..accepted.len())
+        .map(|index| {
+            let above = accepted[..index].iter().map(|s| s.range.0).fold(f64::INFINITY, f64::min);
+            let below = accepted[index..].iter().map(|s| s.range.1).fold(f64::NEG_INFINITY, f64::max);
+            tier += u32::from(index > 0 && above > below);
+            tier
+        })
+        .collect()
+}
+
+/// The first tier gets `top` of all, each next one `top` of the rest, the last one the rest;
+/// a tier shares equally.
+fn shares(tiers: &[u32], top: f64) -> Vec<f64> {
+    let last = tiers.last().copied().unwrap_or(0);
+    let mut rest = 1.0;
+    let mut of_tier = Vec::new();
+    for tier in 1..=last {
+        let share = if tier == last { rest } else { top * rest };
+        rest -= share;
+        of_tier.push(share / tiers.iter().filter(|t| **t == tier).count() as f64);
+    }
+    tiers.iter().map(|tier| of_tier[*tier as usize - 1]).collect()
+}
+
+fn weights_refused(estimates: &Estimates, environment: &Environment) -> Option<String> {
+    let mut reasons = Vec::new();
+    if estimates.certificate.verdict == CertificateVerdict::Unfit {
+        reasons.push(format!("the run is unfit: {}", estimates.certificate.reason));
+    }
+    if estimates.extent == Extent::Quick {
+        reasons.push("a quick run never sets weights".to_owned());
+    }
+    if environment.sandbox.starts_with("unsandboxed") {
+        reasons.push(format!("engines were {}", environment.sandbox));
+    }
+    reasons.extend(environment.unfit.iter().cloned());
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize) -> String {
+    if estimates.certificate.verdict == CertificateVerdict::Unfit {
+        return format!("The run is unfit and has no winner: {}.", estimates.certificate.reason);
+    }
+    let name = |index: usize| scored[index].of.name.as_str();
+    let proven = |index: usize| scored[index].of.speedup.as_ref().and_then(|s| s.lower).unwrap_or(1.0);
+    match leaders {
+        0 => format!("No candidate is proven faster than {} at the quality asked for.", estimates.baseline),
+        1 => format!("{} wins: at least {:.2}× as fast as {}.", name(0), proven(0), estimates.baseline),
+        _ => {
+            let names: Vec<&str> = (0..leaders).map(name).collect();
+            format!("{} tie for the win: the data do not tell them apart.", names.join(", "))
+        }
+    }
+}
