@@ -24,11 +24,13 @@
 //! # }
 //! ```
 pub mod clip;
+pub mod derive;
 mod error;
 pub mod nn;
 mod pipeline;
 mod prompt;
 pub mod schedule;
+mod tensors;
 mod trace;
 pub mod unet;
 pub mod vae;

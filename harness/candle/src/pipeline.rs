@@ -253,7 +253,7 @@ impl Pipeline {
 }
 
 /// The folder of the UNet: the replacement, or its `unet` subfolder, or the checkpoint's own.
-fn unet_dir(source: &CheckpointSource) -> PathBuf {
+pub(crate) fn unet_dir(source: &CheckpointSource) -> PathBuf {
     match &source.unet {
         Some(dir) if dir.join("config.json").is_file() => dir.clone(),
         Some(dir) => dir.join("unet"),

@@ -1,7 +1,9 @@
 //! Intermediate tensors of one generation, for comparison with other implementations.
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::tensors::{self, Entry};
 use candle_core::{DType, Tensor};
-use std::collections::{BTreeMap, HashMap};
+use safetensors::Dtype;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Named f32 tensors in the layouts diffusers uses (`[batch, channels, h, w]` for latents, `[h, w, 3]` from 0 to 1 for
@@ -37,26 +39,14 @@ impl Trace {
 
     /// Writes all tensors to one safetensors file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut bytes = BTreeMap::new();
-        for (name, t) in &self.tensors {
-            let values = t.flatten_all()?.to_vec1::<f32>()?;
-            bytes.insert(
-                name,
-                (t.dims().to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()),
-            );
-        }
-        let fail = |e: safetensors::SafeTensorError| Error::Damaged {
-            path: path.to_path_buf(),
-            message: e.to_string(),
+        let entry = |(name, t): (&String, &Tensor)| Entry {
+            name: name.clone(),
+            dtype: Dtype::F32,
+            shape: t.dims().to_vec(),
         };
-        let mut views = Vec::new();
-        for (name, (shape, data)) in &bytes {
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data)
-                .map_err(fail)?;
-            views.push((name.as_str(), view));
-        }
-        let none: Option<HashMap<String, String>> = None;
-        let file = safetensors::serialize(views, none).map_err(fail)?;
-        std::fs::write(path, file).map_err(Error::io(path))
+        tensors::write(path, self.tensors.iter().map(entry).collect(), None, |e| {
+            let values = self.tensors[&e.name].flatten_all()?.to_vec1::<f32>()?;
+            Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
     }
 }

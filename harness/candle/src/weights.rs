@@ -186,6 +186,11 @@ impl Weights {
         self.store.entries.get(&self.full(name)).map(|e| (e.dtype, e.shape.as_slice()))
     }
 
+    /// The stored bytes of a tensor below the prefix.
+    pub(crate) fn bytes_of(&self, name: &str) -> Option<&[u8]> {
+        self.store.entries.get(&self.full(name)).map(|e| self.bytes(e))
+    }
+
     /// Reads a tensor, checking its shape.
     pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
         let values = self.values(shape, name)?;
