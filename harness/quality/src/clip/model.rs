@@ -1,11 +1,9 @@
 //! A whole CLIP: pictures and texts as vectors of length 1 in one space.
-use super::config::ClipConfig;
-use super::text::ClipText;
-use super::tokenizer::ClipTokenizer;
 use super::vision::ClipVision;
-use crate::error::{Error, Result};
-use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor};
+use edgemaxx_candle::clip::{ClipConfig, ClipText, ClipTokenizer};
+use edgemaxx_candle::weights::Weights;
+use edgemaxx_candle::{Error, Result};
 use std::path::Path;
 
 /// A whole CLIP in f32, from a folder as transformers writes it: `config.json`, `model.safetensors` (single, sharded, or
@@ -27,12 +25,12 @@ impl Clip {
         let path = dir.join("config.json");
         let config = ClipConfig::read(&path)?;
         if config.vision_config.num_channels != 3 {
-            return Err(Error::config(
-                &path,
-                "vision_config.num_channels",
-                config.vision_config.num_channels,
-                "3 (RGB)",
-            ));
+            return Err(Error::Config {
+                path: path.to_path_buf(),
+                field: "vision_config.num_channels".into(),
+                found: config.vision_config.num_channels.to_string(),
+                expected: "3 (RGB)".to_string(),
+            });
         }
         let weights = Weights::open_dir(dir, "model", DType::F32, device)?;
         let projection = config.projection_dim;
@@ -85,10 +83,7 @@ impl Clip {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = texts
-            .iter()
-            .map(|t| self.tokenizer.encode(t))
-            .collect::<Result<Vec<_>>>()?;
+        let ids = texts.iter().map(|t| self.tokenizer.encode(t)).collect::<Result<Vec<_>>>()?;
         let output = self.text.forward(&ids)?;
         // `load` always asks for the projection
         unit(output.projected.as_ref().unwrap_or(&output.pooled))

@@ -1,10 +1,9 @@
 //! CLIP's vision transformer.
-use super::config::ClipVisionConfig;
-use super::encoder::{Encoder, EncoderShape};
-use crate::error::{Error, Result};
-use crate::nn::{Activation, LayerNorm, Linear};
-use crate::weights::Weights;
 use candle_core::Tensor;
+use edgemaxx_candle::clip::{ClipVisionConfig, Encoder, EncoderShape};
+use edgemaxx_candle::nn::{Activation, LayerNorm, Linear};
+use edgemaxx_candle::weights::Weights;
+use edgemaxx_candle::{Error, Result};
 use std::path::Path;
 
 /// CLIP's vision transformer with its projection.
@@ -26,21 +25,16 @@ pub struct ClipVision {
 
 impl ClipVision {
     /// Reads `vision_model.…` and `visual_projection` (to width `projection`); `path` is the configuration for messages.
-    pub fn load(
-        w: &Weights,
-        config: &ClipVisionConfig,
-        projection: usize,
-        path: &Path,
-    ) -> Result<Self> {
+    pub fn load(w: &Weights, config: &ClipVisionConfig, projection: usize, path: &Path) -> Result<Self> {
         let c = config;
         let grid = c.image_size / c.patch_size;
         if grid == 0 {
-            return Err(Error::config(
-                path,
-                "vision_config.patch_size",
-                c.patch_size,
-                format!("at most image_size {}", c.image_size),
-            ));
+            return Err(Error::Config {
+                path: path.to_path_buf(),
+                field: "vision_config.patch_size".into(),
+                found: c.patch_size.to_string(),
+                expected: format!("at most image_size {}", c.image_size).to_string(),
+            });
         }
         let shape = EncoderShape {
             layers: c.num_hidden_layers,
@@ -53,28 +47,16 @@ impl ClipVision {
         let model = w.pp("vision_model");
         let kernel = [c.hidden_size, c.num_channels, c.patch_size, c.patch_size];
         Ok(Self {
-            patches: model
-                .get(&kernel, "embeddings.patch_embedding.weight")?
-                .reshape((c.hidden_size, ()))?,
-            class: model
-                .get(&[c.hidden_size], "embeddings.class_embedding")?
-                .reshape((1, 1, ()))?,
+            patches: model.get(&kernel, "embeddings.patch_embedding.weight")?.reshape((c.hidden_size, ()))?,
+            class: model.get(&[c.hidden_size], "embeddings.class_embedding")?.reshape((1, 1, ()))?,
             positions: model
-                .get(
-                    &[grid * grid + 1, c.hidden_size],
-                    "embeddings.position_embedding.weight",
-                )?
+                .get(&[grid * grid + 1, c.hidden_size], "embeddings.position_embedding.weight")?
                 .unsqueeze(0)?,
             // spelled so in every CLIP checkpoint
             before: LayerNorm::load(&model.pp("pre_layrnorm"), c.hidden_size, c.layer_norm_eps)?,
             encoder: Encoder::load(&model.pp("encoder"), shape)?,
             after: LayerNorm::load(&model.pp("post_layernorm"), c.hidden_size, c.layer_norm_eps)?,
-            projection: Linear::load(
-                &w.pp("visual_projection"),
-                c.hidden_size,
-                projection,
-                false,
-            )?,
+            projection: Linear::load(&w.pp("visual_projection"), c.hidden_size, projection, false)?,
             channels: c.num_channels,
             side: c.image_size,
             patch: c.patch_size,

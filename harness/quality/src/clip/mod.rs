@@ -1,0 +1,11 @@
+//! CLIP scores of pictures and prompts.
+
+mod model;
+mod preprocess;
+mod scorer;
+mod vision;
+
+pub use model::Clip;
+pub use preprocess::Preprocess;
+pub use scorer::ClipScorer;
+pub use vision::ClipVision;

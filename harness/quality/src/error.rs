@@ -1,0 +1,80 @@
+//! Everything that can go wrong while pictures are judged.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, QualityError>;
+
+/// Why a picture, a pair or a model could not be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QualityError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is no picture that can be judged.
+    #[error("{name}: {problem}; {advice}")]
+    Picture {
+        /// File or other name of the picture.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do next.
+        advice: &'static str,
+    },
+    /// The two pictures of a pair have different sizes.
+    #[error(
+        "pictures of unequal size: {}x{} against {}x{}; generate both at the contest's width and height",
+        a.0, a.1, b.0, b.1
+    )]
+    UnequalSizes {
+        /// Width and height of the first picture, pixels.
+        a: (u32, u32),
+        /// Width and height of the second picture, pixels.
+        b: (u32, u32),
+    },
+    /// A metric's window does not fit into the picture.
+    #[error("{metric} needs at least {needed} pixels on the shorter side, the picture is {width}x{height}")]
+    TooSmall {
+        /// The metric.
+        metric: &'static str,
+        /// Least width and height, pixels.
+        needed: u32,
+        /// Width of the picture, pixels.
+        width: u32,
+        /// Height of the picture, pixels.
+        height: u32,
+    },
+    /// Two vectors that should be compared have different lengths, or one has no direction.
+    #[error("{what}: {problem}")]
+    Vector {
+        /// What was compared.
+        what: &'static str,
+        /// Why it cannot be.
+        problem: String,
+    },
+    /// A settings file of a model is missing a field or says something unsupported.
+    #[error("{}: {problem}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// The field, what was expected, what to do.
+        problem: String,
+    },
+    /// The CLIP model could not be loaded or run.
+    #[error("CLIP: {0}")]
+    Clip(String),
+    /// A checkpoint could not be fingerprinted.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}

@@ -1,0 +1,118 @@
+//! The tiny CLIP against transformers (`fixtures/golden`: cases.json, pairs.json).
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_quality::clip::ClipScorer;
+use edgemaxx_quality::{Judge, Picture, PictureFile, PicturePair, compare_files};
+use serde_json::Value;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+fn golden(name: &str) -> PathBuf {
+    fixtures().join("golden").join(name)
+}
+
+fn values(name: &str) -> Vec<Value> {
+    serde_json::from_str(&std::fs::read_to_string(golden(name)).unwrap()).unwrap()
+}
+
+fn clip() -> ClipScorer {
+    ClipScorer::load(&fixtures().join("models/emoji-clip")).unwrap()
+}
+
+fn file(name: &str) -> PictureFile {
+    let path = golden(&format!("{name}.png"));
+    let digest = Digest::of(Picture::open(&path).unwrap().rgb());
+    PictureFile { path, digest }
+}
+
+#[test]
+fn cosines_equal_those_of_transformers() {
+    let clip = clip();
+    for pair in values("pairs.json") {
+        let [a, b] = ["a", "b"].map(|k| golden(&format!("{}.png", pair[k].as_str().unwrap())));
+        let found = compare_files(&a, &b, None, Some(&clip)).unwrap();
+        for (value, key) in [(found.clip_image_cosine, "clip_image_cosine"), (found.wombo_2025, "wombo_2025")]
+        {
+            let expected = pair[key].as_f64().unwrap();
+            assert!((value.unwrap() - expected).abs() < 1e-5, "{key}: {value:?}, {expected}");
+        }
+        assert_eq!(found.clip_text_score_a, None);
+    }
+    for case in values("cases.json") {
+        let path = golden(&format!("{}.png", case["name"].as_str().unwrap()));
+        let found = compare_files(&path, &path, case["prompt"].as_str(), Some(&clip)).unwrap();
+        let expected = case["clip_text_image_cosine"].as_f64().unwrap();
+        assert!((found.clip_text_score_a.unwrap() - expected).abs() < 1e-5, "{found:?}, {expected}");
+        assert_eq!(found.psnr, None);
+    }
+}
+
+fn pairs() -> Vec<PicturePair> {
+    let cases = values("cases.json");
+    let text = |i: usize, key: &str| cases[i % cases.len()][key].as_str().unwrap().to_owned();
+    (0..20)
+        .map(|i| PicturePair {
+            candidate: format!("c{}", i % 3),
+            session: 1,
+            pair: i as u32,
+            request: i as u32,
+            prompt: text(i, "prompt"),
+            baseline: file(&text(i, "name")),
+            answer: file(&text(i * 3 / 2, "name")),
+        })
+        .collect()
+}
+
+#[test]
+fn records_are_ordered_and_equal_for_any_thread_count() {
+    let judge = Judge { clip: Some(clip()) };
+    let pairs = pairs();
+    let records = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let records = pool.install(|| judge.judge(&pairs, &|| ())).unwrap();
+        records.iter().map(|r| serde_json::to_string(r).unwrap()).collect::<Vec<_>>()
+    };
+    let one = records(1);
+    assert_eq!(one, records(2));
+    assert_eq!(one, records(4));
+    for (i, line) in one.iter().enumerate() {
+        assert!(line.contains(&format!("\"pair\":{i},")), "{line}");
+    }
+}
+
+#[test]
+fn without_clip_its_values_are_absent() {
+    let records = Judge::default().judge(&pairs()[..4], &|| ()).unwrap();
+    assert!(records.iter().all(|r| r.clip_image_cosine.is_none() && r.wombo_2025.is_none()));
+    assert_eq!(records[0].ssim_gray, 1.0);
+    assert_eq!(records[0].psnr_db, None);
+}
+
+#[test]
+fn exchanged_picture_is_noticed() {
+    let mut pairs = pairs();
+    pairs[1].answer.path = golden("red-apple.png");
+    pairs[1].answer.digest = Digest::of("something else");
+    let error = Judge::default().judge(&pairs, &|| ()).unwrap_err().to_string();
+    assert!(error.contains("red-apple.png") && error.contains("digest"), "{error}");
+}
+
+#[test]
+fn missing_model_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = |dir: &Path| ClipScorer::load(dir).err().unwrap().to_string();
+    assert!(message(&dir.path().join("none")).contains("config.json"));
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"] {
+        let next = message(dir.path());
+        let stem = name.split('.').next().unwrap();
+        assert!(next.contains(stem), "{next} does not name {stem}");
+        std::fs::copy(fixtures().join("models/emoji-clip").join(name), dir.path().join(name)).unwrap();
+    }
+    assert!(ClipScorer::load(dir.path()).is_ok());
+    std::fs::write(dir.path().join("preprocessor_config.json"), r#"{"resample": 0}"#).unwrap();
+    assert!(message(dir.path()).contains("field `resample`"));
+}
