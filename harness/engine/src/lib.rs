@@ -1,1 +1,16 @@
 //! Engines as child processes: spawn, sandbox, socket, time-outs; and the mock engine.
+//!
+//! The harness side is [`Engine`] with its implementations [`ProcessEngine`] (a real process) and
+//! [`MockEngine`] (no process, an injected clock). The engine side is [`serve`].
+
+mod clock;
+mod engine;
+pub mod mock;
+mod process;
+mod serve;
+
+pub use clock::{Clock, FakeClock, MonotonicClock};
+pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
+pub use mock::{MockEngine, MockLauncher, MockScript};
+pub use process::{Limits, Pins, ProcessEngine, ProcessLauncher, ProcessSpec, SandboxStatus, detect_sandbox};
+pub use serve::{Connection, Picture, ServeError, serve, serve_over};

@@ -35,6 +35,11 @@ impl Decoder {
         Self { limits, part: Part::Preamble, buffer: vec![0; PREAMBLE_BYTES], filled: 0, failed: None }
     }
 
+    /// From the next frame on, other limits hold.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Where the next bytes belong; never empty, and never reaching beyond the current frame.
     /// Read into it, then call [`Self::advance`].
     pub fn space(&mut self) -> &mut [u8] {

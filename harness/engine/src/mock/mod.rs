@@ -1,0 +1,13 @@
+//! An engine without a model: deterministic latency and pictures, scripted misbehaviour.
+//!
+//! [`run`] is a process behind the socket (`edgemaxx engine mock`); [`MockEngine`] lives in the
+//! harness and moves an injected clock, so that schedulers are tested without sleeping.
+
+mod in_process;
+mod picture;
+mod process;
+mod script;
+
+pub use in_process::{Asked, MockEngine, MockLauncher};
+pub use process::{MockError, run};
+pub use script::{Fault, Misdeed, MockScript, When};

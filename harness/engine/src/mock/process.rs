@@ -1,0 +1,237 @@
+//! The mock as a process: `edgemaxx engine mock`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use edgemaxx_protocol::{
+    Encoding, Generate, Heartbeat, Hello, Image, Message, Ready, Refusal, encode, preamble,
+};
+
+use super::picture::{Scene, paint};
+use super::script::{Misdeed, MockScript, When};
+use crate::serve::{Connection, ServeError};
+
+/// A mock that cannot start, or whose script ends it.
+#[derive(Debug, thiserror::Error)]
+pub enum MockError {
+    /// The command line.
+    #[error(
+        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--stubborn] [--fault MISDEED@WHEN]..."
+    )]
+    Usage(String),
+    /// The script.
+    #[error("{}: {problem}", path.display())]
+    Script {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The connection.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The script says so.
+    #[error("died with status {0}, as scripted")]
+    Scripted(u8),
+}
+
+impl MockError {
+    /// The status to exit with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Script { .. } => 2,
+            Self::Serve(_) => 1,
+            Self::Scripted(code) => *code,
+        }
+    }
+}
+
+/// Serves the harness that started this process as the arguments say.
+///
+/// # Errors
+/// [`MockError`], with the status to exit with.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), MockError> {
+    let script = parse(arguments)?;
+    if script.stubborn {
+        // SAFETY: sets a signal's disposition; no handler of ours runs.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+    }
+    let connection = if script.misdeed(When::Hello) == Some(Misdeed::WrongVersion) {
+        Connection::raw_from_environment()?
+    } else {
+        Connection::from_environment()?
+    };
+    let mut mock = Mock { script, connection, requests: 0 };
+    let result = mock.live();
+    if mock.script.stubborn && result.is_ok() {
+        sleep_forever();
+    }
+    result
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<MockScript, MockError> {
+    let mut script = MockScript::default();
+    let mut words = arguments.into_iter().map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if word == "--stubborn" {
+            script.stubborn = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| MockError::Usage(format!("{word} needs a value")))?;
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| MockError::Usage(format!("{word}: expected a number, found {value:?}")))
+        };
+        match word.as_str() {
+            "--script" => {
+                let path = PathBuf::from(&value);
+                let problem = |problem: String| MockError::Script { path: path.clone(), problem };
+                let text = std::fs::read_to_string(&path).map_err(|error| problem(error.to_string()))?;
+                script = serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?;
+            }
+            "--name" => script.name = value,
+            "--load-us" => script.load_us = number()?,
+            "--latency-us" => script.latency_us = number()?,
+            "--noise" => script.noise = number()?.min(255) as u8,
+            "--fault" => {
+                let fault = value.parse().map_err(|error| MockError::Usage(format!("--fault: {error}")))?;
+                script.faults.push(fault);
+            }
+            _ => return Err(MockError::Usage(format!("unknown option {word:?}"))),
+        }
+    }
+    Ok(script)
+}
+
+fn sleep_forever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+struct Mock {
+    script: MockScript,
+    connection: Connection,
+    requests: u64,
+}
+
+impl Mock {
+    fn live(&mut self) -> Result<(), MockError> {
+        if let Some(misdeed) = self.script.misdeed(When::Hello) {
+            return self.commit(misdeed, None);
+        }
+        let hello = Hello { engine: self.script.name.clone(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        self.connection.send(&Message::Hello(hello))?;
+        let Some(_) = self.connection.receive_load()? else { return Ok(()) };
+        if let Some(misdeed) = self.script.misdeed(When::Load) {
+            return self.commit(misdeed, None);
+        }
+        let load = Duration::from_micros(self.script.load_us);
+        self.connection.with_heartbeats(|| std::thread::sleep(load))?;
+        self.connection.send(&Message::Ready(Ready {
+            latent_channels: self.script.latent_channels,
+            vae_scale_factor: self.script.vae_scale_factor,
+        }))?;
+        loop {
+            match self.connection.receive()? {
+                None | Some(Message::Bye(_)) => return Ok(()),
+                Some(Message::Generate(request)) => self.answer(&request)?,
+                Some(other) => {
+                    let order = ServeError::Order { found: other.kind(), expected: "generate or bye" };
+                    return Err(order.into());
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Generate) -> Result<(), MockError> {
+        let index = self.requests;
+        self.requests += 1;
+        if let Some(misdeed) = self.script.misdeed(When::Request(index)) {
+            return self.commit(misdeed, Some(request));
+        }
+        let start = Instant::now();
+        let frame = encode(&Message::Image(self.picture(request))).map_err(ServeError::from)?;
+        let latency = Duration::from_nanos(self.script.latency_ns(0, index));
+        std::thread::sleep(latency.saturating_sub(start.elapsed()));
+        Ok(self.connection.send_bytes(&frame)?)
+    }
+
+    fn picture(&self, request: &Generate) -> Image {
+        let [_, channels, rows, columns] = request.shape.0;
+        let scene = Scene {
+            prompt: &request.prompt,
+            seed: request.seed,
+            width: request.width,
+            height: request.height,
+            shape: [channels, rows, columns],
+            latents: &request.latents,
+        };
+        Image {
+            id: request.id,
+            width: request.width,
+            height: request.height,
+            encoding: Encoding::Rgb8,
+            engine_ns: Some(self.script.latency_us * 1000),
+            bytes: paint(&scene, self.script.noise),
+        }
+    }
+
+    /// Misbehaves; returns if the engine then goes on.
+    fn commit(&mut self, misdeed: Misdeed, request: Option<&Generate>) -> Result<(), MockError> {
+        // Without a request at hand the worst frames are made from a heartbeat.
+        let image = request.map(|request| self.picture(request));
+        let honest = image.clone().map_or(Message::Heartbeat(Heartbeat {}), Message::Image);
+        let frame = encode(&honest).map_err(ServeError::from)?;
+        match misdeed {
+            Misdeed::Die => return Err(MockError::Scripted(3)),
+            Misdeed::ExitZero => return Err(MockError::Scripted(0)),
+            Misdeed::Hang => sleep_forever(),
+            Misdeed::Garbage => self.connection.send_bytes(&[0xA5; 4096])?,
+            Misdeed::HugeFrame => {
+                let mut prefix = [0xff; 9];
+                prefix[4] = edgemaxx_protocol::Kind::Image as u8;
+                prefix[5..].copy_from_slice(&64u32.to_le_bytes());
+                self.connection.send_bytes(&prefix)?;
+                sleep_forever()
+            }
+            Misdeed::SlowLoris => {
+                for byte in &frame {
+                    std::thread::sleep(Duration::from_millis(50));
+                    self.connection.send_bytes(&[*byte])?;
+                }
+            }
+            Misdeed::HalfFrame => {
+                self.connection.send_bytes(&frame[..frame.len() / 2])?;
+                sleep_forever()
+            }
+            Misdeed::Refuse => {
+                let id = request.map(|request| request.id);
+                self.connection.send(&Message::Error(Refusal::new(id, "cannot, as scripted")))?;
+            }
+            Misdeed::WrongSize => {
+                let (width, height) = (8, 8);
+                let id = request.map_or(0, |request| request.id);
+                let bytes = vec![0; 8 * 8 * 3];
+                let small = Image { id, width, height, encoding: Encoding::Rgb8, engine_ns: None, bytes };
+                self.connection.send(&Message::Image(small))?;
+            }
+            Misdeed::WrongId => {
+                let mut other = image.map_or(Message::Heartbeat(Heartbeat {}), Message::Image);
+                if let Message::Image(image) = &mut other {
+                    image.id = image.id.wrapping_add(1000);
+                }
+                self.connection.send(&other)?;
+            }
+            Misdeed::AnswerTwice => self.connection.send_bytes(&[frame.clone(), frame].concat())?,
+            Misdeed::WrongVersion => {
+                let mut other = preamble();
+                other[8] = 99;
+                self.connection.send_bytes(&other)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! [`ProcessEngine`]: the protocol's harness side, with the clock.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
+use edgemaxx_protocol::{Generate, Hello, Image, LatentShape, Load, Message, Refusal, encode, preamble};
+
+use super::link::{Link, LinkError, MAX_HEARTBEATS};
+use super::picture;
+use super::spawn::{Running, Spawned, spawn};
+use super::spec::ProcessSpec;
+use super::tree;
+use crate::clock::nanoseconds;
+use crate::engine::{Answer, Closed, Engine, Loaded, Request};
+
+/// Time to exit after SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
+/// An engine that takes longer to take a request is timed from the request's first byte.
+const SEND_PATIENCE: Duration = Duration::from_millis(2);
+
+/// An engine in a process of its own.
+pub struct ProcessEngine {
+    running: Running,
+    link: Link,
+    timeouts: Timeouts,
+    /// Launch and load share their time.
+    load_deadline: Instant,
+    /// Says goodbye only while the two sides are in step.
+    in_step: bool,
+    closed: Option<Closed>,
+}
+
+impl ProcessEngine {
+    /// Starts the process and waits for its `hello`: the engine, what it says it is, and the
+    /// nanoseconds from spawn to `hello`.
+    ///
+    /// # Errors
+    /// The failure to be recorded; every process is ended.
+    pub fn launch(spec: &ProcessSpec) -> Result<(Self, EngineInfo, u64), Failure> {
+        let start = Instant::now();
+        let Spawned { running, socket, output } =
+            spawn(spec).map_err(|detail| Failure { kind: FailureKind::Spawn, detail })?;
+        let mut engine = Self {
+            running,
+            link: Link::new(socket, output),
+            timeouts: spec.timeouts,
+            load_deadline: start + seconds(spec.timeouts.load_s),
+            in_step: true,
+            closed: None,
+        };
+        let (message, at) = engine.exchange(&preamble(), engine.load_deadline, "launch")?;
+        let Message::Hello(Hello { engine: name, version }) = message else {
+            return Err(engine.unexpected(&message, "hello"));
+        };
+        Ok((engine, EngineInfo { name, version }, nanoseconds(at - start)))
+    }
+
+    /// Sends bytes and waits for the next message.
+    fn exchange(
+        &mut self,
+        bytes: &[u8],
+        deadline: Instant,
+        what: &str,
+    ) -> Result<(Message, Instant), Failure> {
+        self.link.send(bytes, deadline).map_err(|error| self.fail(error, what))?;
+        self.receive(deadline, what)
+    }
+
+    fn receive(&mut self, deadline: Instant, what: &str) -> Result<(Message, Instant), Failure> {
+        let root = self.running.root();
+        self.link.receive(deadline, &mut || spare_memory(root)).map_err(|error| self.fail(error, what))
+    }
+
+    /// The failure that an error of the link amounts to. The engine is ended.
+    fn fail(&mut self, error: LinkError, what: &str) -> Failure {
+        self.in_step = false;
+        let (kind, detail) = match error {
+            LinkError::Timeout => (FailureKind::Timeout, format!("no answer to {what} in time")),
+            LinkError::Closed => (FailureKind::Died, self.how_it_died(what)),
+            LinkError::Protocol(error) => (FailureKind::Protocol, format!("{what}: {error}")),
+            LinkError::Unasked => {
+                (FailureKind::Protocol, format!("bytes that nobody asked for, before {what}"))
+            }
+            LinkError::Stopped(reason) => (FailureKind::Died, format!("ended during {what}: {reason}")),
+        };
+        self.remember_end(GRACE);
+        Failure { kind, detail: self.with_tail(detail) }
+    }
+
+    fn how_it_died(&mut self, what: &str) -> String {
+        match self.running.wait(Duration::from_secs(1)) {
+            Some(ended) => format!("{} during {what}", describe(ended.status)),
+            None => format!("closed its socket during {what}"),
+        }
+    }
+
+    fn with_tail(&mut self, detail: String) -> String {
+        let tail = self.link.tail();
+        if tail.is_empty() { detail } else { format!("{detail}; it printed last: {tail}") }
+    }
+
+    fn unexpected(&mut self, message: &Message, expected: &str) -> Failure {
+        self.in_step = false;
+        let detail = match message {
+            Message::Error(Refusal { message, .. }) => format!("an error instead of {expected}: {message}"),
+            other => format!("a {} frame where {expected} was expected", other.kind()),
+        };
+        self.remember_end(GRACE);
+        Failure { kind: FailureKind::Protocol, detail: self.with_tail(detail) }
+    }
+
+    /// Ends the tree, once.
+    fn remember_end(&mut self, grace: Duration) {
+        if self.closed.is_none() {
+            let before = tree::memory(self.running.root()).filter(|memory| memory.processes > 0);
+            let forced = self.running.end(grace);
+            let largest = self.running.wait(Duration::ZERO).and_then(|ended| ended.peak_rss_bytes);
+            let peak_rss_bytes = before.map(|memory| memory.peak_bytes).max(largest);
+            self.closed = Some(Closed { peak_rss_bytes, forced });
+        }
+    }
+
+    fn refused(&mut self, detail: String) -> Failure {
+        Failure { kind: FailureKind::Refused, detail: self.with_tail(detail) }
+    }
+
+    /// The answer to request `id`: a picture and when it was complete.
+    fn answer(&mut self, id: u64, deadline: Instant) -> Result<(Image, Instant), Failure> {
+        let what = format!("request {id}");
+        match self.receive(deadline, &what)? {
+            (Message::Image(image), at) if image.id == id => Ok((image, at)),
+            (Message::Error(Refusal { id: Some(named), message }), _) if named == id => {
+                Err(self.refused(message))
+            }
+            (
+                Message::Image(Image { id: other, .. }) | Message::Error(Refusal { id: Some(other), .. }),
+                _,
+            ) => {
+                self.in_step = false;
+                self.remember_end(GRACE);
+                let detail = format!("an answer to request {other} where one to {id} was expected");
+                Err(Failure { kind: FailureKind::Protocol, detail: self.with_tail(detail) })
+            }
+            (other, _) => Err(self.unexpected(&other, "image")),
+        }
+    }
+
+    fn ensure_usable(&self) -> Result<(), Failure> {
+        if self.in_step && self.closed.is_none() {
+            return Ok(());
+        }
+        Err(Failure { kind: FailureKind::Died, detail: "the engine has already been ended".to_owned() })
+    }
+}
+
+impl Engine for ProcessEngine {
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        self.ensure_usable()?;
+        self.link.expect_pictures(load.settings.width, load.settings.height);
+        self.link.expect_silence().map_err(|error| self.fail(error, "load"))?;
+        let frame = encode(&Message::Load(load.clone()))
+            .map_err(|error| self.fail(LinkError::Protocol(error), "load"))?;
+        let deadline = self.load_deadline.max(Instant::now() + Duration::from_secs(1));
+        self.link.send(&frame, deadline).map_err(|error| self.fail(error, "load"))?;
+        let sent = Instant::now();
+        for _ in 0..MAX_HEARTBEATS {
+            match self.receive(deadline, "load")? {
+                (Message::Heartbeat(_), _) => {}
+                (Message::Ready(ready), at) => return Ok(Loaded { ready, load_ns: nanoseconds(at - sent) }),
+                (Message::Error(Refusal { message, .. }), _) => return Err(self.refused(message)),
+                (other, _) => return Err(self.unexpected(&other, "ready")),
+            }
+        }
+        let detail = format!("more than {MAX_HEARTBEATS} heartbeats while loading");
+        self.in_step = false;
+        self.remember_end(GRACE);
+        Err(Failure { kind: FailureKind::Protocol, detail })
+    }
+
+    fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        self.ensure_usable()?;
+        let [channels, height, width] = request.latent_shape;
+        let message = Message::Generate(Generate {
+            id: request.id,
+            prompt: request.prompt.to_owned(),
+            negative_prompt: request.negative_prompt.to_owned(),
+            seed: request.seed,
+            steps: request.steps,
+            guidance_scale: request.guidance_scale,
+            width: request.width,
+            height: request.height,
+            shape: LatentShape([1, channels, height, width]),
+            latents: request.latents.to_vec(),
+        });
+        let frame = encode(&message).map_err(|error| Failure {
+            kind: FailureKind::Protocol,
+            detail: format!("the request cannot be sent: {error}"),
+        })?;
+        drop(message);
+        let what = format!("request {}", request.id);
+        self.link.expect_silence().map_err(|error| self.fail(error, &what))?;
+
+        let begin = Instant::now();
+        let deadline = begin + seconds(self.timeouts.request_s);
+        self.link.send(&frame, deadline).map_err(|error| self.fail(error, &what))?;
+        let sent = Instant::now();
+        // A slow taker may have worked on the part it took.
+        let start = if sent - begin > SEND_PATIENCE { begin } else { sent };
+        let (image, received) = self.answer(request.id, deadline)?;
+        let latency_ns = nanoseconds(received - start);
+
+        let engine_ns = image.engine_ns;
+        match picture::rgb(image, request.width, request.height) {
+            Ok(rgb) => Ok(Answer { latency_ns, engine_ns, rgb }),
+            Err(detail) => Err(Failure { kind: FailureKind::Picture, detail: self.with_tail(detail) }),
+        }
+    }
+
+    fn close(&mut self) -> Closed {
+        if let Some(closed) = self.closed {
+            return closed;
+        }
+        let before = tree::memory(self.running.root()).filter(|memory| memory.processes > 0);
+        if self.in_step {
+            let patience = seconds(self.timeouts.exit_s);
+            if let Ok(frame) = encode(&Message::Bye(edgemaxx_protocol::Bye {}))
+                && self.link.send(&frame, Instant::now() + patience).is_ok()
+            {
+                self.link.finish();
+                self.running.wait(patience);
+            }
+        }
+        self.remember_end(GRACE);
+        let mut closed = self.closed.unwrap_or_default();
+        closed.peak_rss_bytes = closed.peak_rss_bytes.max(before.map(|memory| memory.peak_bytes));
+        self.closed = Some(closed);
+        closed
+    }
+}
+
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::from_secs(86_400))
+}
+
+/// How a process ended, in words. Shells and bubblewrap pass a signal on as 128 + its number.
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    let named = |signal: i32| match nix::sys::signal::Signal::try_from(signal) {
+        Ok(name) => format!("killed by signal {signal} ({name})"),
+        Err(_) => format!("killed by signal {signal}"),
+    };
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => named(signal),
+        (None, Some(code @ 129..=192)) => named(code - 128),
+        (None, Some(code)) => format!("exited with status {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// Errs when this tree is about to use up the machine's memory.
+fn spare_memory(root: u32) -> Result<(), String> {
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Ok(()) };
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
+    };
+    let (Some(total), Some(available)) = (field("MemTotal:"), field("MemAvailable:")) else { return Ok(()) };
+    if available > total / 16 {
+        return Ok(());
+    }
+    match tree::memory(root) {
+        Some(tree) if tree.resident_bytes > (total - available) / 2 => Err(format!(
+            "its processes held {} MiB and only {} MiB of memory were left on the machine",
+            tree.resident_bytes >> 20,
+            available >> 20
+        )),
+        _ => Ok(()),
+    }
+}

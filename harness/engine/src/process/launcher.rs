@@ -1,0 +1,40 @@
+//! Launches the processes of a plan's pipelines.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::plan::PipelinePlan;
+use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_protocol::Load;
+
+use super::driver::ProcessEngine;
+use super::spec::ProcessSpec;
+use crate::engine::{Launched, Launcher};
+
+/// What each pipeline's process is started with and is to load, by the pipeline's name.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessLauncher {
+    pipelines: BTreeMap<String, (ProcessSpec, Load)>,
+}
+
+impl ProcessLauncher {
+    /// Knows no pipeline.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds or replaces a pipeline.
+    pub fn insert(&mut self, name: &str, process: ProcessSpec, load: Load) {
+        self.pipelines.insert(name.to_owned(), (process, load));
+    }
+}
+
+impl Launcher for ProcessLauncher {
+    fn launch(&mut self, pipeline: &PipelinePlan) -> Result<Launched, Failure> {
+        let (process, load) = self.pipelines.get(&pipeline.name).ok_or_else(|| Failure {
+            kind: FailureKind::Spawn,
+            detail: format!("nobody said how to start pipeline {:?}", pipeline.name),
+        })?;
+        let (engine, info, launch_ns) = ProcessEngine::launch(process)?;
+        Ok(Launched { engine: Box::new(engine), info, launch_ns, load: load.clone() })
+    }
+}

@@ -1,0 +1,21 @@
+//! Engines as child processes.
+//!
+//! harness ─fork→ supervisor ─fork, exec→ (bwrap → limits →) engine. The supervisor adopts every
+//! orphan of the engine and ends all of them when the engine ends or the harness does.
+
+mod driver;
+mod launcher;
+mod link;
+mod picture;
+mod sandbox;
+mod spawn;
+mod spec;
+#[cfg(target_os = "linux")]
+mod supervisor;
+mod tree;
+
+pub use driver::ProcessEngine;
+pub use launcher::ProcessLauncher;
+pub use sandbox::{SandboxStatus, detect_sandbox};
+pub(crate) use spawn::SOCKET_VARIABLE;
+pub use spec::{Limits, Pins, ProcessSpec};

@@ -1,0 +1,251 @@
+//! Starts a process and ends it.
+
+use std::ffi::OsString;
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::link::{Ready, wait};
+use super::sandbox::{self, SandboxStatus, find_program};
+use super::spec::{Limits, ProcessSpec};
+
+/// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
+pub(crate) const SOCKET_VARIABLE: &str = "EDGEMAXX_SOCKET";
+
+/// A running process tree. Dropping it ends all of its processes.
+pub(super) struct Running {
+    /// The supervisor on Linux; elsewhere the engine itself.
+    child: Child,
+    /// Closed: end everything.
+    control: Option<PipeWriter>,
+    report: PipeReader,
+    ended: Option<Ended>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// Exit status of the engine (of bubblewrap, which passes it on).
+    pub(super) status: ExitStatus,
+    /// Peak resident memory of its largest process.
+    pub(super) peak_rss_bytes: Option<u64>,
+}
+
+/// What a fresh process leaves the harness with.
+pub(super) struct Spawned {
+    pub(super) running: Running,
+    pub(super) socket: UnixStream,
+    /// Its standard output and error, one pipe.
+    pub(super) output: PipeReader,
+}
+
+/// Starts the process.
+pub(super) fn spawn(spec: &ProcessSpec) -> Result<Spawned, String> {
+    let name = spec.command.first().ok_or("an empty command")?;
+    let program = find_program(name).ok_or_else(|| {
+        format!(
+            "{}: no such program; give an absolute path, or install it in one of {}",
+            name.display(),
+            super::Pins::PATH
+        )
+    })?;
+    for path in &spec.read_only {
+        std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    start(spec, &program).map_err(|error| format!("{}: {error}", program.display()))
+}
+
+fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
+    let (ours, theirs) = UnixStream::pair()?;
+    enlarge_buffers(&ours);
+    enlarge_buffers(&theirs);
+    let (output, engine_output) = io::pipe()?;
+    let (control_end, control) = io::pipe()?;
+    let (report, report_end) = io::pipe()?;
+
+    let words: Vec<OsString> = match &spec.sandbox {
+        SandboxStatus::Bubblewrap { program: bwrap, disable_userns } => {
+            sandbox::arguments(bwrap, *disable_userns, spec, program)
+        }
+        SandboxStatus::Unsandboxed { .. } => {
+            std::iter::once(program.into()).chain(spec.command.iter().skip(1).cloned()).collect()
+        }
+    };
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command.env_clear().envs(spec.pins.variables());
+    command.env(SOCKET_VARIABLE, format!("fd:{}", theirs.as_raw_fd()));
+    if !spec.sandbox.is_sandboxed() {
+        command.current_dir(spec.folder.as_deref().unwrap_or(Path::new("/tmp")));
+    }
+    command.stdin(Stdio::null());
+    command.stdout(OwnedFd::from(engine_output.try_clone()?)).stderr(OwnedFd::from(engine_output));
+
+    let (socket, limits) = (theirs.as_raw_fd(), spec.limits);
+    let (control_fd, report_fd) = (control_end.as_raw_fd(), report_end.as_raw_fd());
+    // SAFETY: between fork and exec only system calls are made; the descriptors live until
+    // `command` is spawned.
+    unsafe {
+        command.pre_exec(move || {
+            #[cfg(target_os = "linux")]
+            super::supervisor::supervise(control_fd, report_fd)?;
+            #[cfg(not(target_os = "linux"))]
+            {
+                let _ = (control_fd, report_fd);
+                libc::setsid();
+            }
+            limit(&limits)?;
+            if libc::fcntl(socket, libc::F_SETFD, 0) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn()?;
+    ours.set_nonblocking(true)?;
+    Ok(Spawned {
+        running: Running { child, control: Some(control), report, ended: None },
+        socket: ours,
+        output,
+    })
+}
+
+/// Room for a whole request in the kernel, where the system allows it.
+fn enlarge_buffers(socket: &UnixStream) {
+    let bytes: libc::c_int = 4 << 20;
+    for option in [libc::SO_SNDBUF, libc::SO_RCVBUF] {
+        // SAFETY: a live descriptor and a pointer to a local of the length given. A refusal only
+        // costs time.
+        unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const bytes).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
+}
+
+/// Sets the limits of the calling process; safe between fork and exec.
+fn limit(limits: &Limits) -> io::Result<()> {
+    let pairs = [
+        (libc::RLIMIT_CORE, 0),
+        (libc::RLIMIT_DATA, limits.memory_bytes),
+        (libc::RLIMIT_FSIZE, limits.file_bytes),
+        (libc::RLIMIT_NOFILE, limits.open_files),
+    ];
+    for (resource, value) in pairs {
+        let mut current = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: pointers to locals.
+        let failed = unsafe {
+            libc::getrlimit(resource, &mut current);
+            let value = (value as libc::rlim_t).min(current.rlim_max);
+            libc::setrlimit(resource, &libc::rlimit { rlim_cur: value, rlim_max: value }) != 0
+        };
+        if failed {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+impl Running {
+    /// The process whose descendants are the engine's processes.
+    pub(super) fn root(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended; `None` if it did not within `patience`.
+    pub(super) fn wait(&mut self, patience: Duration) -> Option<Ended> {
+        if self.ended.is_some() {
+            return self.ended;
+        }
+        let deadline = Instant::now() + patience;
+        if cfg!(target_os = "linux") {
+            if wait(&[(&self.report, Ready::Read)], deadline) {
+                self.ended = self.read_report();
+            }
+        } else {
+            while self.ended.is_none() {
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    self.ended = Some(Ended { status, peak_rss_bytes: None });
+                } else if Instant::now() >= deadline {
+                    break;
+                } else {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+        self.ended
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_report(&mut self) -> Option<Ended> {
+        use std::os::unix::process::ExitStatusExt as _;
+        let mut words = [0; super::supervisor::REPORT_BYTES];
+        let complete = self.report.read_exact(&mut words).is_ok();
+        let own = self.child.wait().ok()?;
+        if !complete {
+            // The supervisor itself was killed.
+            return Some(Ended { status: own, peak_rss_bytes: None });
+        }
+        let (status, kib) = words.split_at(4);
+        let status = i32::from_ne_bytes(status.try_into().ok()?);
+        let kib = u64::from_ne_bytes(kib.try_into().ok()?);
+        Some(Ended { status: ExitStatus::from_raw(status), peak_rss_bytes: Some(kib * 1024) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_report(&mut self) -> Option<Ended> {
+        None
+    }
+
+    /// Asks it to end (SIGTERM), waits for `grace`, then ends every process of the tree.
+    /// Whether it had to be killed.
+    pub(super) fn end(&mut self, grace: Duration) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        if let Some(control) = &mut self.control {
+            let _ = control.write_all(b"T");
+        }
+        if !cfg!(target_os = "linux") {
+            self.signal_group(libc::SIGTERM);
+        }
+        if self.wait(grace).is_some() {
+            return false;
+        }
+        self.kill();
+        true
+    }
+
+    fn kill(&mut self) {
+        self.control = None;
+        if !cfg!(target_os = "linux") {
+            self.signal_group(libc::SIGKILL);
+        }
+        if self.wait(Duration::from_secs(20)).is_none() {
+            // Something in it cannot be killed now (a device driver holds it); do not hang.
+            let _ = self.child.kill();
+        }
+    }
+
+    fn signal_group(&self, signal: libc::c_int) {
+        // SAFETY: a signal to a process group that this process made and has not yet reaped.
+        unsafe { libc::kill(-(self.child.id() as libc::pid_t), signal) };
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.kill();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a process is started with.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use edgemaxx_contract::contest::Timeouts;
+
+use super::sandbox::SandboxStatus;
+
+/// Everything needed to start an engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessSpec {
+    /// Program and arguments. A program without `/` is looked for in [`Pins::PATH`].
+    pub command: Vec<OsString>,
+    /// Folder it starts in; `None`: `/tmp`.
+    pub folder: Option<PathBuf>,
+    /// Files and folders it may read beside the system: checkpoint, UNet, its own folder. In the
+    /// sandbox they appear read-only at the same paths, and nothing beside them does.
+    pub read_only: Vec<PathBuf>,
+    /// Its environment.
+    pub pins: Pins,
+    /// Limits of resources.
+    pub limits: Limits,
+    /// Limits of time.
+    pub timeouts: Timeouts,
+    /// How it is confined: what [`super::detect_sandbox`] found, found once for a run.
+    pub sandbox: SandboxStatus,
+}
+
+/// The whole environment of an engine; nothing is inherited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pins {
+    /// Threads for OpenMP, MKL, OpenBLAS and rayon.
+    pub threads: u32,
+    /// GPUs it may see, as CUDA numbers them by bus; `None`: none.
+    pub gpu: Option<u32>,
+}
+
+impl Pins {
+    /// Where programs are looked for.
+    pub const PATH: &'static str = "/usr/local/bin:/usr/bin:/bin";
+
+    /// Names and values, sorted by name. The socket's `EDGEMAXX_SOCKET` is added at launch.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let threads = self.threads.to_string();
+        let mut variables: Vec<(&'static str, String)> = [
+            ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+            ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+            ("DIFFUSERS_OFFLINE", "1"),
+            ("HF_HUB_DISABLE_TELEMETRY", "1"),
+            ("HF_HUB_OFFLINE", "1"),
+            ("HOME", "/tmp"),
+            ("LC_ALL", "C"),
+            ("NVIDIA_TF32_OVERRIDE", "0"),
+            ("PATH", Self::PATH),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+            ("PYTHONHASHSEED", "0"),
+            ("PYTHONUNBUFFERED", "1"),
+            ("TMPDIR", "/tmp"),
+            ("TOKENIZERS_PARALLELISM", "false"),
+            ("TRANSFORMERS_OFFLINE", "1"),
+            ("TZ", "UTC"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into();
+        variables.push(("CUDA_VISIBLE_DEVICES", self.gpu.map_or_else(String::new, |gpu| gpu.to_string())));
+        for name in ["MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"] {
+            variables.push((name, threads.clone()));
+        }
+        variables.sort();
+        variables
+    }
+
+    /// `NAME=value`, sorted: for `environment.json`.
+    pub fn lines(&self) -> Vec<String> {
+        self.variables().into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+}
+
+/// Limits of resources of one process tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Writable private memory of one process (`RLIMIT_DATA`), bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads (`RLIMIT_NPROC`); holds in the sandbox only, where no others count.
+    pub processes: u64,
+    /// Size of a file it writes (`RLIMIT_FSIZE`), bytes.
+    pub file_bytes: u64,
+    /// Open files (`RLIMIT_NOFILE`).
+    pub open_files: u64,
+    /// Size of the private `/tmp`, and of `/dev/shm`, bytes; in the sandbox only.
+    pub tmp_bytes: u64,
+}
+
+impl Default for Limits {
+    /// Enough for PyTorch with SDXL, on a machine that has it.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 30,
+            processes: 512,
+            file_bytes: 4 << 30,
+            open_files: 4096,
+            tmp_bytes: 1 << 30,
+        }
+    }
+}
