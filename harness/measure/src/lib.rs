@@ -1,1 +1,22 @@
 //! Executes a plan, owns the clock, appends samples.
+//!
+//! [`execute`] runs a plan in a folder, or goes on with one that was interrupted. What it asks
+//! next depends only on the plan and on what `samples.jsonl` holds.
+
+mod environment;
+mod error;
+mod execute;
+mod image_store;
+mod log_file;
+mod observe;
+mod progress;
+mod session;
+mod steady;
+
+pub use environment::{environment, gpu_names, unfit};
+pub use error::MeasureError;
+pub use execute::{Io, Summary, execute};
+pub use image_store::png_bytes;
+pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
+pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
+pub use steady::{STEADY_TOLERANCE, is_steady};

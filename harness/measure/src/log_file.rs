@@ -1,0 +1,146 @@
+//! The run folder as `measure` writes it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::MeasureError;
+
+/// Name of the log.
+pub const SAMPLES_FILE: &str = "samples.jsonl";
+
+/// Where records and pictures go; replaced in tests by one that fails.
+pub trait Disk {
+    /// The whole log as it stands, a torn last line included; empty for a new run.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`].
+    fn read_log(&mut self) -> Result<String, MeasureError>;
+
+    /// Cuts the log to its first `bytes`.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`].
+    fn cut_log(&mut self, bytes: usize) -> Result<(), MeasureError>;
+
+    /// Appends a line; when this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`]; part of the line may have been written.
+    fn append(&mut self, line: &str) -> Result<(), MeasureError>;
+
+    /// Whether there is a file of this name.
+    fn has(&self, name: &str) -> bool;
+
+    /// Writes a file; when this returns, it is on the disk, whole.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`]; no part of it is left.
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError>;
+
+    /// The log's path, for messages.
+    fn log_path(&self) -> &Path;
+}
+
+/// A run folder, locked for this process as long as this lives.
+#[derive(Debug)]
+pub struct FolderDisk {
+    folder: PathBuf,
+    path: PathBuf,
+    log: File,
+}
+
+impl FolderDisk {
+    /// Opens the folder, which must exist, and locks its log.
+    ///
+    /// # Errors
+    /// [`MeasureError::Locked`] if another process measures in it; [`MeasureError::Io`].
+    pub fn open(folder: &Path) -> Result<Self, MeasureError> {
+        let path = folder.join(SAMPLES_FILE);
+        let images = folder.join("images");
+        fs::create_dir_all(&images).map_err(MeasureError::io(&images, "make the folder"))?;
+        let mut options = OpenOptions::new();
+        let log = options
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(MeasureError::io(&path, "open the log"))?;
+        match log.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(MeasureError::Locked { path }),
+            Err(TryLockError::Error(source)) => {
+                return Err(MeasureError::Io { path, action: "lock the log", source });
+            }
+        }
+        sync_folder(folder)?;
+        Ok(Self { folder: folder.to_owned(), path, log })
+    }
+}
+
+/// Makes new names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<(), MeasureError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(MeasureError::io(folder, "sync the folder"))
+}
+
+impl Disk for FolderDisk {
+    fn read_log(&mut self) -> Result<String, MeasureError> {
+        let mut bytes = Vec::new();
+        self.log
+            .rewind()
+            .and_then(|()| self.log.read_to_end(&mut bytes))
+            .map_err(MeasureError::io(&self.path, "read the log"))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(error) => {
+                // A torn last line may end within a letter; anything earlier fails its chain.
+                let valid = error.utf8_error().valid_up_to();
+                let bytes = error.into_bytes();
+                if bytes[valid..].contains(&b'\n') {
+                    let source = io::Error::new(io::ErrorKind::InvalidData, "the log is not UTF-8");
+                    return Err(MeasureError::Io { path: self.path.clone(), action: "read the log", source });
+                }
+                Ok(String::from_utf8_lossy(&bytes[..valid]).into_owned())
+            }
+        }
+    }
+
+    fn cut_log(&mut self, bytes: usize) -> Result<(), MeasureError> {
+        self.log
+            .set_len(bytes as u64)
+            .and_then(|()| self.log.sync_all())
+            .map_err(MeasureError::io(&self.path, "cut the torn last line off"))
+    }
+
+    fn append(&mut self, line: &str) -> Result<(), MeasureError> {
+        self.log
+            .write_all(line.as_bytes())
+            .and_then(|()| self.log.sync_data())
+            .map_err(MeasureError::io(&self.path, "append a record"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.folder.join(name).exists()
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError> {
+        let path = self.folder.join(name);
+        let parent = path.parent().unwrap_or(&self.folder);
+        let part = parent.join(".part");
+        let written = File::create(&part)
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&part, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&part);
+        }
+        written.map_err(MeasureError::io(&path, "write the picture"))?;
+        sync_folder(parent)
+    }
+
+    fn log_path(&self) -> &Path {
+        &self.path
+    }
+}
