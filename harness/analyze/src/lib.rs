@@ -8,6 +8,8 @@ pub mod samples;
 pub mod sequential;
 pub mod sources;
 mod stages;
+pub mod tables;
+pub mod verify;
 
 pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};

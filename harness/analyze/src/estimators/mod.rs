@@ -5,6 +5,7 @@ pub mod bootstrap;
 #[cfg(test)]
 pub(crate) mod known;
 pub mod multiplicity;
+pub mod one_sided;
 pub mod outliers;
 pub mod quantiles;
 pub mod student;

@@ -6,7 +6,7 @@ use edgemaxx_contract::quality::QualityRecord;
 
 use super::estimate::plain;
 use crate::estimators::quantiles::Sorted;
-use crate::estimators::student;
+use crate::estimators::{one_sided, student};
 
 /// PSNR that identical pictures count as, dB: above any that differing 8-bit pictures reach
 /// (113 dB for one value of a 1024² picture off by one), and finite.
@@ -47,9 +47,16 @@ fn bound(values: &[f64], gate: &Gate, level: f64) -> Option<Estimate> {
     let up = gate.metric.higher_is_better();
     let (point, bound, method) = match gate.statistic {
         Statistic::Mean => {
-            let bound =
-                if up { student::lower_bound(values, level) } else { student::upper_bound(values, level) };
-            ((!values.is_empty()).then(|| student::mean(values))?, bound, "one-sided t on pairs")
+            let bound = if up {
+                one_sided::lower_bound(values, level)
+            } else {
+                one_sided::upper_bound(values, level)
+            };
+            (
+                (!values.is_empty()).then(|| student::mean(values))?,
+                bound,
+                "one-sided t on pairs, skewness-corrected",
+            )
         }
         Statistic::Quantile(q) => {
             let bound = if up { sorted.lower_bound(q, level) } else { sorted.upper_bound(q, level) };
@@ -76,9 +83,9 @@ pub(crate) fn similarity(records: &[&QualityRecord], contest: &Contest) -> Optio
     let level = contest.score.level;
     Some(Estimate {
         point: student::mean(&values),
-        lower: student::lower_bound(&values, level),
-        upper: student::upper_bound(&values, level),
-        method: "one-sided t on pairs".to_owned(),
+        lower: one_sided::lower_bound(&values, level),
+        upper: one_sided::upper_bound(&values, level),
+        method: "one-sided t on pairs, skewness-corrected".to_owned(),
         n: values.len() as u32,
         level,
     })
