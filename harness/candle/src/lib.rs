@@ -24,6 +24,7 @@
 //! # }
 //! ```
 pub mod clip;
+mod cpu;
 pub mod derive;
 mod error;
 pub mod nn;

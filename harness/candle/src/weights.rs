@@ -37,6 +37,7 @@ pub struct Weights {
     prefix: String,
     dtype: DType,
     device: Device,
+    plain: bool,
 }
 
 /// The safetensors files of a component's folder, in the order of the names diffusers and transformers use:
@@ -141,6 +142,7 @@ impl Weights {
             prefix: String::new(),
             dtype,
             device: device.clone(),
+            plain: false,
         })
     }
 
@@ -154,6 +156,17 @@ impl Weights {
     #[must_use]
     pub fn with_dtype(&self, dtype: DType) -> Self {
         Self { dtype, ..self.clone() }
+    }
+
+    /// The same weights for layers that use candle's own operations even where fused ones exist.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        Self { plain: true, ..self.clone() }
+    }
+
+    /// Whether layers use the fused operations: on the CPU, unless [`Self::plain`] says otherwise.
+    pub fn fused(&self) -> bool {
+        self.device.is_cpu() && !self.plain
     }
 
     /// Type that tensors are read as.
@@ -220,6 +233,17 @@ impl Weights {
                 return Err(self.wrong_dtype(full, entry, "F32, F16, BF16, F64, or I8 with a `.scale`"));
             }
         })
+    }
+
+    /// Reads a tensor's values rounded to the compute type, as f32.
+    pub(crate) fn rounded(&self, shape: &[usize], name: &str) -> Result<Vec<f32>> {
+        let mut values = self.values(shape, name)?;
+        match self.dtype {
+            DType::F16 => values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32()),
+            DType::BF16 => values.iter_mut().for_each(|v| *v = bf16::from_f32(*v).to_f32()),
+            _ => {}
+        }
+        Ok(values)
     }
 
     fn full(&self, name: &str) -> String {

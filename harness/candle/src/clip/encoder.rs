@@ -1,6 +1,6 @@
 //! The pre-norm transformer stack that both sides of CLIP share (`encoder.layers.N`).
 use crate::error::Result;
-use crate::nn::{Activation, LayerNorm, Linear, attention};
+use crate::nn::{Activation, Heads, LayerNorm, Linear};
 use crate::weights::Weights;
 use candle_core::Tensor;
 
@@ -35,7 +35,7 @@ struct Layer {
 /// The stack.
 pub struct Encoder {
     layers: Vec<Layer>,
-    heads: usize,
+    heads: Heads,
     act: Activation,
 }
 
@@ -57,27 +57,31 @@ impl Encoder {
                 fc2: Linear::load(&w.pp("mlp.fc2"), s.intermediate, s.hidden, true)?,
             })
         };
-        Ok(Self { layers: (0..s.layers).map(layer).collect::<Result<_>>()?, heads: s.heads, act: s.act })
+        Ok(Self {
+            layers: (0..s.layers).map(layer).collect::<Result<_>>()?,
+            heads: Heads::new(w, s.heads),
+            act: s.act,
+        })
     }
 
-    /// Runs `[batch, tokens, hidden]` through all layers, with an optional additive f32 mask `[tokens, tokens]`.
+    /// Runs `[batch, tokens, hidden]` through all layers, where `causal` no token sees a later one.
     /// Returns the state before the last layer (transformers' `hidden_states[-2]`) and the one after it.
-    pub fn forward(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+    pub fn forward(&self, x: &Tensor, causal: bool) -> Result<(Tensor, Tensor)> {
         let (mut before, mut x) = (x.clone(), x.clone());
         for layer in &self.layers {
             before = x;
-            x = layer.forward(&before, self.heads, self.act, mask)?;
+            x = layer.forward(&before, self.heads, self.act, causal)?;
         }
         Ok((before, x))
     }
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, heads: usize, act: Activation, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, heads: Heads, act: Activation, causal: bool) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let a = attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, heads, mask)?;
-        let x = (x + self.out.forward(&a)?)?;
-        let h = act.apply(&self.fc1.forward(&self.norm2.forward(&x)?)?)?;
-        Ok((&x + self.fc2.forward(&h)?)?)
+        let a = heads.attend(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, causal)?;
+        let x = self.out.forward_add(&a, x)?;
+        let h = self.fc1.forward_act(&self.norm2.forward(&x)?, act)?;
+        self.fc2.forward_add(&h, &x)
     }
 }

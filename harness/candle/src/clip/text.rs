@@ -2,7 +2,7 @@
 use super::config::ClipTextConfig;
 use super::encoder::{Encoder, EncoderShape};
 use crate::error::{Error, Result};
-use crate::nn::{Activation, LayerNorm, Linear, causal_mask};
+use crate::nn::{Activation, LayerNorm, Linear};
 use crate::weights::Weights;
 use candle_core::{Device, Tensor};
 use std::path::Path;
@@ -94,7 +94,7 @@ impl ClipText {
         let flat = Tensor::from_vec(ids.concat(), ids.len() * length, &Device::Cpu)?.to_device(device)?;
         let x = self.tokens.index_select(&flat, 0)?.reshape((ids.len(), length, ()))?;
         let x = x.broadcast_add(&self.positions.narrow(0, 0, length)?)?;
-        let (penultimate, last) = self.encoder.forward(&x, Some(&causal_mask(length, device)?))?;
+        let (penultimate, last) = self.encoder.forward(&x, true)?;
         let last = self.final_norm.forward(&last)?;
         let rows: Vec<Tensor> = ids
             .iter()

@@ -1,4 +1,5 @@
 //! Activation functions by the names transformers gives them.
+use crate::cpu::Finish;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
 use std::path::Path;
@@ -22,6 +23,13 @@ impl Activation {
         }
     }
 
+    pub(crate) fn finish(self) -> Finish {
+        match self {
+            Self::QuickGelu => Finish::QuickGelu,
+            Self::Gelu => Finish::Gelu,
+        }
+    }
+
     /// Applies it elementwise.
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
@@ -33,7 +41,7 @@ impl Activation {
 }
 
 /// Gated GELU: of `[…, 2·c]` the first half times the GELU (with the error function) of the second, `[…, c]`.
-pub fn geglu(x: &Tensor) -> Result<Tensor> {
+pub(super) fn geglu(x: &Tensor) -> Result<Tensor> {
     let halves = x.chunk(2, D::Minus1)?;
     Ok((&halves[0] * halves[1].contiguous()?.gelu_erf()?)?)
 }

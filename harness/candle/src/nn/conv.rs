@@ -1,29 +1,43 @@
 //! Two-dimensional convolution on channels-last images.
+use crate::cpu::{Convolve, Packed};
 use crate::error::Result;
 use crate::weights::Weights;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-/// Convolution with a square kernel and padding k/2.
-#[derive(Debug, Clone)]
+/// Weights as the device wants them.
+enum Kernel {
+    /// candle's own operations.
+    Plain { weight: Tensor, bias: Tensor },
+    /// Fused on the CPU.
+    Fused(Packed),
+}
+
+/// Convolution with a square window and padding of half of it.
 pub struct Conv2d {
-    weight: Tensor,
-    bias: Tensor,
+    kernel: Kernel,
+    window: usize,
     stride: usize,
 }
 
 impl Conv2d {
-    /// Reads `weight` (`[out, inp, kernel, kernel]`) and `bias` (`[out]`).
-    pub fn load(w: &Weights, inp: usize, out: usize, kernel: usize, stride: usize) -> Result<Self> {
-        Ok(Self {
-            weight: w.get(&[out, inp, kernel, kernel], "weight")?,
-            bias: w.get(&[out], "bias")?,
-            stride,
-        })
+    /// Reads `weight` (`[out, inp, window, window]`) and `bias` (`[out]`).
+    pub fn load(w: &Weights, inp: usize, out: usize, window: usize, stride: usize) -> Result<Self> {
+        let shape = [out, inp, window, window];
+        let kernel = if w.fused() {
+            let (values, bias) = (w.rounded(&shape, "weight")?, w.rounded(&[out], "bias")?);
+            let area = window * window;
+            // the inner dimension is row and column of the window, then channel
+            let at = |k: usize, c: usize| values[(c * inp + k % inp) * area + k / inp];
+            Kernel::Fused(Packed::new(area * inp, out, at, |c| bias[c]))
+        } else {
+            Kernel::Plain { weight: w.get(&shape, "weight")?, bias: w.get(&[out], "bias")? }
+        };
+        Ok(Self { kernel, window, stride })
     }
 
     /// `[batch, h, w, inp]` → `[batch, h′, w′, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_add(x, None, None)
+        self.run(x, None, None, None)
     }
 
     /// The convolution, plus `shift` per image and channel (`[batch, out]`), plus `residual` of the result's shape.
@@ -33,11 +47,41 @@ impl Conv2d {
         shift: Option<&Tensor>,
         residual: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let (out, _, kernel, _) = self.weight.dims4()?;
-        let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(&self.weight, kernel / 2, self.stride, 1, 1)?;
+        self.run(x, None, shift, residual)
+    }
+
+    /// The convolution of `x` enlarged to `height` × `width` by repeating pixels.
+    pub fn forward_enlarged(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+        self.run(x, Some((height, width)), None, None)
+    }
+
+    fn run(
+        &self,
+        x: &Tensor,
+        enlarged: Option<(usize, usize)>,
+        shift: Option<&Tensor>,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (weight, bias) = match &self.kernel {
+            Kernel::Fused(w) => {
+                let shift = shift.map(|s| s.to_dtype(DType::F32)?.flatten_all()?.to_vec1()).transpose()?;
+                let op = Convolve { w, kernel: self.window, stride: self.stride, enlarged, shift };
+                return Ok(match residual {
+                    Some(r) => x.apply_op2_no_bwd(r, &op)?,
+                    None => x.apply_op1_no_bwd(&op)?,
+                });
+            }
+            Kernel::Plain { weight, bias } => (weight, bias),
+        };
+        let x = match enlarged {
+            Some((height, width)) => resize_nearest(x, height, width)?,
+            None => x.clone(),
+        };
+        let out = weight.dim(0)?;
+        let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(weight, self.window / 2, self.stride, 1, 1)?;
         let bias = match shift {
-            Some(s) => s.broadcast_add(&self.bias)?.reshape(((), 1, 1, out))?,
-            None => self.bias.reshape((1, 1, 1, out))?,
+            Some(s) => s.broadcast_add(bias)?.reshape(((), 1, 1, out))?,
+            None => bias.reshape((1, 1, 1, out))?,
         };
         let y = y.permute((0, 2, 3, 1))?.broadcast_add(&bias)?.contiguous()?;
         Ok(match residual {
@@ -48,7 +92,7 @@ impl Conv2d {
 }
 
 /// Nearest-neighbour enlargement of `[batch, h, w, c]` to `height` × `width`: pixel i is taken from ⌊i·h/height⌋.
-pub fn resize_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+fn resize_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let (_, h, w, _) = x.dims4()?;
     let index = |from: usize, to: usize| -> Result<Tensor> {
         let rows: Vec<u32> = (0..to).map(|i| (i * from / to) as u32).collect();

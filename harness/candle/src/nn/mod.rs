@@ -5,8 +5,8 @@ mod conv;
 mod linear;
 mod norm;
 
-pub use act::{Activation, geglu};
-pub use attention::{attention, causal_mask};
-pub use conv::{Conv2d, resize_nearest};
-pub use linear::Linear;
+pub use act::Activation;
+pub use attention::Heads;
+pub use conv::Conv2d;
+pub use linear::{Geglu, Linear};
 pub use norm::{GroupNorm, LayerNorm};

@@ -3,7 +3,7 @@ use super::config::{Level, UNetConfig};
 use super::resnet::{Resnet, ResnetShape};
 use super::transformer::{KeyValue, Transformer};
 use crate::error::Result;
-use crate::nn::{Conv2d, resize_nearest};
+use crate::nn::Conv2d;
 use crate::weights::Weights;
 use candle_core::Tensor;
 
@@ -160,7 +160,7 @@ impl Up {
                 Some(skip) => (skip.dim(1)?, skip.dim(2)?),
                 None => (2 * x.dim(1)?, 2 * x.dim(2)?),
             };
-            x = s.forward(&resize_nearest(&x, h, w)?)?;
+            x = s.forward_enlarged(&x, h, w)?;
         }
         Ok(x)
     }

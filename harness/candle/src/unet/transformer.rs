@@ -1,7 +1,7 @@
 //! Attention over the pixels of a level and over the text (diffusers' `Transformer2DModel`).
 use super::config::{Level, UNetConfig};
 use crate::error::Result;
-use crate::nn::{GroupNorm, LayerNorm, Linear, attention, geglu};
+use crate::nn::{Geglu, GroupNorm, Heads, LayerNorm, Linear};
 use crate::weights::Weights;
 use candle_core::Tensor;
 
@@ -18,7 +18,7 @@ struct Attention {
     k: Linear,
     v: Linear,
     out: Linear,
-    heads: usize,
+    heads: Heads,
 }
 
 impl Attention {
@@ -28,7 +28,7 @@ impl Attention {
             k: Linear::load(&w.pp("to_k"), context, dim, false)?,
             v: Linear::load(&w.pp("to_v"), context, dim, false)?,
             out: Linear::load(&w.pp("to_out.0"), dim, dim, true)?,
-            heads,
+            heads: Heads::new(w, heads),
         })
     }
 
@@ -37,7 +37,7 @@ impl Attention {
     }
 
     fn forward_add(&self, x: &Tensor, (k, v): &KeyValue, residual: &Tensor) -> Result<Tensor> {
-        self.out.forward_add(&attention(&self.q.forward(x)?, k, v, self.heads, None)?, residual)
+        self.out.forward_add(&self.heads.attend(&self.q.forward(x)?, k, v, false)?, residual)
     }
 }
 
@@ -47,7 +47,7 @@ struct Block {
     norm2: LayerNorm,
     text: Attention,
     norm3: LayerNorm,
-    gate: Linear,
+    gate: Geglu,
     out: Linear,
 }
 
@@ -60,7 +60,7 @@ impl Block {
             norm2: LayerNorm::load(&w.pp("norm2"), dim, LAYER_EPS)?,
             text: Attention::load(&w.pp("attn2"), dim, l.context, l.heads)?,
             norm3: LayerNorm::load(&w.pp("norm3"), dim, LAYER_EPS)?,
-            gate: Linear::load(&w.pp("ff.net.0.proj"), dim, 8 * dim, true)?,
+            gate: Geglu::load(&w.pp("ff.net.0.proj"), dim, 4 * dim)?,
             out: Linear::load(&w.pp("ff.net.2"), 4 * dim, dim, true)?,
         })
     }
@@ -69,7 +69,7 @@ impl Block {
         let h = self.norm1.forward(x)?;
         let x = self.own.forward_add(&h, &self.own.key_value(&h)?, x)?;
         let x = self.text.forward_add(&self.norm2.forward(&x)?, text, &x)?;
-        let h = geglu(&self.gate.forward(&self.norm3.forward(&x)?)?)?;
+        let h = self.gate.forward(&self.norm3.forward(&x)?)?;
         self.out.forward_add(&h, &x)
     }
 }

@@ -1,7 +1,7 @@
 //! The decoder's network.
 use super::config::VaeConfig;
 use crate::error::Result;
-use crate::nn::{Conv2d, GroupNorm, Linear, attention, resize_nearest};
+use crate::nn::{Conv2d, GroupNorm, Heads, Linear};
 use crate::unet::{Resnet, ResnetShape};
 use crate::weights::Weights;
 use candle_core::{Device, Tensor};
@@ -16,6 +16,7 @@ struct Attention {
     k: Linear,
     v: Linear,
     out: Linear,
+    heads: Heads,
 }
 
 impl Attention {
@@ -31,6 +32,7 @@ impl Attention {
             k: linear("to_k", "key")?,
             v: linear("to_v", "value")?,
             out: linear("to_out.0", "proj_attn")?,
+            heads: Heads::new(w, 1),
         })
     }
 
@@ -38,7 +40,7 @@ impl Attention {
         let (b, h, w, c) = x.dims4()?;
         let tokens = x.reshape((b, h * w, c))?;
         let n = self.norm.forward(x, false)?.reshape((b, h * w, c))?;
-        let y = attention(&self.q.forward(&n)?, &self.k.forward(&n)?, &self.v.forward(&n)?, 1, None)?;
+        let y = self.heads.attend(&self.q.forward(&n)?, &self.k.forward(&n)?, &self.v.forward(&n)?, false)?;
         Ok(self.out.forward_add(&y, &tokens)?.reshape((b, h, w, c))?)
     }
 }
@@ -148,7 +150,7 @@ impl Vae {
             }
             if let Some(s) = &level.sampler {
                 let (_, h, w, _) = x.dims4()?;
-                x = s.forward(&resize_nearest(&x, 2 * h, 2 * w)?)?;
+                x = s.forward_enlarged(&x, 2 * h, 2 * w)?;
             }
         }
         self.conv_out.forward(&self.norm_out.forward(&x, true)?)

@@ -1,0 +1,116 @@
+//! Attention with the score matrix held for a few rows of queries at a time.
+use super::kernel::{Epilogue, Out, job};
+use super::math;
+use super::norm::fold;
+use super::pack::Packed;
+use super::rows::Matrix;
+use super::simd::vectorized;
+use rayon::prelude::*;
+
+/// Multiplications below which a second thread costs more than it saves.
+const WORTH_SHARING: usize = 4_000_000;
+/// Queries per job at most, and scores per job roughly.
+const QUERIES: usize = 64;
+const SCORES: usize = 1 << 18;
+
+/// Sizes of an attention.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) batch: usize,
+    pub(crate) tokens: usize,
+    pub(crate) context: usize,
+    pub(crate) heads: usize,
+    /// Width of a head.
+    pub(crate) width: usize,
+    /// Whether token i sees only the first i + 1 of the context.
+    pub(crate) causal: bool,
+}
+
+/// softmax(q·kᵀ/√width)·v; `q` is `[batch, tokens, heads·width]`, `k` and `v` `[batch, context, heads·width]`.
+pub(crate) fn attention(q: &[f32], k: &[f32], v: &[f32], s: Sizes) -> Vec<f32> {
+    let c = s.heads * s.width;
+    let mut out = vec![0f32; q.len()];
+    if q.is_empty() {
+        return out;
+    }
+    let rows = (SCORES / s.context.max(1)).clamp(8, QUERIES);
+    let work = s.tokens * s.context * c * 2;
+    let share = rayon::current_num_threads() > 1 && work > WORTH_SHARING;
+    for b in 0..s.batch {
+        let (k, v) = (&k[b * s.context * c..][..s.context * c], &v[b * s.context * c..][..s.context * c]);
+        let head = |h: usize| {
+            let at = h * s.width;
+            let keys = Packed::new(s.width, s.context, |i, j| k[j * c + at + i], |_| 0.0);
+            let values = Packed::new(s.context, s.width, |j, i| v[j * c + at + i], |_| 0.0);
+            (keys, values)
+        };
+        let packed: Vec<(Packed, Packed)> = if share {
+            (0..s.heads).into_par_iter().map(head).collect()
+        } else {
+            (0..s.heads).map(head).collect()
+        };
+        let queries = &q[b * s.tokens * c..][..s.tokens * c];
+        let out = &mut out[b * s.tokens * c..][..s.tokens * c];
+        let part = |(i, out): (usize, &mut [f32])| slice(queries, &packed, s, i * rows, out);
+        if share {
+            out.par_chunks_mut(rows * c).enumerate().for_each(part);
+        } else {
+            out.chunks_mut(rows * c).enumerate().for_each(part);
+        }
+    }
+    out
+}
+
+/// The queries from `first` that `out` has room for, all heads.
+fn slice(q: &[f32], packed: &[(Packed, Packed)], s: Sizes, first: usize, out: &mut [f32]) {
+    let c = s.heads * s.width;
+    let count = out.len() / c;
+    let mut scores = vec![0f32; count * s.context];
+    for (h, (keys, values)) in packed.iter().enumerate() {
+        let offset = first * c + h * s.width;
+        let rows = Matrix { values: q, offset, stride: c, count, inner: s.width };
+        job(&rows, keys, &Epilogue::PLAIN, 0, count, Out { values: &mut scores, stride: s.context });
+        let scale = 1.0 / (s.width as f32).sqrt();
+        for (i, row) in scores.chunks_exact_mut(s.context).enumerate() {
+            let seen = if s.causal { (first + i + 1).min(s.context) } else { s.context };
+            softmax(&mut row[..seen], scale);
+            row[seen..].fill(0.0);
+        }
+        let rows = Matrix { values: &scores, offset: 0, stride: s.context, count, inner: s.context };
+        let out = Out { values: &mut out[h * s.width..], stride: c };
+        job(&rows, values, &Epilogue::PLAIN, 0, count, out);
+    }
+}
+
+vectorized! {
+    /// softmax(scale·x) in place; sums in sixteen lanes whatever the machine's registers.
+    fn softmax(x: &mut [f32], scale: f32) = |x: &mut [f32], scale: f32| {
+        let mut top = [f32::NEG_INFINITY; 16];
+        let (chunks, rest) = x.as_chunks::<16>();
+        for chunk in chunks {
+            for (t, v) in top.iter_mut().zip(chunk) {
+                *t = t.max(*v);
+            }
+        }
+        for (t, v) in top.iter_mut().zip(rest) {
+            *t = t.max(*v);
+        }
+        let top = fold(top, f32::max);
+        let mut sums = [0f32; 16];
+        let (chunks, rest) = x.as_chunks_mut::<16>();
+        for chunk in chunks {
+            for (s, v) in sums.iter_mut().zip(chunk) {
+                *v = math::exp((*v - top) * scale);
+                *s += *v;
+            }
+        }
+        for (s, v) in sums.iter_mut().zip(rest) {
+            *v = math::exp((*v - top) * scale);
+            *s += *v;
+        }
+        let inverse = 1.0 / fold(sums, |a, b| a + b);
+        for v in x {
+            *v *= inverse;
+        }
+    }
+}
