@@ -1,1 +1,46 @@
-//! Renders a run as HTML, Markdown and JUnit.
+//! Renders a run as HTML, Markdown, JUnit and JSON; a comparison for CI; many runs as a site.
+//!
+//! Everything here is a pure function from values to text: no file, clock, locale or network. The
+//! caller reads the run folder into a [`RunView`] and writes what it gets back.
+
+mod html;
+mod images;
+mod junit;
+mod markdown;
+mod number;
+mod page;
+mod plot;
+mod summary;
+mod text;
+mod view;
+
+pub use html::html;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use summary::{SUMMARY_SCHEMA, Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
+pub use view::{FileDigest, ImageSource, NoImages, RunView};
+
+/// Why a report could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A template and its values do not fit: a defect of this program, not of the run.
+    #[error("the report's template could not be rendered: {0}")]
+    Template(String),
+    /// A value that JSON cannot hold.
+    #[error("the report could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<tera::Error> for ReportError {
+    fn from(error: tera::Error) -> Self {
+        use std::error::Error as _;
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self::Template(text)
+    }
+}

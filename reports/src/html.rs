@@ -1,0 +1,52 @@
+//! The page: one file, no request to any host, nothing runs but what the policy's digests name.
+
+use edgemaxx_contract::digest::Digest;
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use crate::ReportError;
+use crate::page::Page;
+use crate::text::base64;
+use crate::view::{ImageSource, RunView};
+
+const STYLE: &str = include_str!("../templates/style.css");
+const SCRIPT: &str = include_str!("../templates/script.js");
+const TEMPLATES: [(&str, &str); 7] = [
+    ("base.html", include_str!("../templates/base.html")),
+    ("report.html", include_str!("../templates/report.html")),
+    ("board.html", include_str!("../templates/board.html")),
+    ("candidate.html", include_str!("../templates/candidate.html")),
+    ("trust.html", include_str!("../templates/trust.html")),
+    ("provenance.html", include_str!("../templates/provenance.html")),
+    ("history.html", include_str!("../templates/history.html")),
+];
+
+/// The report as one self-contained HTML file.
+///
+/// # Errors
+/// [`ReportError::Template`]: a template does not fit its values; a defect of this crate.
+pub fn html(view: &RunView<'_>, images: &dyn ImageSource) -> Result<String, ReportError> {
+    render("report.html", &Page::new(view, images))
+}
+
+/// Renders one of the page templates around the shared style and script.
+pub(crate) fn render(template: &str, page: &impl Serialize) -> Result<String, ReportError> {
+    let mut tera = Tera::new();
+    tera.add_raw_templates(TEMPLATES).map_err(ReportError::from)?;
+    let mut context = Context::new();
+    context.insert("page", page);
+    context.insert("policy", &policy());
+    context.insert("style", STYLE);
+    context.insert("script", SCRIPT);
+    Ok(tera.render(template, &context)?)
+}
+
+/// The content security policy: the inline style and script by digest, pictures from `data:`, else nothing.
+fn policy() -> String {
+    let source = |text: &str| format!("'sha256-{}'", base64(Digest::of(text).as_bytes()));
+    format!(
+        "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'",
+        source(STYLE),
+        source(SCRIPT)
+    )
+}

@@ -1,0 +1,373 @@
+//! One candidate's own section: numbers, gates, sessions, pictures.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec, Generation, Metric};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, GateEstimate, Latency};
+use edgemaxx_contract::plan::PipelinePlan;
+use edgemaxx_contract::quality::QualityRecord;
+use serde::Serialize;
+
+use super::Fact;
+use super::board::BoardRow;
+use super::shots::CandidateShots;
+use crate::images::PairPictures;
+use crate::number::{self, UNDEFINED};
+use crate::plot;
+use crate::text::visible;
+use crate::view::RunView;
+
+/// A candidate's section.
+#[derive(Debug, Serialize)]
+pub(crate) struct Drill {
+    pub row: BoardRow,
+    pub facts: Vec<Fact>,
+    pub settings: Vec<Fact>,
+    pub gates: Vec<GateRow>,
+    pub latency: Vec<[String; 4]>,
+    pub quality: Vec<[String; 4]>,
+    pub failures: Vec<FailureRow>,
+    pub ratios: String,
+    pub strips: String,
+    pub series: String,
+    pub pictures: Vec<Picture>,
+    pub pictures_note: String,
+}
+
+/// A gate and whether it was proven.
+#[derive(Debug, Serialize)]
+pub(crate) struct GateRow {
+    pub what: String,
+    pub demand: String,
+    pub bound: String,
+    pub passed: bool,
+    pub reason: String,
+}
+
+/// A kind of failure.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailureRow {
+    pub kind: String,
+    pub count: u32,
+    pub first: String,
+}
+
+/// A pair of pictures.
+#[derive(Debug, Serialize)]
+pub(crate) struct Picture {
+    pub prompt: String,
+    pub seed: u64,
+    pub numbers: String,
+    pub shown: Option<PictureSources>,
+}
+
+/// What the page embeds of a pair.
+#[derive(Debug, Serialize)]
+pub(crate) struct PictureSources {
+    pub baseline: String,
+    pub candidate: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// A candidate's worst pairs, worst first: quality records in the order of the estimates.
+pub(crate) fn worst<'a>(
+    estimates: &CandidateEstimates,
+    records: &BTreeMap<(&str, u32), &'a QualityRecord>,
+    limit: usize,
+) -> Vec<&'a QualityRecord> {
+    let ids = estimates.worst_requests.iter().take(limit);
+    ids.filter_map(|id| records.get(&(estimates.name.as_str(), *id)).copied()).collect()
+}
+
+/// The pictures of a record.
+pub(crate) fn images(record: &QualityRecord) -> (Digest, Digest) {
+    (record.baseline_image, record.candidate_image)
+}
+
+/// Builds the section, without pictures. `dots` shows single samples in the strips; left out where there are very
+/// many candidates.
+pub(crate) fn drill(
+    view: &RunView<'_>,
+    row: BoardRow,
+    estimates: Option<&CandidateEstimates>,
+    shots: Option<&CandidateShots>,
+    dots: bool,
+) -> Drill {
+    let pipeline = estimates.and_then(|e| view.plan.pipeline(&e.name));
+    let id = &row.anchor;
+    let plots = shots.filter(|s| s.sessions.iter().any(|s| !s.shots.is_empty()));
+    let speedup = estimates.and_then(|e| e.speedup.as_ref());
+    let ends = speedup.map_or((None, None), |s| (s.lower, s.upper));
+    let ratios = plots.filter(|s| s.sessions.iter().any(|s| !s.ratios.is_empty()));
+    Drill {
+        facts: estimates.map_or_else(Vec::new, |e| facts(e, shots)),
+        settings: pipeline.map_or_else(Vec::new, settings),
+        gates: estimates.map_or_else(Vec::new, |e| e.gates.iter().map(|g| gate(view, g)).collect()),
+        latency: estimates.map_or_else(Vec::new, latency),
+        quality: estimates.map_or_else(Vec::new, quality),
+        failures: estimates.map_or_else(Vec::new, |e| {
+            let row = |f: &edgemaxx_contract::estimate::FailureCount| FailureRow {
+                kind: f.kind.to_string(),
+                count: f.count,
+                first: visible(&f.first),
+            };
+            e.failures.iter().map(row).collect()
+        }),
+        ratios: ratios.map_or_else(String::new, |s| {
+            plot::ratios(&format!("{id}-ratios"), &row.name, &s.sessions, speedup.map(|s| s.point), ends)
+        }),
+        strips: ratios.map_or_else(String::new, |s| {
+            plot::strips(&format!("{id}-strips"), &row.name, &s.sessions, dots)
+        }),
+        series: plots
+            .map_or_else(String::new, |s| plot::series(&format!("{id}-series"), &row.name, &s.sessions)),
+        pictures: Vec::new(),
+        pictures_note: String::new(),
+        row,
+    }
+}
+
+impl Drill {
+    /// Adds pairs of pictures, worst first.
+    pub(crate) fn show(&mut self, view: &RunView<'_>, pictures: Vec<(&QualityRecord, Option<PairPictures>)>) {
+        self.pictures_note = note(&pictures);
+        self.pictures = pictures.into_iter().map(|(record, shown)| picture(view, record, shown)).collect();
+    }
+}
+
+fn ranged(estimate: &Estimate, format: impl Fn(f64) -> String) -> String {
+    let point = number::optional(Some(estimate.point), &format);
+    match number::interval(estimate.lower, estimate.upper, &format) {
+        ends if ends == UNDEFINED => point,
+        ends => format!("{point} [{ends}]"),
+    }
+}
+
+fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
+    let speed = |estimate: Option<&Estimate>| {
+        estimate.map_or_else(|| UNDEFINED.to_owned(), |s| ranged(s, number::speedup))
+    };
+    let level = |estimate: Option<&Estimate>| {
+        estimate.map_or_else(String::new, |s| format!(", {} interval", number::percent(s.level, 0)))
+    };
+    let claim = match e.claim {
+        Claim::Faster => "faster than the baseline, proven",
+        Claim::Slower => "slower than the baseline, proven",
+        Claim::Tie => "a tie with the baseline: neither is proven faster",
+        Claim::Ambiguous => "ambiguous: with and without throttled samples disagree",
+    };
+    let planned = shots.map_or(e.sessions, |s| s.planned);
+    let mut facts = vec![
+        Fact::new("Claim", claim),
+        Fact::new(format!("Speedup{}", level(e.speedup.as_ref())), speed(e.speedup.as_ref())),
+        Fact::new("Interval for all candidates at once", speed(e.speedup_simultaneous.as_ref())),
+    ];
+    if e.speedup_unthrottled.is_some() {
+        facts.push(Fact::new("Without throttled samples", speed(e.speedup_unthrottled.as_ref())));
+    }
+    facts.extend([
+        Fact::new("p-value, and adjusted for all candidates", {
+            let p = |v: Option<f64>| number::optional(v, p_value);
+            format!("{}, {}", p(e.p_value), p(e.p_adjusted))
+        }),
+        Fact::new(
+            "Speed rank, not excluded",
+            e.rank.map_or_else(
+                || UNDEFINED.to_owned(),
+                |r| {
+                    if r.lower == r.upper {
+                        r.lower.to_string()
+                    } else {
+                        format!("{} to {}", r.lower, r.upper)
+                    }
+                },
+            ),
+        ),
+        Fact::new("Probability of being the fastest", number::optional(e.p_best, |p| number::percent(p, 1))),
+        Fact::new(
+            "Evidence",
+            format!(
+                "{} pairs in {} of {planned} sessions{}",
+                e.pairs,
+                e.sessions,
+                if e.pairs_missing > 0 {
+                    format!("; {} pairs missing", e.pairs_missing)
+                } else {
+                    String::new()
+                }
+            ),
+        ),
+        Fact::new("Outliers kept (Tukey's fences)", {
+            let o = &e.outliers;
+            let mild = o.low_mild + o.high_mild;
+            format!("{mild} mild, {} severe", o.low_severe + o.high_severe)
+        }),
+    ]);
+    if let Some(shots) = shots {
+        let (answered, throttled, failed) = shots.counts();
+        let mut text = format!("{answered} answered, {failed} failed, {throttled} throttled");
+        if e.sessions_unsteady > 0 {
+            text.push_str(&format!("; not steady before the first pair in {} sessions", e.sessions_unsteady));
+        }
+        facts.push(Fact::new("Requests, both sides, with warm-up", text));
+    }
+    if let Some(rate) = &e.throughput_per_s {
+        facts.push(Fact::new("Pictures per second", ranged(rate, |v| number::significant(v, 4))));
+    }
+    if let Some(speedup) = &e.speedup {
+        facts.push(Fact::new("Method", visible(&speedup.method)));
+    }
+    facts
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { number::fixed(p, 4) }
+}
+
+/// What a pipeline is made of.
+pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
+    let CheckpointSpec { source, unet, derive } = &pipeline.checkpoint;
+    let Generation { steps, guidance_scale, scheduler, dtype } = &pipeline.generation;
+    let mut facts = vec![Fact::new("Checkpoint", visible(source))];
+    if let Some(unet) = unet {
+        facts.push(Fact::new("UNet", visible(unet)));
+    }
+    if let Some(recipe) = derive {
+        facts.push(Fact::new("Derived", recipe.to_string()));
+    }
+    facts.extend([
+        Fact::new("Steps", steps.to_string()),
+        Fact::new("Guidance", number::significant(*guidance_scale, 3)),
+        Fact::new("Scheduler", scheduler.as_deref().map_or_else(|| "the checkpoint's".to_owned(), visible)),
+        Fact::new("Number format", dtype.to_string()),
+        Fact::new(
+            "Engine",
+            match &pipeline.engine {
+                EngineSpec::Native => "built in (candle)".to_owned(),
+                EngineSpec::Command(words) => visible(&words.join(" ")),
+            },
+        ),
+        Fact::new("Digest", pipeline.digest.to_string()),
+    ]);
+    facts
+}
+
+fn gate(view: &RunView<'_>, gate: &GateEstimate) -> GateRow {
+    let higher = gate.metric.higher_is_better();
+    let show = |v: f64| metric_value(gate.metric, v);
+    let found = view.contest.quality.gates.iter().find(|g| {
+        g.metric == gate.metric
+            && g.statistic == gate.statistic
+            && g.threshold.total_cmp(&gate.threshold).is_eq()
+    });
+    let bound = gate.bound.as_ref().and_then(|b| if higher { b.lower } else { b.upper });
+    GateRow {
+        what: format!("{}, {}", metric_words(gate.metric), gate.statistic),
+        demand: format!("{} {}", if higher { "≥" } else { "≤" }, show(gate.threshold)),
+        bound: bound.map_or_else(
+            || UNDEFINED.to_owned(),
+            |b| format!("{} {}", if higher { "≥" } else { "≤" }, show(b)),
+        ),
+        passed: gate.passed,
+        reason: found.map_or_else(String::new, |g| visible(&g.reason)),
+    }
+}
+
+fn latency(e: &CandidateEstimates) -> Vec<[String; 4]> {
+    type Part = fn(&Latency) -> &Estimate;
+    let parts: [(&str, Part); 4] = [
+        ("Mean", |l| &l.mean),
+        ("Median", |l| &l.p50),
+        ("90th percentile", |l| &l.p90),
+        ("99th percentile", |l| &l.p99),
+    ];
+    if e.latency_ms.is_none() && e.baseline_latency_ms.is_none() {
+        return Vec::new();
+    }
+    let show = |l: Option<&Latency>, part: Part| {
+        l.map_or_else(|| UNDEFINED.to_owned(), |l| ranged(part(l), |v| number::significant(v, 4)))
+    };
+    parts
+        .into_iter()
+        .map(|(label, part)| {
+            let (c, b) = (e.latency_ms.as_ref(), e.baseline_latency_ms.as_ref());
+            let ratio = c.zip(b).map(|(c, b)| part(b).point / part(c).point);
+            [label.to_owned(), show(b, part), show(c, part), number::optional(ratio, number::speedup)]
+        })
+        .collect()
+}
+
+fn quality(e: &CandidateEstimates) -> Vec<[String; 4]> {
+    e.quality
+        .iter()
+        .map(|m| {
+            let show = |v: f64| metric_value(m.metric, v);
+            [
+                metric_words(m.metric).to_owned(),
+                number::optional(Some(m.mean.point), show),
+                number::interval(m.mean.lower, m.mean.upper, show),
+                number::optional(Some(m.worst), show),
+            ]
+        })
+        .collect()
+}
+
+/// A metric in words.
+pub(crate) fn metric_words(metric: Metric) -> &'static str {
+    match metric {
+        Metric::SsimGray => "SSIM",
+        Metric::PsnrDb => "PSNR, dB",
+        Metric::PhashDistance => "perceptual hash distance, bits",
+        Metric::ClipImageCosine => "CLIP image similarity",
+        Metric::ClipTextDifference => "CLIP text score, change",
+        Metric::Lpips => "LPIPS distance",
+        Metric::Wombo2025 => "0.35 CLIP + 0.65 SSIM",
+    }
+}
+
+fn metric_value(metric: Metric, value: f64) -> String {
+    let digits = match metric {
+        Metric::PsnrDb | Metric::PhashDistance => 1,
+        Metric::ClipTextDifference => 4,
+        _ => 3,
+    };
+    number::fixed(value, digits)
+}
+
+fn picture(view: &RunView<'_>, record: &QualityRecord, shown: Option<PairPictures>) -> Picture {
+    let request = view.plan.requests.get(record.request as usize);
+    let numbers: Vec<String> = Metric::ALL
+        .into_iter()
+        .filter_map(|m| Some(format!("{} {}", metric_words(m), metric_value(m, record.value(m)?))))
+        .collect();
+    Picture {
+        prompt: request.map_or_else(String::new, |r| visible(&r.prompt)),
+        seed: request.map_or(0, |r| r.seed),
+        numbers: numbers.join(" · "),
+        shown: shown.map(|p| PictureSources {
+            baseline: p.baseline,
+            candidate: p.candidate,
+            width: p.width,
+            height: p.height,
+        }),
+    }
+}
+
+fn note(pictures: &[(&QualityRecord, Option<PairPictures>)]) -> String {
+    let thumbnails = pictures.iter().filter_map(|(_, p)| p.as_ref()?.thumbnail).max();
+    let missing = pictures.iter().filter(|(_, p)| p.is_none()).count();
+    let mut note = String::new();
+    if let Some(edge) = thumbnails {
+        note.push_str(&format!(
+            "Shown as compressed thumbnails of at most {edge} pixels; every number is of the full pictures. "
+        ));
+    }
+    if missing > 0 {
+        note.push_str(&format!(
+            "{missing} of these pairs have no picture here: not kept, or too large for this page. "
+        ));
+    }
+    note.trim_end().to_owned()
+}

@@ -1,0 +1,298 @@
+//! The page as values: every number already text, every foreign text already harmless.
+
+mod board;
+mod candidate;
+mod provenance;
+mod shots;
+mod trust;
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::estimate::{CandidateEstimates, CertificateVerdict, Estimate};
+use edgemaxx_contract::plan::Extent;
+use edgemaxx_contract::quality::QualityRecord;
+use serde::Serialize;
+
+use crate::images;
+use crate::number::{self, UNDEFINED};
+use crate::plot;
+use crate::text::visible;
+use crate::view::{ImageSource, RunView, standing_key};
+
+pub(crate) use candidate::metric_words;
+pub(crate) use provenance::device;
+use shots::CandidateShots;
+
+/// The page may have this many bytes; pictures take what text and plots leave.
+const PAGE_BUDGET: usize = 7_600_000;
+/// And never more than this.
+const PICTURE_BUDGET: usize = 5_500_000;
+/// Rainclouds beyond this many are left to the candidates' own sections.
+const CLOUDS: usize = 24;
+
+/// A label and its text.
+#[derive(Debug, Serialize)]
+pub(crate) struct Fact {
+    pub label: String,
+    pub text: String,
+}
+
+impl Fact {
+    pub(crate) fn new(label: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { label: label.into(), text: text.into() }
+    }
+}
+
+/// The whole page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
+    pub title: String,
+    pub contest: String,
+    pub description: String,
+    pub day: String,
+    pub device: String,
+    pub extent: &'static str,
+    pub version: String,
+    pub verdict: String,
+    pub fit: bool,
+    pub alerts: Vec<String>,
+    pub headline: Vec<Fact>,
+    pub level: String,
+    pub similarity: &'static str,
+    pub board_standings: Vec<[&'static str; 2]>,
+    pub forest: String,
+    pub plane: String,
+    pub clouds: String,
+    pub clouds_left_out: usize,
+    pub candidates: Vec<candidate::Drill>,
+    pub resources: Vec<ResourceRow>,
+    pub certificate: trust::CertificateView,
+    pub stopping: trust::StoppingView,
+    pub methods: Vec<Fact>,
+    pub provenance: provenance::Provenance,
+}
+
+/// Memory and load time of one candidate beside the baseline's in the same sessions.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResourceRow {
+    pub anchor: String,
+    pub name: String,
+    pub load: [String; 3],
+    pub memory: [String; 3],
+}
+
+impl Page {
+    /// Builds the page.
+    pub(crate) fn new(view: &RunView<'_>, source: &dyn ImageSource) -> Self {
+        let ranked = view.ranked();
+        let shots = shots::by_candidate(view.plan, view.log);
+        let rows = board::rows(view);
+        let stopping = trust::stopping(
+            view,
+            rows.iter()
+                .zip(&ranked)
+                .enumerate()
+                .map(|(i, (row, (entry, _)))| (i, row, shots.get(entry.name.as_str()))),
+        );
+        let resources = rows
+            .iter()
+            .zip(&ranked)
+            .filter_map(|(row, (_, estimates))| Some(resources(row, (*estimates)?)))
+            .collect();
+
+        let candidates = drills(view, rows, &ranked, &shots, source);
+        let (clouds, clouds_left_out) = clouds(view, &ranked, &shots);
+        let mut standings: Vec<_> = ranked
+            .iter()
+            .map(|(e, _)| (e.standing, [standing_key(e.standing), crate::view::standing_words(e.standing)]))
+            .collect();
+        standings.sort();
+        standings.dedup();
+        Self {
+            title: format!("{} · {}", visible(&view.contest.title), view.plan.day),
+            contest: visible(&view.contest.title),
+            description: visible(&view.contest.description),
+            day: view.plan.day.to_string(),
+            device: provenance::device(view),
+            extent: if view.plan.extent == Extent::Quick { "quick look" } else { "full run" },
+            version: visible(&view.environment.edgemaxx),
+            verdict: visible(&view.ranking.verdict),
+            fit: view.ranking.fitness == CertificateVerdict::Fit,
+            alerts: alerts(view),
+            headline: headline(view, &shots),
+            level: number::percent(view.estimates.level, 0),
+            similarity: metric_words(view.contest.score.similarity.metric()),
+            board_standings: standings.into_iter().map(|(_, words)| words).collect(),
+            forest: forest(view, &ranked),
+            plane: plane(view, &ranked),
+            clouds,
+            clouds_left_out,
+            candidates,
+            resources,
+            certificate: trust::certificate(view),
+            stopping,
+            methods: trust::methods(view),
+            provenance: provenance::provenance(view),
+        }
+    }
+}
+
+type Ranked<'a> = [(&'a edgemaxx_contract::ranking::RankEntry, Option<&'a CandidateEstimates>)];
+
+/// What a reader must know before the numbers.
+fn alerts(view: &RunView<'_>) -> Vec<String> {
+    let mut alerts = Vec::new();
+    if view.plan.extent == Extent::Quick {
+        alerts.push("A quick look: too little evidence for weights.".to_owned());
+    }
+    if let Some(reason) = &view.ranking.weights_refused {
+        alerts.push(format!("No weights may be set from this run: {}", visible(reason)));
+    }
+    alerts.extend(view.estimates.warnings.iter().map(|warning| visible(warning)));
+    alerts.extend(view.environment.unfit.iter().map(|reason| visible(reason)));
+    alerts
+}
+
+fn headline(view: &RunView<'_>, shots: &BTreeMap<&str, CandidateShots>) -> Vec<Fact> {
+    let sum = |count: fn(&CandidateEstimates) -> u32| -> u64 {
+        view.estimates.candidates.iter().map(|c| u64::from(count(c))).sum()
+    };
+    let requests: usize = shots.values().map(|s| s.counts().0).sum();
+    let c = &view.estimates.certificate;
+    vec![
+        Fact::new("pipelines against the baseline", number::count(view.ranking.entries.len() as u64)),
+        Fact::new("sessions", number::count(sum(|c| c.sessions))),
+        Fact::new("pairs", number::count(sum(|c| c.pairs))),
+        Fact::new("pictures timed", number::count(requests as u64)),
+        Fact::new("noise floor", number::optional(c.noise_floor, |v| format!("±{}", number::percent(v, 2)))),
+        Fact::new(
+            "smallest effect found",
+            number::optional(c.minimum_detectable_effect, |v| number::percent(v, 2)),
+        ),
+    ]
+}
+
+fn ends(estimate: Option<&Estimate>) -> (Option<f64>, Option<f64>) {
+    estimate.map_or((None, None), |e| (e.lower, e.upper))
+}
+
+fn forest(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
+    let rows: Vec<plot::Row> = ranked
+        .iter()
+        .map(|(entry, estimates)| plot::Row {
+            name: visible(&entry.name),
+            standing: standing_key(entry.standing),
+            point: estimates
+                .and_then(|e| Some(e.speedup.as_ref()?.point))
+                .filter(|p| p.is_finite() && *p > 0.0),
+            inner: ends(estimates.and_then(|e| e.speedup.as_ref())),
+            outer: ends(estimates.and_then(|e| e.speedup_simultaneous.as_ref())),
+        })
+        .collect();
+    let noise = view.estimates.certificate.noise_floor;
+    plot::forest("forest-plot", &rows, view.contest.score.min_speedup, noise)
+}
+
+fn plane(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
+    let spots: Vec<plot::Spot> = ranked
+        .iter()
+        .filter_map(|(entry, estimates)| {
+            let estimates = (*estimates)?;
+            let (speedup, similarity) = (estimates.speedup.as_ref()?, estimates.similarity.as_ref()?);
+            let usable = speedup.point.is_finite() && speedup.point > 0.0 && similarity.point.is_finite();
+            usable.then(|| plot::Spot {
+                name: visible(&entry.name),
+                standing: standing_key(entry.standing),
+                speedup: speedup.point,
+                speedup_ends: ends(Some(speedup)),
+                similarity: similarity.point,
+                similarity_lower: similarity.lower.filter(|l| l.is_finite()),
+            })
+        })
+        .collect();
+    let metric = metric_words(view.contest.score.similarity.metric());
+    plot::plane("plane-plot", &spots, view.similarity_gate(), metric)
+}
+
+/// Rainclouds of the baseline and the best candidates; how many were left out.
+fn clouds(
+    view: &RunView<'_>,
+    ranked: &Ranked<'_>,
+    shots: &BTreeMap<&str, CandidateShots>,
+) -> (String, usize) {
+    let baseline = plot::Cloud {
+        name: visible(&view.plan.baseline().name),
+        standing: "base",
+        values: shots.values().flat_map(|s| s.latencies(false)).collect(),
+    };
+    let measured: Vec<_> = ranked
+        .iter()
+        .filter_map(|(entry, _)| {
+            let values = shots.get(entry.name.as_str())?.latencies(true);
+            let standing = standing_key(entry.standing);
+            (!values.is_empty()).then(|| plot::Cloud { name: visible(&entry.name), standing, values })
+        })
+        .collect();
+    let left_out = measured.len().saturating_sub(CLOUDS);
+    let clouds: Vec<_> = [baseline].into_iter().chain(measured.into_iter().take(CLOUDS)).collect();
+    (plot::clouds("latency-plot", &clouds), left_out)
+}
+
+fn drills(
+    view: &RunView<'_>,
+    rows: Vec<board::BoardRow>,
+    ranked: &Ranked<'_>,
+    shots: &BTreeMap<&str, CandidateShots>,
+    source: &dyn ImageSource,
+) -> Vec<candidate::Drill> {
+    let mut records: BTreeMap<(&str, u32), &QualityRecord> = BTreeMap::new();
+    for record in &view.quality.records {
+        records.entry((record.candidate.as_str(), record.request)).or_insert(record);
+    }
+    let limit = images::pairs_per_candidate(ranked.len());
+    let worst: Vec<Vec<&QualityRecord>> = ranked
+        .iter()
+        .map(|(_, e)| e.map_or_else(Vec::new, |e| candidate::worst(e, &records, limit)))
+        .collect();
+    let dots = ranked.len() <= 48;
+    let mut drills: Vec<candidate::Drill> = rows
+        .into_iter()
+        .zip(ranked)
+        .map(|(row, (entry, estimates))| {
+            candidate::drill(view, row, *estimates, shots.get(entry.name.as_str()), dots)
+        })
+        .collect();
+    // Pictures last: they get the room that is left.
+    let used: usize = drills.iter().map(|d| 12_000 + d.ratios.len() + d.strips.len() + d.series.len()).sum();
+    let budget = PAGE_BUDGET.saturating_sub(used + 200_000).min(PICTURE_BUDGET);
+    let pairs: Vec<_> = worst.iter().flatten().map(|record| candidate::images(record)).collect();
+    let mut embedded = images::embed(&pairs, source, budget).into_iter();
+    for (drill, records) in drills.iter_mut().zip(worst) {
+        let shown = records.into_iter().map(|record| (record, embedded.next().flatten())).collect();
+        drill.show(view, shown);
+    }
+    drills
+}
+
+fn resources(row: &board::BoardRow, e: &CandidateEstimates) -> ResourceRow {
+    let change = |candidate: Option<f64>, baseline: Option<f64>| {
+        let ratio = candidate.zip(baseline).map(|(c, b)| c / b - 1.0);
+        number::optional(ratio, |r| format!("{}{}", if r > 0.0 { "+" } else { "" }, number::percent(r, 1)))
+    };
+    let memory = |v: Option<u64>| v.map_or_else(|| UNDEFINED.to_owned(), number::bytes);
+    let real = |v: Option<u64>| v.map(|v| v as f64);
+    ResourceRow {
+        anchor: row.anchor.clone(),
+        name: row.name.clone(),
+        load: [
+            number::optional(e.baseline_load_ms, number::millis),
+            number::optional(e.load_ms, number::millis),
+            change(e.load_ms, e.baseline_load_ms),
+        ],
+        memory: [
+            memory(e.baseline_peak_rss_bytes),
+            memory(e.peak_rss_bytes),
+            change(real(e.peak_rss_bytes), real(e.baseline_peak_rss_bytes)),
+        ],
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the page comes from: machine, pins, digests, and the commands that make it again.
+
+use edgemaxx_contract::contest::DeviceKind;
+use edgemaxx_contract::plan::Extent;
+use serde::Serialize;
+
+use super::Fact;
+use crate::number;
+use crate::text::visible;
+use crate::view::RunView;
+
+/// Environment, digests, commands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Provenance {
+    pub environment: Vec<Fact>,
+    pub pins: Vec<String>,
+    pub unfit: Vec<String>,
+    pub baseline: Vec<Fact>,
+    pub digests: Vec<Fact>,
+    pub commands: String,
+}
+
+/// All of it.
+pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
+    let e = view.environment;
+    let gpus = if e.gpus.is_empty() { "none".to_owned() } else { visible(&e.gpus.join(", ")) };
+    let mut digests: Vec<Fact> =
+        view.files.iter().map(|f| Fact::new(visible(&f.name), f.digest.to_string())).collect();
+    digests.extend([
+        Fact::new("contest", view.plan.contest.digest.to_string()),
+        Fact::new(
+            format!("prompts {}", visible(&view.plan.prompts.file)),
+            view.plan.prompts.digest.to_string(),
+        ),
+        Fact::new("plan", view.estimates.plan.to_string()),
+        Fact::new("head of the samples' hash chain", view.log.chain.head().to_string()),
+    ]);
+    Provenance {
+        environment: vec![
+            Fact::new("EdgeMaxx", visible(&e.edgemaxx)),
+            Fact::new("System", visible(&e.os)),
+            Fact::new("Processor", format!("{} ({} usable)", visible(&e.cpu), e.cpus)),
+            Fact::new("Memory", number::bytes(e.memory_bytes)),
+            Fact::new("GPUs", gpus),
+            Fact::new("Device of the contest", device(view)),
+            Fact::new("Sandbox", visible(&e.sandbox)),
+            Fact::new("Threads per engine", view.plan.measurement.threads.to_string()),
+            Fact::new("Measurement began", number::utc(view.log.header.started_unix_ms)),
+            Fact::new("Entropy of the plan", visible(view.plan.entropy.as_str())),
+        ],
+        pins: e.pins.iter().map(|pin| visible(pin)).collect(),
+        unfit: e.unfit.iter().map(|reason| visible(reason)).collect(),
+        baseline: super::candidate::settings(view.plan.baseline()),
+        digests,
+        commands: commands(view),
+    }
+}
+
+/// The contest's device in words.
+pub(crate) fn device(view: &RunView<'_>) -> String {
+    let kind = match view.plan.device.kind {
+        DeviceKind::Cpu => "CPU",
+        DeviceKind::Cuda => "CUDA",
+        DeviceKind::Metal => "Metal",
+    };
+    view.plan
+        .device
+        .name
+        .as_deref()
+        .map_or_else(|| kind.to_owned(), |name| format!("{kind}: {}", visible(name)))
+}
+
+fn commands(view: &RunView<'_>) -> String {
+    let plan = view.plan;
+    // Names may hold anything a contest file may; these go into a shell.
+    let quote = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+        let text = visible(text);
+        if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    };
+    let quick = if plan.extent == Extent::Quick { " --quick" } else { "" };
+    format!(
+        "# from the recorded samples and pictures, in the run folder; each writes the same bytes again\n\
+         sha256sum plan.json samples.jsonl\n\
+         edgemaxx quality .\n\
+         edgemaxx analyze .\n\
+         edgemaxx rank .\n\
+         edgemaxx report .\n\
+         \n\
+         # the same contest measured anew: same prompts, seeds and order\n\
+         edgemaxx run {}.toml --day {} --entropy {}{quick}\n",
+        quote(&plan.contest.name),
+        plan.day,
+        quote(plan.entropy.as_str()),
+    )
+}

@@ -1,0 +1,76 @@
+//! The log, sorted by candidate and session.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::plan::{Plan, Side};
+use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, RecordedSession};
+
+use crate::plot::{SessionShots, Shot};
+
+/// What was recorded of one candidate.
+#[derive(Debug, Default)]
+pub(crate) struct CandidateShots {
+    /// Its sessions in the order of execution, those begun only.
+    pub sessions: Vec<SessionShots>,
+    /// Sessions planned.
+    pub planned: u32,
+}
+
+impl CandidateShots {
+    /// Measured latencies of one side, milliseconds, in order.
+    pub(crate) fn latencies(&self, candidate: bool) -> Vec<f64> {
+        let shots = self.sessions.iter().flat_map(|s| &s.shots);
+        shots.filter(|s| !s.warmup && s.candidate == candidate).map(|s| s.latency_ms).collect()
+    }
+
+    /// Requests answered, throttled ones among them, failed requests.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let shots = || self.sessions.iter().flat_map(|s| &s.shots);
+        let failed = self.sessions.iter().map(|s| s.failures.len()).sum();
+        (shots().count(), shots().filter(|s| s.throttled).count(), failed)
+    }
+}
+
+/// Sorts the log by candidate.
+pub(crate) fn by_candidate<'a>(plan: &'a Plan, log: &Log) -> BTreeMap<&'a str, CandidateShots> {
+    let mut candidates: BTreeMap<&str, CandidateShots> = BTreeMap::new();
+    for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
+        let candidate = candidates.entry(&planned.candidate).or_default();
+        candidate.planned += 1;
+        if !recorded.launches.is_empty() || !recorded.attempts.is_empty() {
+            candidate.sessions.push(session(&recorded));
+        }
+    }
+    candidates
+}
+
+fn session(recorded: &RecordedSession<'_>) -> SessionShots {
+    let mut session = SessionShots::default();
+    let mut attempts: Vec<&Attempt> = recorded.attempts.clone();
+    // Warm-up first, so that it can be shaded; otherwise in order of time.
+    attempts.sort_by_key(|a| (a.launch, matches!(a.phase, Phase::Measured { .. }), a.started_ns));
+    let mut pairs: BTreeMap<u32, [Option<f64>; 2]> = BTreeMap::new();
+    for attempt in attempts {
+        let Outcome::Picture { latency_ns, .. } = attempt.outcome else {
+            session.failures.push(session.shots.len());
+            continue;
+        };
+        let candidate = attempt.side == Side::Candidate;
+        let latency_ms = latency_ns as f64 / 1e6;
+        if let Phase::Measured { pair } = attempt.phase {
+            pairs.entry(pair).or_default()[usize::from(candidate)] = Some(latency_ms);
+        }
+        session.shots.push(Shot {
+            candidate,
+            latency_ms,
+            warmup: matches!(attempt.phase, Phase::Warmup { .. }),
+            throttled: attempt.marks.contains(&Mark::Throttled),
+        });
+    }
+    session.ratios = pairs
+        .into_values()
+        .filter_map(|[baseline, candidate]| Some(baseline? / candidate?))
+        .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        .collect();
+    session
+}

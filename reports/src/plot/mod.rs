@@ -1,0 +1,13 @@
+//! Plots as inline SVG, drawn while the page is made.
+
+mod forest;
+mod latency;
+mod plane;
+mod scale;
+mod sessions;
+mod svg;
+
+pub(crate) use forest::{Row, certificate, forest};
+pub(crate) use latency::{Cloud, clouds};
+pub(crate) use plane::{Spot, plane};
+pub(crate) use sessions::{SessionShots, Shot, ratios, series, strips};

@@ -1,0 +1,204 @@
+//! One candidate's sessions: latencies side by side, their ratios, and all in the order of time.
+
+use super::latency::five_numbers;
+use super::scale::Scale;
+use super::svg::{Anchor, Svg};
+use crate::number;
+
+/// One request that gave a picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shot {
+    /// Baseline's or candidate's.
+    pub candidate: bool,
+    /// Milliseconds.
+    pub latency_ms: f64,
+    /// Not analysed.
+    pub warmup: bool,
+    /// Clocks were lowered.
+    pub throttled: bool,
+}
+
+/// One session in order of time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionShots {
+    /// Every request that gave a picture, both sides.
+    pub shots: Vec<Shot>,
+    /// Requests that failed, by position in `shots`.
+    pub failures: Vec<usize>,
+    /// Baseline's over candidate's latency, pair by pair.
+    pub ratios: Vec<f64>,
+}
+
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 730.0;
+
+/// Horizontal slots, one per session.
+fn slot(index: usize, sessions: usize) -> (f64, f64) {
+    let width = (RIGHT - LEFT) / sessions.max(1) as f64;
+    (LEFT + width * index as f64, width)
+}
+
+fn frame(svg: &mut Svg, y: &Scale, top: f64, bottom: f64, unit: &str) {
+    for (value, label) in y.ticks(5) {
+        svg.line("grid", LEFT, y.at(value), RIGHT, y.at(value));
+        svg.text("tick", Anchor::End, LEFT - 8.0, y.at(value) + 4.0, &(label + unit));
+    }
+    svg.line("frame", LEFT, bottom, RIGHT, bottom);
+    let _ = top;
+}
+
+fn session_labels(svg: &mut Svg, sessions: usize, y: f64) {
+    let every = sessions.div_ceil(24).max(1);
+    for index in (0..sessions).step_by(every) {
+        let (x, width) = slot(index, sessions);
+        svg.text("tick", Anchor::Middle, x + width / 2.0, y, &(index + 1).to_string());
+    }
+    svg.text("note", Anchor::Middle, (LEFT + RIGHT) / 2.0, y + 18.0, "session");
+}
+
+/// Measured latencies per session: baseline left, candidate right, with boxes.
+pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool) -> String {
+    let (top, bottom) = (14.0, 190.0);
+    let measured = |s: &SessionShots, side: bool| -> Vec<f64> {
+        s.shots.iter().filter(|s| !s.warmup && s.candidate == side).map(|s| s.latency_ms).collect()
+    };
+    let all = sessions.iter().flat_map(|s| s.shots.iter().filter(|s| !s.warmup).map(|s| s.latency_ms));
+    let y = Scale::logarithmic(all, 0.06, bottom, top);
+    let description = format!(
+        "Latency in milliseconds of the baseline (left) and {name} (right) in each of {} sessions.",
+        sessions.len()
+    );
+    let mut svg = Svg::new(id, 760.0, 232.0, "Latency by session", &description);
+    frame(&mut svg, &y, top, bottom, "");
+    for (index, session) in sessions.iter().enumerate() {
+        let (x, width) = slot(index, sessions.len());
+        for (side, class, share) in [(false, "base", 0.3), (true, "cand", 0.7)] {
+            let values = measured(session, side);
+            let Some(five) = five_numbers(&values) else { continue };
+            let [_, q1, median, q3, _] = five.map(|v| y.at(v));
+            let middle = x + width * share;
+            let half = (width * 0.13).min(14.0);
+            svg.rect(&format!("box cloud {class}"), middle - half, q3, 2.0 * half, (q1 - q3).max(1.0));
+            svg.line("median", middle - half, median, middle + half, median);
+            if dots {
+                let spread = |i: usize| middle + ((i * 7 % 5) as f64 - 2.0) * half * 0.35;
+                let points = values.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v)));
+                svg.dots(&format!("dots {class}"), points);
+            }
+        }
+    }
+    svg.text("note", Anchor::Start, LEFT, top - 4.0, "ms");
+    session_labels(&mut svg, sessions.len(), bottom + 18.0);
+    svg.finish()
+}
+
+/// The paired speedup of every session: pairs as dots, the session's geometric mean as a bar, the
+/// estimate's interval as a band.
+pub(crate) fn ratios(
+    id: &str,
+    name: &str,
+    sessions: &[SessionShots],
+    point: Option<f64>,
+    ends: (Option<f64>, Option<f64>),
+) -> String {
+    let (top, bottom) = (14.0, 170.0);
+    let all = sessions.iter().flat_map(|s| s.ratios.iter().copied());
+    let y = Scale::logarithmic(all.chain(point).chain([1.0]), 0.06, bottom, top);
+    let description = format!(
+        "Speedup of {name} pair by pair in {} sessions; overall {} with interval {}.",
+        sessions.len(),
+        number::optional(point, number::speedup),
+        number::interval(ends.0, ends.1, number::speedup)
+    );
+    let mut svg = Svg::new(id, 760.0, 212.0, "Speedup by session", &description);
+    if let (Some(lower), Some(upper)) = ends {
+        svg.rect("band", LEFT, y.at(upper), RIGHT - LEFT, (y.at(lower) - y.at(upper)).max(1.0));
+    }
+    frame(&mut svg, &y, top, bottom, "×");
+    svg.line("axis", LEFT, y.at(1.0), RIGHT, y.at(1.0));
+    for (index, session) in sessions.iter().enumerate() {
+        let (x, width) = slot(index, sessions.len());
+        let n = session.ratios.len();
+        let spread = |i: usize| x + width * (0.2 + 0.6 * (i as f64 + 0.5) / n.max(1) as f64);
+        svg.dots("dots cand", session.ratios.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v))));
+        if n > 0 {
+            let mean = (session.ratios.iter().map(|r| r.ln()).sum::<f64>() / n as f64).exp();
+            svg.line("mean", x + width * 0.15, y.at(mean), x + width * 0.85, y.at(mean));
+        }
+    }
+    session_labels(&mut svg, sessions.len(), bottom + 18.0);
+    svg.finish()
+}
+
+/// Every request in the order of time: warm-up shaded, throttled ones and failures marked.
+pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String {
+    let (top, bottom) = (22.0, 190.0);
+    let y = Scale::logarithmic(
+        sessions.iter().flat_map(|s| s.shots.iter().map(|s| s.latency_ms)),
+        0.06,
+        bottom,
+        top,
+    );
+    let total: usize = sessions.iter().map(|s| s.shots.len() + 1).sum();
+    let step = (RIGHT - LEFT) / total.max(1) as f64;
+    let throttled = sessions.iter().flat_map(|s| &s.shots).filter(|s| s.throttled).count();
+    let warm = sessions.iter().flat_map(|s| &s.shots).filter(|s| s.warmup).count();
+    let failed: usize = sessions.iter().map(|s| s.failures.len()).sum();
+    let description = format!(
+        "Latency of every request to the baseline and {name} in order of time: {warm} for warm-up, \
+         {throttled} throttled, {failed} failed."
+    );
+    let mut svg = Svg::new(id, 760.0, 232.0, "Latency over time", &description);
+    let (mut base, mut cand, mut cold, mut hot) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut lost = Vec::new();
+    let mut starts = Vec::new();
+    let mut at = LEFT + step;
+    for session in sessions {
+        starts.push(at);
+        let warm = session.shots.iter().take_while(|s| s.warmup).count();
+        if warm > 0 {
+            svg.rect("warm", at - step / 2.0, top, step * warm as f64, bottom - top);
+        }
+        for (index, shot) in session.shots.iter().enumerate() {
+            let point = (at + step * index as f64, y.at(shot.latency_ms));
+            match (shot.warmup, shot.candidate) {
+                (true, _) => cold.push(point),
+                (false, true) => cand.push(point),
+                (false, false) => base.push(point),
+            }
+            if shot.throttled {
+                hot.push(point);
+            }
+        }
+        lost.extend(session.failures.iter().map(|index| (at + step * *index as f64, top + 4.0)));
+        at += step * (session.shots.len() + 1) as f64;
+    }
+    frame(&mut svg, &y, top, bottom, "");
+    for (index, start) in starts.iter().enumerate() {
+        svg.line("grid", start - step, top, start - step, bottom);
+        if sessions.len() <= 24 || index % sessions.len().div_ceil(24) == 0 {
+            svg.text("tick", Anchor::Start, start - step + 2.0, bottom + 16.0, &(index + 1).to_string());
+        }
+    }
+    svg.dots("dots cold", cold);
+    svg.dots("dots base", base);
+    svg.dots("dots cand", cand);
+    for (x, y) in hot {
+        svg.path("throttled", &format!("M{} {}l4-7h-8z", number::coordinate(x), number::coordinate(y - 5.0)));
+    }
+    for (x, y) in lost {
+        svg.path(
+            "lost",
+            &format!("M{} {}l6 6m0-6l-6 6", number::coordinate(x - 3.0), number::coordinate(y - 3.0)),
+        );
+    }
+    svg.text("note", Anchor::Start, LEFT, top - 9.0, "ms");
+    svg.text(
+        "note",
+        Anchor::Middle,
+        (LEFT + RIGHT) / 2.0,
+        bottom + 36.0,
+        "session, requests in order of time",
+    );
+    svg.finish()
+}

@@ -1,0 +1,95 @@
+//! What a report is made from, and the look-ups every form of it shares.
+
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::{CandidateEstimates, Estimates};
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
+use edgemaxx_contract::sample::Log;
+
+/// A run, read and checked by the caller. Rendering is a pure function of it.
+#[derive(Debug, Clone, Copy)]
+pub struct RunView<'a> {
+    /// The contest.
+    pub contest: &'a Contest,
+    /// What was to be measured.
+    pub plan: &'a Plan,
+    /// What was measured.
+    pub log: &'a Log,
+    /// The numbers of all picture pairs.
+    pub quality: &'a QualityLog,
+    /// What the samples say.
+    pub estimates: &'a Estimates,
+    /// Who earns what.
+    pub ranking: &'a Ranking,
+    /// Where it was measured.
+    pub environment: &'a Environment,
+    /// The files the report rests on, in the order of the stages.
+    pub files: &'a [FileDigest],
+}
+
+/// A file of the run folder and the digest of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDigest {
+    /// Name inside the run folder.
+    pub name: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+}
+
+/// Where pictures come from.
+pub trait ImageSource: Sync {
+    /// The PNG file of the picture whose RGB bytes have this digest; `None`: it was not kept.
+    fn png(&self, digest: &Digest) -> Option<Vec<u8>>;
+}
+
+/// No pictures at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoImages;
+
+impl ImageSource for NoImages {
+    fn png(&self, _digest: &Digest) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl<'a> RunView<'a> {
+    /// The candidates as ranked: each entry with its estimates, where there are any.
+    pub(crate) fn ranked(&self) -> Vec<(&'a RankEntry, Option<&'a CandidateEstimates>)> {
+        let find = |name: &str| self.estimates.candidates.iter().find(|c| c.name == name);
+        self.ranking.entries.iter().map(|entry| (entry, find(&entry.name))).collect()
+    }
+
+    /// The similarity a candidate must prove: the gate on the mean of the score's similarity, else
+    /// the value at which the score's quality factor is 0.
+    pub(crate) fn similarity_gate(&self) -> f64 {
+        let metric = self.contest.score.similarity.metric();
+        let mean = edgemaxx_contract::contest::Statistic::Mean;
+        let gate = self.contest.quality.gates.iter().find(|g| g.metric == metric && g.statistic == mean);
+        gate.map_or(self.contest.score.similarity_gate, |gate| gate.threshold)
+    }
+}
+
+/// A standing in words.
+pub(crate) fn standing_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Accepted => "accepted",
+        Standing::NotFaster => "not faster",
+        Standing::RejectedQuality => "rejected: quality",
+        Standing::Failed => "failed",
+        Standing::Control => "A/A control",
+    }
+}
+
+/// A standing as a word for style sheets and files.
+pub(crate) fn standing_key(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Accepted => "accepted",
+        Standing::NotFaster => "not_faster",
+        Standing::RejectedQuality => "rejected_quality",
+        Standing::Failed => "failed",
+        Standing::Control => "control",
+    }
+}
