@@ -41,10 +41,14 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
         let wanted = (PIECE - held.min(PIECE)) as u64;
         reader.by_ref().take(wanted).read_to_end(&mut pending).map_err(failed)?;
         digest.update(&pending[held..]);
+        let last = pending.len() < PIECE;
+        if last {
+            // Empty lines at the end are no rows.
+            pending.truncate(pending.trim_ascii_end().len());
+        }
         if pending.is_empty() {
             break;
         }
-        let last = pending.len() == held || pending.len() < PIECE;
         let end = if last { pending.len() } else { end_of_lines(path, &pending, line)? };
         let piece = Piece { path, columns: &columns, bytes: &pending[..end], line };
         line += piece.read_into(&mut rows)?;
@@ -172,6 +176,7 @@ impl Piece<'_> {
         let line = String::from_utf8_lossy(line);
         let place = self.columns.places[column].unwrap_or_default();
         let found = match line.trim_end().split(',').nth(place) {
+            _ if line.trim().is_empty() => "an empty line".to_owned(),
             None => "nothing".to_owned(),
             Some("") => "an empty field".to_owned(),
             Some(field) => format!("{:?}", field.chars().take(60).collect::<String>()),

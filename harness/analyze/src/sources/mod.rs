@@ -5,6 +5,8 @@ mod error;
 mod hyperfine;
 mod log;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

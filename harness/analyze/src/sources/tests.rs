@@ -1,0 +1,152 @@
+//! Files good and bad.
+
+use std::path::{Path, PathBuf};
+
+use super::{SourceError, read};
+use crate::samples::SampleTable;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn csv(&self, text: &str) -> Result<SampleTable, SourceError> {
+        read(&self.file("x.csv", text), None)
+    }
+}
+
+fn message(result: Result<SampleTable, SourceError>) -> String {
+    let text = result.unwrap_err().to_string();
+    text[text.find("x.csv").unwrap()..].to_owned()
+}
+
+const HEADER: &str = "session,prompt,pipeline,latency_ms\n";
+
+#[test]
+fn rows_are_paired_by_session_and_prompt_in_the_order_of_the_file() {
+    let text = "pipeline,latency_ms,throttled,session,prompt\r\n\
+        old,100.0,false,s1,\"cat, sitting\"\r\nnew,50,true,s1,dog\r\nnew,80,false,s1,\"cat, sitting\"\r\n\
+        old,200,0,s1,dog\r\nold,300,1,s2,dog\r\nnew,1e2,0,s2,dog";
+    let folder = Folder::new();
+    let table = folder.csv(text).unwrap();
+    assert_eq!((table.baseline.as_str(), table.candidates.len()), ("old", 1));
+    let sessions = &table.candidates[0].sessions;
+    assert_eq!(sessions.iter().map(|s| s.pairs.len()).collect::<Vec<_>>(), [2, 1]);
+    let first = sessions[0].pairs[0];
+    assert_eq!((first.baseline_ms, first.candidate_ms, first.throttled), (200.0, 50.0, true));
+    assert!(sessions[1].pairs[0].throttled && !sessions[0].pairs[1].throttled);
+    let turned = read(&folder.file("x.csv", text), Some("new")).unwrap();
+    assert_eq!(turned.baseline, "new");
+}
+
+#[test]
+fn bad_values_name_line_column_and_what_stands_there() {
+    let folder = Folder::new();
+    let good = "1,a,old,10\n1,a,new,9\n";
+    for (row, column, found) in [
+        ("1,b,old,NaN", "latency_ms", "\"NaN\""),
+        ("1,b,old,0", "latency_ms", "\"0\""),
+        ("1,b,old,-3", "latency_ms", "\"-3\""),
+        ("1,b,old,inf", "latency_ms", "\"inf\""),
+        ("1,b,old,fast", "latency_ms", "\"fast\""),
+        ("1,b,old,", "latency_ms", "an empty field"),
+        ("1,b,,3", "pipeline", "an empty field"),
+        (",b,old,3", "session", "an empty field"),
+    ] {
+        let text = message(folder.csv(&format!("{HEADER}{good}{row}\n1,b,new,4\n")));
+        assert!(text.starts_with(&format!("x.csv:4: column {column}: expected ")), "{row}: {text}");
+        assert!(text.ends_with(&format!("found {found}")), "{row}: {text}");
+    }
+    let throttled = "session,prompt,pipeline,latency_ms,throttled\n1,a,old,10,maybe\n1,a,new,9,0\n";
+    let text = message(folder.csv(throttled));
+    assert!(text.contains("x.csv:2: column throttled: expected true, false, 1 or 0, found \"maybe\""), "{text}");
+}
+
+#[test]
+fn bad_shapes_name_the_line() {
+    let folder = Folder::new();
+    for (text, expected) in [
+        ("", "x.csv:1: expected the header"),
+        ("1,a,old,10\n", "it has a column \"1\""),
+        ("session,prompt,pipeline,ms\n1,a,old,10\n", "it has a column \"ms\""),
+        ("session,prompt,pipeline\n1,a,old\n", "it has no column latency_ms"),
+        ("session,session,prompt,pipeline,latency_ms\n", "the column session twice"),
+        (HEADER, "no rows"),
+        (&format!("{HEADER}\n\n"), "no rows"),
+        (&format!("{HEADER}1,a,old,10\n1,a,new\n"), "x.csv:3: column latency_ms: expected a positive number"),
+        (&format!("{HEADER}1,a,old,10\n1,a,new,9,true\n"), "x.csv:3: expected 4 fields, found 5 field(s)"),
+        (&format!("{HEADER}1,a,old,10\n\n1,a,new,9\n"), "x.csv:3: column session: expected a name, found an empty line"),
+        (&format!("{HEADER}1,a,old,10\n"), "only the pipeline \"old\""),
+        (&format!("{HEADER}1,a,old,10\n1,b,new,9\n"), "no row whose session and prompt the baseline"),
+    ] {
+        let found = message(folder.csv(text));
+        assert!(found.contains(expected), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn duplicates_name_both_lines_and_lonely_rows_are_told() {
+    let folder = Folder::new();
+    let text = message(folder.csv(&format!("{HEADER}1,a,old,10\n1,a,new,9\n2,a,old,8\n1,a,new,7\n")));
+    assert!(text.contains("x.csv:5: the same session, prompt and pipeline (new) as in line 3"), "{text}");
+    let table = folder.csv(&format!("{HEADER}1,a,old,10\n1,a,new,9\n2,a,new,8\n2,b,new,7\n")).unwrap();
+    assert_eq!(table.candidates[0].pairs(), 1);
+    assert!(table.warnings[0].contains("2 row(s) of \"new\"") && table.warnings[0].contains("line 4"));
+    let error = read(&folder.file("x.csv", &format!("{HEADER}1,a,old,10\n")), Some("base")).unwrap_err();
+    assert!(error.to_string().contains("no pipeline is called \"base\"; expected one of: old"), "{error}");
+}
+
+#[test]
+fn pieces_do_not_show() {
+    // Longer than one piece (16 MiB); every line must arrive exactly once, errors with their line.
+    let folder = Folder::new();
+    let pad = "p".repeat(70);
+    let mut text = String::from(HEADER);
+    let pairs = 100_000;
+    for index in 0..pairs {
+        text += &format!("{},{pad}{index},old,{}.5\n{},{pad}{index},new,{}.25\n", index % 9, 10 + index, index % 9, 10 + index);
+    }
+    assert!(text.len() > 17 << 20, "{}", text.len());
+    let table = folder.csv(&text).unwrap();
+    assert_eq!((table.candidates[0].pairs(), table.candidates[0].sessions.len()), (pairs, 9));
+    let sum: f64 = table.candidates[0].all_pairs().map(|pair| pair.candidate_ms).sum();
+    assert_eq!(sum, (0..pairs).map(|index| 10.25 + index as f64).sum::<f64>());
+    let text = message(folder.csv(&(text + "1,z,old,nan\n")));
+    assert!(text.starts_with(&format!("x.csv:{}: column latency_ms", 2 * pairs + 2)), "{text}");
+}
+
+#[test]
+fn hyperfine_exports_are_read_run_by_run() {
+    // The shape of hyperfine 1.20 --export-json
+    let folder = Folder::new();
+    let text = r#"{"results":[
+        {"command":"sleep 1","mean":1.0,"stddev":0.1,"times":[1.0,1.1,0.9],"exit_codes":[0,0,0]},
+        {"command":"sleep 2","mean":2.0,"stddev":null,"times":[2.0,2.2],"exit_codes":[0,0]}]}"#;
+    let table = read(&folder.file("h.json", text), None).unwrap();
+    assert_eq!((table.baseline.as_str(), table.candidates[0].sessions.len()), ("sleep 1", 2));
+    assert_eq!(table.candidates[0].sessions[1].pairs[0].baseline_ms, 1100.0);
+    assert_eq!(table.warnings.len(), 2, "{:?}", table.warnings);
+    let fail = |text: &str| read(&folder.file("h.json", text), None).unwrap_err().to_string();
+    assert!(fail("[]").contains("hyperfine's JSON export"));
+    assert!(fail(&text.replace("2.2", "-2.2")).contains("results[1].times[1]: expected a positive number"));
+    assert!(fail(&text.replace("sleep 2", "sleep 1")).contains("there twice"));
+}
+
+#[test]
+fn other_files_are_refused() {
+    let folder = Folder::new();
+    let error = read(&folder.file("x.txt", ""), None).unwrap_err().to_string();
+    assert!(error.contains("*.csv"), "{error}");
+    let error = read(Path::new("absent.csv"), None).unwrap_err().to_string();
+    assert!(error.contains("absent.csv: cannot be read"), "{error}");
+    let error = read(&folder.file("samples.jsonl", "{}\n"), None).unwrap_err().to_string();
+    assert!(error.contains("plan.json: cannot be read"), "{error}");
+}
