@@ -72,25 +72,25 @@ pub(crate) fn device(view: &RunView<'_>) -> String {
 
 fn commands(view: &RunView<'_>) -> String {
     let plan = view.plan;
-    // Names may hold anything a contest file may; these go into a shell.
-    let quote = |text: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
-        let text = visible(text);
-        if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    // Entropy may hold any visible character; this goes into a shell.
+    let entropy = plan.entropy.as_str();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    let entropy = if entropy.chars().all(plain) {
+        entropy.to_owned()
+    } else {
+        format!("'{}'", entropy.replace('\'', r"'\''"))
     };
     let quick = if plan.extent == Extent::Quick { " --quick" } else { "" };
     format!(
-        "# from the recorded samples and pictures, in the run folder; each writes the same bytes again\n\
-         sha256sum plan.json samples.jsonl\n\
+        "# in the run folder: from the recorded samples and pictures, every later file again, byte for byte\n\
+         sha256sum samples.jsonl\n\
          edgemaxx quality .\n\
          edgemaxx analyze .\n\
          edgemaxx rank .\n\
          edgemaxx report .\n\
          \n\
-         # the same contest measured anew: same prompts, seeds and order\n\
-         edgemaxx run {}.toml --day {} --entropy {}{quick}\n",
-        quote(&plan.contest.name),
+         # beside the contest's prompts and models: the same plan measured anew\n\
+         edgemaxx run contest.toml --day {} --entropy {entropy}{quick}\n",
         plan.day,
-        quote(plan.entropy.as_str()),
     )
 }

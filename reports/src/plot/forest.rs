@@ -51,14 +51,13 @@ pub(crate) fn forest(id: &str, rows: &[Row], required: f64, noise: Option<f64>) 
     if required > 1.0 {
         svg.line("rule", scale.at(required), top - 6.0, scale.at(required), bottom);
     }
-    svg.text("note", Anchor::End, left - 14.0, bottom + 34.0, "");
     svg.text("note", Anchor::Middle, (left + right) / 2.0, bottom + 34.0, "slower ← speedup → faster");
 
     for (index, row) in rows.iter().enumerate() {
         let y = top + ROW * (index as f64 + 0.5);
         svg.text("name", Anchor::End, left - 14.0, y + 4.0, &shorten(&row.name, 24));
         let (Some(point), (lower, upper)) = (row.point, row.inner) else {
-            svg.text("note", Anchor::Start, left + 6.0, y + 4.0, "not measured");
+            svg.text("note", Anchor::Middle, (left + right) / 2.0, y + 4.0, "not measured");
             svg.text("value", Anchor::Start, right + 14.0, y + 4.0, number::UNDEFINED);
             continue;
         };

@@ -22,9 +22,11 @@ pub(crate) struct Spot {
     pub similarity_lower: Option<f64>,
 }
 
-/// Candidates nobody beats in both speed and similarity, fastest first.
+/// Candidates nobody beats in both speed and similarity, fastest first; the baseline itself, at
+/// speedup 1, beats all that are slower.
 pub(crate) fn pareto(spots: &[Spot]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..spots.len()).filter(|i| spots[*i].standing != "control").collect();
+    let mut order: Vec<usize> =
+        (0..spots.len()).filter(|i| spots[*i].standing != "control" && spots[*i].speedup > 1.0).collect();
     order.sort_by(|a, b| {
         let (a, b) = (&spots[*a], &spots[*b]);
         b.speedup.total_cmp(&a.speedup).then(b.similarity.total_cmp(&a.similarity)).then(a.name.cmp(&b.name))
@@ -168,10 +170,11 @@ mod tests {
         let spots = [
             spot("slow-good", 1.1, 0.99),
             spot("beaten", 1.2, 0.8),
+            spot("slower", 0.9, 0.995),
             spot("fast", 3.0, 0.85),
             spot("fast-bad", 3.0, 0.5),
         ];
-        assert_eq!(pareto(&spots), [2, 0]);
+        assert_eq!(pareto(&spots), [3, 0]);
     }
 
     #[test]

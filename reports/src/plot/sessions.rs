@@ -32,63 +32,75 @@ pub(crate) struct SessionShots {
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 730.0;
 
-/// Horizontal slots, one per session.
-fn slot(index: usize, sessions: usize) -> (f64, f64) {
-    let width = (RIGHT - LEFT) / sessions.max(1) as f64;
-    (LEFT + width * index as f64, width)
+/// A plot's extent across.
+struct Panel {
+    left: f64,
+    right: f64,
 }
 
-fn frame(svg: &mut Svg, y: &Scale, top: f64, bottom: f64, unit: &str) {
-    for (value, label) in y.ticks(5) {
-        svg.line("grid", LEFT, y.at(value), RIGHT, y.at(value));
-        svg.text("tick", Anchor::End, LEFT - 8.0, y.at(value) + 4.0, &(label + unit));
+const WIDE: Panel = Panel { left: LEFT, right: RIGHT };
+
+impl Panel {
+    /// Horizontal slots, one per session: start and width.
+    fn slot(&self, index: usize, sessions: usize) -> (f64, f64) {
+        let width = (self.right - self.left) / sessions.max(1) as f64;
+        (self.left + width * index as f64, width)
     }
-    svg.line("frame", LEFT, bottom, RIGHT, bottom);
-    let _ = top;
-}
 
-fn session_labels(svg: &mut Svg, sessions: usize, y: f64) {
-    let every = sessions.div_ceil(24).max(1);
-    for index in (0..sessions).step_by(every) {
-        let (x, width) = slot(index, sessions);
-        svg.text("tick", Anchor::Middle, x + width / 2.0, y, &(index + 1).to_string());
+    fn frame(&self, svg: &mut Svg, y: &Scale, bottom: f64, unit: &str) {
+        for (value, label) in y.ticks(5) {
+            svg.line("grid", self.left, y.at(value), self.right, y.at(value));
+            svg.text("tick", Anchor::End, self.left - 8.0, y.at(value) + 4.0, &(label + unit));
+        }
+        svg.line("frame", self.left, bottom, self.right, bottom);
     }
-    svg.text("note", Anchor::Middle, (LEFT + RIGHT) / 2.0, y + 18.0, "session");
+
+    fn session_labels(&self, svg: &mut Svg, sessions: usize, y: f64) {
+        let every = sessions.div_ceil(((self.right - self.left) / 26.0) as usize).max(1);
+        for index in (0..sessions).step_by(every) {
+            let (x, width) = self.slot(index, sessions);
+            svg.text("tick", Anchor::Middle, x + width / 2.0, y, &(index + 1).to_string());
+        }
+        svg.text("note", Anchor::Middle, (self.left + self.right) / 2.0, y + 18.0, "session");
+    }
 }
 
-/// Measured latencies per session: baseline left, candidate right, with boxes.
+/// Measured latencies per session, a panel for each side with its own axis: they may be far apart.
 pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool) -> String {
-    let (top, bottom) = (14.0, 190.0);
-    let measured = |s: &SessionShots, side: bool| -> Vec<f64> {
-        s.shots.iter().filter(|s| !s.warmup && s.candidate == side).map(|s| s.latency_ms).collect()
-    };
-    let all = sessions.iter().flat_map(|s| s.shots.iter().filter(|s| !s.warmup).map(|s| s.latency_ms));
-    let y = Scale::logarithmic(all, 0.06, bottom, top);
+    let (top, bottom) = (26.0, 190.0);
     let description = format!(
-        "Latency in milliseconds of the baseline (left) and {name} (right) in each of {} sessions.",
+        "Latency in milliseconds of the baseline (left panel) and {name} (right panel) in each of {} sessions.",
         sessions.len()
     );
     let mut svg = Svg::new(id, 760.0, 232.0, "Latency by session", &description);
-    frame(&mut svg, &y, top, bottom, "");
-    for (index, session) in sessions.iter().enumerate() {
-        let (x, width) = slot(index, sessions.len());
-        for (side, class, share) in [(false, "base", 0.3), (true, "cand", 0.7)] {
-            let values = measured(session, side);
-            let Some(five) = five_numbers(&values) else { continue };
+    for (side, class, label, left, right) in
+        [(false, "base", "baseline, ms", LEFT, 385.0), (true, "cand", "candidate, ms", LEFT + 385.0, RIGHT)]
+    {
+        let panel = Panel { left, right };
+        let measured: Vec<Vec<f64>> = sessions
+            .iter()
+            .map(|s| {
+                s.shots.iter().filter(|s| !s.warmup && s.candidate == side).map(|s| s.latency_ms).collect()
+            })
+            .collect();
+        let y = Scale::logarithmic(measured.iter().flatten().copied(), 0.06, bottom, top);
+        panel.frame(&mut svg, &y, bottom, "");
+        for (index, values) in measured.iter().enumerate() {
+            let Some(five) = five_numbers(values) else { continue };
             let [_, q1, median, q3, _] = five.map(|v| y.at(v));
-            let middle = x + width * share;
-            let half = (width * 0.13).min(14.0);
+            let (x, width) = panel.slot(index, sessions.len());
+            let (middle, half) = (x + width * 0.5, (width * 0.3).min(16.0));
             svg.rect(&format!("box cloud {class}"), middle - half, q3, 2.0 * half, (q1 - q3).max(1.0));
             svg.line("median", middle - half, median, middle + half, median);
             if dots {
-                let spread = |i: usize| middle + ((i * 7 % 5) as f64 - 2.0) * half * 0.35;
+                let spread = |i: usize| middle + ((i * 7 % 5) as f64 - 2.0) * half * 0.4;
                 let points = values.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v)));
                 svg.dots(&format!("dots {class}"), points);
             }
         }
+        svg.text("note", Anchor::Start, left, top - 12.0, label);
+        panel.session_labels(&mut svg, sessions.len(), bottom + 18.0);
     }
-    svg.text("note", Anchor::Start, LEFT, top - 4.0, "ms");
-    session_labels(&mut svg, sessions.len(), bottom + 18.0);
     svg.finish()
 }
 
@@ -103,7 +115,9 @@ pub(crate) fn ratios(
 ) -> String {
     let (top, bottom) = (14.0, 170.0);
     let all = sessions.iter().flat_map(|s| s.ratios.iter().copied());
-    let y = Scale::logarithmic(all.chain(point).chain([1.0]), 0.06, bottom, top);
+    // The line of no difference is shown where it does not flatten everything else.
+    let near = point.is_none_or(|p| (0.7..1.4).contains(&p)).then_some(1.0);
+    let y = Scale::logarithmic(all.chain(point).chain(near), 0.06, bottom, top);
     let description = format!(
         "Speedup of {name} pair by pair in {} sessions; overall {} with interval {}.",
         sessions.len(),
@@ -114,10 +128,12 @@ pub(crate) fn ratios(
     if let (Some(lower), Some(upper)) = ends {
         svg.rect("band", LEFT, y.at(upper), RIGHT - LEFT, (y.at(lower) - y.at(upper)).max(1.0));
     }
-    frame(&mut svg, &y, top, bottom, "×");
-    svg.line("axis", LEFT, y.at(1.0), RIGHT, y.at(1.0));
+    WIDE.frame(&mut svg, &y, bottom, "×");
+    if near.is_some() {
+        svg.line("axis", LEFT, y.at(1.0), RIGHT, y.at(1.0));
+    }
     for (index, session) in sessions.iter().enumerate() {
-        let (x, width) = slot(index, sessions.len());
+        let (x, width) = WIDE.slot(index, sessions.len());
         let n = session.ratios.len();
         let spread = |i: usize| x + width * (0.2 + 0.6 * (i as f64 + 0.5) / n.max(1) as f64);
         svg.dots("dots cand", session.ratios.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v))));
@@ -126,7 +142,7 @@ pub(crate) fn ratios(
             svg.line("mean", x + width * 0.15, y.at(mean), x + width * 0.85, y.at(mean));
         }
     }
-    session_labels(&mut svg, sessions.len(), bottom + 18.0);
+    WIDE.session_labels(&mut svg, sessions.len(), bottom + 18.0);
     svg.finish()
 }
 
@@ -173,7 +189,7 @@ pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String 
         lost.extend(session.failures.iter().map(|index| (at + step * *index as f64, top + 4.0)));
         at += step * (session.shots.len() + 1) as f64;
     }
-    frame(&mut svg, &y, top, bottom, "");
+    WIDE.frame(&mut svg, &y, bottom, "");
     for (index, start) in starts.iter().enumerate() {
         svg.line("grid", start - step, top, start - step, bottom);
         if sessions.len() <= 24 || index % sessions.len().div_ceil(24) == 0 {
