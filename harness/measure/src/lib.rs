@@ -19,4 +19,4 @@ pub use execute::{Io, Summary, execute};
 pub use image_store::png_bytes;
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
-pub use steady::{STEADY_TOLERANCE, is_steady};
+pub use steady::{STEADY_FALL, STEADY_RISE, is_steady};

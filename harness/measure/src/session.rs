@@ -31,6 +31,7 @@ struct Process {
 struct Pair {
     processes: [Process; 2],
     shape: [u32; 3],
+    launch: u32,
     next_id: u64,
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         Ok(pair) => pair,
         Err(broken) => return end(run, session, Some(broken), [None, None]),
     };
-    let result = warm_up(run, session, todo, &mut pair).and_then(|()| measure(run, session, todo, &mut pair));
+    let result = warm_up(run, session, &mut pair).and_then(|()| measure(run, session, todo, &mut pair));
     let [first, second] = &mut pair.processes;
     let closed = [first, second].map(|process| (process.side, process.engine.close()));
     let peak =
@@ -141,7 +142,7 @@ fn launch(
     }
     let mut processes = launched.into_iter().map(|(side, process)| Process { side, engine: process.engine });
     match (processes.next(), processes.next()) {
-        (Some(first), Some(second)) => Ok(Ok(Pair { processes: [first, second], shape, next_id: 1 })),
+        (Some(first), Some(second)) => Ok(Ok(Pair { processes: [first, second], shape, launch, next_id: 1 })),
         _ => Err(MeasureError::Plan("a session has two sides".to_owned())),
     }
 }
@@ -194,12 +195,7 @@ fn common_shape(run: &Run<'_, '_>, loaded: &[(Side, Loaded)]) -> Result<[u32; 3]
 }
 
 /// Requests to both sides in turn until both are steady, or the plan's warm-up requests are used.
-fn warm_up(
-    run: &mut Run<'_, '_>,
-    session: &PlannedSession,
-    todo: &Todo,
-    pair: &mut Pair,
-) -> Result<(), Halt> {
+fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), Halt> {
     let plan = run.plan;
     let mut latencies: [Vec<u64>; 2] = Default::default();
     let mut refused: [Option<Failure>; 2] = [None, None];
@@ -208,7 +204,8 @@ fn warm_up(
         let latents = torch_randn(request.seed, pair.values());
         for which in 0..2 {
             let phase = Phase::Warmup { index };
-            match ask(run, session, todo, pair, which, request, &latents, phase, false)? {
+            let question = Question { request, latents: &latents, phase, split: false };
+            match ask(run, session, pair, which, question)? {
                 Ok(latency) => latencies[which].push(latency),
                 Err(failure) => refused[which] = Some(failure),
             }
@@ -241,7 +238,8 @@ fn measure(
         for side in missing.sides.into_iter().flatten() {
             let which = usize::from(pair.processes[0].side != side);
             let phase = Phase::Measured { pair: missing.pair };
-            if ask(run, session, todo, pair, which, request, &latents, phase, missing.split())?.is_err() {
+            let question = Question { request, latents: &latents, phase, split: missing.split() };
+            if ask(run, session, pair, which, question)?.is_err() {
                 break;
             }
         }
@@ -256,18 +254,23 @@ impl Pair {
     }
 }
 
+/// A request and what it is for.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    request: &'a PlannedRequest,
+    latents: &'a [f32],
+    phase: Phase,
+    /// The other side was measured in another launch.
+    split: bool,
+}
+
 /// One request to one side, recorded: its latency, or a failure that leaves the engine usable.
-#[allow(clippy::too_many_arguments)]
 fn ask(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
-    todo: &Todo,
     pair: &mut Pair,
     which: usize,
-    request: &PlannedRequest,
-    latents: &[f32],
-    phase: Phase,
-    split: bool,
+    Question { request, latents, phase, split }: Question<'_>,
 ) -> Result<Result<u64, Failure>, Halt> {
     run.check_interrupt()?;
     let plan = run.plan;
@@ -304,7 +307,7 @@ fn ask(
     };
     run.append(Record::Attempt(Attempt {
         session: session.index,
-        launch: todo.launch,
+        launch: pair.launch,
         side,
         phase,
         request: request.id,

@@ -7,6 +7,7 @@ use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
 use edgemaxx_protocol::{Generate, Hello, Image, LatentShape, Load, Message, Refusal, encode, preamble};
 
+use super::guard::Guard;
 use super::link::{Link, LinkError, MAX_HEARTBEATS};
 use super::picture;
 use super::spawn::{Running, Spawned, spawn};
@@ -25,6 +26,7 @@ pub struct ProcessEngine {
     running: Running,
     link: Link,
     timeouts: Timeouts,
+    guard: Guard,
     /// Launch and load share their time.
     load_deadline: Instant,
     /// Says goodbye only while the two sides are in step.
@@ -42,8 +44,10 @@ impl ProcessEngine {
         let start = Instant::now();
         let Spawned { running, socket, output } =
             spawn(spec).map_err(|detail| Failure { kind: FailureKind::Spawn, detail })?;
+        let guard = Guard::new(running.root(), spec.limits.processes);
         let mut engine = Self {
             running,
+            guard,
             link: Link::new(socket, output),
             timeouts: spec.timeouts,
             load_deadline: start + seconds(spec.timeouts.load_s),
@@ -69,8 +73,8 @@ impl ProcessEngine {
     }
 
     fn receive(&mut self, deadline: Instant, what: &str) -> Result<(Message, Instant), Failure> {
-        let root = self.running.root();
-        self.link.receive(deadline, &mut || spare_memory(root)).map_err(|error| self.fail(error, what))
+        let guard = &self.guard;
+        self.link.receive(deadline, &mut || guard.check()).map_err(|error| self.fail(error, what))
     }
 
     /// The failure that an error of the link amounts to. The engine is ended.
@@ -256,26 +260,5 @@ fn describe(status: ExitStatus) -> String {
         (None, Some(code @ 129..=192)) => named(code - 128),
         (None, Some(code)) => format!("exited with status {code}"),
         (None, None) => "ended".to_owned(),
-    }
-}
-
-/// Errs when this tree is about to use up the machine's memory.
-fn spare_memory(root: u32) -> Result<(), String> {
-    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Ok(()) };
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
-    };
-    let (Some(total), Some(available)) = (field("MemTotal:"), field("MemAvailable:")) else { return Ok(()) };
-    if available > total / 16 {
-        return Ok(());
-    }
-    match tree::memory(root) {
-        Some(tree) if tree.resident_bytes > (total - available) / 2 => Err(format!(
-            "its processes held {} MiB and only {} MiB of memory were left on the machine",
-            tree.resident_bytes >> 20,
-            available >> 20
-        )),
-        _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
 mod driver;
+mod guard;
 mod launcher;
 mod link;
 mod picture;

@@ -103,16 +103,6 @@ const ETC: [&str; 9] = [
     "/etc/OpenCL",
 ];
 
-/// The user an engine runs as when the harness is root: one of its own for each launch, so that
-/// its limit of processes counts no others and nothing else is its property.
-fn private_uid() -> u32 {
-    0x4500_0000 + (std::process::id() & 0xffff) * 0x40 + {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) & 0x3f
-    }
-}
-
 /// The whole command line: bubblewrap, limits, and `program` with the spec's arguments.
 pub(super) fn arguments(
     bwrap: &Path,
@@ -120,20 +110,12 @@ pub(super) fn arguments(
     spec: &ProcessSpec,
     program: &Path,
 ) -> Vec<OsString> {
-    let root = nix::unistd::geteuid().is_root();
     let mut line = Line(vec![bwrap.into()]);
+    line.words(["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]);
     line.words(["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]);
     line.words(["--die-with-parent", "--new-session", "--hostname", "engine"]);
-    let dropper = if root { find_program(OsStr::new("setpriv")) } else { None };
-    if dropper.is_some() {
-        // kept for setpriv alone, which then drops them too
-        line.words(["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]);
-        line.words(["--cap-add", "CAP_SETPCAP"]);
-    } else {
-        line.words(["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]);
-        if disable_userns {
-            line.words(["--disable-userns"]);
-        }
+    if disable_userns {
+        line.words(["--disable-userns"]);
     }
     let size = spec.limits.tmp_bytes.to_string();
     line.words(["--perms", "1777", "--size", &size, "--tmpfs", "/tmp"]);
@@ -161,7 +143,8 @@ pub(super) fn arguments(
             line.paths("--ro-bind", path, path);
         }
     }
-    line.words(["--remount-ro", "/dev", "--remount-ro", "/"]);
+    // Where the harness is root, the engine still owns root's files: /proc/sys among them.
+    line.words(["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]);
     line.paths("--chdir", spec.folder.as_deref().unwrap_or(Path::new("/tmp")), Path::new(""));
     line.0.pop();
     line.words(["--"]);
@@ -169,12 +152,6 @@ pub(super) fn arguments(
         line.0.push(prlimit.into());
         let processes = spec.limits.processes;
         line.words([&format!("--nproc={processes}:{processes}"), "--"]);
-    }
-    if let Some(setpriv) = dropper {
-        let uid = private_uid();
-        line.0.push(setpriv.into());
-        line.words([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]);
-        line.words(["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]);
     }
     line.0.push(program.into());
     line.0.extend(spec.command.iter().skip(1).cloned());

@@ -1,0 +1,129 @@
+//! Starts the Python engines of `fixtures/engines`, confined where that is possible.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_contract::sample::Failure;
+use edgemaxx_engine::{
+    Answer, Engine as _, Limits, Pins, ProcessEngine, ProcessSpec, Request, SandboxStatus, detect_sandbox,
+};
+use edgemaxx_protocol::{Dtype, Load, Settings};
+
+/// Side of the test pictures in pixels.
+pub(crate) const SIDE: u32 = 64;
+
+/// Root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+/// Whether Python is where engines look for programs; says so if not.
+#[allow(clippy::print_stderr)]
+pub(crate) fn python() -> bool {
+    let found = Pins::PATH.split(':').any(|folder| Path::new(folder).join("python3").exists());
+    if !found {
+        eprintln!("SKIPPED: no python3 in {}; install it to run this test", Pins::PATH);
+    }
+    found
+}
+
+/// The sandbox of this machine; says so if there is none.
+#[allow(clippy::print_stderr)]
+pub(crate) fn sandbox() -> Option<SandboxStatus> {
+    let status = detect_sandbox();
+    if status.is_sandboxed() {
+        return Some(status);
+    }
+    eprintln!("SKIPPED: {status}");
+    None
+}
+
+pub(crate) fn unsandboxed() -> SandboxStatus {
+    SandboxStatus::Unsandboxed { reason: "a test without one".to_owned() }
+}
+
+/// `zoo.py NAME ARGUMENTS` with short time-outs and small limits.
+pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> ProcessSpec {
+    let script = root().join("fixtures/engines/zoo.py");
+    let mut command = vec!["python3".into(), script.clone().into(), name.into()];
+    command.extend(arguments.iter().map(Into::into));
+    ProcessSpec {
+        command,
+        folder: None,
+        read_only: vec![root().join("fixtures/engines"), root().join("harness/sdk/python")],
+        pins: Pins { threads: 1, gpu: None },
+        limits: Limits {
+            memory_bytes: 256 << 20,
+            processes: 32,
+            file_bytes: 64 << 20,
+            open_files: 64,
+            tmp_bytes: 16 << 20,
+        },
+        timeouts: Timeouts { load_s: 3.0, request_s: 1.5, exit_s: 0.5 },
+        sandbox,
+    }
+}
+
+pub(crate) fn load() -> Load {
+    Load {
+        checkpoint: root().join("fixtures/engines").display().to_string(),
+        unet: None,
+        settings: Settings {
+            steps: 1,
+            guidance_scale: 1.0,
+            scheduler: None,
+            dtype: Dtype::F32,
+            threads: 1,
+            width: SIDE,
+            height: SIDE,
+        },
+    }
+}
+
+/// A request whose latents are all 0.5.
+pub(crate) fn generate(engine: &mut ProcessEngine, id: u64) -> Result<Answer, Failure> {
+    let latents = vec![0.5; (4 * SIDE / 8 * SIDE / 8) as usize];
+    engine.generate(&Request {
+        id,
+        prompt: "a red apple",
+        negative_prompt: "",
+        seed: id,
+        steps: 1,
+        guidance_scale: 1.0,
+        width: SIDE,
+        height: SIDE,
+        latent_shape: [4, SIDE / 8, SIDE / 8],
+        latents: &latents,
+    })
+}
+
+/// Launches and loads.
+pub(crate) fn ready(spec: &ProcessSpec) -> Result<ProcessEngine, Failure> {
+    let (mut engine, _, _) = ProcessEngine::launch(spec)?;
+    engine.load(&load())?;
+    Ok(engine)
+}
+
+/// Command lines of all processes that mention `word`.
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(word))
+        .collect()
+}
+
+/// Whether `check` holds within two seconds.
+pub(crate) fn soon(check: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        if check() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    check()
+}

@@ -1,0 +1,81 @@
+//! A real process behind a real socket, with and without the sandbox.
+
+mod common;
+
+use common::{generate, load, processes_with, python, ready, sandbox, soon, unsandboxed, zoo};
+use edgemaxx_contract::sample::FailureKind;
+use edgemaxx_engine::{Engine as _, ProcessEngine, SandboxStatus};
+
+fn both() -> Vec<SandboxStatus> {
+    std::iter::once(unsandboxed()).chain(sandbox()).collect()
+}
+
+#[test]
+fn an_honest_engine_is_timed_and_leaves() {
+    if !python() {
+        return;
+    }
+    for status in both() {
+        let spec = zoo(status, "honest", &["tag-honest"]);
+        let (mut engine, info, launch_ns) = ProcessEngine::launch(&spec).expect("hello");
+        assert_eq!((info.name.as_str(), info.version.as_str()), ("zoo-honest", "1"));
+        let loaded = engine.load(&load()).expect("ready");
+        assert_eq!((loaded.ready.latent_channels, loaded.ready.vae_scale_factor), (4, 8));
+        assert!(launch_ns > 0 && loaded.load_ns > 0);
+        let answer = generate(&mut engine, 1).expect("a picture");
+        assert_eq!(answer.rgb.len(), 64 * 64 * 3);
+        assert_eq!(answer.rgb, generate(&mut engine, 2).expect("another").rgb);
+        assert!(answer.latency_ns < 1_000_000_000);
+        assert!(!processes_with("tag-honest").is_empty());
+        let closed = engine.close();
+        assert!(!closed.forced);
+        // a Python interpreter needs some MiB, not GiB
+        let peak = closed.peak_rss_bytes.expect("/proc was read");
+        assert!((4 << 20..1 << 30).contains(&peak), "{peak}");
+        assert_eq!(engine.close(), closed);
+        assert!(soon(|| processes_with("tag-honest").is_empty()));
+    }
+}
+
+#[test]
+fn a_dropped_engine_leaves_nothing() {
+    if !python() {
+        return;
+    }
+    for status in both() {
+        drop(ready(&zoo(status, "honest", &["tag-dropped"])).expect("ready"));
+        assert!(soon(|| processes_with("tag-dropped").is_empty()));
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_is_a_failure_to_start() {
+    for status in both() {
+        let mut spec = zoo(status.clone(), "honest", &[]);
+        spec.command[0] = "no-such-program".into();
+        let failure = ProcessEngine::launch(&spec).err().expect("no program");
+        assert_eq!(failure.kind, FailureKind::Spawn);
+        assert!(failure.detail.contains("no-such-program"), "{}", failure.detail);
+        let mut spec = zoo(status, "honest", &[]);
+        spec.read_only.push("/no/such/checkpoint".into());
+        let failure = ProcessEngine::launch(&spec).err().expect("no checkpoint");
+        assert!(failure.detail.contains("/no/such/checkpoint"), "{}", failure.detail);
+    }
+}
+
+#[test]
+fn only_the_pins_are_in_the_environment() {
+    for status in both() {
+        let mut spec = zoo(status, "", &[]);
+        spec.command = vec!["/usr/bin/env".into()];
+        let failure = ProcessEngine::launch(&spec).err().expect("env is no engine");
+        assert_eq!(failure.kind, FailureKind::Died);
+        let printed = failure.detail.split("it printed last: ").nth(1).expect("output");
+        let mut names: Vec<&str> =
+            printed.lines().filter_map(|line| line.split_once('=')).map(|p| p.0).collect();
+        names.retain(|name| !["EDGEMAXX_SOCKET", "PWD"].contains(name));
+        names.sort_unstable();
+        let pins: Vec<&str> = spec.pins.variables().iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, pins);
+    }
+}

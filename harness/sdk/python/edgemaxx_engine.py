@@ -1,0 +1,186 @@
+"""Write an EdgeMaxx engine in Python: standard library only, protocol 1.0 (harness/docs/PROTOCOL.md).
+
+    import edgemaxx_engine
+
+    def load(job):                       # dict: checkpoint, unet (or None), settings
+        pipe = ...                       # steps, guidance_scale, scheduler, dtype, threads, width, height
+        def generate(request):           # dict: id, prompt, negative_prompt, seed, steps, guidance_scale,
+            return rgb                   #       width, height, shape; latents() and latents_bytes
+        return generate, 4, 8            # the function, channels of the latents, pixels per latent
+
+    edgemaxx_engine.serve("my-engine", "1.0", load)
+
+`generate` returns width*height*3 bytes (rows from the top), or anything with `tobytes()`, such as a
+uint8 numpy array or a PIL image in mode RGB; or ("png", bytes). Either function may raise Refusal:
+the harness records its message and goes on. Any other exception ends the process.
+"""
+
+import array
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+MAGIC, VERSION = b"EDGEMAXX", (1, 0)
+HELLO, LOAD, HEARTBEAT, READY, GENERATE, IMAGE, ERROR, BYE = range(1, 9)
+NAMES = "? hello load heartbeat ready generate image error bye".split()
+MAX_HEADER, MAX_PAYLOAD = 32 << 10, 64 << 20
+
+
+class Refusal(Exception):
+    """This checkpoint or this request cannot be done."""
+
+
+class ProtocolError(Exception):
+    """The harness sent something that is not allowed."""
+
+
+class Connection:
+    """Frames over the socket that the harness opened for this process."""
+
+    def __init__(self, sock=None):
+        if sock is None:
+            where = os.environ.get("EDGEMAXX_SOCKET", "")
+            if not where.startswith("fd:"):
+                sys.exit("EDGEMAXX_SOCKET is not set: an engine is started by the harness (edgemaxx engine check CMD)")
+            sock = socket.socket(fileno=int(where[3:]))
+        self.sock, self.lock = sock, threading.Lock()
+        self.send_raw(MAGIC + struct.pack("<HH", *VERSION))
+        self.greeted = False
+
+    def send_raw(self, data):
+        with self.lock:
+            self.sock.sendall(data)
+
+    def send(self, kind, header, payload=b""):
+        self.send_raw(frame(kind, header, payload))
+
+    def read(self, count):
+        """Exactly `count` bytes; fewer only if the harness is gone."""
+        data = bytearray(count)
+        view, filled = memoryview(data), 0
+        while filled < count:
+            got = self.sock.recv_into(view[filled:])
+            if got == 0:
+                return bytes(data[:filled])
+            filled += got
+        return bytes(data)
+
+    def receive(self):
+        """(kind, header, payload), or None if the harness is gone."""
+        if not self.greeted:
+            hello = self.read(12)
+            if len(hello) < 12:
+                return None
+            if hello[:8] != MAGIC or struct.unpack("<H", hello[8:10])[0] != VERSION[0]:
+                raise ProtocolError("the harness speaks %r, this engine EDGEMAXX %d.%d" % ((hello,) + VERSION))
+            self.greeted = True
+        prefix = self.read(9)
+        if len(prefix) < 9:
+            return None
+        length, kind, header = struct.unpack("<IBI", prefix)
+        payload = length - 5 - header
+        if kind not in (LOAD, GENERATE, BYE) or header > MAX_HEADER or not 0 <= payload <= MAX_PAYLOAD:
+            raise ProtocolError("frame of kind %d, %d bytes, header %d" % (kind, length, header))
+        return kind, json.loads(self.read(header)), self.read(payload)
+
+
+def frame(kind, header, payload=b""):
+    text = json.dumps(header).encode()
+    return struct.pack("<IBI", 5 + len(text) + len(payload), kind, len(text)) + text + bytes(payload)
+
+
+class Request(dict):
+    """A request; its fields are keys. `shape` is [1, channels, height, width]."""
+
+    def __init__(self, header, payload):
+        super().__init__(header)
+        self["shape"] = header["latents"]
+        self.latents_bytes = payload
+
+    def latents(self):
+        """Standard normal noise before any scaling: a float32 numpy array of `shape`, or without
+        numpy an array('f'), row-major."""
+        try:
+            import numpy
+        except ImportError:
+            values = array.array("f", self.latents_bytes)
+            if sys.byteorder == "big":
+                values.byteswap()
+            return values
+        return numpy.frombuffer(self.latents_bytes, "<f4").reshape(self["shape"]).copy()
+
+    def torch_latents(self, device="cpu", dtype=None):
+        """The same as a torch tensor."""
+        import torch
+
+        return torch.from_numpy(self.latents()).to(device=device, dtype=dtype or torch.float32)
+
+
+def with_heartbeats(connection, work):
+    """Runs `work` while a thread tells the harness every two seconds that loading goes on."""
+    done = threading.Event()
+
+    def beat():
+        while not done.wait(2):
+            connection.send(HEARTBEAT, {})
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        return work()
+    finally:
+        done.set()
+        thread.join()
+
+
+def encoded(answer, request):
+    """(encoding, bytes) of what `generate` returned."""
+    if isinstance(answer, tuple):
+        return answer
+    data = answer if isinstance(answer, (bytes, bytearray, memoryview)) else answer.tobytes()
+    expected = request["width"] * request["height"] * 3
+    if len(data) != expected:
+        raise ValueError("a picture of %d bytes; width*height*3 is %d" % (len(data), expected))
+    return "rgb8", data
+
+
+def expect(message, kinds):
+    if message is None or message[0] == BYE:
+        return None
+    if message[0] not in kinds:
+        raise ProtocolError("%s at the wrong time" % NAMES[message[0]])
+    return message
+
+
+def serve(name, version, load, connection=None):
+    """Serves the harness until it says bye."""
+    connection = connection or Connection()
+    connection.send(HELLO, {"engine": name, "version": version})
+    message = expect(connection.receive(), (LOAD,))
+    if message is None:
+        return
+    job = dict(message[1])
+    job.setdefault("unet", None)
+    try:
+        generate, channels, factor = with_heartbeats(connection, lambda: load(job))
+    except Refusal as problem:
+        connection.send(ERROR, {"message": str(problem)[:4000]})
+        sys.exit(1)
+    connection.send(READY, {"latent_channels": channels, "vae_scale_factor": factor})
+    while True:
+        message = expect(connection.receive(), (GENERATE,))
+        if message is None:
+            return
+        request, start = Request(message[1], message[2]), time.perf_counter_ns()
+        try:
+            encoding, data = encoded(generate(request), request)
+        except Refusal as problem:
+            connection.send(ERROR, {"id": request["id"], "message": str(problem)[:4000]})
+            continue
+        spent = time.perf_counter_ns() - start
+        header = {key: request[key] for key in ("id", "width", "height")}
+        connection.send(IMAGE, dict(header, encoding=encoding, engine_ns=spent), data)
