@@ -67,7 +67,10 @@ fn bad_values_name_line_column_and_what_stands_there() {
     }
     let throttled = "session,prompt,pipeline,latency_ms,throttled\n1,a,old,10,maybe\n1,a,new,9,0\n";
     let text = message(folder.csv(throttled));
-    assert!(text.contains("x.csv:2: column throttled: expected true, false, 1 or 0, found \"maybe\""), "{text}");
+    assert!(
+        text.contains("x.csv:2: column throttled: expected true, false, 1 or 0, found \"maybe\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -83,7 +86,10 @@ fn bad_shapes_name_the_line() {
         (&format!("{HEADER}\n\n"), "no rows"),
         (&format!("{HEADER}1,a,old,10\n1,a,new\n"), "x.csv:3: column latency_ms: expected a positive number"),
         (&format!("{HEADER}1,a,old,10\n1,a,new,9,true\n"), "x.csv:3: expected 4 fields, found 5 field(s)"),
-        (&format!("{HEADER}1,a,old,10\n\n1,a,new,9\n"), "x.csv:3: column session: expected a name, found an empty line"),
+        (
+            &format!("{HEADER}1,a,old,10\n\n1,a,new,9\n"),
+            "x.csv:3: column session: expected a name, found an empty line",
+        ),
         (&format!("{HEADER}1,a,old,10\n"), "only the pipeline \"old\""),
         (&format!("{HEADER}1,a,old,10\n1,b,new,9\n"), "no row whose session and prompt the baseline"),
     ] {
@@ -112,7 +118,13 @@ fn pieces_do_not_show() {
     let mut text = String::from(HEADER);
     let pairs = 100_000;
     for index in 0..pairs {
-        text += &format!("{},{pad}{index},old,{}.5\n{},{pad}{index},new,{}.25\n", index % 9, 10 + index, index % 9, 10 + index);
+        text += &format!(
+            "{},{pad}{index},old,{}.5\n{},{pad}{index},new,{}.25\n",
+            index % 9,
+            10 + index,
+            index % 9,
+            10 + index
+        );
     }
     assert!(text.len() > 17 << 20, "{}", text.len());
     let table = folder.csv(&text).unwrap();

@@ -5,6 +5,8 @@ mod certificate;
 pub(crate) mod estimate;
 mod judge;
 mod rank;
+#[cfg(test)]
+mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use rank::{RankError, rank};

@@ -1,0 +1,356 @@
+//! A whole run in memory: plan, log and pictures' quality in, estimates and ranking out.
+
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates};
+use edgemaxx_contract::format::{Document as _, Format};
+use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
+use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
+use edgemaxx_contract::ranking::{Ranking, Standing};
+use edgemaxx_contract::sample::{
+    Attempt, Chain, Failure, FailureKind, Header, Log, Mark, Outcome, Phase, Record, Stop,
+};
+
+use super::{Evidence, analyze, rank, settings_of};
+use crate::random::Seed;
+
+const CONTEST: &str = r#"
+format = 1
+name = "test"
+[device]
+kind = "cpu"
+[request]
+prompts = "p.txt"
+width = 64
+height = 64
+[baseline]
+name = "teacher"
+checkpoint = "m"
+generation = { steps = 20, guidance_scale = 5.0, dtype = "f32" }
+[[candidate]]
+name = "clone"
+control = true
+[[candidate]]
+name = "quick"
+generation = { steps = 5 }
+[[candidate]]
+name = "quick-too"
+generation = { steps = 6 }
+[[candidate]]
+name = "middling"
+generation = { steps = 10 }
+[[candidate]]
+name = "ugly"
+generation = { steps = 2 }
+[[candidate]]
+name = "broken"
+generation = { steps = 3 }
+[measurement]
+sessions = 5
+pairs = 6
+[quality]
+clip = "c"
+[[quality.gate]]
+metric = "clip_image_cosine"
+at_least = 0.85
+reason = "test"
+[score]
+min_speedup = 1.02
+similarity = "clip-image-cosine"
+similarity_gate = 0.75
+similarity_exponent = 0.25
+"#;
+
+/// True latency relative to the baseline, and true similarity, by candidate.
+const TRUTH: [(&str, f64, f64); 6] = [
+    ("clone", 1.0, 1.0),
+    ("quick", 0.3, 0.95),
+    ("quick-too", 0.3, 0.95),
+    ("middling", 0.5, 0.95),
+    ("ugly", 0.1, 0.6),
+    ("broken", 0.2, 0.95),
+];
+
+struct Run {
+    contest: Contest,
+    plan: Plan,
+    log: Log,
+    quality: QualityLog,
+}
+
+/// A run with process and iteration noise; `change` may alter each record before it is chained.
+fn run(extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
+    let contest = Contest::parse(CONTEST).unwrap();
+    let mut pipelines = vec![pipeline(&contest, &contest.baseline.name, Role::Baseline)];
+    for candidate in &contest.candidates {
+        let role = if candidate.control { Role::Control } else { Role::Candidate };
+        pipelines.push(pipeline(&contest, &candidate.name, role));
+    }
+    let prompts: String = (0..50).map(|index| format!("prompt {index}\n")).collect();
+    let inputs = PlanInputs {
+        contest: &contest,
+        prompts_file: "p.txt",
+        prompts: &prompts,
+        pipelines: &pipelines,
+        day: &"2026-11-22".parse().unwrap(),
+        entropy: &"test".parse().unwrap(),
+        extent,
+    };
+    let plan = draw_plan(inputs).unwrap();
+    let mut chain = Chain::default();
+    let header = Header { format: Log::format(), plan: plan.digest().unwrap(), started_unix_ms: 0 };
+    let mut text = chain.append(Record::Header(header)).unwrap();
+    let mut records = Vec::new();
+    let mut stream = Seed::of("run").stream(0);
+    for session in &plan.sessions {
+        let (_, ratio, similarity) = TRUTH.into_iter().find(|truth| truth.0 == session.candidate).unwrap();
+        let process = [0.003 * stream.normal(), 0.003 * stream.normal()];
+        for (pair, planned) in session.pairs.iter().enumerate() {
+            let pair = pair as u32;
+            let prompt = 0.1 * stream.normal();
+            for side in Side::both_from(planned.first) {
+                let own = process[usize::from(side == Side::Candidate)];
+                let relative = if side == Side::Candidate { ratio } else { 1.0 };
+                let latency = 5e8 * relative * (prompt + own + 0.01 * stream.normal()).exp();
+                let image = Digest::of(format!("{side} {} {}", session.candidate, planned.request));
+                let mut record = Record::Attempt(Attempt {
+                    session: session.index,
+                    launch: 0,
+                    side,
+                    phase: Phase::Measured { pair },
+                    request: planned.request,
+                    started_ns: 0,
+                    outcome: Outcome::Picture { latency_ns: latency as u64, image, engine_ns: None },
+                    marks: Vec::new(),
+                });
+                change(&plan, &mut record);
+                text += &chain.append(record).unwrap();
+            }
+            let cosine = similarity - 0.02 * stream.uniform();
+            records.push(judged(&session.candidate, session.index, pair, planned.request, cosine));
+        }
+    }
+    let log = Log::parse_for(&text, &plan).unwrap();
+    let format = QualityHeader::format();
+    let header = QualityHeader { format, samples: log.chain.head(), clip: None };
+    Run { contest, plan, log, quality: QualityLog { header, records } }
+}
+
+fn pipeline(contest: &Contest, name: &str, role: Role) -> PipelinePlan {
+    PipelinePlan {
+        name: name.to_owned(),
+        role,
+        description: String::new(),
+        checkpoint: contest.baseline.checkpoint.clone(),
+        digest: Digest::of(name),
+        generation: contest.baseline.generation.clone(),
+        engine: contest.baseline.engine.clone(),
+    }
+}
+
+fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -> QualityRecord {
+    QualityRecord {
+        candidate: candidate.to_owned(),
+        session,
+        pair,
+        request,
+        baseline_image: Digest::of("b"),
+        candidate_image: Digest::of(candidate),
+        ssim_gray: cosine,
+        psnr_db: Some(30.0),
+        phash_distance: 3,
+        clip_image_cosine: Some(cosine),
+        clip_text_baseline: Some(0.3),
+        clip_text_candidate: Some(0.29),
+        lpips: None,
+        wombo_2025: Some(cosine),
+    }
+}
+
+fn environment(sandbox: &str) -> Environment {
+    Environment {
+        format: Format::new("edgemaxx-environment", 1),
+        edgemaxx: String::new(),
+        os: String::new(),
+        cpu: String::new(),
+        cpus: 2,
+        memory_bytes: 0,
+        gpus: Vec::new(),
+        sandbox: sandbox.to_owned(),
+        pins: Vec::new(),
+        unfit: Vec::new(),
+    }
+}
+
+fn estimates(run: &Run) -> Estimates {
+    let Run { contest, plan, log, quality } = run;
+    let evidence = Evidence { contest, plan, log, quality, quality_digest: Digest::of("q") };
+    analyze(&evidence, &settings_of(contest, plan, log)).unwrap()
+}
+
+fn verdict(run: &Run) -> (Estimates, Ranking) {
+    let estimates = estimates(run);
+    let ranking = rank(&estimates, &run.contest, &environment("bubblewrap")).unwrap();
+    (estimates, ranking)
+}
+
+/// The candidate `broken` dies in its last session.
+fn break_broken(plan: &Plan, record: &mut Record) {
+    let last = plan.sessions.iter().rev().find(|session| session.candidate == "broken").unwrap().index;
+    if let Record::Attempt(attempt) = record
+        && attempt.session == last
+        && attempt.side == Side::Candidate
+    {
+        attempt.outcome =
+            Outcome::Failed(Failure { kind: FailureKind::Died, detail: "out of memory".into() });
+    }
+}
+
+#[test]
+fn the_fast_and_faithful_win_and_everyone_learns_why() {
+    let (estimates, ranking) = verdict(&run(Extent::Full, break_broken));
+    assert_eq!(estimates.certificate.verdict, CertificateVerdict::Fit, "{}", estimates.certificate.reason);
+    for (candidate, (name, ratio, _)) in estimates.candidates.iter().zip(TRUTH) {
+        let speedup = candidate.speedup.as_ref().unwrap();
+        assert_eq!(candidate.name, name);
+        assert!((speedup.point * ratio - 1.0).abs() < 0.02, "{name} {speedup:?}");
+        assert!(speedup.lower < Some(speedup.point) && Some(speedup.point) < speedup.upper);
+        let expected = if ratio == 1.0 { Claim::Tie } else { Claim::Faster };
+        assert_eq!(candidate.claim, expected, "{name}");
+    }
+    let found: Vec<(&str, Standing, Option<u32>)> =
+        ranking.entries.iter().map(|e| (e.name.as_str(), e.standing, e.tier)).collect();
+    let mut leaders = [found[0].0, found[1].0];
+    leaders.sort_unstable();
+    assert_eq!(leaders, ["quick", "quick-too"]);
+    assert_eq!((found[0].2, found[1].2), (Some(1), Some(1)));
+    assert_eq!(found[2], ("middling", Standing::Accepted, Some(2)));
+    assert_eq!(found[3], ("ugly", Standing::RejectedQuality, None));
+    assert_eq!(found[4], ("broken", Standing::Failed, None));
+    assert_eq!(found[5], ("clone", Standing::Control, None));
+    assert_eq!(ranking.winner, None, "{}", ranking.verdict);
+    assert!(ranking.verdict.contains("tie for the win"), "{}", ranking.verdict);
+    let weights: Vec<f64> = ranking.entries.iter().map(|e| e.weight).collect();
+    assert_eq!(weights, [0.4, 0.4, 0.19999999999999996, 0.0, 0.0, 0.0]);
+    assert!(ranking.entries[3].reasons[0].contains("clip_image_cosine: at least 0.85"));
+    assert!(ranking.entries[4].reasons[0].contains("died 6 time(s): out of memory"));
+    assert_eq!(ranking.weights_refused, None);
+    // (lower − 1) · ((similarity − .75) / .25)^.25, by hand from the estimates
+    let first = estimates.candidates.iter().find(|c| c.name == found[0].0).unwrap();
+    let similarity = first.similarity.as_ref().unwrap().lower.unwrap();
+    let expected =
+        (first.speedup.as_ref().unwrap().lower.unwrap() - 1.0) * ((similarity - 0.75) / 0.25).powf(0.25);
+    assert!((ranking.entries[0].score - expected).abs() < 1e-12);
+}
+
+#[test]
+fn the_same_evidence_gives_the_same_bytes_on_any_number_of_threads() {
+    let run = run(Extent::Full, break_broken);
+    let bytes = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| estimates(&run).to_json().unwrap())
+    };
+    assert_eq!(bytes(1), bytes(5));
+    let again: Estimates = Estimates::from_json(&bytes(1)).unwrap();
+    assert_eq!(again, estimates(&run), "what is written can be read back");
+}
+
+#[test]
+fn a_biased_control_makes_the_run_unfit() {
+    let (estimates, ranking) = verdict(&run(Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "clone"
+            && attempt.side == Side::Candidate
+            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+        {
+            *latency_ns = *latency_ns * 104 / 100;
+        }
+    }));
+    assert_eq!(estimates.certificate.verdict, CertificateVerdict::Unfit);
+    assert_eq!(ranking.winner, None);
+    assert!(ranking.entries.iter().all(|entry| entry.weight == 0.0));
+    assert!(ranking.weights_refused.unwrap().contains("unfit"));
+}
+
+#[test]
+fn throttled_samples_stay_and_a_verdict_they_decide_is_ambiguous() {
+    // Of `middling`, the throttled pairs alone are fast.
+    let (estimates, ranking) = verdict(&run(Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "middling"
+            && let Phase::Measured { pair } = attempt.phase
+        {
+            if pair < 3 {
+                attempt.marks.push(Mark::Throttled);
+            } else if attempt.side == Side::Candidate
+                && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+            {
+                *latency_ns *= 2;
+            }
+        }
+    }));
+    let candidate = estimates.candidates.iter().find(|c| c.name == "middling").unwrap();
+    assert_eq!((candidate.claim, candidate.pairs_throttled, candidate.pairs), (Claim::Ambiguous, 15, 30));
+    assert!(candidate.speedup.as_ref().unwrap().point > 1.3);
+    assert!((candidate.speedup_unthrottled.as_ref().unwrap().point - 1.0).abs() < 0.03);
+    let entry = ranking.entries.iter().find(|e| e.name == "middling").unwrap();
+    assert_eq!(entry.standing, Standing::NotFaster);
+    assert_eq!(estimates.candidates[1].speedup_unthrottled, None);
+}
+
+#[test]
+fn quick_and_unsandboxed_runs_set_no_weights() {
+    let run = run(Extent::Quick, |_, _| {});
+    let estimates = estimates(&run);
+    assert!(estimates.warnings[0].contains("quick"));
+    let ranking = rank(&estimates, &run.contest, &environment("unsandboxed: no bwrap")).unwrap();
+    let refused = ranking.weights_refused.unwrap();
+    assert!(refused.contains("quick run") && refused.contains("no bwrap"), "{refused}");
+}
+
+#[test]
+fn a_run_that_could_stop_early_spends_its_error() {
+    let plain = run(Extent::Full, |_, _| {});
+    let mut stopped = run(Extent::Full, |_, _| {});
+    let stop =
+        Stop { candidate: "quick".into(), after_sessions: 5, reason: "narrow".into(), sessions_saved: 3 };
+    stopped.log.records.push(Record::Stop(stop));
+    let (plain, stopped) = (estimates(&plain), estimates(&stopped));
+    let candidate = &stopped.candidates[1];
+    assert_eq!(candidate.stopped.as_ref().unwrap().sessions_saved, 3);
+    let speedup = candidate.speedup.as_ref().unwrap();
+    assert!(speedup.method.contains("error spent over looks"), "{}", speedup.method);
+    // One possible look (five sessions of five planned) spends all the error there is.
+    let other = plain.candidates[1].speedup.as_ref().unwrap();
+    assert!((speedup.lower.unwrap() / other.lower.unwrap() - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn tables_hold_every_row_and_read_back() {
+    use crate::tables;
+    use polars::prelude::{ParquetReader, SerReader as _};
+
+    let run = run(Extent::Full, break_broken);
+    let (estimates, ranking) = verdict(&run);
+    let samples = tables::samples(&run.plan, &run.log).unwrap();
+    assert_eq!(samples.rows(), 6 * 5 * 6 * 2);
+    let csv = String::from_utf8(samples.to_csv().unwrap()).unwrap();
+    assert!(
+        csv.starts_with("session,round,candidate,side,launch,phase,index,request,prompt,seed,"),
+        "{csv:.200}"
+    );
+    assert_eq!(csv.lines().filter(|line| line.contains("died: out of memory")).count(), 6);
+    let parquet = samples.to_parquet().unwrap();
+    assert_eq!(parquet, samples.to_parquet().unwrap());
+    let frame = ParquetReader::new(std::io::Cursor::new(parquet)).finish().unwrap();
+    assert_eq!(frame.height(), samples.rows());
+    let latency = frame.column("latency_ms").unwrap();
+    assert_eq!(latency.null_count(), 6, "a failure is no zero");
+    let board =
+        String::from_utf8(tables::leaderboard(&ranking, &estimates).unwrap().to_csv().unwrap()).unwrap();
+    let second = board.lines().nth(1).unwrap();
+    assert!(second.starts_with("1,quick") && second.contains(",accepted,1,"), "{second}");
+    assert!(tables::estimates(&estimates).unwrap().rows() > 6 * 12);
+    assert_eq!(tables::quality(&run.quality).unwrap().rows(), 6 * 5 * 6);
+}
