@@ -14,9 +14,7 @@ pub enum WalletError {
         source: std::io::Error,
     },
     /// A name that could leave the wallet's folder.
-    #[error(
-        "`{name}` is no {what} name: expected letters, digits, `.`, `-`, `_`, not starting with a dot"
-    )]
+    #[error("`{name}` is no {what} name: expected letters, digits, `.`, `-`, `_`, not starting with a dot")]
     Name {
         /// "wallet" or "hotkey".
         what: &'static str,

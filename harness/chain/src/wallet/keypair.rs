@@ -13,8 +13,8 @@ const CONTEXT: &[u8] = b"substrate";
 
 /// The public development seed behind `//Alice` (Substrate's `DEV_PHRASE`): no secret.
 const DEV_SEED: [u8; 32] = [
-    0xfa, 0xc7, 0x95, 0x9d, 0xbf, 0xe7, 0x2f, 0x05, 0x2e, 0x5a, 0x0c, 0x3c, 0x8d, 0x65, 0x30, 0xf2,
-    0x02, 0xb0, 0x2f, 0xd8, 0xf9, 0xf5, 0xca, 0x35, 0x80, 0xec, 0x8d, 0xeb, 0x77, 0x97, 0x47, 0x9e,
+    0xfa, 0xc7, 0x95, 0x9d, 0xbf, 0xe7, 0x2f, 0x05, 0x2e, 0x5a, 0x0c, 0x3c, 0x8d, 0x65, 0x30, 0xf2, 0x02,
+    0xb0, 0x2f, 0xd8, 0xf9, 0xf5, 0xca, 0x35, 0x80, 0xec, 0x8d, 0xeb, 0x77, 0x97, 0x47, 0x9e,
 ];
 
 /// A hotkey that can sign. `schnorrkel` wipes the secret on drop.
@@ -46,9 +46,7 @@ impl Keypair {
     /// # Errors
     /// When `uri` is not a chain of hard junctions.
     pub fn insecure_dev(uri: &str) -> Result<Self, WalletError> {
-        let bad = || WalletError::DevUri {
-            uri: uri.chars().take(64).collect(),
-        };
+        let bad = || WalletError::DevUri { uri: uri.chars().take(64).collect() };
         let path = uri.strip_prefix("//").ok_or_else(bad)?;
         let mut mini = MiniSecretKey::from_bytes(&DEV_SEED).expect("32 bytes");
         for junction in path.split("//") {
@@ -56,10 +54,7 @@ impl Keypair {
                 return Err(bad());
             }
             let pair: schnorrkel::Keypair = mini.expand_to_keypair(ExpansionMode::Ed25519);
-            mini = pair
-                .secret
-                .hard_derive_mini_secret_key(Some(chain_code(junction)), b"")
-                .0;
+            mini = pair.secret.hard_derive_mini_secret_key(Some(chain_code(junction)), b"").0;
         }
         Ok(Self(mini.expand_to_keypair(ExpansionMode::Ed25519)))
     }
@@ -75,6 +70,7 @@ impl Keypair {
     }
 }
 
+#[cfg(test)]
 /// Whether `signature` over `message` was made by `account`.
 pub(crate) fn verify(account: &AccountId, message: &[u8], signature: &[u8; 64]) -> bool {
     schnorrkel::PublicKey::from_bytes(&account.0)
@@ -101,8 +97,7 @@ fn chain_code(junction: &str) -> ChainCode {
     if encoded.len() > 32 {
         let mut hash = blake2::Blake2bVar::new(32).expect("32 is a valid output size");
         hash.update(&encoded);
-        hash.finalize_variable(&mut code)
-            .expect("the buffer has the size asked for");
+        hash.finalize_variable(&mut code).expect("the buffer has the size asked for");
     } else {
         code[..encoded.len()].copy_from_slice(&encoded);
     }
@@ -123,22 +118,12 @@ mod tests {
     fn dev_uris_have_the_addresses_everybody_knows() {
         // bittensor-wallet 4.1.1: Keypair.create_from_uri(uri).ss58_address
         for (uri, address) in [
-            (
-                "//Alice",
-                "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
-            ),
-            (
-                "//EdgemaxxHot",
-                "5HR3ocBm18EXhuNoWw9iqmk6KLRjR6nxeiiKqUqjyfkTwN1s",
-            ),
+            ("//Alice", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"),
+            ("//EdgemaxxHot", "5HR3ocBm18EXhuNoWw9iqmk6KLRjR6nxeiiKqUqjyfkTwN1s"),
             ("//miner//7", MINER_7),
             (LONG, LONG_ADDRESS),
         ] {
-            assert_eq!(
-                Keypair::insecure_dev(uri).unwrap().account().to_string(),
-                address,
-                "{uri}"
-            );
+            assert_eq!(Keypair::insecure_dev(uri).unwrap().account().to_string(), address, "{uri}");
         }
     }
     const MINER_7: &str = "5C4iWS9N9BfeLDvR5SHZrbKXZkKKM35vgCEqqFzz8C85yFnN";
@@ -147,19 +132,8 @@ mod tests {
 
     #[test]
     fn anything_but_hard_junctions_is_refused() {
-        for uri in [
-            "Alice",
-            "/Alice",
-            "//",
-            "//Alice/soft",
-            "//Alice//",
-            "",
-            "//Alice///password",
-        ] {
-            assert!(
-                matches!(Keypair::insecure_dev(uri), Err(WalletError::DevUri { .. })),
-                "{uri}"
-            );
+        for uri in ["Alice", "/Alice", "//", "//Alice/soft", "//Alice//", "", "//Alice///password"] {
+            assert!(matches!(Keypair::insecure_dev(uri), Err(WalletError::DevUri { .. })), "{uri}");
         }
     }
 
@@ -188,9 +162,6 @@ mod tests {
     #[test]
     fn debug_shows_the_address_only() {
         let text = format!("{:?}", Keypair::insecure_dev("//Alice").unwrap());
-        assert_eq!(
-            text,
-            "Keypair(5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY)"
-        );
+        assert_eq!(text, "Keypair(5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY)");
     }
 }

@@ -41,10 +41,7 @@ impl Wallet {
     pub fn new(path: &Path, name: &str, hotkey: &str) -> Result<Self, WalletError> {
         check_name("wallet", name)?;
         check_name("hotkey", hotkey)?;
-        Ok(Self {
-            folder: path.join(name),
-            hotkey: hotkey.to_owned(),
-        })
+        Ok(Self { folder: path.join(name), hotkey: hotkey.to_owned() })
     }
 
     /// Path of the hotkey file.
@@ -65,10 +62,7 @@ impl Wallet {
     /// # Errors
     /// When neither tells it.
     pub fn hotkey_address(&self) -> Result<AccountId, WalletError> {
-        let public = self
-            .folder
-            .join("hotkeys")
-            .join(format!("{}pub.txt", self.hotkey));
+        let public = self.folder.join("hotkeys").join(format!("{}pub.txt", self.hotkey));
         if public.exists() {
             return keyfile::read_public(&public);
         }
@@ -117,11 +111,7 @@ pub fn list_wallets(path: &Path) -> Result<Vec<WalletEntry>, WalletError> {
         }
         let mut hotkeys = Vec::new();
         let hot = folder.join("hotkeys");
-        for key in if hot.is_dir() {
-            names(&hot)?
-        } else {
-            Vec::new()
-        } {
+        for key in if hot.is_dir() { names(&hot)? } else { Vec::new() } {
             let file = hot.join(&key);
             if key.ends_with("pub.txt") || !file.is_file() {
                 continue;
@@ -129,26 +119,12 @@ pub fn list_wallets(path: &Path) -> Result<Vec<WalletEntry>, WalletError> {
             let address = keyfile::read_public(&hot.join(format!("{key}pub.txt"))).ok();
             let encrypted = keyfile::is_encrypted(&file)?;
             // A plain file tells its own address; it is asked only when no public file does.
-            let address = address.or_else(|| {
-                if encrypted {
-                    None
-                } else {
-                    keyfile::read_public(&file).ok()
-                }
-            });
-            hotkeys.push(HotkeyEntry {
-                name: key,
-                address,
-                encrypted,
-            });
+            let address = address.or_else(|| if encrypted { None } else { keyfile::read_public(&file).ok() });
+            hotkeys.push(HotkeyEntry { name: key, address, encrypted });
         }
         let coldkey = keyfile::read_public(&folder.join("coldkeypub.txt")).ok();
         if coldkey.is_some() || !hotkeys.is_empty() {
-            wallets.push(WalletEntry {
-                name,
-                coldkey,
-                hotkeys,
-            });
+            wallets.push(WalletEntry { name, coldkey, hotkeys });
         }
     }
     Ok(wallets)
@@ -156,10 +132,7 @@ pub fn list_wallets(path: &Path) -> Result<Vec<WalletEntry>, WalletError> {
 
 /// Names in a folder that a wallet could have, sorted.
 fn names(folder: &Path) -> Result<Vec<String>, WalletError> {
-    let io = |source| WalletError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let io = |source| WalletError::Io { path: folder.to_owned(), source };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         if let Ok(name) = entry.map_err(io)?.file_name().into_string()
@@ -177,9 +150,6 @@ fn check_name(what: &'static str, name: &str) -> Result<(), WalletError> {
     if !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(letter) {
         Ok(())
     } else {
-        Err(WalletError::Name {
-            what,
-            name: name.chars().take(64).collect(),
-        })
+        Err(WalletError::Name { what, name: name.chars().take(64).collect() })
     }
 }

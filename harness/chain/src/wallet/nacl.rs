@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 pub(super) const MAGIC: &[u8] = b"$NACL";
 
 /// The salt every bittensor-wallet uses (constant, so the password alone is the secret).
-const SALT: [u8; 16] = [
-    0x13, 0x71, 0x83, 0xdf, 0xf1, 0x5a, 0x09, 0xbc, 0x9c, 0x90, 0xb5, 0x51, 0x87, 0x39, 0xe9, 0xb1,
-];
+const SALT: [u8; 16] =
+    [0x13, 0x71, 0x83, 0xdf, 0xf1, 0x5a, 0x09, 0xbc, 0x9c, 0x90, 0xb5, 0x51, 0x87, 0x39, 0xe9, 0xb1];
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
@@ -29,8 +28,5 @@ pub(super) fn open(file: &[u8], password: &str) -> Option<Zeroizing<Vec<u8>>> {
         .hash_password_into(password.as_bytes(), &SALT, &mut key[..])
         .ok()?;
     let cipher = XSalsa20Poly1305::new(Key::from_slice(&key[..]));
-    cipher
-        .decrypt(Nonce::from_slice(nonce), sealed)
-        .ok()
-        .map(Zeroizing::new)
+    cipher.decrypt(Nonce::from_slice(nonce), sealed).ok().map(Zeroizing::new)
 }

@@ -34,14 +34,9 @@ impl PasswordSource {
         }
         if self.prompt {
             let asked = rpassword::prompt_password(format!("Password for {}: ", key.display()))
-                .map_err(|source| WalletError::Io {
-                    path: key.to_owned(),
-                    source,
-                })?;
+                .map_err(|source| WalletError::Io { path: key.to_owned(), source })?;
             return Ok((Zeroizing::new(asked), "what was typed".to_owned()));
         }
-        Err(WalletError::NoPassword {
-            path: key.to_owned(),
-        })
+        Err(WalletError::NoPassword { path: key.to_owned() })
     }
 }
