@@ -308,6 +308,15 @@ fn limits(repetitions: usize, seed: Seed) -> Vec<Row> {
         Some(0.97),
         covers(ar, 1, 35, robust),
     ));
+    rows.push(plan("coverage", STUDENT, "outliers on one side only", 5, 4).run(None, None, |stream| {
+        let one = |stream: &mut Stream| {
+            let late = if stream.chance(0.05) { 0.08 } else { 0.0 };
+            0.01 * (stream.normal() - stream.normal()) + late - 0.05 * 0.08
+        };
+        let session = |stream: &mut Stream| (0..4).map(|_| one(stream)).sum::<f64>() / 4.0;
+        let drawn: Vec<f64> = (0..5).map(|_| session(stream)).collect();
+        student::interval(&drawn, LEVEL).covers(0.0)
+    }));
     rows.push(plan("coverage", "t on pairs", ar.name(), 1, 35).run(None, None, covers(ar, 1, 35, plain)));
     let process = Generator::ProcessVariance;
     rows.push(plan("coverage", "t on pairs", process.name(), 5, 35).run(
