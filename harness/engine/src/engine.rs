@@ -97,4 +97,6 @@ pub struct Closed {
     pub peak_rss_bytes: Option<u64>,
     /// It had to be killed: it ignored both `bye` and SIGTERM.
     pub forced: bool,
+    /// After `bye` it exited by itself, in time, with status 0.
+    pub clean_exit: bool,
 }

@@ -3,12 +3,14 @@
 //! The harness side is [`Engine`] with its implementations [`ProcessEngine`] (a real process) and
 //! [`MockEngine`] (no process, an injected clock). The engine side is [`serve`].
 
+mod check;
 mod clock;
 mod engine;
 pub mod mock;
 mod process;
 mod serve;
 
+pub use check::{Check, Verdict, check};
 pub use clock::{Clock, FakeClock, MonotonicClock};
 pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
 pub use mock::{MockEngine, MockLauncher, MockScript};

@@ -79,3 +79,56 @@ fn only_the_pins_are_in_the_environment() {
         assert_eq!(names, pins);
     }
 }
+
+#[test]
+fn the_conformance_kit_praises_and_blames() {
+    use edgemaxx_engine::{Verdict, check};
+    if !python() {
+        return;
+    }
+    let verdicts = |name: &str| {
+        let checks = check(&zoo(unsandboxed(), name, &[]), &load());
+        checks.into_iter().map(|c| (c.what, c.verdict, c.detail)).collect::<Vec<_>>()
+    };
+    let honest = verdicts("honest");
+    assert_eq!(honest.len(), 10, "{honest:?}");
+    let doubtful: Vec<&str> = honest.iter().filter(|c| c.1 != Verdict::Good).map(|c| c.0).collect();
+    // two prompts of another length give other pictures; so every check is good
+    assert!(doubtful.is_empty(), "{honest:?}");
+    for (name, what, words) in [
+        ("stale-id", "first picture", "broke the protocol"),
+        ("wrong-version", "hello", "protocol 9.0"),
+        ("die-at-load", "load", "status 9"),
+        ("twice", "picture", "nobody asked"),
+    ] {
+        let last = verdicts(name).pop().expect("a verdict");
+        assert_eq!((last.0, last.1), (what, Verdict::Bad), "{last:?}");
+        assert!(last.2.contains(words), "{last:?}");
+    }
+    let leaving = verdicts("never-leaves").pop().expect("a verdict");
+    assert_eq!((leaving.0, leaving.1), ("bye", Verdict::Bad));
+}
+
+#[test]
+#[allow(clippy::print_stderr)]
+fn the_c_example_conforms() {
+    use edgemaxx_engine::{Verdict, check};
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = folder.path().join("engine");
+    let source = common::root().join("harness/sdk/c/engine.c");
+    let compiled = std::process::Command::new("cc").arg("-o").arg(&engine).arg(source).status();
+    if compiled.is_err() {
+        eprintln!("SKIPPED: no cc; install a C compiler to run this test");
+        return;
+    }
+    assert!(compiled.is_ok_and(|status| status.success()), "it compiles");
+    for status in both() {
+        let mut spec = zoo(status, "", &[]);
+        spec.command = vec![engine.clone().into()];
+        let checks = check(&spec, &load());
+        // its pictures do not depend on the prompt
+        let doubtful: Vec<&str> =
+            checks.iter().filter(|c| c.verdict != Verdict::Good).map(|c| c.what).collect();
+        assert_eq!((checks.len(), doubtful), (10, vec!["other prompt"]), "{checks:?}");
+    }
+}

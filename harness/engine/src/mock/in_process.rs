@@ -122,7 +122,7 @@ impl Engine for MockEngine {
             self.closed = true;
             self.asked.borrow_mut().push(Asked::Close(self.pipeline.clone()));
         }
-        Closed { peak_rss_bytes: Some(PEAK_RSS_BYTES), forced: self.script.stubborn }
+        Closed { peak_rss_bytes: Some(PEAK_RSS_BYTES), forced: self.script.stubborn, clean_exit: !self.dead }
     }
 }
 

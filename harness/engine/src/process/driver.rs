@@ -122,7 +122,7 @@ impl ProcessEngine {
             let forced = self.running.end(grace);
             let largest = self.running.wait(Duration::ZERO).and_then(|ended| ended.peak_rss_bytes);
             let peak_rss_bytes = before.map(|memory| memory.peak_bytes).max(largest);
-            self.closed = Some(Closed { peak_rss_bytes, forced });
+            self.closed = Some(Closed { peak_rss_bytes, forced, clean_exit: false });
         }
     }
 
@@ -227,17 +227,18 @@ impl Engine for ProcessEngine {
             return closed;
         }
         let before = tree::memory(self.running.root()).filter(|memory| memory.processes > 0);
+        let mut clean_exit = false;
         if self.in_step {
             let patience = seconds(self.timeouts.exit_s);
             if let Ok(frame) = encode(&Message::Bye(edgemaxx_protocol::Bye {}))
                 && self.link.send(&frame, Instant::now() + patience).is_ok()
             {
                 self.link.finish();
-                self.running.wait(patience);
+                clean_exit = self.running.wait(patience).is_some_and(|ended| ended.status.success());
             }
         }
         self.remember_end(GRACE);
-        let mut closed = self.closed.unwrap_or_default();
+        let mut closed = Closed { clean_exit, ..self.closed.unwrap_or_default() };
         closed.peak_rss_bytes = closed.peak_rss_bytes.max(before.map(|memory| memory.peak_bytes));
         self.closed = Some(closed);
         closed

@@ -99,6 +99,7 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
                 libc::setsid();
             }
             limit(&limits)?;
+            close_on_exec();
             if libc::fcntl(socket, libc::F_SETFD, 0) != 0 {
                 return Err(io::Error::last_os_error());
             }
@@ -129,6 +130,21 @@ fn enlarge_buffers(socket: &UnixStream) {
                 size_of::<libc::c_int>() as libc::socklen_t,
             );
         }
+    }
+}
+
+/// Whatever the harness itself inherited stays with it; safe between fork and exec.
+fn close_on_exec() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: changes flags of descriptors; those that are not open are refused.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 {
+            return;
+        }
+    }
+    for fd in 3..4096 {
+        // SAFETY: as above.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }
 

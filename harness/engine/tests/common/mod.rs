@@ -1,3 +1,4 @@
+#![allow(dead_code, reason = "each test binary uses part of it")]
 //! Starts the Python engines of `fixtures/engines`, confined where that is possible.
 
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
             open_files: 64,
             tmp_bytes: 16 << 20,
         },
-        timeouts: Timeouts { load_s: 3.0, request_s: 1.5, exit_s: 0.5 },
+        timeouts: Timeouts { load_s: 5.0, request_s: 1.5, exit_s: 0.5 },
         sandbox,
     }
 }

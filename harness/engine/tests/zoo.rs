@@ -1,0 +1,248 @@
+//! Hostile engines: each is contained and named, costs its time-out at most, and leaves nothing.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{generate, processes_with, python, ready, sandbox, soon, unsandboxed, zoo};
+use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_engine::{Engine as _, ProcessEngine, SandboxStatus};
+
+fn statuses() -> Vec<SandboxStatus> {
+    std::iter::once(unsandboxed()).chain(sandbox()).collect()
+}
+
+/// Checks a failure and that it took no longer than launch, request and exit may, and 5 s.
+#[track_caller]
+fn expect(failure: Failure, kind: FailureKind, words: &str, since: Instant) {
+    assert_eq!(failure.kind, kind, "{failure:?}");
+    assert!(failure.detail.contains(words), "{failure:?}");
+    assert!(since.elapsed() < Duration::from_secs_f64(5.0 + 1.5 + 0.5 + 5.0), "{:?}", since.elapsed());
+}
+
+#[test]
+fn failures_before_ready() {
+    if !python() {
+        return;
+    }
+    let cases = [
+        ("die-at-start", FailureKind::Died, "cannot start"),
+        ("silent-at-start", FailureKind::Timeout, "no answer to launch"),
+        ("no-magic", FailureKind::Protocol, "HTTP/1.1"),
+        ("wrong-version", FailureKind::Protocol, "protocol 9.0"),
+        ("die-at-load", FailureKind::Died, "exited with status 9 during load"),
+        ("refuse-load", FailureKind::Refused, "no such checkpoint"),
+        ("hang-at-load", FailureKind::Timeout, "no answer to load"),
+        ("flood-at-load", FailureKind::Protocol, "heartbeats"),
+    ];
+    for (name, kind, words) in cases {
+        let (tag, since) = (format!("tag-{name}"), Instant::now());
+        let failure = ready(&zoo(unsandboxed(), name, &[&tag])).err().expect(name);
+        // a fast machine floods out the limit of frames, a slow one the time
+        let kind = if name == "flood-at-load" && failure.kind == FailureKind::Timeout {
+            FailureKind::Timeout
+        } else {
+            kind
+        };
+        let words = if kind == FailureKind::Timeout && name == "flood-at-load" { "load" } else { words };
+        expect(failure, kind, words, since);
+        assert!(soon(|| processes_with(&tag).is_empty()), "{name} left a process");
+    }
+}
+
+#[test]
+fn failures_of_the_first_request() {
+    if !python() {
+        return;
+    }
+    let cases = [
+        ("die", FailureKind::Died, "exited with status 3 during request 1; it printed last: out of ideas"),
+        ("exit-zero", FailureKind::Died, "exited with status 0"),
+        ("segfault", FailureKind::Died, "SIGSEGV"),
+        ("silent", FailureKind::Timeout, "no answer to request 1"),
+        ("stubborn", FailureKind::Timeout, "no answer"),
+        ("half-frame", FailureKind::Timeout, "no answer"),
+        ("slow-loris", FailureKind::Timeout, "no answer"),
+        ("huge-frame", FailureKind::Protocol, "at most"),
+        ("garbage", FailureKind::Protocol, "frame"),
+        ("flood", FailureKind::Protocol, "heartbeat"),
+        ("stale-id", FailureKind::Protocol, "request 8 where one to 1"),
+        ("wrong-length", FailureKind::Protocol, "64×64×3"),
+    ];
+    for (name, kind, words) in cases {
+        let (tag, since) = (format!("tag-{name}"), Instant::now());
+        let mut engine = ready(&zoo(unsandboxed(), name, &[&tag])).expect("ready");
+        expect(generate(&mut engine, 1).expect_err(name), kind, words, since);
+        assert!(generate(&mut engine, 2).is_err(), "{name} is not asked again");
+        engine.close();
+        assert!(soon(|| processes_with(&tag).is_empty()), "{name} left a process");
+    }
+}
+
+#[test]
+fn unusable_pictures_leave_the_engine_usable() {
+    if !python() {
+        return;
+    }
+    for (name, words) in
+        [("wrong-size", "8×8 pixels; 64×64 were asked for"), ("bad-png", "a PNG that cannot be read")]
+    {
+        let mut engine = ready(&zoo(unsandboxed(), name, &[])).expect("ready");
+        for id in 1..3 {
+            expect(generate(&mut engine, id).expect_err(name), FailureKind::Picture, words, Instant::now());
+        }
+        engine.close();
+    }
+}
+
+#[test]
+fn answers_nobody_asked_for_are_found_at_the_next_request() {
+    if !python() {
+        return;
+    }
+    for name in ["twice", "early"] {
+        let mut engine = ready(&zoo(unsandboxed(), name, &[])).expect("ready");
+        generate(&mut engine, 1).expect("the first answer is good");
+        std::thread::sleep(Duration::from_millis(50));
+        let failure = generate(&mut engine, 2).expect_err(name);
+        expect(failure, FailureKind::Protocol, "nobody asked for, before request 2", Instant::now());
+    }
+}
+
+#[test]
+fn whoever_will_not_leave_is_made_to() {
+    if !python() {
+        return;
+    }
+    for status in statuses() {
+        for name in ["never-leaves", "daemonise"] {
+            let tag = format!("tag-{name}");
+            let mut engine = ready(&zoo(status.clone(), name, &[&tag])).expect("ready");
+            generate(&mut engine, 1).expect("a picture");
+            let since = Instant::now();
+            engine.close();
+            assert!(since.elapsed() < Duration::from_secs(6));
+            assert!(soon(|| processes_with(&tag).is_empty()), "{name} left a process, {status}");
+        }
+    }
+}
+
+/// What an engine reports to have reached, in the sandbox.
+fn reached(name: &str, arguments: &[&str]) -> Option<String> {
+    let status = sandbox().filter(|_| python())?;
+    let mut engine = ready(&zoo(status, name, arguments)).expect("ready");
+    let failure = generate(&mut engine, 1).expect_err("it reports");
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure:?}");
+    engine.close();
+    Some(failure.detail.lines().next().unwrap_or_default().to_owned())
+}
+
+#[track_caller]
+fn nothing(report: Option<String>) {
+    let Some(report) = report else { return };
+    let report = report.split("; it printed last").next().expect("a part");
+    assert_eq!(report, "reached: nothing");
+}
+
+#[test]
+fn no_secrets_and_no_other_candidates_are_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("secret"), "x").expect("write");
+    let path = folder.path().display().to_string();
+    let Some(report) = reached("files", &[&path]) else { return };
+    // of /work or wherever the repository is, only the way to the engine's own folder is there
+    let own = common::root()
+        .components()
+        .nth(1)
+        .map(|c| format!("/{}", c.as_os_str().display()))
+        .unwrap_or_default();
+    let others: Vec<&str> = report
+        .trim_start_matches("reached: ")
+        .split("; it printed last")
+        .next()
+        .unwrap_or_default()
+        .split("; ")
+        .filter(|part| *part != "nothing" && !part.starts_with(&format!("{own}:")))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn no_network_is_reached() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    nothing(reached("network", &[&port]));
+}
+
+#[test]
+fn no_powers_are_left() {
+    nothing(reached("powers", &[]));
+}
+
+#[test]
+fn the_checkpoint_cannot_be_changed() {
+    let script = common::root().join("fixtures/engines/zoo.py");
+    let before = std::fs::read(&script).expect("read");
+    nothing(reached("vandal", &[&script.display().to_string()]));
+    assert_eq!(std::fs::read(&script).expect("still there"), before);
+}
+
+#[test]
+fn nothing_is_cached_from_launch_to_launch() {
+    for _ in 0..2 {
+        let Some(report) = reached("cache", &[]) else { return };
+        assert!(report.starts_with("found: nothing"), "{report}");
+    }
+}
+
+#[test]
+fn bombs_are_contained() {
+    let Some(status) = sandbox().filter(|_| python()) else { return };
+    for name in ["fork-bomb", "memory-bomb"] {
+        let (tag, since) = (format!("tag-{name}"), Instant::now());
+        let mut engine = ready(&zoo(status.clone(), name, &[&tag])).expect("ready");
+        let failure = generate(&mut engine, 1).expect_err(name);
+        assert!(matches!(failure.kind, FailureKind::Died | FailureKind::Timeout), "{failure:?}");
+        engine.close();
+        assert!(since.elapsed() < Duration::from_secs(10), "{name}: {:?}", since.elapsed());
+        assert!(soon(|| processes_with(&tag).is_empty()), "{name} left a process");
+    }
+    let Some(report) = reached("disk-filler", &[]) else { return };
+    // /tmp and /dev/shm hold 16 MiB each; everything else is read-only
+    let report = report.split("; it printed last").next().unwrap_or_default().to_owned();
+    assert_eq!(report, "wrote MiB: [('/dev/shm', 16), ('/tmp', 16)]");
+}
+
+#[test]
+fn a_bad_engine_does_not_disturb_another() {
+    if !python() {
+        return;
+    }
+    for status in statuses() {
+        let mut good = ready(&zoo(status.clone(), "honest", &["tag-good"])).expect("ready");
+        let first = generate(&mut good, 1).expect("a picture").rgb;
+        for name in ["segfault", "garbage", "stubborn", "daemonise"] {
+            let mut bad = ready(&zoo(status.clone(), name, &["tag-bad"])).expect("ready");
+            let _ = generate(&mut bad, 1);
+            bad.close();
+        }
+        assert_eq!(generate(&mut good, 2).expect("another").rgb, first);
+        assert!(!good.close().forced);
+        assert!(soon(|| processes_with("tag-bad").is_empty()));
+    }
+}
+
+#[test]
+fn the_socket_is_the_only_descriptor_passed_on() {
+    if !python() {
+        return;
+    }
+    for status in statuses() {
+        let mut spec = zoo(status, "", &[]);
+        // ls itself opens one more, the folder
+        spec.command = vec!["sh".into(), "-c".into(), "ls /proc/self/fd".into()];
+        let failure = ProcessEngine::launch(&spec).err().expect("ls is no engine");
+        let printed = failure.detail.split("it printed last: ").nth(1).expect("output").lines().count();
+        assert_eq!(printed, 5, "0, 1, 2, the socket, the folder: {failure:?}");
+    }
+}

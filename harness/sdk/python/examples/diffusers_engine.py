@@ -1,0 +1,71 @@
+"""StableDiffusionXLPipeline of diffusers behind the EdgeMaxx protocol.
+
+Needs torch, diffusers and transformers. In a contest:
+
+    [engine]
+    command = ["python3", "diffusers_engine.py"]
+"""
+
+import copy
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import edgemaxx_engine
+
+
+def load(job):
+    import diffusers
+    import torch
+
+    settings = job["settings"]
+    torch.set_num_threads(settings["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[settings["dtype"]]
+
+    parts = {}
+    if job["unet"]:
+        folder = job["unet"]
+        inner = os.path.join(folder, "unet")
+        parts["unet"] = diffusers.UNet2DConditionModel.from_pretrained(
+            inner if os.path.isdir(inner) else folder, torch_dtype=dtype, use_safetensors=True
+        )
+    pipe = diffusers.StableDiffusionXLPipeline.from_pretrained(
+        job["checkpoint"], torch_dtype=dtype, use_safetensors=True, add_watermarker=False, **parts
+    ).to(device)
+    pipe.set_progress_bar_config(disable=True)
+    if settings.get("scheduler"):
+        name = settings["scheduler"]
+        if not hasattr(diffusers, name):
+            raise edgemaxx_engine.Refusal("diffusers has no scheduler %r" % name)
+        pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
+    config = copy.deepcopy(pipe.scheduler.config)
+
+    def generate(request):
+        # a fresh scheduler for each picture: some keep state between them
+        pipe.scheduler = type(pipe.scheduler).from_config(config)
+        with torch.inference_mode():
+            return pipe(
+                prompt=request["prompt"],
+                negative_prompt=request["negative_prompt"] or None,
+                num_inference_steps=request["steps"],
+                guidance_scale=request["guidance_scale"],
+                width=request["width"],
+                height=request["height"],
+                # the pipeline multiplies by init_noise_sigma itself
+                latents=request.torch_latents(device, dtype),
+                generator=torch.Generator("cpu").manual_seed(request["seed"]),
+                output_type="pil",
+            ).images[0]
+
+    return generate, pipe.unet.config.in_channels, pipe.vae_scale_factor
+
+
+if __name__ == "__main__":
+    import importlib.metadata
+
+    edgemaxx_engine.serve("diffusers", importlib.metadata.version("diffusers"), load)
