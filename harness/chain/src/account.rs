@@ -18,14 +18,10 @@ pub struct AccountId(pub [u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountIdError {
     /// Letters outside base 58.
-    #[error(
-        "`{0}` is no SS58 address: it holds characters outside base 58; copy the address again"
-    )]
+    #[error("`{0}` is no SS58 address: it holds characters outside base 58; copy the address again")]
     NotBase58(String),
     /// Wrong number of bytes.
-    #[error(
-        "`{text}` is no SS58 address: {got} bytes where 35 were expected; copy the address again"
-    )]
+    #[error("`{text}` is no SS58 address: {got} bytes where 35 were expected; copy the address again")]
     Length {
         /// What was given.
         text: String,
@@ -60,10 +56,7 @@ impl AccountId {
 }
 
 fn checksum(raw: &[u8]) -> [u8; 2] {
-    let hash = Blake2b512::new()
-        .chain_update(b"SS58PRE")
-        .chain_update(raw)
-        .finalize();
+    let hash = Blake2b512::new().chain_update(b"SS58PRE").chain_update(raw).finalize();
     [hash[0], hash[1]]
 }
 
@@ -73,25 +66,14 @@ impl FromStr for AccountId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // An address has 48 characters; a longer text must not cost quadratic base-58 time.
         if text.len() > 64 {
-            return Err(AccountIdError::Length {
-                text: text.chars().take(64).collect(),
-                got: text.len(),
-            });
+            return Err(AccountIdError::Length { text: text.chars().take(64).collect(), got: text.len() });
         }
-        let raw = text
-            .from_base58()
-            .map_err(|_| AccountIdError::NotBase58(text.into()))?;
+        let raw = text.from_base58().map_err(|_| AccountIdError::NotBase58(text.into()))?;
         if raw.len() != 35 {
-            return Err(AccountIdError::Length {
-                text: text.into(),
-                got: raw.len(),
-            });
+            return Err(AccountIdError::Length { text: text.into(), got: raw.len() });
         }
         if raw[0] != PREFIX {
-            return Err(AccountIdError::Prefix {
-                text: text.into(),
-                got: raw[0],
-            });
+            return Err(AccountIdError::Prefix { text: text.into(), got: raw[0] });
         }
         if checksum(&raw[..33]) != raw[33..] {
             return Err(AccountIdError::Checksum(text.into()));
@@ -138,37 +120,19 @@ mod tests {
     #[test]
     fn address_and_bytes_agree_with_bittensor_wallet() {
         let id: AccountId = ADDRESS.parse().unwrap();
-        assert_eq!(
-            id.0.iter().map(|b| format!("{b:02x}")).collect::<String>(),
-            PUBLIC
-        );
+        assert_eq!(id.0.iter().map(|b| format!("{b:02x}")).collect::<String>(), PUBLIC);
         assert_eq!(id.to_string(), ADDRESS);
     }
 
     #[test]
     fn every_kind_of_wrong_address_has_its_own_error() {
         let swapped = ADDRESS.replace("5HR3", "5HR4");
-        assert!(matches!(
-            swapped.parse::<AccountId>(),
-            Err(AccountIdError::Checksum(_))
-        ));
-        assert!(matches!(
-            "0O".parse::<AccountId>(),
-            Err(AccountIdError::NotBase58(_))
-        ));
-        assert!(matches!(
-            "5HR3".parse::<AccountId>(),
-            Err(AccountIdError::Length { .. })
-        ));
-        assert!(matches!(
-            "1".repeat(1000).parse::<AccountId>(),
-            Err(AccountIdError::Length { .. })
-        ));
+        assert!(matches!(swapped.parse::<AccountId>(), Err(AccountIdError::Checksum(_))));
+        assert!(matches!("0O".parse::<AccountId>(), Err(AccountIdError::NotBase58(_))));
+        assert!(matches!("5HR3".parse::<AccountId>(), Err(AccountIdError::Length { .. })));
+        assert!(matches!("1".repeat(1000).parse::<AccountId>(), Err(AccountIdError::Length { .. })));
         // Alice with Polkadot's prefix 0.
         let polkadot = "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5";
-        assert!(matches!(
-            polkadot.parse::<AccountId>(),
-            Err(AccountIdError::Prefix { got: 0, .. })
-        ));
+        assert!(matches!(polkadot.parse::<AccountId>(), Err(AccountIdError::Prefix { got: 0, .. })));
     }
 }

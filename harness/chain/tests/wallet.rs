@@ -15,10 +15,7 @@ impl Home {
     fn with(hotkeys: &[&str]) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(home.hot()).unwrap();
-        home.put(
-            "coldkeypub.txt",
-            &home.0.path().join("golden/coldkeypub.txt"),
-        );
+        home.put("coldkeypub.txt", &home.0.path().join("golden/coldkeypub.txt"));
         for name in hotkeys {
             home.put(name, &home.hot().join(name));
         }
@@ -30,9 +27,7 @@ impl Home {
     }
 
     fn put(&self, from: &str, to: &Path) {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data/wallet")
-            .join(from);
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wallet").join(from);
         fs::copy(data, to).unwrap();
         fs::set_permissions(to, fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -49,10 +44,7 @@ impl Home {
 
     fn open_with(&self, hotkey: &str, password: &str) -> Result<Keypair, WalletError> {
         self.write("../password", password);
-        let source = PasswordSource {
-            file: Some(self.hot().join("../password")),
-            prompt: false,
-        };
+        let source = PasswordSource { file: Some(self.hot().join("../password")), prompt: false };
         Wallet::new(self.0.path(), "golden", hotkey)?.open(&source)
     }
 }
@@ -78,10 +70,7 @@ fn a_seed_alone_opens_too() {
 #[test]
 fn an_encrypted_hotkey_opens_with_its_password_only() {
     let home = Home::with(&["nacl"]);
-    assert!(matches!(
-        home.open("nacl"),
-        Err(WalletError::NoPassword { .. })
-    ));
+    assert!(matches!(home.open("nacl"), Err(WalletError::NoPassword { .. })));
     let pair = home.open_with("nacl", "correct horse 7!\n").unwrap();
     assert_eq!(pair.account().to_string(), PHRASE);
     let error = home.open_with("nacl", "wrong horse 7!").unwrap_err();
@@ -96,10 +85,7 @@ fn a_key_others_may_read_is_refused() {
     for mode in [0o644, 0o640, 0o604, 0o610] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let error = home.open("plain").unwrap_err();
-        assert!(
-            matches!(error, WalletError::Mode { mode: m, .. } if m == mode),
-            "{error}"
-        );
+        assert!(matches!(error, WalletError::Mode { mode: m, .. } if m == mode), "{error}");
         assert!(error.to_string().contains("chmod 600"));
     }
 }
@@ -109,22 +95,13 @@ fn the_coldkey_is_refused_however_it_is_reached() {
     let home = Home::with(&["plain"]);
     home.put("coldkey", &home.0.path().join("golden/coldkey"));
     // by path
-    assert!(matches!(
-        home.open("../coldkey"),
-        Err(WalletError::Name { .. })
-    ));
+    assert!(matches!(home.open("../coldkey"), Err(WalletError::Name { .. })));
     // by link
     symlink("../coldkey", home.hot().join("link")).unwrap();
-    assert!(matches!(
-        home.open("link"),
-        Err(WalletError::NotAPlainFile { .. })
-    ));
+    assert!(matches!(home.open("link"), Err(WalletError::NotAPlainFile { .. })));
     // by copy
     home.put("coldkey", &home.hot().join("copy"));
-    assert!(matches!(
-        home.open("copy"),
-        Err(WalletError::Coldkey { .. })
-    ));
+    assert!(matches!(home.open("copy"), Err(WalletError::Coldkey { .. })));
 }
 
 #[test]
@@ -153,18 +130,9 @@ fn damaged_and_foreign_files_name_the_field_and_never_the_value() {
     let cases = [
         (with("cryptoType", 0.into()), "cryptoType"),
         (with("ss58Address", PLAIN.into()), "publicKey"),
-        (
-            with("privateKey", format!("0x{}", &secret[2..]).into()),
-            "privateKey",
-        ),
-        (
-            with("privateKey", format!("zz{}", &secret[2..]).into()),
-            "privateKey",
-        ),
-        (
-            with("privateKey", format!("{}00", &secret[2..]).into()),
-            "privateKey",
-        ),
+        (with("privateKey", format!("0x{}", &secret[2..]).into()), "privateKey"),
+        (with("privateKey", format!("zz{}", &secret[2..]).into()), "privateKey"),
+        (with("privateKey", format!("{}00", &secret[2..]).into()), "privateKey"),
         (with("publicKey", "0x12".into()), "publicKey"),
         (good[..good.len() - 9].to_owned(), "file"),
         (String::new(), "file"),
@@ -174,14 +142,8 @@ fn damaged_and_foreign_files_name_the_field_and_never_the_value() {
         home.write("bad", &text);
         let error = home.open("bad").unwrap_err();
         let shown = format!("{error} {error:?}");
-        assert!(
-            matches!(error, WalletError::Format { field, .. } if field == expected),
-            "{i}: {shown}"
-        );
-        assert!(
-            !shown.contains(&secret[2..20]) && !shown.contains("picnic"),
-            "{i}: {shown}"
-        );
+        assert!(matches!(error, WalletError::Format { field, .. } if field == expected), "{i}: {shown}");
+        assert!(!shown.contains(&secret[2..20]) && !shown.contains("picnic"), "{i}: {shown}");
     }
 }
 
@@ -189,13 +151,7 @@ fn damaged_and_foreign_files_name_the_field_and_never_the_value() {
 fn a_public_file_of_another_key_is_noticed() {
     let home = Home::with(&["phrase"]);
     home.put("plainpub.txt", &home.hot().join("phrasepub.txt"));
-    assert!(matches!(
-        home.open("phrase"),
-        Err(WalletError::Format {
-            field: "ss58Address",
-            ..
-        })
-    ));
+    assert!(matches!(home.open("phrase"), Err(WalletError::Format { field: "ss58Address", .. })));
 }
 
 #[test]
@@ -203,20 +159,11 @@ fn listing_shows_public_facts() {
     let home = Home::with(&["plain", "plainpub.txt", "nacl", "private"]);
     let list = list_wallets(home.0.path()).unwrap();
     assert_eq!(list.len(), 1);
-    assert_eq!(
-        list[0].coldkey.unwrap().to_string(),
-        "5Fh4Ujzv6NYpJK8V8guCGtVeN4SytCpEAzr4mYNhkDrnSvCQ"
-    );
+    assert_eq!(list[0].coldkey.unwrap().to_string(), "5Fh4Ujzv6NYpJK8V8guCGtVeN4SytCpEAzr4mYNhkDrnSvCQ");
     let shown: Vec<_> = list[0]
         .hotkeys
         .iter()
-        .map(|h| {
-            (
-                h.name.as_str(),
-                h.address.map(|a| a.to_string()),
-                h.encrypted,
-            )
-        })
+        .map(|h| (h.name.as_str(), h.address.map(|a| a.to_string()), h.encrypted))
         .collect();
     assert_eq!(
         shown,
