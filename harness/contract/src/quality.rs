@@ -75,6 +75,48 @@ impl QualityRecord {
     }
 }
 
+/// A held-back way to look at a picture, drawn from the run's entropy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum View {
+    /// A part of the picture; all in thousandths of the picture's width and height.
+    Crop {
+        /// Left edge.
+        left: u16,
+        /// Upper edge.
+        top: u16,
+        /// Width and height.
+        side: u16,
+        /// Whether left and right are exchanged.
+        mirrored: bool,
+    },
+    /// A trip through a JPEG file.
+    Jpeg {
+        /// Quality, 1 to 100.
+        quality: u8,
+    },
+}
+
+/// A pair judged through a held-back view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewRecord {
+    /// The candidate's name.
+    pub candidate: String,
+    /// Session of the pair.
+    pub session: u32,
+    /// Position of the pair in its session.
+    pub pair: u32,
+    /// Id of the request.
+    pub request: u32,
+    /// How both pictures were looked at.
+    pub view: View,
+    /// SSIM of the grey pictures.
+    pub ssim_gray: f64,
+    /// Cosine of the CLIP image embeddings.
+    pub clip_image_cosine: Option<f64>,
+}
+
 /// `quality.jsonl` as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QualityLog {

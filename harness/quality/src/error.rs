@@ -69,6 +69,9 @@ pub enum QualityError {
     /// The CLIP model could not be loaded or run.
     #[error("CLIP: {0}")]
     Clip(String),
+    /// The LPIPS model could not be loaded.
+    #[error("LPIPS: {0}")]
+    Lpips(String),
     /// A checkpoint could not be fingerprinted.
     #[error("{}: {problem}", path.display())]
     Checkpoint {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::quality::QualityRecord;
+use edgemaxx_contract::quality::{QualityRecord, View, ViewRecord};
 use rayon::prelude::*;
 
 use crate::clip::ClipScorer;
 use crate::error::{QualityError, Result};
+use crate::lpips::Lpips;
 use crate::metric::{PerceptualHash, cosine, psnr, ssim_gray};
 use crate::picture::Picture;
+use crate::views::apply_view;
 
 /// A picture file and the digest that its RGB bytes must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +94,53 @@ impl Judge {
             .collect()
     }
 
+    /// The same pairs through held-back views ([`crate::views::draw_views`]): records in the order of
+    /// pairs, then views. Every picture is embedded once for each view.
+    ///
+    /// # Errors
+    /// As [`Judge::judge`].
+    pub fn judge_views(&self, pairs: &[PicturePair], views: &[View]) -> Result<Vec<ViewRecord>> {
+        let mut embeddings = BTreeMap::new();
+        if let Some(clip) = &self.clip {
+            for batch in files(pairs).chunks(ClipScorer::BATCH) {
+                let pictures = batch.par_iter().map(|f| f.open()).collect::<Result<Vec<_>>>()?;
+                for (v, view) in views.iter().enumerate() {
+                    let seen =
+                        pictures.par_iter().map(|p| apply_view(p, *view)).collect::<Result<Vec<_>>>()?;
+                    for (file, embedding) in batch.iter().zip(clip.embed_pictures(&seen)?) {
+                        embeddings.insert((file.digest, v), embedding);
+                    }
+                }
+            }
+        }
+        let records = pairs
+            .par_iter()
+            .map(|pair| {
+                let (a, b) = (pair.baseline.open()?, pair.answer.open()?);
+                a.same_size(&b)?;
+                let see = |(v, view): (usize, &View)| {
+                    let embedding = |file: &PictureFile| embeddings.get(&(file.digest, v));
+                    Ok(ViewRecord {
+                        candidate: pair.candidate.clone(),
+                        session: pair.session,
+                        pair: pair.pair,
+                        request: pair.request,
+                        view: *view,
+                        ssim_gray: ssim_gray(&apply_view(&a, *view)?, &apply_view(&b, *view)?)?,
+                        clip_image_cosine: optional_cosine(
+                            embedding(&pair.baseline),
+                            embedding(&pair.answer),
+                        )?,
+                    })
+                };
+                views.iter().enumerate().map(see).collect::<Result<Vec<_>>>()
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(records.into_iter().flatten().collect())
+    }
+
     fn pictures(&self, pairs: &[PicturePair]) -> Result<BTreeMap<Digest, PictureFacts>> {
-        let files: BTreeMap<Digest, &PictureFile> =
-            pairs.iter().flat_map(|p| [&p.baseline, &p.answer]).map(|f| (f.digest, f)).collect();
-        let files: Vec<&PictureFile> = files.into_values().collect();
+        let files = files(pairs);
         let mut facts = BTreeMap::new();
         for batch in files.chunks(ClipScorer::BATCH) {
             let opened = batch
@@ -124,6 +169,20 @@ impl Judge {
     }
 }
 
+/// Every picture once, by digest.
+fn files(pairs: &[PicturePair]) -> Vec<&PictureFile> {
+    let files: BTreeMap<Digest, &PictureFile> =
+        pairs.iter().flat_map(|p| [&p.baseline, &p.answer]).map(|f| (f.digest, f)).collect();
+    files.into_values().collect()
+}
+
+fn optional_cosine(a: Option<&Vec<f32>>, b: Option<&Vec<f32>>) -> Result<Option<f64>> {
+    match (a, b) {
+        (Some(a), Some(b)) => cosine(a, b).map(Some),
+        _ => Ok(None),
+    }
+}
+
 fn record(
     pair: &PicturePair,
     pictures: &BTreeMap<Digest, PictureFacts>,
@@ -133,10 +192,6 @@ fn record(
     // Both digests were inserted by `Judge::pictures`.
     let (fa, fb) = (&pictures[&pair.baseline.digest], &pictures[&pair.answer.digest]);
     let text = prompts.get(pair.prompt.as_str());
-    let optional_cosine = |a: Option<&Vec<f32>>, b: Option<&Vec<f32>>| match (a, b) {
-        (Some(a), Some(b)) => cosine(a, b).map(Some),
-        _ => Ok(None),
-    };
     let ssim = ssim_gray(&a, &b)?;
     let clip = optional_cosine(fa.embedding.as_ref(), fb.embedding.as_ref())?;
     Ok(QualityRecord {
@@ -154,6 +209,17 @@ fn record(
         clip_text_candidate: optional_cosine(fb.embedding.as_ref(), text)?,
         lpips: None,
         wombo_2025: clip.map(|clip| wombo_2025(clip, ssim)),
+    })
+}
+
+/// Adds the LPIPS distance to the records of `pairs`, which [`Judge::judge`] made of the same pairs.
+///
+/// # Errors
+/// When a picture cannot be read or is too small for the backbone.
+pub fn add_lpips(lpips: &Lpips, pairs: &[PicturePair], records: &mut [QualityRecord]) -> Result<()> {
+    pairs.iter().zip(records).try_for_each(|(pair, record)| {
+        record.lpips = Some(lpips.distance(&pair.baseline.open()?, &pair.answer.open()?)?);
+        Ok(())
     })
 }
 

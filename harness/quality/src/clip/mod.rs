@@ -1,5 +1,6 @@
 //! CLIP scores of pictures and prompts.
 
+mod math;
 mod model;
 mod preprocess;
 mod scorer;
@@ -8,4 +9,3 @@ mod vision;
 pub use model::Clip;
 pub use preprocess::Preprocess;
 pub use scorer::ClipScorer;
-pub use vision::ClipVision;

@@ -26,7 +26,7 @@ impl ClipScorer {
     /// # Errors
     /// When a file is missing or does not fit; the message names it.
     pub fn load(dir: &Path) -> Result<Self> {
-        let model = Clip::load(dir, &candle_core::Device::Cpu).map_err(clip_error)?;
+        let model = Clip::load(dir).map_err(clip_error)?;
         let preprocess = Preprocess::read(&dir.join("preprocessor_config.json"))?;
         Ok(Self { dir: dir.to_owned(), model, preprocess })
     }

@@ -14,11 +14,11 @@ fn splitmix(z: u64) -> u64 {
 }
 
 /// Noise of the value with that index (row-major, channels last).
-pub fn noise(index: usize, seed: u64) -> u64 {
+pub(crate) fn noise(index: usize, seed: u64) -> u64 {
     splitmix((index as u64).wrapping_add(seed << 32))
 }
 
-pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
+pub(crate) fn picture(width: u32, height: u32, seed: u64) -> Picture {
     let mut rgb = Vec::new();
     for y in 0..u64::from(height) {
         for x in 0..u64::from(width) {
@@ -32,7 +32,7 @@ pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
     Picture::from_rgb(width, height, rgb).unwrap()
 }
 
-pub fn changed(a: &Picture, kind: &str, amount: i64, seed: u64) -> Picture {
+pub(crate) fn changed(a: &Picture, kind: &str, amount: i64, seed: u64) -> Picture {
     let width = a.width() as usize;
     let rgb = a.rgb();
     let other = (kind == "other").then(|| picture(a.width(), a.height(), seed + amount as u64));
@@ -55,14 +55,14 @@ pub fn changed(a: &Picture, kind: &str, amount: i64, seed: u64) -> Picture {
     Picture::from_rgb(a.width(), a.height(), out).unwrap()
 }
 
-pub fn png(image: &DynamicImage) -> Vec<u8> {
+pub(crate) fn png(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
 /// The picture after a trip through an RGBA or grey PNG.
-pub fn through_png(a: Picture, form: &str, seed: u64) -> Picture {
+pub(crate) fn through_png(a: Picture, form: &str, seed: u64) -> Picture {
     let (w, h) = (a.width(), a.height());
     let image = match form {
         "rgb" => return a,

@@ -83,8 +83,9 @@ SIZES = [(7, 7), (7, 64), (64, 64), (64, 64), (65, 97), (96, 64), (128, 128), (2
          (256, 100), (333, 217), (384, 512), (512, 512), (640, 360), (768, 512), (1000, 64), (1024, 1024)]
 KINDS = [("noise", 3), ("noise", 40), ("shift", 2), ("dim", 30), ("flat", 128), ("other", 7), ("same", 0), ("noise", 120)]
 FORMS = ["rgb", "rgb", "rgba", "rgb", "grey"]
-cases = []
-for i in range(54):
-    (w, h), (kind, amount) = SIZES[i % len(SIZES)], KINDS[i % len(KINDS)]
-    cases.append(score(w, h, i + 1, kind, amount, FORMS[i % len(FORMS)]))
-print("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]")
+if __name__ == "__main__":
+    cases = []
+    for i in range(54):
+        (w, h), (kind, amount) = SIZES[i % len(SIZES)], KINDS[i % len(KINDS)]
+        cases.append(score(w, h, i + 1, kind, amount, FORMS[i % len(FORMS)]))
+    print("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]")

@@ -1,0 +1,128 @@
+//! The defect zoo: planted defects and honest candidates of the tiny SDXL, each judged by the gates of
+//! `fixtures/defects/zoo.json`. Prints which gate catches what.
+//!
+//! `cargo run --release -p edgemaxx-quality --example defect_zoo [first-seed]`
+#![allow(clippy::print_stdout, reason = "a table for people")]
+
+mod bounds;
+mod make;
+mod pixels;
+mod zoo;
+
+use std::error::Error;
+use std::path::Path;
+
+use edgemaxx_contract::contest::{Gate, Metric, Statistic};
+use edgemaxx_quality::clip::ClipScorer;
+use edgemaxx_quality::metric::{cosine, phash_distance, psnr, ssim_gray};
+use edgemaxx_quality::{Picture, wombo_2025};
+
+use make::Maker;
+use zoo::{Specimen, Zoo};
+
+/// PSNR of identical pictures, as the analysis counts it.
+const IDENTICAL_DB: f64 = 120.0;
+
+/// What was measured of one pair.
+struct Scores {
+    ssim: f64,
+    psnr: f64,
+    hash: f64,
+    clip: f64,
+    text: f64,
+}
+
+impl Scores {
+    fn get(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::SsimGray => Some(self.ssim),
+            Metric::PsnrDb => Some(self.psnr),
+            Metric::PhashDistance => Some(self.hash),
+            Metric::ClipImageCosine => Some(self.clip),
+            Metric::ClipTextDifference => Some(self.text),
+            Metric::Wombo2025 => Some(wombo_2025(self.clip, self.ssim)),
+            Metric::Lpips => None,
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let first_seed = std::env::args().nth(1).map_or(Ok(1), |s| s.parse())?;
+    let zoo: Zoo = serde_json::from_str(&std::fs::read_to_string(fixtures.join("defects/zoo.json"))?)?;
+    let text = std::fs::read_to_string(fixtures.join("../prompts/emoji-v1.txt"))?;
+    let lines: Vec<&str> = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let prompts: Vec<&str> =
+        (0..zoo.prompts).map(|i| lines[(i * 37 + first_seed as usize * 11) % lines.len()]).collect();
+    let clip = ClipScorer::load(&fixtures.join("models/emoji-clip"))?;
+    let maker = Maker::new(fixtures.join("models/emoji-sdxl"), &prompts, first_seed)?;
+    let texts = clip.embed_prompts(&prompts)?;
+    let base = maker.baseline().to_vec();
+    let base_vectors = clip.embed_pictures(&base)?;
+
+    println!("{:30} {:>6} {:>6} {:>6} {:>6} {:>7}  verdict", "", "SSIM", "PSNR", "hash", "CLIP", "text");
+    let mut counts = [[0; 2]; 2];
+    for (honest, specimens) in [(0, &zoo.defects), (1, &zoo.honest)] {
+        for specimen in specimens {
+            let answers = maker.make(&specimen.make)?;
+            let vectors = clip.embed_pictures(&answers)?;
+            let score = |i: usize| -> Result<Scores, Box<dyn Error>> {
+                let (a, b): (&Picture, &Picture) = (&base[i], &answers[i]);
+                Ok(Scores {
+                    ssim: ssim_gray(a, b)?,
+                    psnr: psnr(a, b)?.unwrap_or(IDENTICAL_DB),
+                    hash: f64::from(phash_distance(a, b)?),
+                    clip: cosine(&base_vectors[i], &vectors[i])?,
+                    text: cosine(&vectors[i], &texts[i])? - cosine(&base_vectors[i], &texts[i])?,
+                })
+            };
+            let scores = (0..base.len()).map(score).collect::<Result<Vec<_>, _>>()?;
+            let failed: Vec<String> =
+                zoo.gates.iter().filter_map(|g| failure(g, &scores, zoo.level)).collect();
+            counts[honest][usize::from(failed.is_empty())] += 1;
+            print_row(specimen, &scores, &failed, honest == 1);
+        }
+    }
+    println!(
+        "defects caught: {} of {}; honest candidates rejected: {} of {}",
+        counts[0][0],
+        zoo.defects.len(),
+        counts[1][0],
+        zoo.honest.len()
+    );
+    Ok(())
+}
+
+/// Says which bound missed the gate; `None` when it holds.
+fn failure(gate: &Gate, scores: &[Scores], level: f64) -> Option<String> {
+    let sign = if gate.metric.higher_is_better() { 1.0 } else { -1.0 };
+    let values: Vec<f64> = scores.iter().filter_map(|s| s.get(gate.metric)).map(|v| sign * v).collect();
+    let bound = match gate.statistic {
+        Statistic::Mean => bounds::mean(&values, level),
+        Statistic::Quantile(q) => bounds::quantile(&values, q, level),
+    };
+    let shown = bound.map_or("none".to_owned(), |b| format!("{:.3}", sign * b));
+    (!bound.is_some_and(|b| b >= sign * gate.threshold))
+        .then(|| format!("{} {} {shown}", gate.metric, gate.statistic))
+}
+
+fn print_row(specimen: &Specimen, scores: &[Scores], failed: &[String], honest: bool) {
+    let mean = |m: Metric| scores.iter().filter_map(|s| s.get(m)).sum::<f64>() / scores.len() as f64;
+    let verdict = match (failed.is_empty(), honest) {
+        (true, true) => "accepted".to_owned(),
+        (true, false) => {
+            format!("NOT CAUGHT: {}", specimen.why_tolerated.as_deref().unwrap_or("no reason given"))
+        }
+        (false, true) => format!("REJECTED by {}", failed.join(", ")),
+        (false, false) => format!("caught by {}", failed.join(", ")),
+    };
+    println!(
+        "{:30} {:6.3} {:6.1} {:6.1} {:6.3} {:+7.3}  {verdict}",
+        specimen.name,
+        mean(Metric::SsimGray),
+        mean(Metric::PsnrDb),
+        mean(Metric::PhashDistance),
+        mean(Metric::ClipImageCosine),
+        mean(Metric::ClipTextDifference)
+    );
+}

@@ -1,0 +1,189 @@
+//! Copies of the tiny SDXL's UNet, made on the fly, and what must not be called one.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::noise;
+use edgemaxx_candle::weights::Weights;
+use edgemaxx_candle::{DType, Device};
+use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
+use safetensors::tensor::{Dtype, TensorView};
+
+/// Shape and values by name.
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models")
+}
+
+fn read(folder: &str) -> Tensors {
+    let weights =
+        Weights::open_dir(&models().join(folder), "diffusion_pytorch_model", DType::F32, &Device::Cpu)
+            .unwrap();
+    let names: Vec<String> = weights.names().filter(|n| !n.ends_with(".scale")).map(str::to_owned).collect();
+    let tensor = |name: String| {
+        let shape = weights.info(&name).unwrap().1.to_vec();
+        let values = weights.values(&shape, &name).unwrap();
+        (name, (shape, values))
+    };
+    names.into_iter().map(tensor).collect()
+}
+
+fn write(path: &Path, tensors: &Tensors, dtype: Dtype) {
+    let bytes = |values: &[f32]| -> Vec<u8> {
+        match dtype {
+            Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            // Truncated, as the cheapest of converters does.
+            Dtype::BF16 => values.iter().flat_map(|v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]).collect(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let stored: BTreeMap<&str, (&[usize], Vec<u8>)> =
+        tensors.iter().map(|(n, (s, v))| (n.as_str(), (s.as_slice(), bytes(v)))).collect();
+    let views = stored.iter().map(|(n, (s, b))| (*n, TensorView::new(dtype, s.to_vec(), b).unwrap()));
+    safetensors::serialize_to_file(views, None, path).unwrap();
+}
+
+/// Standard normal deviates, repeatable.
+fn normal(index: usize, seed: u64) -> f32 {
+    let uniform = |i: usize| (noise(i, seed) >> 11) as f64 / (1u64 << 53) as f64;
+    ((-2.0 * (1.0 - uniform(2 * index)).ln()).sqrt() * (std::f64::consts::TAU * uniform(2 * index + 1)).cos())
+        as f32
+}
+
+/// Adds noise of that share of each tensor's deviation.
+fn noisy(mut tensors: Tensors, sigma: f32, seed: u64) -> Tensors {
+    for (i, (shape, values)) in tensors.values_mut().enumerate() {
+        if shape.len() > 1 {
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32;
+            let scale = sigma * variance.sqrt();
+            values.iter_mut().enumerate().for_each(|(j, v)| *v += scale * normal(j, seed + i as u64));
+        }
+    }
+    tensors
+}
+
+/// Reverses the heads of every attention: rows of q, k and v in blocks, columns of the output.
+fn permuted_heads(mut tensors: Tensors) -> Tensors {
+    for (name, (shape, values)) in &mut tensors {
+        let block = 32;
+        if [".to_q.weight", ".to_k.weight", ".to_v.weight"].iter().any(|e| name.ends_with(e)) {
+            let rows: Vec<f32> = values.rchunks(block * shape[1]).flatten().copied().collect();
+            *values = rows;
+        } else if name.ends_with(".to_out.0.weight") {
+            for row in values.chunks_mut(shape[1]) {
+                let columns: Vec<f32> = row.rchunks(block).flatten().copied().collect();
+                row.copy_from_slice(&columns);
+            }
+        }
+    }
+    tensors
+}
+
+/// Scales rows of v and divides the matching columns of the output.
+fn compensated(mut tensors: Tensors) -> Tensors {
+    let factor = |i: usize| 0.25 + (i % 7) as f32;
+    for (name, (shape, values)) in &mut tensors {
+        let columns = shape.last().copied().unwrap_or(1);
+        if name.ends_with(".to_v.weight") {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v *= factor(i / columns));
+        } else if name.ends_with(".to_out.0.weight") {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v /= factor(i % columns));
+        }
+    }
+    tensors
+}
+
+fn renamed(tensors: Tensors) -> Tensors {
+    tensors.into_values().enumerate().map(|(i, t)| (format!("t{:04}", (i * 7919) % 10_007), t)).collect()
+}
+
+/// Writes a checkpoint of one file or of several, and fingerprints it.
+fn fingerprint(tensors: &Tensors, dtype: Dtype, shards: usize) -> Fingerprint {
+    let dir = tempfile::tempdir().unwrap();
+    for shard in 0..shards {
+        let part: Tensors = tensors
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| i % shards == shard)
+            .map(|(_, (n, t))| (n.clone(), t.clone()))
+            .collect();
+        write(&dir.path().join(format!("model-{shard}.safetensors")), &part, dtype);
+    }
+    Fingerprint::of(dir.path(), 5).unwrap()
+}
+
+#[test]
+fn copies_are_found_and_the_fine_tune_is_not() {
+    let teacher = read("emoji-sdxl/unet");
+    let student = read("emoji-sdxl-student/unet");
+    let original = fingerprint(&student, Dtype::F32, 1);
+    let all = |t: Tensors| permuted_heads(compensated(renamed_last(noisy(t, 0.003, 3))));
+    let disguises = [
+        ("same", fingerprint(&student, Dtype::F32, 1)),
+        ("bf16", fingerprint(&student, Dtype::BF16, 1)),
+        ("renamed, 4 shards", fingerprint(&renamed(student.clone()), Dtype::F32, 4)),
+        ("noise .003", fingerprint(&noisy(student.clone(), 0.003, 1), Dtype::F32, 1)),
+        ("noise .01", fingerprint(&noisy(student.clone(), 0.01, 2), Dtype::F32, 1)),
+        ("heads permuted", fingerprint(&permuted_heads(student.clone()), Dtype::F32, 1)),
+        ("scaled and compensated", fingerprint(&compensated(student.clone()), Dtype::F32, 1)),
+        ("all at once", fingerprint(&all(student.clone()), Dtype::BF16, 3)),
+        ("int8 as shipped", Fingerprint::of(&models().join("emoji-sdxl-student/unet"), 5).unwrap()),
+    ];
+    for (name, copy) in &disguises {
+        let share = compare(&original, copy).copied_share().unwrap();
+        assert!(share > 0.9, "{name}: {share}");
+    }
+    let base = fingerprint(&teacher, Dtype::F32, 1);
+    for (name, other) in [
+        ("the fine-tune's teacher", &base),
+        ("noise .03", &fingerprint(&noisy(student.clone(), 0.03, 4), Dtype::F32, 1)),
+        ("another component", &Fingerprint::of(&models().join("emoji-sdxl/vae"), 5).unwrap()),
+    ] {
+        let share = compare(&original, other).copied_share().unwrap();
+        assert!(share < 0.3, "{name}: {share}");
+    }
+
+    let mut entries: Vec<Entry<'_>> =
+        disguises.iter().map(|(name, f)| Entry { name, block: 20, fingerprint: f }).collect();
+    entries.push(Entry { name: "original", block: 10, fingerprint: &original });
+    let teacher_again = fingerprint(&teacher, Dtype::BF16, 1);
+    entries.push(Entry { name: "baseline in bf16", block: 30, fingerprint: &teacher_again });
+    entries.push(Entry { name: "baseline", block: 1, fingerprint: &base });
+    let copies = find_copies(&entries, &base);
+    assert_eq!(copies.len(), disguises.len(), "{copies:?}");
+    assert!(copies.iter().all(|c: &CopyFound| c.original == "original" && c.share > 0.5), "{copies:?}");
+}
+
+/// Keeps the ends of names, which [`permuted_heads`] and [`compensated`] look for.
+fn renamed_last(tensors: Tensors) -> Tensors {
+    tensors.into_iter().map(|(n, t)| (format!("zz.{n}"), t)).collect()
+}
+
+#[test]
+fn another_salt_reads_other_weights_with_the_same_verdict() {
+    let dir = models().join("emoji-sdxl/unet");
+    let [a, b] = [1, 99].map(|salt| Fingerprint::of(&dir, salt).unwrap());
+    assert_eq!(a.elements(), b.elements());
+    for f in [&a, &b] {
+        assert_eq!(compare(f, f).copied_share(), Some(1.0));
+    }
+}
+
+#[test]
+fn broken_checkpoints_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = |p: &Path| Fingerprint::of(p, 0).err().unwrap().to_string();
+    assert!(message(dir.path()).contains("no .safetensors file"));
+    let path = dir.path().join("model.safetensors");
+    let whole = std::fs::read(models().join("emoji-sdxl/vae/diffusion_pytorch_model.safetensors")).unwrap();
+    for cut in [4, 100, whole.len() - 1] {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        assert!(message(dir.path()).contains("model.safetensors"));
+    }
+    std::fs::write(&path, [&5u64.to_le_bytes()[..], b"oops!"].concat()).unwrap();
+    assert!(message(dir.path()).contains("malformed header"));
+}
