@@ -3,6 +3,8 @@
 //! Everything here is a pure function from values to text: no file, clock, locale or network. The
 //! caller reads the run folder into a [`RunView`] and writes what it gets back.
 
+mod comparison;
+mod history;
 mod html;
 mod images;
 mod junit;
@@ -14,6 +16,8 @@ mod summary;
 mod text;
 mod view;
 
+pub use comparison::{comparison_github, comparison_json, comparison_junit, comparison_markdown};
+pub use history::{HistoryRun, SiteFile, history};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;

@@ -1,5 +1,6 @@
 //! The shared vocabulary of EdgeMaxx: contest, plan, samples, quality, estimates, ranking. Pure, no I/O.
 
+pub mod comparison;
 pub mod contest;
 pub mod digest;
 pub mod environment;

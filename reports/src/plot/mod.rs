@@ -6,8 +6,10 @@ mod plane;
 mod scale;
 mod sessions;
 mod svg;
+mod trend;
 
 pub(crate) use forest::{Row, certificate, forest};
 pub(crate) use latency::{Cloud, clouds};
 pub(crate) use plane::{Spot, plane};
 pub(crate) use sessions::{SessionShots, Shot, ratios, series, strips};
+pub(crate) use trend::{TrendPoint, trend};

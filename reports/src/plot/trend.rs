@@ -26,7 +26,11 @@ pub(crate) fn trend(id: &str, title: &str, points: &[TrendPoint], unit: &str) ->
     let description = format!(
         "{} days; {}.",
         points.len(),
-        if changes.is_empty() { "no change point".to_owned() } else { format!("changes on {}", changes.join(", ")) }
+        if changes.is_empty() {
+            "no change point".to_owned()
+        } else {
+            format!("changes on {}", changes.join(", "))
+        }
     );
     let mut svg = Svg::new(id, 760.0, 204.0, title, &description);
     for (value, label) in y.ticks(5) {

@@ -1,0 +1,165 @@
+//! A comparison for people and for CI: Markdown, JSON, JUnit, GitHub annotations.
+
+use std::fmt::Write as _;
+
+use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
+use edgemaxx_contract::estimate::Estimate;
+use edgemaxx_contract::format::Document as _;
+
+use crate::ReportError;
+use crate::junit::{Case, CaseResult, suite};
+use crate::markdown::cell;
+use crate::number;
+use crate::page::metric_words;
+use crate::text::visible;
+
+/// The comparison as GitHub-flavoured Markdown.
+pub fn comparison_markdown(comparison: &Comparison) -> String {
+    let mut md = String::new();
+    let verdict = comparison.verdict.words();
+    let _ = writeln!(md, "## {}: {verdict}\n", cell(&comparison.subject.label, 200));
+    let _ = writeln!(md, "**{}**\n", cell(&comparison.reason, 2000));
+    let limits = &comparison.limits;
+    let similarity = limits
+        .min_similarity
+        .map_or_else(String::new, |s| format!(", similarity at least {}", number::fixed(s, 3)));
+    let _ = writeln!(
+        md,
+        "Compared with {}; tolerated: {} slower{similarity}; bounds at {}.\n",
+        cell(&comparison.reference.label, 200),
+        number::percent(limits.max_slowdown, 2),
+        number::percent(limits.level, 0),
+    );
+    if !comparison.differences.is_empty() {
+        let _ = writeln!(md, "| differs | reference | subject |\n|:--|:--|:--|");
+        for d in &comparison.differences {
+            let _ = writeln!(
+                md,
+                "| {} | {} | {} |",
+                cell(&d.what, 100),
+                cell(&d.reference, 300),
+                cell(&d.subject, 300)
+            );
+        }
+        md.push('\n');
+    }
+    if !comparison.rows.is_empty() {
+        let _ = writeln!(md, "| pipeline | verdict | latency | interval | similarity | why |");
+        let _ = writeln!(md, "|:--|:--|--:|:--|--:|:--|");
+        for row in &comparison.rows {
+            let (point, ends) = slowdown(row.slowdown.as_ref());
+            let _ = writeln!(
+                md,
+                "| {} | {} | {point} | {ends} | {} | {} |",
+                cell(&row.name, 100),
+                row.verdict.words(),
+                similarity_text(row),
+                cell(&explanation(row), 500),
+            );
+        }
+        md.push('\n');
+    }
+    let _ =
+        writeln!(md, "Samples `{}` against `{}`.", comparison.subject.samples, comparison.reference.samples);
+    md
+}
+
+/// The comparison as JSON.
+///
+/// # Errors
+/// [`ReportError::Json`]: a value that JSON cannot hold; none of ours.
+pub fn comparison_json(comparison: &Comparison) -> Result<String, ReportError> {
+    Ok(comparison.to_json()?)
+}
+
+/// The comparison as JUnit: regressed fails, cannot tell is skipped, incomparable is an error.
+pub fn comparison_junit(comparison: &Comparison) -> String {
+    let name = format!("edgemaxx compare {} with {}", comparison.subject.label, comparison.reference.label);
+    let case = |name: &str, verdict: Verdict, words: String| Case {
+        class: comparison.subject.label.clone(),
+        name: name.to_owned(),
+        seconds: None,
+        result: match verdict {
+            Verdict::Improved | Verdict::Equivalent => CaseResult::Passed(words),
+            Verdict::CannotTell => CaseResult::Skipped(words),
+            Verdict::Regressed => CaseResult::Failed(words),
+            Verdict::Incomparable => CaseResult::Error(words),
+        },
+    };
+    let mut cases: Vec<Case> = comparison
+        .rows
+        .iter()
+        .map(|row| case(&row.name, row.verdict, format!("{}: {}", row.verdict.words(), explanation(row))))
+        .collect();
+    if cases.is_empty() {
+        cases.push(case("comparison", comparison.verdict, incomparable(comparison)));
+    }
+    suite(&name, &cases)
+}
+
+/// The comparison as GitHub workflow commands, one annotation a line.
+pub fn comparison_github(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let mut annotate = |verdict: Verdict, title: &str, message: &str| {
+        let level = match verdict {
+            Verdict::Improved | Verdict::Equivalent => "notice",
+            Verdict::CannotTell => "warning",
+            Verdict::Regressed | Verdict::Incomparable => "error",
+        };
+        let _ = writeln!(text, "::{level} title={}::{}", property(title), data(message));
+    };
+    for row in &comparison.rows {
+        let (point, ends) = slowdown(row.slowdown.as_ref());
+        let title = format!("{} {}", row.name, row.verdict.words());
+        annotate(row.verdict, &title, &format!("{} (latency {point}, {ends})", explanation(row)));
+    }
+    if comparison.rows.is_empty() {
+        annotate(comparison.verdict, comparison.verdict.words(), &incomparable(comparison));
+    }
+    text
+}
+
+fn incomparable(comparison: &Comparison) -> String {
+    let differences: Vec<String> = comparison
+        .differences
+        .iter()
+        .map(|d| format!("{}: {} in the reference, {} in the subject", d.what, d.reference, d.subject))
+        .collect();
+    if differences.is_empty() {
+        return comparison.reason.clone();
+    }
+    format!("{} ({})", comparison.reason, differences.join("; "))
+}
+
+fn explanation(row: &ComparisonRow) -> String {
+    match row.more_sessions {
+        Some(1) => format!("{}; about 1 more session would tell", row.reason),
+        Some(more) => format!("{}; about {more} more sessions would tell", row.reason),
+        None => row.reason.clone(),
+    }
+}
+
+/// Point and interval of a relative change, with signs.
+fn slowdown(estimate: Option<&Estimate>) -> (String, String) {
+    let change = |v: f64| format!("{}{}", if v > 0.0 { "+" } else { "" }, number::percent(v, 2));
+    match estimate {
+        None => (number::UNDEFINED.to_owned(), number::UNDEFINED.to_owned()),
+        Some(e) => (number::optional(Some(e.point), change), number::interval(e.lower, e.upper, change)),
+    }
+}
+
+fn similarity_text(row: &ComparisonRow) -> String {
+    let Some(similarity) = &row.similarity else { return number::UNDEFINED.to_owned() };
+    let bound = number::optional(similarity.lower, |v| format!("≥ {}", number::fixed(v, 3)));
+    row.metric.map_or_else(|| bound.clone(), |metric| format!("{} {bound}", cell(metric_words(metric), 40)))
+}
+
+/// Escapes a workflow command's message.
+fn data(text: &str) -> String {
+    visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes a workflow command's property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
