@@ -246,3 +246,44 @@ fn the_socket_is_the_only_descriptor_passed_on() {
         assert_eq!(printed, 5, "0, 1, 2, the socket, the folder: {failure:?}");
     }
 }
+
+/// Not a test of its own: the harness that the next test kills.
+#[test]
+fn a_harness_to_be_killed() {
+    let Ok(tag) = std::env::var("EDGEMAXX_TEST_TAG") else { return };
+    let engines: Vec<_> = statuses()
+        .into_iter()
+        .map(|status| {
+            let mut engine = ready(&zoo(status, "daemonise", &[&tag])).expect("ready");
+            generate(&mut engine, 1).expect("a picture");
+            engine
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(60));
+    drop(engines);
+}
+
+#[test]
+fn a_killed_harness_leaves_no_engine() {
+    if !python() {
+        return;
+    }
+    let tag = "tag-orphan";
+    let mut harness = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "a_harness_to_be_killed"])
+        .env("EDGEMAXX_TEST_TAG", tag)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("a second harness");
+    let engines = statuses().len();
+    let since = Instant::now();
+    // an engine and its daemon each, and what started them
+    let is_engine = |line: &&String| line.contains("/python3 ") && !line.contains("bwrap");
+    while processes_with(tag).iter().filter(is_engine).count() < 2 * engines {
+        assert!(since.elapsed() < Duration::from_secs(20), "{:?}", processes_with(tag));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    harness.kill().expect("SIGKILL");
+    harness.wait().expect("reaped");
+    assert!(soon(|| processes_with(tag).is_empty()), "{:?}", processes_with(tag));
+}
