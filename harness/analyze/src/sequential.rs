@@ -154,6 +154,20 @@ pub enum StopReason {
     Beaten,
 }
 
+impl StopReason {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Narrow, Self::Slower, Self::Beaten];
+
+    /// The reason in words, as logs and reports give it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Narrow => "its interval is as narrow as was asked for",
+            Self::Slower => "surely slower than the baseline",
+            Self::Beaten => "surely slower than another candidate",
+        }
+    }
+}
+
 /// When to stop measuring, over all candidates of a run; looked at after every session.
 ///
 /// Each candidate's claims about itself use the whole error; claims about who beats whom divide

@@ -21,7 +21,7 @@ use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
 use crate::samples::{CandidateSamples, Pair, SampleTable};
-use crate::sequential::FIRST_LOOK;
+use crate::sequential::{FIRST_LOOK, StopReason};
 use crate::sources::from_log;
 
 /// Everything `analyze` reads.
@@ -50,16 +50,20 @@ pub enum AnalyzeError {
     Plan(#[from] serde_json::Error),
 }
 
-/// The settings a run is analysed with: the contest's level, and the looks where measuring might
-/// have stopped early.
+/// The settings a run is analysed with: the contest's level, and the looks where the plan let the
+/// data decide when to stop, or the log says that they did. (Failures and time budgets stop
+/// candidates too, but not because of what was measured of their speed.)
 pub fn settings_of(contest: &Contest, plan: &Plan, log: &Log) -> Settings {
+    let by_data = |reason: &str| StopReason::ALL.iter().any(|known| known.words() == reason);
+    let adaptive =
+        plan.measurement.stopping.until_half_width.is_some() || log.stops().any(|stop| by_data(&stop.reason));
+    Settings { level: contest.score.level, looks: adaptive.then(|| looks_of(plan)), ..Settings::default() }
+}
+
+/// The first and the last look of a plan whose candidates may stop early.
+pub(crate) fn looks_of(plan: &Plan) -> (usize, usize) {
     let most = plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1);
-    let adaptive = plan.measurement.stopping.until_half_width.is_some() || log.stops().next().is_some();
-    Settings {
-        level: contest.score.level,
-        looks: adaptive.then_some((FIRST_LOOK.min(most), most)),
-        ..Settings::default()
-    }
+    (FIRST_LOOK.min(most), most)
 }
 
 /// Estimates everything the evidence supports. Equal evidence and settings give equal bytes.

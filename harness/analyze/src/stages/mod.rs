@@ -2,6 +2,7 @@
 
 mod analyze;
 mod certificate;
+mod early;
 pub(crate) mod estimate;
 mod judge;
 mod rank;
@@ -9,4 +10,5 @@ mod rank;
 mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
+pub use early::{EarlyStop, EarlyStops};
 pub use rank::{RankError, rank};
