@@ -27,11 +27,13 @@ pub struct LoadOptions {
     pub device: Device,
     /// Threads on the CPU, `None` for as many as there are cores. They change the speed, never a bit of the picture.
     pub threads: Option<usize>,
+    /// Scheduler class instead of the checkpoint's own; the rest of its configuration stays.
+    pub scheduler: Option<String>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { dtype: DType::F32, device: Device::Cpu, threads: None }
+        Self { dtype: DType::F32, device: Device::Cpu, threads: None, scheduler: None }
     }
 }
 
@@ -97,7 +99,7 @@ impl Pipeline {
     /// # Errors
     /// Every way in which the folder may be unfit, naming the file and the field or tensor.
     pub fn load(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
-        let LoadOptions { dtype, device, threads } = options.clone();
+        let LoadOptions { dtype, device, threads, scheduler } = options.clone();
         let root = &source.root;
         let index_path = root.join("model_index.json");
         let index: ModelIndex = read_json(&index_path)?;
@@ -117,7 +119,10 @@ impl Pipeline {
                 expected: format!("a number of threads the system grants ({e})"),
             }
         })?;
-        let schedule = ScheduleConfig::read(&root.join("scheduler").join("scheduler_config.json"))?;
+        let schedule = ScheduleConfig::read(
+            &root.join("scheduler").join("scheduler_config.json"),
+            scheduler.as_deref(),
+        )?;
         let unet_dir = unet_dir(source);
         let unet_config = UNetConfig::read(&unet_dir.join("config.json"))?;
         let vae_dir = root.join("vae");

@@ -33,7 +33,7 @@ fn load(student: bool, dtype: DType, threads: usize) -> Pipeline {
         root: models.join("emoji-sdxl"),
         unet: student.then(|| models.join("emoji-sdxl-student/unet")),
     };
-    Pipeline::load(&source, &LoadOptions { dtype, device: Device::Cpu, threads: Some(threads) })
+    Pipeline::load(&source, &LoadOptions { dtype, device: Device::Cpu, threads: Some(threads), scheduler: None })
         .expect("pipeline")
 }
 

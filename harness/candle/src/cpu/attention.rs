@@ -2,7 +2,7 @@
 use super::kernel::{Epilogue, Out, job};
 use super::math;
 use super::norm::fold;
-use super::pack::Packed;
+use super::pack::{Packed, Source};
 use super::rows::Matrix;
 use super::simd::vectorized;
 use rayon::prelude::*;
@@ -40,8 +40,11 @@ pub(crate) fn attention(q: &[f32], k: &[f32], v: &[f32], s: Sizes) -> Vec<f32> {
         let (k, v) = (&k[b * s.context * c..][..s.context * c], &v[b * s.context * c..][..s.context * c]);
         let head = |h: usize| {
             let at = h * s.width;
-            let keys = Packed::new(s.width, s.context, |i, j| k[j * c + at + i], |_| 0.0);
-            let values = Packed::new(s.context, s.width, |j, i| v[j * c + at + i], |_| 0.0);
+            let zeros = vec![0.0; s.context.max(s.width)];
+            let keys = Source { values: &k[at..], down: 1, across: c };
+            let values = Source { values: &v[at..], down: c, across: 1 };
+            let keys = Packed::new(s.width, keys, &zeros[..s.context]);
+            let values = Packed::new(s.context, values, &zeros[..s.width]);
             (keys, values)
         };
         let packed: Vec<(Packed, Packed)> = if share {

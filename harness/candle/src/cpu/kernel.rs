@@ -141,8 +141,17 @@ fn finish(
     }
     match f {
         Finish::None => {}
-        Finish::QuickGelu => v = v.map(math::quick_gelu),
-        Finish::Gelu => v = v.map(math::gelu),
+        // plain loops: closures given to `map` are not compiled for the caller's instructions
+        Finish::QuickGelu => {
+            for x in &mut v {
+                *x = math::quick_gelu(*x);
+            }
+        }
+        Finish::Gelu => {
+            for x in &mut v {
+                *x = math::gelu(*x);
+            }
+        }
         Finish::Geglu => {
             let (value, gate) = v.split_at_mut(COLUMNS / 2);
             for (x, g) in value.iter_mut().zip(gate) {

@@ -15,4 +15,4 @@ mod simd;
 
 pub(crate) use kernel::Finish;
 pub(crate) use op::{Attend, Convolve, GroupNormOp, LayerNormOp, Product};
-pub(crate) use pack::Packed;
+pub(crate) use pack::{Packed, Source};

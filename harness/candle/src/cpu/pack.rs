@@ -19,52 +19,62 @@ pub(crate) struct Packed {
     bias: Vec<Line>,
 }
 
+/// Where `value(k, column)` of the matrix to pack lies: at `k·down + column·across`.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) down: usize,
+    pub(crate) across: usize,
+}
+
 impl Packed {
-    /// Packs `value(k, column)`.
-    pub(crate) fn new(
-        depth: usize,
-        columns: usize,
-        value: impl Fn(usize, usize) -> f32,
-        bias: impl Fn(usize) -> f32,
-    ) -> Self {
-        Self::pack(depth, columns, COLUMNS, value, bias, |panel, j| {
-            Some(panel * COLUMNS + j).filter(|&c| c < columns)
-        })
+    /// Packs a matrix of `depth` rows and as many columns as there are biases.
+    pub(crate) fn new(depth: usize, source: Source, bias: &[f32]) -> Self {
+        let columns = bias.len();
+        let panels = columns.div_ceil(COLUMNS);
+        let mut packed = Self::empty(depth, columns, COLUMNS, panels);
+        for p in 0..panels {
+            let from = p * COLUMNS;
+            packed.fill(p, 0, source, from, COLUMNS.min(columns - from), bias);
+        }
+        packed
     }
 
     /// Packs values (the first half of the columns) beside their gates (the second half), 16 of each to a panel.
-    pub(crate) fn gated(
-        depth: usize,
-        columns: usize,
-        value: impl Fn(usize, usize) -> f32,
-        bias: impl Fn(usize) -> f32,
-    ) -> Self {
-        let (results, half) = (columns / 2, COLUMNS / 2);
-        Self::pack(depth, results, half, value, bias, |panel, j| {
-            Some(panel * half + j % half)
-                .filter(|&c| c < results)
-                .map(|c| if j < half { c } else { results + c })
-        })
+    pub(crate) fn gated(depth: usize, source: Source, bias: &[f32]) -> Self {
+        let (results, half) = (bias.len() / 2, COLUMNS / 2);
+        let panels = results.div_ceil(half);
+        let mut packed = Self::empty(depth, results, half, panels);
+        for p in 0..panels {
+            let from = p * half;
+            let count = half.min(results - from);
+            packed.fill(p, 0, source, from, count, bias);
+            packed.fill(p, half, source, results + from, count, bias);
+        }
+        packed
     }
 
-    fn pack(
-        depth: usize,
-        results: usize,
-        per_panel: usize,
-        value: impl Fn(usize, usize) -> f32,
-        bias: impl Fn(usize) -> f32,
-        column: impl Fn(usize, usize) -> Option<usize>,
-    ) -> Self {
-        let panels = results.div_ceil(per_panel);
-        let line = |panel: usize, f: &dyn Fn(usize) -> f32| {
-            Line(std::array::from_fn(|j| column(panel, j).map_or(0.0, f)))
-        };
-        let mut lines = Vec::with_capacity(panels * depth);
-        for p in 0..panels {
-            lines.extend((0..depth).map(|k| line(p, &|c| value(k, c))));
+    fn empty(depth: usize, results: usize, per_panel: usize, panels: usize) -> Self {
+        let zero = Line([0.0; COLUMNS]);
+        Self { depth, results, per_panel, lines: vec![zero; panels * depth], bias: vec![zero; panels] }
+    }
+
+    /// Fills `count` columns of a panel, from its column `to`, with those of the source from `from`.
+    fn fill(&mut self, panel: usize, to: usize, s: Source, from: usize, count: usize, bias: &[f32]) {
+        self.bias[panel].0[to..to + count].copy_from_slice(&bias[from..from + count]);
+        let lines = &mut self.lines[panel * self.depth..][..self.depth];
+        if s.across == 1 {
+            for (k, line) in lines.iter_mut().enumerate() {
+                line.0[to..to + count].copy_from_slice(&s.values[k * s.down + from..][..count]);
+            }
+        } else {
+            for j in 0..count {
+                let column = &s.values[(from + j) * s.across..];
+                for (line, v) in lines.iter_mut().zip(column.iter().step_by(s.down)) {
+                    line.0[to + j] = *v;
+                }
+            }
         }
-        let bias = (0..panels).map(|p| line(p, &bias)).collect();
-        Self { depth, results, per_panel, lines, bias }
     }
 
     /// Length of the inner dimension.

@@ -1,5 +1,5 @@
 //! Two-dimensional convolution on channels-last images.
-use crate::cpu::{Convolve, Packed};
+use crate::cpu::{Convolve, Packed, Source};
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::{DType, Tensor};
@@ -26,9 +26,15 @@ impl Conv2d {
         let kernel = if w.fused() {
             let (values, bias) = (w.rounded(&shape, "weight")?, w.rounded(&[out], "bias")?);
             let area = window * window;
-            // the inner dimension is row and column of the window, then channel
-            let at = |k: usize, c: usize| values[(c * inp + k % inp) * area + k / inp];
-            Kernel::Fused(Packed::new(area * inp, out, at, |c| bias[c]))
+            // the inner dimension becomes row and column of the window, then channel
+            let mut turned = vec![0f32; values.len()];
+            for (to, from) in turned.chunks_exact_mut(area * inp).zip(values.chunks_exact(area * inp)) {
+                for (i, v) in from.iter().enumerate() {
+                    to[i % area * inp + i / area] = *v;
+                }
+            }
+            let source = Source { values: &turned, down: 1, across: area * inp };
+            Kernel::Fused(Packed::new(area * inp, source, &bias))
         } else {
             Kernel::Plain { weight: w.get(&shape, "weight")?, bias: w.get(&[out], "bias")? }
         };

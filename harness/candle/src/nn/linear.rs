@@ -1,6 +1,6 @@
 //! Fully connected layer, y = x·Wᵀ + b.
 use super::act::{Activation, geglu};
-use crate::cpu::{Finish, Packed, Product};
+use crate::cpu::{Finish, Packed, Product, Source};
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::Tensor;
@@ -35,7 +35,7 @@ impl Linear {
             let values = w.rounded(shape, "weight")?;
             let bias = if bias { w.rounded(&[out], "bias")? } else { vec![0.0; out] };
             let pack = if gated { Packed::gated } else { Packed::new };
-            Kernel::Fused(pack(inp, out, |k, c| values[c * inp + k], |c| bias[c]))
+            Kernel::Fused(pack(inp, Source { values: &values, down: 1, across: inp }, &bias))
         } else {
             let weight = w.get(shape, "weight")?.reshape((out, inp))?.t()?.contiguous()?;
             Kernel::Plain { weight, bias: if bias { Some(w.get(&[out], "bias")?) } else { None } }

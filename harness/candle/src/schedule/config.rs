@@ -104,13 +104,14 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 impl ScheduleConfig {
-    /// Reads and checks a `scheduler_config.json`.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// Reads and checks a `scheduler_config.json`; `class` replaces the class it names, as diffusers' `from_config` does.
+    pub fn read(path: &Path, class: Option<&str>) -> Result<Self> {
         let raw: Map<String, Value> = read_json(path)?;
         let bad = |field: &str, found: &dyn std::fmt::Display, expected: &str| {
             Error::config(path, field, found, expected)
         };
-        let class = raw.get("_class_name").and_then(Value::as_str).unwrap_or("").to_string();
+        let class =
+            class.or_else(|| raw.get("_class_name").and_then(Value::as_str)).unwrap_or("").to_string();
         if !["EulerDiscreteScheduler", "DDIMScheduler"].contains(&class.as_str()) {
             let expected = "`EulerDiscreteScheduler` or `DDIMScheduler`, the supported schedulers";
             return Err(bad("_class_name", &format!("`{class}`"), expected));
