@@ -41,7 +41,7 @@
         rows.sort(([a], [b]) => {
           if (a === "" || b === "") return (a === "") - (b === "");
           const numbers = Number(a) - Number(b);
-          return sign * (Number.isNaN(numbers) ? (a < b ? -1 : a > b ? 1 : 0) : numbers);
+          return sign * (Number.isFinite(numbers) ? numbers : a < b ? -1 : Number(a > b));
         });
         body.append(...rows.map(([, row]) => row));
       });

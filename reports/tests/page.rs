@@ -1,14 +1,195 @@
-//! The page of a synthetic run.
+//! The page: complete, self-contained, the same bytes every time, and deaf to hostile text.
 
 mod common;
 
-use edgemaxx_report::html;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::ranking::Standing;
+use edgemaxx_report::{ImageSource, NoImages, html, junit, markdown, summary_json};
+
+/// Pages are left here for tests/browser/check.mjs.
+fn keep(name: &str, page: &str) {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(path, page).expect("target folder");
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("no {from}")) + from.len();
+    &text[start..start + text[start..].find(to).unwrap_or_else(|| panic!("no {to}"))]
+}
 
 #[test]
-fn the_demo_page_is_written_for_the_browser_tests() {
+fn the_page_is_complete_and_in_order() {
     let run = common::run(&common::demo(), 5, 8, 64, None);
     let page = html(&run.view(), &run).expect("page");
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html");
-    std::fs::write(path, &page).expect("target folder");
-    assert!(page.contains("student-5 wins"));
+    keep("report.html", &page);
+    let sections = [
+        "student-5 wins",
+        "id=\"leaderboard\"",
+        "id=\"speedup\"",
+        "id=\"plane\"",
+        "id=\"latency\"",
+        "id=\"candidates\"",
+        "id=\"resources\"",
+        "id=\"trust\"",
+        "id=\"stopping\"",
+        "id=\"environment\"",
+        "id=\"methods\"",
+        "id=\"derive\"",
+    ];
+    let places: Vec<usize> =
+        sections.iter().map(|s| page.find(s).unwrap_or_else(|| panic!("no {s}"))).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    for text in
+        ["rejected: quality", "A/A control", "exit status 134", "edgemaxx analyze .", "LC_ALL=C", "±0.68%"]
+    {
+        assert!(page.contains(text), "no {text}");
+    }
+    assert!(page.contains(&run.log.chain.head().to_string()));
+    // Worst pairs first, ten of each of the five measured candidates, two pictures each.
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 5 * 10 * 2);
+}
+
+#[test]
+fn the_page_is_self_contained_under_a_strict_policy() {
+    let run = common::run(&common::demo(), 3, 2, 16, None);
+    let page = html(&run.view(), &run).expect("page");
+    let policy = between(&page, "Content-Security-Policy\" content=\"", "\"").replace("&#39;", "'");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
+        assert_eq!(page.matches(&format!("<{tag}>")).count(), 1);
+        let inline = between(&page, &format!("<{tag}>"), &format!("</{tag}>"));
+        let named = between(&policy, &format!("{directive} 'sha256-"), "'");
+        assert_eq!(named, base64(Digest::of(inline).as_bytes()), "{tag}");
+    }
+    for nothing in ["http:", "https:", "url(", " style=", "<link rel=\"stylesheet", "@import", "NaN", "inf "]
+    {
+        assert!(!page.contains(nothing), "the page holds {nothing:?}");
+    }
+    let ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let mut unique = ids.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), ids.len(), "ids are unique");
+    for link in page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(ids.contains(&link), "nothing is called {link}");
+    }
+}
+
+/// RFC 4648, independent of the crate's own.
+fn base64(bytes: &[u8]) -> String {
+    let alphabet: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
+    let bits: String = bytes.iter().map(|b| format!("{b:08b}")).collect();
+    let mut text: String = bits
+        .as_bytes()
+        .chunks(6)
+        .map(|six| {
+            let six = format!("{:0<6}", String::from_utf8_lossy(six));
+            alphabet[usize::from_str_radix(&six, 2).expect("bits")]
+        })
+        .collect();
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    let (a, b) = (common::run(&common::demo(), 3, 3, 16, None), common::run(&common::demo(), 3, 3, 16, None));
+    assert_eq!(html(&a.view(), &a).expect("page"), html(&b.view(), &b).expect("page"));
+    assert_eq!(markdown(&a.view()), markdown(&b.view()));
+    assert_eq!(junit(&a.view()), junit(&b.view()));
+    assert_eq!(summary_json(&a.view()).expect("JSON"), summary_json(&b.view()).expect("JSON"));
+}
+
+#[test]
+fn hostile_text_is_shown_and_never_run() {
+    let attack =
+        "\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\u{202e}{{ page }}{% raw %}";
+    let long = format!("{attack}{}", "long ".repeat(2000));
+    let mut run = common::run(&common::demo(), 3, 2, 16, None);
+    common::rename(&mut run, "student-5", attack);
+    common::rename(&mut run, "noisy", &long);
+    run.plan.requests.iter_mut().for_each(|r| r.prompt = long.clone());
+    run.plan.pipelines.iter_mut().for_each(|p| {
+        p.description = long.clone();
+        p.checkpoint.source = format!("hf:{attack}/x@y");
+    });
+    run.ranking.verdict = attack.to_owned();
+    run.ranking.winner = Some(attack.to_owned());
+    run.ranking.weights_refused = Some(attack.to_owned());
+    run.ranking.entries.iter_mut().for_each(|e| e.reasons = vec![attack.to_owned(), long.clone()]);
+    run.contest.title = attack.to_owned();
+    run.contest.description = attack.to_owned();
+    run.contest.quality.gates[0].reason = attack.to_owned();
+    run.environment.pins.push(attack.to_owned());
+    run.environment.cpu = attack.to_owned();
+    run.estimates.certificate.reason = attack.to_owned();
+    run.estimates.candidates.iter_mut().flat_map(|c| &mut c.failures).for_each(|f| f.first = long.clone());
+    let page = html(&run.view(), &run).expect("page");
+    keep("hostile.html", &page);
+    assert_eq!(page.matches("<script").count(), 1, "only our own script");
+    assert_eq!(page.matches("<img ").count(), page.matches("<img loading=\"lazy\"").count());
+    assert!(
+        page.contains("&lt;script&gt;window.pwned=1&lt;/script&gt;") && page.contains("{{ page }}{% raw %}")
+    );
+    assert!(page.contains("⟨U+202E⟩") && !page.contains('\u{202e}'));
+    for text in [markdown(&run.view()), junit(&run.view())] {
+        assert!(!text.contains("<script") && !text.contains("<img") && !text.contains('\u{202e}'));
+    }
+}
+
+#[test]
+fn nothing_measured_is_still_a_page() {
+    let mut run = common::run(&common::demo(), 3, 2, 0, None);
+    run.log.records.clear();
+    run.quality.records.clear();
+    for c in &mut run.estimates.candidates {
+        c.speedup = None;
+        c.speedup_simultaneous = None;
+        c.similarity = None;
+        c.latency_ms = None;
+        c.baseline_latency_ms = None;
+        c.quality.clear();
+        c.worst_requests.clear();
+        c.gates.iter_mut().for_each(|g| g.bound = None);
+    }
+    run.estimates.certificate.speedup = None;
+    run.estimates.certificate.noise_floor = Some(f64::NAN);
+    run.ranking.winner = None;
+    run.ranking.entries.iter_mut().for_each(|e| e.speedup_lower = None);
+    let page = html(&run.view(), &NoImages).expect("page");
+    keep("empty.html", &page);
+    assert!(page.contains("not measured") && !page.contains("NaN"));
+    assert!(summary_json(&run.view()).expect("JSON").contains("\"noise_floor\": null"));
+}
+
+/// Real-looking pictures without keeping 36,000 of them.
+struct Endless;
+
+impl ImageSource for Endless {
+    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+        Some(common::picture(u32::from(digest.as_bytes()[0]), 64, 0.2))
+    }
+}
+
+#[test]
+fn many_candidates_stay_within_eight_megabytes() {
+    let many: Vec<_> = (0..256)
+        .map(|i| {
+            let standing = if i == 200 { Standing::Control } else { Standing::Accepted };
+            common::planted(&format!("candidate-{i}"), 1.0 + f64::from(i) / 100.0, 0.9, standing, "")
+        })
+        .collect();
+    let run = common::run(&many, 14, 10, 0, None);
+    let begun = std::time::Instant::now();
+    let page = html(&run.view(), &Endless).expect("page");
+    let seconds = begun.elapsed().as_secs_f64();
+    keep("many.html", &page);
+    let pictures = page.matches("src=\"data:image/").count();
+    assert!(page.len() <= 8_000_000, "{} bytes, {seconds:.1} s", page.len());
+    assert!(pictures >= 256 * 2, "{pictures} pictures in {} bytes", page.len());
 }

@@ -263,7 +263,7 @@ fn drills(
         })
         .collect();
     // Pictures last: they get the room that is left.
-    let used: usize = drills.iter().map(|d| 12_000 + d.ratios.len() + d.strips.len() + d.series.len()).sum();
+    let used: usize = drills.iter().map(|d| 10_000 + d.ratios.len() + d.strips.len() + d.series.len()).sum();
     let budget = PAGE_BUDGET.saturating_sub(used + 200_000).min(PICTURE_BUDGET);
     let pairs: Vec<_> = worst.iter().flatten().map(|record| candidate::images(record)).collect();
     let mut embedded = images::embed(&pairs, source, budget).into_iter();

@@ -48,8 +48,10 @@ impl Panel {
     }
 
     fn frame(&self, svg: &mut Svg, y: &Scale, bottom: f64, unit: &str) {
-        for (value, label) in y.ticks(5) {
-            svg.line("grid", self.left, y.at(value), self.right, y.at(value));
+        let ticks = y.ticks(5);
+        let grid: Vec<_> = ticks.iter().map(|(v, _)| (self.left, y.at(*v), self.right - self.left)).collect();
+        svg.levels("grid", &grid);
+        for (value, label) in ticks {
             svg.text("tick", Anchor::End, self.left - 8.0, y.at(value) + 4.0, &(label + unit));
         }
         svg.line("frame", self.left, bottom, self.right, bottom);
@@ -85,19 +87,22 @@ pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool
             .collect();
         let y = Scale::logarithmic(measured.iter().flatten().copied(), 0.06, bottom, top);
         panel.frame(&mut svg, &y, bottom, "");
+        let (mut boxes, mut medians, mut points) = (Vec::new(), Vec::new(), Vec::new());
         for (index, values) in measured.iter().enumerate() {
             let Some(five) = five_numbers(values) else { continue };
             let [_, q1, median, q3, _] = five.map(|v| y.at(v));
             let (x, width) = panel.slot(index, sessions.len());
             let (middle, half) = (x + width * 0.5, (width * 0.3).min(16.0));
-            svg.rect(&format!("box cloud {class}"), middle - half, q3, 2.0 * half, (q1 - q3).max(1.0));
-            svg.line("median", middle - half, median, middle + half, median);
+            boxes.push((middle - half, q3, 2.0 * half, (q1 - q3).max(1.0)));
+            medians.push((middle - half, median, 2.0 * half));
             if dots {
                 let spread = |i: usize| middle + ((i * 7 % 5) as f64 - 2.0) * half * 0.4;
-                let points = values.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v)));
-                svg.dots(&format!("dots {class}"), points);
+                points.extend(values.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v))));
             }
         }
+        svg.rects(&format!("box cloud {class}"), &boxes);
+        svg.levels("median", &medians);
+        svg.dots(&format!("dots {class}"), points);
         svg.text("note", Anchor::Start, left, top - 12.0, label);
         panel.session_labels(&mut svg, sessions.len(), bottom + 18.0);
     }
@@ -132,16 +137,19 @@ pub(crate) fn ratios(
     if near.is_some() {
         svg.line("axis", LEFT, y.at(1.0), RIGHT, y.at(1.0));
     }
+    let (mut points, mut means) = (Vec::new(), Vec::new());
     for (index, session) in sessions.iter().enumerate() {
         let (x, width) = WIDE.slot(index, sessions.len());
         let n = session.ratios.len();
         let spread = |i: usize| x + width * (0.2 + 0.6 * (i as f64 + 0.5) / n.max(1) as f64);
-        svg.dots("dots cand", session.ratios.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v))));
+        points.extend(session.ratios.iter().enumerate().map(|(i, v)| (spread(i), y.at(*v))));
         if n > 0 {
             let mean = (session.ratios.iter().map(|r| r.ln()).sum::<f64>() / n as f64).exp();
-            svg.line("mean", x + width * 0.15, y.at(mean), x + width * 0.85, y.at(mean));
+            means.push((x + width * 0.15, y.at(mean), width * 0.7));
         }
     }
+    svg.dots("dots cand", points);
+    svg.levels("mean", &means);
     WIDE.session_labels(&mut svg, sessions.len(), bottom + 18.0);
     svg.finish()
 }
@@ -167,13 +175,13 @@ pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String 
     let mut svg = Svg::new(id, 760.0, 232.0, "Latency over time", &description);
     let (mut base, mut cand, mut cold, mut hot) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut lost = Vec::new();
-    let mut starts = Vec::new();
+    let (mut starts, mut shaded) = (Vec::new(), Vec::new());
     let mut at = LEFT + step;
     for session in sessions {
         starts.push(at);
         let warm = session.shots.iter().take_while(|s| s.warmup).count();
         if warm > 0 {
-            svg.rect("warm", at - step / 2.0, top, step * warm as f64, bottom - top);
+            shaded.push((at - step / 2.0, top, step * warm as f64, bottom - top));
         }
         for (index, shot) in session.shots.iter().enumerate() {
             let point = (at + step * index as f64, y.at(shot.latency_ms));
@@ -189,6 +197,7 @@ pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String 
         lost.extend(session.failures.iter().map(|index| (at + step * *index as f64, top + 4.0)));
         at += step * (session.shots.len() + 1) as f64;
     }
+    svg.rects("warm", &shaded);
     WIDE.frame(&mut svg, &y, bottom, "");
     for (index, start) in starts.iter().enumerate() {
         svg.line("grid", start - step, top, start - step, bottom);

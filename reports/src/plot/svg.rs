@@ -60,11 +60,37 @@ impl Svg {
         }
     }
 
-    /// Dots of the style's stroke width, as one path.
+    /// Dots of the style's stroke width, as one path; very many are set to whole units, which
+    /// halves their size.
     pub(crate) fn dots(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
+        let points: Vec<(f64, f64)> = points.into_iter().collect();
+        let unit = if points.len() > 60 { 1.0 } else { 0.1 };
         let mut data = String::new();
+        let mut at = (0.0, 0.0);
         for (x, y) in points {
-            let _ = write!(data, "M{} {}h0", c(x), c(y));
+            let to = ((x / unit).round() * unit, (y / unit).round() * unit);
+            let dy = c(to.1 - at.1);
+            let space = if dy.starts_with('-') { "" } else { " " };
+            let _ = write!(data, "m{}{space}{dy}h0", c(to.0 - at.0));
+            at = to;
+        }
+        self.path(class, &data);
+    }
+
+    /// Rectangles (x, y, width, height) as one path.
+    pub(crate) fn rects(&mut self, class: &str, rects: &[(f64, f64, f64, f64)]) {
+        let mut data = String::new();
+        for (x, y, width, height) in rects {
+            let _ = write!(data, "M{} {}h{}v{}h{}z", c(*x), c(*y), c(*width), c(*height), c(-width));
+        }
+        self.path(class, &data);
+    }
+
+    /// Level lines (x, y, width) as one path.
+    pub(crate) fn levels(&mut self, class: &str, lines: &[(f64, f64, f64)]) {
+        let mut data = String::new();
+        for (x, y, width) in lines {
+            let _ = write!(data, "M{} {}h{}", c(*x), c(*y), c(*width));
         }
         self.path(class, &data);
     }

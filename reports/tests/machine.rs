@@ -1,0 +1,98 @@
+//! The forms for machines: summary, JUnit, Markdown.
+
+mod common;
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_report::{HistoryRun, SUMMARY_SCHEMA, Summary, history, junit, markdown, summary, summary_json};
+use serde_json::Value;
+
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<String> = value.as_object().expect("object").keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let list = value.as_array().expect("list").iter();
+    let mut strings: Vec<String> = list.map(|v| v.as_str().expect("text").to_owned()).collect();
+    strings.sort();
+    strings
+}
+
+#[test]
+fn the_summary_is_what_its_schema_says() {
+    let run = common::run(&common::demo(), 3, 2, 0, None);
+    let text = summary_json(&run.view()).expect("JSON");
+    assert_eq!(Summary::from_json(&text).expect("round trip"), summary(&run.view()));
+    let json: Value = serde_json::from_str(&text).expect("JSON");
+    let schema: Value = serde_json::from_str(SUMMARY_SCHEMA).expect("schema");
+    let candidate = &json["candidates"][0];
+    for (found, described) in [
+        (&json, &schema),
+        (candidate, &schema["$defs"]["candidate"]),
+        (&candidate["speedup"], &schema["$defs"]["estimate"]),
+    ] {
+        assert_eq!(keys(found), keys(&described["properties"]));
+        assert_eq!(keys(found), strings(&described["required"]));
+        assert_eq!(described["additionalProperties"], Value::Bool(false));
+    }
+    let standings = strings(&schema["$defs"]["candidate"]["properties"]["standing"]["enum"]);
+    for candidate in json["candidates"].as_array().expect("list") {
+        assert!(standings.contains(&candidate["standing"].as_str().expect("text").to_owned()));
+    }
+}
+
+#[test]
+fn junit_counts_every_standing() {
+    let run = common::run(&common::demo(), 3, 2, 0, None);
+    let xml = junit(&run.view());
+    assert!(xml.contains("tests=\"6\" failures=\"1\" errors=\"1\" skipped=\"1\""), "{xml}");
+    assert_eq!(xml.matches("<testcase ").count(), 6);
+    assert_eq!(xml.matches("</testcase>").count(), 6);
+    assert!(
+        xml.contains("<error type=\"error\" message=\"failed; its engine died in every session\"/>"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn markdown_is_one_table_with_a_verdict() {
+    let run = common::run(&common::demo(), 3, 2, 0, None);
+    let md = markdown(&run.view());
+    assert!(md.starts_with("## Synthetic run\n\n**student-5 wins&#58; proven"), "{md}");
+    let rows: Vec<&str> = md.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row.matches('|').count() == 10), "{rows:?}");
+}
+
+#[test]
+fn a_history_shows_the_day_a_candidate_became_faster() {
+    let run = common::run(&common::demo(), 3, 2, 0, None);
+    let base = summary(&run.view());
+    let runs: Vec<HistoryRun> = (1..=12)
+        .map(|day| {
+            let mut summary = base.clone();
+            summary.day = format!("2026-11-{day:02}").parse().expect("day");
+            if day >= 7 {
+                let speedup = summary.candidates[1].speedup.as_mut().expect("measured");
+                for v in [Some(&mut speedup.point), speedup.lower.as_mut(), speedup.upper.as_mut()] {
+                    *v.expect("bounded") *= 1.1;
+                }
+            }
+            HistoryRun { summary, report: Some(format!("runs/{day}/report.html")) }
+        })
+        .collect();
+    let files = history(&runs).expect("site");
+    let page = &files[0].text;
+    std::fs::write(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("history.html"), page)
+        .expect("folder");
+    assert!(page.contains("2026-11-07: from ") && page.contains("(+10.0%)"), "the change is told");
+    assert_eq!(page.matches(": from ").count(), 1, "and no other");
+    assert!(page.contains("href=\"runs/12/report.html\""));
+    let mut backwards = runs.clone();
+    backwards.reverse();
+    assert_eq!(history(&backwards).expect("site"), files, "the order of runs does not matter");
+    let mut hostile = runs;
+    hostile[0].report = Some("javascript:alert(1)".to_owned());
+    assert!(!history(&hostile).expect("site")[0].text.contains("javascript:"));
+}
