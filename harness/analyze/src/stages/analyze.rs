@@ -61,7 +61,7 @@ pub fn settings_of(contest: &Contest, plan: &Plan, log: &Log) -> Settings {
 }
 
 /// The first and the last look of a plan whose candidates may stop early.
-pub(crate) fn looks_of(plan: &Plan) -> (usize, usize) {
+fn looks_of(plan: &Plan) -> (usize, usize) {
     let most = plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1);
     (FIRST_LOOK.min(most), most)
 }

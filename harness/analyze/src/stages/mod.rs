@@ -2,7 +2,6 @@
 
 mod analyze;
 mod certificate;
-mod early;
 pub(crate) mod estimate;
 mod judge;
 mod rank;
@@ -10,5 +9,4 @@ mod rank;
 mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
-pub use early::{EarlyStop, EarlyStops};
 pub use rank::{RankError, rank};

@@ -12,7 +12,7 @@ use edgemaxx_contract::sample::{
     Attempt, Chain, Failure, FailureKind, Header, Log, Mark, Outcome, Phase, Record, Stop,
 };
 
-use super::{EarlyStops, Evidence, analyze, rank, settings_of};
+use super::{Evidence, analyze, rank, settings_of};
 use crate::random::Seed;
 
 const CONTEST: &str = r#"
@@ -354,25 +354,4 @@ fn tables_hold_every_row_and_read_back() {
     assert!(second.starts_with("1,quick") && second.contains(",accepted,1,"), "{second}");
     assert!(tables::estimates(&estimates).unwrap().rows() > 6 * 12);
     assert_eq!(tables::quality(&run.quality).unwrap().rows(), 6 * 5 * 6);
-}
-
-#[test]
-fn the_slow_leave_and_the_control_stays() {
-    let mut run = run(Extent::Full, |plan, record| {
-        if let Record::Attempt(attempt) = record
-            && plan.sessions[attempt.session as usize].candidate == "broken"
-            && attempt.side == Side::Candidate
-            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
-        {
-            *latency_ns *= 10;
-        }
-    });
-    assert!(EarlyStops::new(&run.contest, &run.plan).wanted(&run.plan, &run.log).is_empty(), "not asked for");
-    run.plan.measurement.stopping.until_half_width = Some(1e-6);
-    let wanted = EarlyStops::new(&run.contest, &run.plan).wanted(&run.plan, &run.log);
-    let reason =
-        |name: &str| wanted.iter().find(|stop| stop.candidate == name).map(|stop| stop.reason.as_str());
-    assert!(reason("broken").unwrap().contains("slower than the baseline"));
-    assert!(reason("quick").unwrap().contains("slower than another candidate"), "ugly is faster");
-    assert_eq!((reason("ugly"), reason("clone")), (None, None));
 }
