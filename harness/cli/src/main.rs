@@ -1,2 +1,17 @@
-//! The `edgemaxx` command.
-fn main() {}
+//! The `edgemaxx` command: one verb per file in [`cmd`].
+
+mod cmd;
+mod error;
+mod folder;
+mod native;
+mod prepare;
+mod progress;
+mod resolve;
+mod stop_rule;
+mod terminal;
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    terminal::finish(cmd::Cli::parse().execute())
+}

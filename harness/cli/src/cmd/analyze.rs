@@ -1,0 +1,120 @@
+//! `edgemaxx analyze`: a run's samples, or anybody's latency measurements.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_analyze::{AnalyzeReport, Evidence, Method, Settings, analyze, settings_of, sources};
+use edgemaxx_contract::estimate::Estimates;
+
+use crate::error::Failure;
+use crate::folder::RunFolder;
+use crate::terminal::{answer, answer_json, note};
+
+/// Turns a run's samples into estimates (writes estimates.json), or analyses a file of latencies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx analyze runs/emoji-cpu-2026-11-22
+  edgemaxx analyze --samples latencies.csv --baseline old --json
+  edgemaxx analyze --samples hyperfine.json
+
+A CSV has the header session,prompt,pipeline,latency_ms with an optional fifth column throttled.")]
+pub(crate) struct Args {
+    /// Run folder.
+    #[arg(required_unless_present = "samples", conflicts_with_all = ["samples", "baseline", "method", "level"])]
+    run: Option<PathBuf>,
+    /// Latencies: CSV, our samples.jsonl, or hyperfine's JSON export.
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
+    /// Pipeline that all others are compared with [default: `baseline`, else the first].
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// Confidence level of the intervals, and of all claims together.
+    #[arg(long, default_value_t = 0.95)]
+    level: f64,
+    /// Method of the speed intervals [default: Student's t on session means].
+    #[arg(long)]
+    method: Option<Method>,
+    /// Print the estimates as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if let Some(samples) = &self.samples {
+            return self.foreign(samples);
+        }
+        let run =
+            self.run.as_deref().ok_or_else(|| Failure::input("name a run folder, or --samples FILE"))?;
+        let estimates = analyze_run(&RunFolder::open(run)?)?;
+        if self.json { answer_json(&estimates) } else { answer(&run_table(&estimates)) }
+    }
+
+    fn foreign(&self, samples: &Path) -> anyhow::Result<()> {
+        let table = sources::read(samples, self.baseline.as_deref())
+            .map_err(|error| Failure::input(error.to_string()))?;
+        let settings = Settings { level: self.level, method: self.method, ..Settings::default() };
+        let report =
+            AnalyzeReport::of(&table, &settings).map_err(|error| Failure::input(format!("--{error}")))?;
+        if self.json {
+            return answer_json(&report);
+        }
+        for warning in &report.warnings {
+            note(&format!("warning: {warning}"));
+        }
+        answer(&foreign_table(&report))
+    }
+}
+
+/// Analyses a run and writes estimates.json.
+pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let log = folder.samples(&plan)?;
+    let (quality, quality_digest) = folder.quality(&log)?;
+    let evidence = Evidence { contest: &contest, plan: &plan, log: &log, quality: &quality, quality_digest };
+    let estimates = analyze(&evidence, &settings_of(&contest, &plan, &log))
+        .map_err(|error| Failure::input(error.to_string()))?;
+    folder.write_document("estimates.json", &estimates)?;
+    Ok(estimates)
+}
+
+fn interval(point: f64, lower: Option<f64>, upper: Option<f64>) -> String {
+    let bound = |bound: Option<f64>| bound.map_or("—".to_owned(), |bound| format!("{bound:.4}"));
+    format!("{point:.4}× [{}, {}]", bound(lower), bound(upper))
+}
+
+fn run_table(estimates: &Estimates) -> String {
+    let mut lines = vec![format!("A/A: {}", estimates.certificate.reason)];
+    for candidate in &estimates.candidates {
+        let speedup = match &candidate.speedup {
+            Some(speedup) => interval(speedup.point, speedup.lower, speedup.upper),
+            None => "—".to_owned(),
+        };
+        lines.push(format!("{:<20} {speedup:<32} {:?}", candidate.name, candidate.claim));
+    }
+    lines.join("\n")
+}
+
+fn foreign_table(report: &AnalyzeReport) -> String {
+    let mut lines = vec![format!(
+        "speedup over {} at {}% confidence, all claims together",
+        report.baseline,
+        report.level * 100.0
+    )];
+    for candidate in &report.candidates {
+        let speedup = &candidate.speedup;
+        let p = candidate.p_adjusted.map_or("—".to_owned(), |p| format!("{p:.4}"));
+        lines.push(format!(
+            "{:<20} {:<32} {:<6}  p {p}  rank {}–{}  {} sessions, {} pairs, {}",
+            candidate.pipeline,
+            interval(speedup.point, speedup.lower, speedup.upper),
+            candidate.claim,
+            candidate.rank.lower,
+            candidate.rank.upper,
+            candidate.sessions,
+            candidate.pairs,
+            speedup.method,
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,140 @@
+//! `edgemaxx generate`: one picture from the built-in engine.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use edgemaxx_candle::{CheckpointSource, GenerateRequest, Pipeline, Trace};
+use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::latents::torch_randn;
+use serde::Serialize;
+
+use crate::error::{Exit, Failure, InFile as _};
+use crate::native::load_options;
+use crate::terminal::{answer, answer_json};
+
+/// Generates one picture with the built-in engine: what a validator's run would see.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx generate --checkpoint fixtures/models/emoji-sdxl --prompt 'red apple' --seed 1 --out apple.png
+  edgemaxx generate --checkpoint fixtures/models/emoji-sdxl --unet fixtures/models/emoji-sdxl-student/unet \\
+      --prompt 'blue heart' --seed 4 --steps 5 --guidance-scale 1 --out heart.png")]
+pub(crate) struct Args {
+    /// Folder in the diffusers layout, safetensors only.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: PathBuf,
+    /// Folder whose UNet replaces the checkpoint's.
+    #[arg(long, value_name = "DIR")]
+    unet: Option<PathBuf>,
+    /// What the picture should show.
+    #[arg(long)]
+    prompt: String,
+    /// What it should not show.
+    #[arg(long)]
+    negative_prompt: Option<String>,
+    /// Seed of the initial latents, drawn as PyTorch's CPU generator draws them.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Denoising steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: u32,
+    /// Classifier-free guidance; 1 or less: none.
+    #[arg(long, default_value_t = 5.0)]
+    guidance_scale: f64,
+    /// Width in pixels [default: the checkpoint's own].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    width: Option<u32>,
+    /// Height in pixels [default: the checkpoint's own].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    height: Option<u32>,
+    /// Number format to compute in.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    dtype: Dtype,
+    /// Scheduler class instead of the checkpoint's own.
+    #[arg(long, value_name = "CLASS")]
+    scheduler: Option<String>,
+    /// Threads to compute with [default: all cores]; never changes the picture.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// PNG to write.
+    #[arg(long, value_name = "FILE.png")]
+    out: PathBuf,
+    /// Also write the tensors on the way, as safetensors.
+    #[arg(long, value_name = "FILE.safetensors")]
+    tensors_out: Option<PathBuf>,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn dtype(text: &str) -> Result<Dtype, String> {
+    match text {
+        "f32" => Ok(Dtype::F32),
+        "f16" => Ok(Dtype::F16),
+        "bf16" => Ok(Dtype::Bf16),
+        _ => Err("expected f32, f16 or bf16".to_owned()),
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    out: PathBuf,
+    width: u32,
+    height: u32,
+    load_ms: f64,
+    generate_ms: f64,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if !self.guidance_scale.is_finite() {
+            return Err(Failure::input("--guidance-scale: expected a finite number"));
+        }
+        let began = Instant::now();
+        let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
+        let options = load_options(self.dtype, self.scheduler, self.threads);
+        let pipeline =
+            Pipeline::load(&source, &options).map_err(|error| Failure::input(error.to_string()))?;
+        let load_ms = began.elapsed().as_secs_f64() * 1e3;
+
+        let default = pipeline.default_size();
+        let side = |given: Option<u32>, flag: &str| {
+            given.map(|side| side as usize).or(default).ok_or_else(|| {
+                Failure::input(format!("{flag}: the checkpoint names no size of its own; name one"))
+            })
+        };
+        let (width, height) = (side(self.width, "--width")?, side(self.height, "--height")?);
+        let shape =
+            pipeline.latent_shape(width, height).map_err(|error| Failure::input(error.to_string()))?;
+        let request = GenerateRequest {
+            prompt: self.prompt,
+            negative_prompt: self.negative_prompt,
+            latents: torch_randn(self.seed, shape.iter().product()),
+            steps: self.steps as usize,
+            guidance_scale: self.guidance_scale,
+            width,
+            height,
+        };
+        let mut trace = self.tensors_out.is_some().then(Trace::new);
+        let began = Instant::now();
+        let picture = pipeline
+            .generate(&request, trace.as_mut())
+            .map_err(|error| Failure::new(Exit::Engine, error.to_string()))?;
+        let generate_ms = began.elapsed().as_secs_f64() * 1e3;
+
+        let (width, height) = (picture.width as u32, picture.height as u32);
+        image::RgbImage::from_raw(width, height, picture.rgb)
+            .ok_or_else(|| Failure::new(Exit::Engine, "the engine gave a picture of the wrong size"))?
+            .save_with_format(&self.out, image::ImageFormat::Png)
+            .in_file(&self.out)?;
+        if let (Some(trace), Some(path)) = (&trace, &self.tensors_out) {
+            trace.save(path).in_file(path)?;
+        }
+        if self.json {
+            return answer_json(&Answer { out: self.out, width, height, load_ms, generate_ms });
+        }
+        answer(&format!(
+            "{}: {width}×{height}, loaded in {load_ms:.0} ms, generated in {generate_ms:.0} ms",
+            self.out.display()
+        ))
+    }
+}

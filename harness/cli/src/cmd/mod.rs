@@ -1,0 +1,76 @@
+//! The verbs, one per file.
+
+mod analyze;
+mod engine;
+mod generate;
+mod measure;
+mod plan;
+mod quality;
+mod rank;
+mod report;
+mod run;
+mod stats;
+
+use clap::{Parser, Subcommand};
+
+/// Reproducible benchmarks of generative models, with the statistics to believe them.
+///
+/// EdgeMaxx measures candidates against a baseline in pairs, across process relaunches, judges
+/// their pictures, and says with stated confidence who is faster at equal quality.
+#[derive(Debug, Parser)]
+#[command(name = "edgemaxx", version, after_long_help = HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const HELP: &str = "\
+Examples:
+  edgemaxx run fixtures/contests/emoji-cpu.toml          the whole way, to report.html
+  edgemaxx run fixtures/contests/emoji-cpu.toml --quick  a first look within a minute
+  edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
+
+Exit codes:
+  0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit ·
+  4 engine or candidate failed · 5 chain or hub failed · 130 interrupted, resumable";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Do it all: plan, measure, quality, analyze, rank, report.
+    Run(run::Args),
+    /// Draw the plan: which requests, in which order, in which sessions.
+    Plan(plan::Args),
+    /// Execute the plan: launch engines, time them, record every attempt.
+    Measure(measure::Args),
+    /// Judge the pictures of a run, or two picture files.
+    Quality(quality::Args),
+    /// Turn samples into estimates with intervals.
+    Analyze(analyze::Args),
+    /// Turn estimates into scores, tiers and weights.
+    Rank(rank::Args),
+    /// Write report.html, CSV, Markdown, JUnit and summary.json.
+    Report(report::Args),
+    /// Generate one picture with the built-in engine.
+    Generate(generate::Args),
+    /// Run or check an engine process.
+    Engine(engine::Args),
+    /// Simulate how often the statistics are wrong.
+    Stats(stats::Args),
+}
+
+impl Cli {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        match self.verb {
+            Verb::Run(args) => args.execute(),
+            Verb::Plan(args) => args.execute(),
+            Verb::Measure(args) => args.execute(),
+            Verb::Quality(args) => args.execute(),
+            Verb::Analyze(args) => args.execute(),
+            Verb::Rank(args) => args.execute(),
+            Verb::Report(args) => args.execute(),
+            Verb::Generate(args) => args.execute(),
+            Verb::Engine(args) => args.execute(),
+            Verb::Stats(args) => args.execute(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `edgemaxx plan`: contest and entropy in, plan.json out.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Day, Entropy, Extent, Plan, PlanInputs, draw_plan};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Failure, InFile as _};
+use crate::folder::RunFolder;
+use crate::resolve::{Resolved, resolve};
+use crate::terminal::{answer, answer_json};
+
+/// Draws the plan of a contest: a pure function of its inputs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx plan fixtures/contests/emoji-cpu.toml --out runs/mine
+  edgemaxx plan contest.toml --out runs/day --day 2026-11-22 --entropy 0x5f2c…")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    draw: Draw,
+    /// New folder for the run.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a plan is drawn from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Draw {
+    /// Contest file.
+    #[arg(value_name = "CONTEST.toml")]
+    pub(crate) contest: PathBuf,
+    /// Day of the contest [default: today, UTC].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    day: Option<Day>,
+    /// Public randomness: a block hash, or any literal.
+    #[arg(long, value_name = "TEXT", default_value = "offline")]
+    entropy: Entropy,
+    /// Fewer sessions and pairs: a first look, which never sets weights.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Where a run's contest lies on this machine; not part of what is published.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Origin {
+    /// Folder that the contest's paths are relative to.
+    pub(crate) base: PathBuf,
+}
+
+impl Origin {
+    pub(crate) fn of(folder: &RunFolder) -> anyhow::Result<Self> {
+        serde_json::from_str(&folder.read("origin.json", "plan")?).in_file(&folder.file("origin.json"))
+    }
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let (resolved, plan) = self.draw.draw()?;
+        let folder = RunFolder::create(&self.out)?;
+        save(&folder, &resolved, &plan)?;
+        if self.json {
+            return answer_json(&plan);
+        }
+        answer(&format!(
+            "{}: {} sessions of {} pairs, {} pipelines, plan {}\nnext: edgemaxx measure {}",
+            self.out.join("plan.json").display(),
+            plan.sessions.len(),
+            plan.sessions.first().map_or(0, |session| session.pairs.len()),
+            plan.pipelines.len(),
+            plan.digest()?.short(),
+            self.out.display(),
+        ))
+    }
+}
+
+impl Draw {
+    /// The plan, and what it was drawn from.
+    pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
+        let resolved = resolve(&self.contest)?;
+        let day = match &self.day {
+            Some(day) => day.clone(),
+            None => today()?,
+        };
+        let plan = draw_plan(PlanInputs {
+            contest: &resolved.contest,
+            prompts_file: &resolved.prompts_file,
+            prompts: &resolved.prompts,
+            pipelines: &resolved.pipelines,
+            day: &day,
+            entropy: &self.entropy,
+            extent: if self.quick { Extent::Quick } else { Extent::Full },
+        })
+        .in_file(&self.contest)?;
+        Ok((resolved, plan))
+    }
+
+    /// The folder for a run nobody named one for: `runs/<contest>-<day>`, numbered when taken.
+    pub(crate) fn default_folder(&self, plan: &Plan) -> PathBuf {
+        let quick = if plan.extent == Extent::Quick { "-quick" } else { "" };
+        let name = format!("{}-{}{quick}", plan.contest.name.replace('/', "-"), plan.day);
+        let first = Path::new("runs").join(&name);
+        std::iter::once(first)
+            .chain((2u32..).map(|n| Path::new("runs").join(format!("{name}-{n}"))))
+            .find(|path| !path.exists())
+            .unwrap_or_default()
+    }
+}
+
+/// Writes what a run starts from.
+pub(crate) fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> anyhow::Result<()> {
+    folder.write("contest.toml", &resolved.text)?;
+    folder.write(
+        "origin.json",
+        serde_json::to_string_pretty(&Origin { base: resolved.base.clone() })? + "\n",
+    )?;
+    folder.write("plan.json", plan.to_json()?)
+}
+
+/// Today in UTC.
+fn today() -> anyhow::Result<Day> {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    today
+        .to_string()
+        .parse()
+        .map_err(|error| Failure::input(format!("the clock is off: {error}; name the day with --day")))
+}

@@ -1,0 +1,150 @@
+//! `edgemaxx quality`: a run's pictures, or two picture files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::quality::{QualityHeader, QualityLog};
+use edgemaxx_contract::sample::{Log, Outcome};
+use edgemaxx_quality::clip::ClipScorer;
+use edgemaxx_quality::{Comparison, Judge, PictureFile, PicturePair, compare_files};
+
+use crate::cmd::plan::Origin;
+use crate::error::Failure;
+use crate::folder::RunFolder;
+use crate::progress::Progress;
+use crate::resolve::folder_digest;
+use crate::terminal::{answer, answer_json};
+
+/// Judges the pictures of a run (writes quality.jsonl), or compares two picture files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx quality runs/emoji-cpu-2026-11-22
+  edgemaxx quality a.png b.png --prompt 'red apple' --clip fixtures/models/emoji-clip --json")]
+pub(crate) struct Args {
+    /// A run folder, or a picture.
+    #[arg(value_name = "RUN | A.png")]
+    first: PathBuf,
+    /// The picture to compare with.
+    #[arg(value_name = "B.png")]
+    second: Option<PathBuf>,
+    /// What both pictures should show; needs a CLIP.
+    #[arg(long, requires = "second")]
+    prompt: Option<String>,
+    /// CLIP folder in the transformers layout [default for a run: the contest's].
+    #[arg(long, value_name = "DIR")]
+    clip: Option<PathBuf>,
+    /// Print the numbers as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        match &self.second {
+            Some(second) => self.two_files(second),
+            None => {
+                let folder = RunFolder::open(&self.first)?;
+                let quality = judge_run(&folder, self.clip.as_deref())?;
+                if self.json { answer_json(&quality.records) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn two_files(&self, second: &Path) -> anyhow::Result<()> {
+        if self.prompt.is_some() && self.clip.is_none() {
+            return Err(Failure::input("--prompt: needs a CLIP; name its folder with --clip"));
+        }
+        let clip = self.clip.as_deref().map(load_clip).transpose()?;
+        let comparison = compare_files(&self.first, second, self.prompt.as_deref(), clip.as_ref())
+            .map_err(|error| Failure::input(error.to_string()))?;
+        if self.json { answer_json(&comparison) } else { answer(&table(&comparison)) }
+    }
+}
+
+fn table(comparison: &Comparison) -> String {
+    let number = |value: Option<f64>| value.map_or("—".to_owned(), |value| format!("{value:.6}"));
+    let mut lines = vec![
+        format!("ssim_gray          {:.6}", comparison.ssim_gray),
+        format!(
+            "psnr               {}",
+            comparison.psnr.map_or("— (identical)".to_owned(), |db| format!("{db:.3} dB"))
+        ),
+        format!("phash_distance     {} of 64 bits", comparison.phash_distance),
+    ];
+    for (name, value) in [
+        ("clip_image_cosine", comparison.clip_image_cosine),
+        ("clip_text_score_a", comparison.clip_text_score_a),
+        ("clip_text_score_b", comparison.clip_text_score_b),
+        ("wombo_2025", comparison.wombo_2025),
+    ] {
+        lines.push(format!("{name:<18} {}", number(value)));
+    }
+    lines.join("\n")
+}
+
+fn load_clip(folder: &Path) -> anyhow::Result<ClipScorer> {
+    ClipScorer::load(folder).map_err(|error| Failure::input(error.to_string()))
+}
+
+/// Judges every complete pair of a run and writes quality.jsonl.
+pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Result<QualityLog> {
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let log = folder.samples(&plan)?;
+    let clip = match (clip, &contest.quality.clip) {
+        (Some(folder), _) => Some(folder.to_owned()),
+        (None, Some(relative)) => Some(Origin::of(folder)?.base.join(relative)),
+        (None, None) => None,
+    };
+    let clip_digest = clip.as_deref().map(folder_digest).transpose()?;
+    let judge = Judge { clip: clip.as_deref().map(load_clip).transpose()? };
+
+    let pairs = pairs(folder, &plan, &log);
+    let progress = Mutex::new(Progress::begin("quality", pairs.len() as u64));
+    let advance = || {
+        if let Ok(mut progress) = progress.lock() {
+            progress.advance(1);
+        }
+    };
+    let records = judge.judge(&pairs, &advance).map_err(|error| Failure::input(error.to_string()))?;
+    let quality = QualityLog {
+        header: QualityHeader {
+            format: QualityHeader::format(),
+            samples: log.chain.head(),
+            clip: clip_digest,
+        },
+        records,
+    };
+    folder.write("quality.jsonl", quality.to_jsonl()?)?;
+    if let Ok(progress) = progress.into_inner() {
+        progress.end(&format!("{} pairs judged", quality.records.len()));
+    }
+    Ok(quality)
+}
+
+/// All complete pairs of a run, in the order of the plan.
+fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePair> {
+    let images = folder.images();
+    let file = |digest: Digest| PictureFile { path: images.join(format!("{digest}.png")), digest };
+    let mut pairs = Vec::new();
+    for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
+        for (pair, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
+            if let (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) =
+                (&baseline.outcome, &candidate.outcome)
+            {
+                pairs.push(PicturePair {
+                    candidate: planned.candidate.clone(),
+                    session: planned.index,
+                    pair,
+                    request: baseline.request,
+                    prompt: plan.requests[baseline.request as usize].prompt.clone(),
+                    baseline: file(*theirs),
+                    answer: file(*ours),
+                });
+            }
+        }
+    }
+    pairs
+}

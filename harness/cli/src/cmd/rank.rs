@@ -1,0 +1,67 @@
+//! `edgemaxx rank`: estimates in, ranking.json out.
+
+use std::path::PathBuf;
+
+use edgemaxx_analyze::rank;
+use edgemaxx_contract::estimate::Estimates;
+use edgemaxx_contract::ranking::Ranking;
+
+use crate::error::Failure;
+use crate::folder::RunFolder;
+use crate::terminal::{answer, answer_json};
+
+/// Turns estimates into scores, tiers and shares of the reward (writes ranking.json).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  edgemaxx rank runs/emoji-cpu-2026-11-22 --json")]
+pub(crate) struct Args {
+    /// Run folder.
+    run: PathBuf,
+    /// Print the ranking as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let ranking = rank_run(&RunFolder::open(&self.run)?)?;
+        if self.json { answer_json(&ranking) } else { answer(&table(&ranking)) }
+    }
+}
+
+/// Ranks a run and writes ranking.json.
+pub(crate) fn rank_run(folder: &RunFolder) -> anyhow::Result<Ranking> {
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let estimates: Estimates = folder.document("estimates.json", "analyze")?;
+    if estimates.plan != plan.digest()? {
+        return Err(Failure::input(format!(
+            "{}: belongs to another plan; run `edgemaxx analyze {}` again",
+            folder.file("estimates.json").display(),
+            folder.path().display()
+        )));
+    }
+    let environment = folder.environment()?;
+    let ranking = rank(&estimates, &contest, &environment)?;
+    folder.write_document("ranking.json", &ranking)?;
+    Ok(ranking)
+}
+
+/// The ranking for a terminal.
+pub(crate) fn table(ranking: &Ranking) -> String {
+    let mut lines = vec![ranking.verdict.clone(), String::new()];
+    let width = ranking.entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
+    for entry in &ranking.entries {
+        let bound = entry.speedup_lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×"));
+        let tier = entry.tier.map_or("—".to_owned(), |tier| tier.to_string());
+        lines.push(format!(
+            "{:>2}  {:<width$}  tier {tier:<3} {bound:>10}  score {:.4}  weight {:.4}  {}",
+            entry.position,
+            entry.name,
+            entry.score,
+            entry.weight,
+            entry.reasons.join("; "),
+        ));
+    }
+    lines.join("\n")
+}

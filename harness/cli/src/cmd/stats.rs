@@ -1,0 +1,96 @@
+//! `edgemaxx stats`: how often the statistics are wrong.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use edgemaxx_analyze::sources::from_log;
+use edgemaxx_analyze::verify::{Row, Verification, VerifySettings, verify};
+
+use crate::error::{Exit, Failure};
+use crate::folder::RunFolder;
+use crate::terminal::{answer, answer_json, note};
+
+/// The statistics about the statistics.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Simulate coverage, false claims, power and early stopping; exit 1 where a promise breaks.
+    #[command(after_help = "Examples:
+  edgemaxx stats verify
+  edgemaxx stats verify --from runs/emoji-cpu-2026-11-22 --reps 5000 --json")]
+    Verify {
+        /// Also simulate with the resampled residuals of this run.
+        #[arg(long, value_name = "RUN")]
+        from: Option<PathBuf>,
+        /// Repetitions of each rate; the costlier checks take a tenth.
+        #[arg(long, value_name = "N", default_value_t = VerifySettings::default().repetitions,
+              value_parser = repetitions)]
+        reps: usize,
+        /// Another seed, other random numbers.
+        #[arg(long, default_value_t = VerifySettings::default().seed)]
+        seed: u64,
+        /// Print the rates as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn repetitions(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(reps @ 100..=10_000_000) => Ok(reps),
+        _ => Err("expected a number from 100 to 10,000,000".to_owned()),
+    }
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let Verb::Verify { from, reps, seed, json } = self.verb;
+        let table = from
+            .map(|run| {
+                let folder = RunFolder::open(&run)?;
+                let plan = folder.plan()?;
+                anyhow::Ok(from_log(&plan, &folder.samples(&plan)?))
+            })
+            .transpose()?;
+        note(&format!("simulating, {reps} repetitions of each rate"));
+        let found = verify(&VerifySettings { repetitions: reps, seed }, table.as_ref());
+        if json {
+            answer_json(&found)?;
+        } else {
+            answer(&table_of(&found))?;
+        }
+        let failed = found.rows.iter().filter(|row| !row.passed).count();
+        if failed > 0 {
+            return Err(Failure::new(
+                Exit::No,
+                format!("{failed} of {} rates are outside their bounds", found.rows.len()),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn table_of(found: &Verification) -> String {
+    let line = |row: &Row| {
+        let bound =
+            |bound: Option<f64>| bound.map_or("–".to_owned(), |bound| format!("{:.1}%", bound * 100.0));
+        format!(
+            "{} {:<28} {:<34} {:<30} {:>2}×{:<2} {:>6.2}%  [{}, {}]",
+            if row.passed { "ok  " } else { "FAIL" },
+            row.check,
+            row.method,
+            row.generator,
+            row.sessions,
+            row.pairs,
+            row.rate * 100.0,
+            bound(row.at_least),
+            bound(row.at_most),
+        )
+    };
+    found.rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

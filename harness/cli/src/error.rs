@@ -1,0 +1,63 @@
+//! From errors to exit codes: the one place that decides.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit codes, as documented in `--help` and the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The answer is no.
+    No = 1,
+    /// Usage or bad input.
+    Input = 2,
+    /// The environment is unfit.
+    Environment = 3,
+    /// An engine or candidate failed.
+    Engine = 4,
+    /// Interrupted, resumable.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error that knows its exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+        Self { exit, message: message.into() }.into()
+    }
+
+    /// Bad input: exit code 2.
+    pub(crate) fn input(message: impl Into<String>) -> anyhow::Error {
+        Self::new(Exit::Input, message)
+    }
+}
+
+/// Names the file an error is about, and makes it bad input (exit code 2).
+pub(crate) trait InFile<T> {
+    fn in_file(self, path: &Path) -> anyhow::Result<T>;
+}
+
+impl<T, E: std::fmt::Display> InFile<T> for Result<T, E> {
+    fn in_file(self, path: &Path) -> anyhow::Result<T> {
+        self.map_err(|error| Failure::input(format!("{}: {}", path.display(), error.to_string().trim_end())))
+    }
+}
+
+/// The exit code of an error: what it says itself, else bad input.
+pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Failure>())
+        .map_or(Exit::Input, |failure| failure.exit)
+}

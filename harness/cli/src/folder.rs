@@ -1,0 +1,144 @@
+//! The run folder: which file holds what, and how it is read and written.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::format::Document;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::sample::Log;
+
+use crate::error::{Failure, InFile as _};
+
+/// A folder that holds one run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// A new, empty folder.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        if path.exists() {
+            let mut entries = fs::read_dir(path).in_file(path)?;
+            if entries.next().is_some() {
+                return Err(Failure::input(format!(
+                    "{}: the folder is not empty; name another with --out, or go on with its run by --resume",
+                    path.display()
+                )));
+            }
+        }
+        fs::create_dir_all(path).in_file(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The folder of a run that was planned before.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        if !path.join("plan.json").is_file() {
+            return Err(Failure::input(format!(
+                "{}: no run folder (it holds no plan.json); make one with `edgemaxx run` or `edgemaxx plan`",
+                path.display()
+            )));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Pictures by digest.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.file("images")
+    }
+
+    pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<String> {
+        let path = self.file(name);
+        fs::read_to_string(&path).map_err(|error| {
+            Failure::input(match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!(
+                        "{}: missing; `edgemaxx {made_by} {}` writes it",
+                        path.display(),
+                        self.0.display()
+                    )
+                }
+                _ => format!("{}: {error}", path.display()),
+            })
+        })
+    }
+
+    /// Writes a file as a whole or not at all.
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        let path = self.file(name);
+        let part = self.file(&format!(".{name}.part"));
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::File::create(&part)?;
+            file.write_all(bytes.as_ref())?;
+            file.sync_all()?;
+            fs::rename(&part, &path)
+        };
+        write().with_context(|| format!("cannot write {}", path.display())).inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+    }
+
+    pub(crate) fn document<T: Document>(&self, name: &str, made_by: &str) -> anyhow::Result<T> {
+        T::from_json(&self.read(name, made_by)?).in_file(&self.file(name))
+    }
+
+    pub(crate) fn write_document(&self, name: &str, document: &impl Document) -> anyhow::Result<()> {
+        self.write(name, document.to_json()?)
+    }
+
+    /// The contest the run is of, as it was when the run was planned.
+    pub(crate) fn contest(&self, plan: &Plan) -> anyhow::Result<Contest> {
+        let path = self.file("contest.toml");
+        let contest = Contest::parse(&self.read("contest.toml", "plan")?).in_file(&path)?;
+        if contest.digest != plan.contest.digest {
+            return Err(Failure::input(format!(
+                "{}: changed since the run was planned (plan.json names {}, the file is {}); restore it",
+                path.display(),
+                plan.contest.digest.short(),
+                contest.digest.short()
+            )));
+        }
+        Ok(contest)
+    }
+
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let plan: Plan = self.document("plan.json", "plan")?;
+        plan.check().in_file(&self.file("plan.json"))?;
+        Ok(plan)
+    }
+
+    pub(crate) fn samples(&self, plan: &Plan) -> anyhow::Result<Log> {
+        Log::parse_for(&self.read("samples.jsonl", "measure")?, plan).in_file(&self.file("samples.jsonl"))
+    }
+
+    pub(crate) fn environment(&self) -> anyhow::Result<Environment> {
+        self.document("environment.json", "measure")
+    }
+
+    /// The judged pairs, and the digest of their file.
+    pub(crate) fn quality(&self, log: &Log) -> anyhow::Result<(QualityLog, Digest)> {
+        let path = self.file("quality.jsonl");
+        let text = self.read("quality.jsonl", "quality")?;
+        let quality = QualityLog::parse(&text).in_file(&path)?;
+        if quality.header.samples != log.chain.head() {
+            return Err(Failure::input(format!(
+                "{}: judges other samples than samples.jsonl holds; run `edgemaxx quality {}` again",
+                path.display(),
+                self.0.display()
+            )));
+        }
+        Ok((quality, Digest::of(&text)))
+    }
+}

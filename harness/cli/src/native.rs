@@ -1,0 +1,76 @@
+//! The built-in engine: edgemaxx-candle behind the contract's and the protocol's words.
+
+use std::path::PathBuf;
+
+use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
+use edgemaxx_contract::contest::Dtype;
+use edgemaxx_engine::Picture;
+use edgemaxx_protocol::{Dtype as WireDtype, Generate, Hello, Load, Ready};
+
+/// How a checkpoint is run on the CPU.
+pub(crate) fn load_options(dtype: Dtype, scheduler: Option<String>, threads: Option<u32>) -> LoadOptions {
+    LoadOptions {
+        dtype: match dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::Bf16 => DType::BF16,
+        },
+        device: Device::Cpu,
+        threads: threads.map(|threads| threads as usize),
+        scheduler,
+    }
+}
+
+/// The contract's number format in the protocol's words.
+pub(crate) fn wire_dtype(dtype: Dtype) -> WireDtype {
+    match dtype {
+        Dtype::F32 => WireDtype::F32,
+        Dtype::F16 => WireDtype::F16,
+        Dtype::Bf16 => WireDtype::Bf16,
+    }
+}
+
+/// Serves the harness with the built-in engine.
+pub(crate) fn serve() -> Result<(), edgemaxx_engine::ServeError> {
+    let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    edgemaxx_engine::serve(&hello, load).map(|_| ())
+}
+
+fn load(load: &Load) -> Result<(Ready, impl FnMut(&Generate) -> Result<Picture, String> + use<>), String> {
+    let source = CheckpointSource {
+        root: PathBuf::from(&load.checkpoint),
+        unet: load.unet.as_ref().map(PathBuf::from),
+    };
+    let settings = &load.settings;
+    let dtype = match settings.dtype {
+        WireDtype::F32 => Dtype::F32,
+        WireDtype::F16 => Dtype::F16,
+        WireDtype::Bf16 => Dtype::Bf16,
+    };
+    let options = load_options(dtype, settings.scheduler.clone(), Some(settings.threads));
+    let pipeline = Pipeline::load(&source, &options).map_err(|error| error.to_string())?;
+    let (width, height) = (settings.width as usize, settings.height as usize);
+    let [_, channels, latent_height, _] =
+        pipeline.latent_shape(width, height).map_err(|error| error.to_string())?;
+    let ready = Ready { latent_channels: channels as u32, vae_scale_factor: (height / latent_height) as u32 };
+    Ok((ready, move |request: &Generate| generate(&pipeline, request)))
+}
+
+fn generate(pipeline: &Pipeline, request: &Generate) -> Result<Picture, String> {
+    let picture = pipeline
+        .generate(
+            &GenerateRequest {
+                prompt: request.prompt.clone(),
+                // The protocol has no "none": an empty negative prompt is none, as in diffusers.
+                negative_prompt: Some(request.negative_prompt.clone()).filter(|text| !text.is_empty()),
+                latents: request.latents.clone(),
+                steps: request.steps as usize,
+                guidance_scale: request.guidance_scale,
+                width: request.width as usize,
+                height: request.height as usize,
+            },
+            None,
+        )
+        .map_err(|error| error.to_string())?;
+    Ok(Picture { width: picture.width as u32, height: picture.height as u32, rgb: picture.rgb })
+}

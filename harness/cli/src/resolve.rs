@@ -1,0 +1,255 @@
+//! From a contest file to everything a plan is made from: prompts checked against their digests,
+//! checkpoints found and digested, candidates' own settings read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, Contest, EngineSpec, GenerationPatch};
+use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use edgemaxx_contract::plan::{PipelinePlan, Role};
+
+use crate::error::{Failure, InFile as _};
+
+/// Name of the control when the contest names none.
+const CONTROL: &str = "control";
+
+/// A contest with what it points at.
+pub(crate) struct Resolved {
+    pub(crate) contest: Contest,
+    /// The contest file's text, kept with the run.
+    pub(crate) text: String,
+    /// Folder that the contest's paths are relative to.
+    pub(crate) base: PathBuf,
+    pub(crate) prompts_file: String,
+    pub(crate) prompts: String,
+    /// Baseline first, the control next, then the candidates.
+    pub(crate) pipelines: Vec<PipelinePlan>,
+}
+
+/// Reads the contest at `path` and all it names.
+pub(crate) fn resolve(path: &Path) -> anyhow::Result<Resolved> {
+    let text = read_text(path)?;
+    let contest = Contest::parse(&text).in_file(path)?;
+    let base = fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default();
+    let prompts_path = base.join(&contest.request.prompts);
+    let prompts = read_text(&prompts_path)
+        .map_err(|error| Failure::input(format!("{}: request.prompts: {error}", path.display())))?;
+    check_prompt_digest(&prompts_path, &prompts)?;
+    let prompts_file =
+        prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let pipelines =
+        pipelines(&contest, &base).map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    for (field, folder) in
+        [("quality.clip", &contest.quality.clip), ("quality.lpips", &contest.quality.lpips)]
+    {
+        if let Some(folder) = folder
+            && !base.join(folder).is_dir()
+        {
+            return Err(Failure::input(format!("{}: {field}: {folder}: no such folder", path.display())));
+        }
+    }
+    Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::input(format!("{}: no such file", path.display())),
+        _ => Failure::input(format!("{}: {error}", path.display())),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::input(format!(
+            "{}: expected UTF-8 text; byte {} is not",
+            path.display(),
+            error.utf8_error().valid_up_to()
+        ))
+    })
+}
+
+/// A prompt set beside a `DIGESTS` file must be the one listed there.
+fn check_prompt_digest(path: &Path, text: &str) -> anyhow::Result<()> {
+    let digests = path.with_file_name("DIGESTS");
+    if !digests.exists() {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let actual = Digest::of(text).to_string();
+    let listed = read_text(&digests)?;
+    let listed = listed.lines().find_map(|line| {
+        let (digest, file) = line.split_once("  ")?;
+        (file == name).then(|| digest.to_owned())
+    });
+    match listed {
+        Some(digest) if digest == actual => Ok(()),
+        Some(digest) => Err(Failure::input(format!(
+            "{}: changed: {} lists sha256 {digest}, the file has {actual}; prompt sets never change: restore it, or add a new file with its own line",
+            path.display(),
+            digests.display()
+        ))),
+        None => Err(Failure::input(format!(
+            "{}: not listed in {}; add the line `{actual}  {name}`",
+            path.display(),
+            digests.display()
+        ))),
+    }
+}
+
+fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>> {
+    let mut digests = FolderDigests::default();
+    let baseline = PipelinePlan {
+        name: contest.baseline.name.clone(),
+        role: Role::Baseline,
+        description: contest.baseline.description.clone(),
+        digest: digests.of(base, &contest.baseline.checkpoint)?,
+        checkpoint: contest.baseline.checkpoint.clone(),
+        generation: contest.baseline.generation.clone(),
+        engine: contest.baseline.engine.clone(),
+    };
+    let mut control = PipelinePlan {
+        name: CONTROL.to_owned(),
+        role: Role::Control,
+        description: "The baseline entered against itself".to_owned(),
+        ..baseline.clone()
+    };
+    let mut candidates = Vec::new();
+    for candidate in &contest.candidates {
+        if candidate.control {
+            control.name = candidate.name.clone();
+            control.description = candidate.description.clone();
+            continue;
+        }
+        let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
+            CandidateFile::default()
+        } else {
+            candidate_file(base, &candidate.checkpoint)?
+        };
+        let named = candidate.generation.clone();
+        let patch = GenerationPatch {
+            steps: named.steps.or(own.generation.steps),
+            guidance_scale: named.guidance_scale.or(own.generation.guidance_scale),
+            scheduler: named.scheduler.or(own.generation.scheduler),
+            dtype: named.dtype.or(own.generation.dtype),
+        };
+        candidates.push(PipelinePlan {
+            name: candidate.name.clone(),
+            role: Role::Candidate,
+            description: candidate.description.clone(),
+            digest: digests
+                .of(base, &candidate.checkpoint)
+                .map_err(|error| Failure::input(format!("candidate {:?}: {error}", candidate.name)))?,
+            checkpoint: candidate.checkpoint.clone(),
+            generation: patch.apply(&contest.baseline.generation),
+            engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
+        });
+    }
+    Ok([baseline, control].into_iter().chain(candidates).collect())
+}
+
+/// The candidate's own `edgemaxx.toml`, where it has one.
+fn candidate_file(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CandidateFile> {
+    let path = source_folder(base, &checkpoint.source)?.join("edgemaxx.toml");
+    if !path.exists() {
+        return Ok(CandidateFile::default());
+    }
+    CandidateFile::parse(&read_text(&path)?).in_file(&path)
+}
+
+/// Where a checkpoint source lies on this machine.
+pub(crate) fn source_folder(base: &Path, source: &str) -> anyhow::Result<PathBuf> {
+    if source.starts_with("hf:") {
+        return Err(Failure::input(format!(
+            "checkpoint {source:?}: repositories are not fetched here; download it and name the folder instead"
+        )));
+    }
+    let folder = base.join(source.strip_prefix("path:").unwrap_or(source));
+    if folder.is_dir() {
+        Ok(folder)
+    } else {
+        Err(Failure::input(format!("checkpoint {}: no such folder", folder.display())))
+    }
+}
+
+/// Where a replaced UNet lies: the folder itself, or its `unet/`.
+pub(crate) fn unet_folder(base: &Path, unet: &str) -> anyhow::Result<PathBuf> {
+    let folder = base.join(unet);
+    let inner = folder.join("unet");
+    match (inner.is_dir(), folder.is_dir()) {
+        (true, _) => Ok(inner),
+        (false, true) => Ok(folder),
+        (false, false) => Err(Failure::input(format!("unet {}: no such folder", folder.display()))),
+    }
+}
+
+/// What a checkpoint is now.
+pub(crate) fn pipeline_digest(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
+    FolderDigests::default().of(base, checkpoint)
+}
+
+/// Digests of folders, each read once.
+#[derive(Default)]
+struct FolderDigests(BTreeMap<PathBuf, Digest>);
+
+impl FolderDigests {
+    /// What a checkpoint is: source, replaced UNet and recipe together.
+    fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
+        let source = self.folder(&source_folder(base, &checkpoint.source)?)?.to_string();
+        let unet = match &checkpoint.unet {
+            Some(unet) => self.folder(&unet_folder(base, unet)?)?.to_string(),
+            None => String::new(),
+        };
+        let recipe = checkpoint.derive.map(|recipe| recipe.to_string()).unwrap_or_default();
+        Ok(Digest::of_fields([source.as_bytes(), unet.as_bytes(), recipe.as_bytes()]))
+    }
+
+    fn folder(&mut self, folder: &Path) -> anyhow::Result<Digest> {
+        if let Some(digest) = self.0.get(folder) {
+            return Ok(*digest);
+        }
+        let digest = folder_digest(folder)?;
+        self.0.insert(folder.to_owned(), digest);
+        Ok(digest)
+    }
+}
+
+/// The digest of a folder: of its files' relative paths and contents, in order of path.
+pub(crate) fn folder_digest(folder: &Path) -> anyhow::Result<Digest> {
+    let mut files = Vec::new();
+    list(folder, &mut files)?;
+    let mut named = BTreeMap::new();
+    for path in files {
+        let relative = path.strip_prefix(folder).unwrap_or(&path);
+        let name: Vec<_> = relative
+            .components()
+            .filter_map(
+                |part| if let Component::Normal(part) = part { Some(part.to_string_lossy()) } else { None },
+            )
+            .collect();
+        named.insert(name.join("/"), file_digest(&path)?.to_string());
+    }
+    Ok(Digest::of_fields(named.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])))
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).in_file(folder)? {
+        let path = entry.in_file(folder)?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn file_digest(path: &Path) -> anyhow::Result<Digest> {
+    let mut file = fs::File::open(path).in_file(path)?;
+    let mut digest = DigestBuilder::default();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).in_file(path)? {
+            0 => return Ok(digest.finish()),
+            n => digest.update(&buffer[..n]),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Bad input: one clear message that names file and field, and the right exit code.
+
+mod common;
+
+use std::fs;
+
+use common::{Playground, candidate, edgemaxx, failure, repository};
+
+fn refused(ground: &Playground, expected: &[&str]) {
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 2, "{message}");
+    for part in expected {
+        assert!(message.contains(part), "{part:?} in {message}");
+    }
+    assert!(!ground.path("out/plan.json").exists(), "nothing is planned from bad input");
+}
+
+#[test]
+fn contests() {
+    let ground = || Playground::new(&candidate("fast", &[]));
+    let it = ground();
+    it.replace("contest.toml", "width = 64", "widht = 64");
+    refused(&it, &["contest.toml", "widht", "width"]);
+
+    let it = ground();
+    it.replace("contest.toml", "width = 64", "width = 64000");
+    refused(&it, &["contest.toml", "request.width", "8192"]);
+
+    let it = ground();
+    it.replace("contest.toml", "[device]", "[device");
+    refused(&it, &["contest.toml", "line 4"]);
+
+    let it = ground();
+    it.replace("contest.toml", "checkpoint = \"model\"", "checkpoint = \"elsewhere\"");
+    refused(&it, &["contest.toml", "elsewhere", "no such folder"]);
+
+    let it = ground();
+    fs::remove_file(it.contest()).unwrap();
+    refused(&it, &["contest.toml", "no such file"]);
+}
+
+#[test]
+fn prompts() {
+    let ground = || Playground::new(&candidate("fast", &[]));
+    let it = ground();
+    fs::write(it.path("DIGESTS"), format!("{}  prompts.txt\n", "0".repeat(64))).unwrap();
+    refused(&it, &["prompts.txt", "changed", "DIGESTS"]);
+
+    let it = ground();
+    fs::write(it.path("DIGESTS"), "").unwrap();
+    refused(&it, &["prompts.txt", "not listed"]);
+
+    let it = ground();
+    fs::write(it.path("prompts.txt"), "one\n\nthree\n").unwrap();
+    refused(&it, &["prompts.txt:2"]);
+
+    let it = ground();
+    fs::remove_file(it.path("prompts.txt")).unwrap();
+    refused(&it, &["request.prompts", "no such file"]);
+}
+
+/// The tiny SDXL with one file changed by `change`.
+fn broken(change: impl FnOnce(&std::path::Path)) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    copy(&repository("fixtures/models/emoji-sdxl"), &model);
+    change(&model);
+    let mut command = edgemaxx();
+    command.args(["generate", "--prompt", "red apple", "--steps", "1", "--checkpoint"]);
+    command.arg(&model).arg("--out").arg(folder.path().join("x.png"));
+    failure(&mut command)
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
+    }
+}
+
+fn edit(path: &std::path::Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from));
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn checkpoints() {
+    const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
+    type Change = fn(&std::path::Path);
+    let cases: [(Change, &[&str]); 6] = [
+        (
+            |m| {
+                edit(
+                    &m.join("scheduler/scheduler_config.json"),
+                    "EulerDiscreteScheduler",
+                    "FlowMatchScheduler",
+                )
+            },
+            &["scheduler_config.json", "FlowMatchScheduler", "EulerDiscreteScheduler", "DDIMScheduler"],
+        ),
+        (
+            |m| edit(&m.join("unet/config.json"), "64,\n    128,\n    128", "64,\n    128,\n    192"),
+            &["unet"],
+        ),
+        (
+            |m| edit(&m.join("unet/config.json"), "\"layers_per_block\": 1", "\"layers_per_block\": 2"),
+            &[UNET],
+        ),
+        (
+            |m| {
+                let bytes = fs::read(m.join(UNET)).unwrap();
+                fs::write(m.join(UNET), &bytes[..bytes.len() / 2]).unwrap();
+            },
+            &[UNET],
+        ),
+        (
+            |m| {
+                fs::remove_file(m.join(UNET)).unwrap();
+                fs::write(m.join("unet/diffusion_pytorch_model.bin"), "pickle").unwrap();
+            },
+            &["diffusion_pytorch_model.bin", "pickle", "safetensors"],
+        ),
+        (|m| fs::remove_file(m.join("model_index.json")).unwrap(), &["model_index.json"]),
+    ];
+    for (index, (change, expected)) in cases.into_iter().enumerate() {
+        let (code, message) = broken(change);
+        assert_eq!(code, 2, "case {index}: {message}");
+        for part in expected {
+            assert!(message.contains(part), "case {index}: {part:?} in {message}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A contest of scripted engines: quick, and as good or as bad as a test wants.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A folder with a contest, its prompts and a checkpoint that the mock engine ignores.
+pub struct Playground {
+    pub folder: TempDir,
+}
+
+impl Playground {
+    /// `candidates` is TOML, e.g. from [`candidate`].
+    pub fn new(candidates: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("write");
+        std::fs::create_dir(folder.path().join("model")).expect("create");
+        write("model/weights.safetensors", "not read by the mock");
+        let prompts: String = (0..40).map(|n| format!("prompt {n}\n")).collect();
+        write("prompts.txt", &prompts);
+        write("contest.toml", &format!("{HEAD}{candidates}"));
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn contest(&self) -> PathBuf {
+        self.path("contest.toml")
+    }
+
+    pub fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).expect("read");
+        assert!(text.contains(from), "{name} holds {from:?}");
+        std::fs::write(self.path(name), text.replace(from, to)).expect("write");
+    }
+
+    /// `edgemaxx run` of the contest into `out`.
+    pub fn run(&self, out: &str) -> Command {
+        let mut command = edgemaxx();
+        command.arg("run").arg(self.contest()).arg("--out").arg(self.path(out)).args(["--day", "2026-11-22"]);
+        command
+    }
+}
+
+const HEAD: &str = r#"
+format = 1
+name = "mock"
+[device]
+kind = "cpu"
+[request]
+prompts = "prompts.txt"
+width = 64
+height = 64
+[baseline]
+checkpoint = "model"
+generation = { steps = 20, guidance_scale = 5.0 }
+engine = { command = ["edgemaxx", "engine", "mock", "--latency-us", "4000"] }
+[measurement]
+sessions = 5
+pairs = 3
+warmup_max = 3
+load_timeout_s = 5
+request_timeout_s = 2
+exit_timeout_s = 1
+[quality]
+[[quality.gate]]
+metric = "ssim_gray"
+at_least = 0.5
+reason = "a test"
+[score]
+similarity = "ssim-gray"
+"#;
+
+/// A candidate whose mock engine gets `arguments`.
+pub fn candidate(name: &str, arguments: &[&str]) -> String {
+    let words: Vec<String> =
+        ["edgemaxx", "engine", "mock"].iter().chain(arguments).map(|word| format!("{word:?}")).collect();
+    format!("[[candidate]]\nname = {name:?}\nengine = {{ command = [{}] }}\n", words.join(", "))
+}
+
+/// The program under test.
+pub fn edgemaxx() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_edgemaxx"))
+}
+
+/// Standard error of a failed command, and its exit code.
+pub fn failure(command: &mut Command) -> (i32, String) {
+    let output = command.output().expect("the program runs");
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// A folder of the repository.
+pub fn repository(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
+}

@@ -1,0 +1,99 @@
+//! The arrows between crates, and which crate alone may use which heavy dependency.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate of ours may use of ours; nothing else, and no crate missing here.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("contract", &[]),
+    ("protocol", &[]),
+    ("engine", &["contract", "protocol"]),
+    ("candle", &["contract"]),
+    ("measure", &["contract", "engine"]),
+    ("quality", &["contract", "candle"]),
+    ("analyze", &["contract"]),
+    ("chain", &["contract"]),
+    ("hub", &["contract"]),
+    ("report", &["contract"]),
+];
+
+/// Heavy dependencies, and the only crates that may name them.
+const SOLE_USERS: &[(&str, &[&str])] = &[
+    ("candle-core", &["candle"]),
+    ("candle-nn", &["candle"]),
+    ("candle-transformers", &["candle"]),
+    ("tokenizers", &["candle"]),
+    ("statrs", &["analyze"]),
+    ("polars", &["analyze"]),
+    ("tera", &["report"]),
+    ("subxt", &["chain"]),
+    ("hf-hub", &["hub"]),
+    ("image_hasher", &["quality"]),
+    ("clap", &["cli"]),
+    ("anyhow", &["cli"]),
+    ("indicatif", &["cli"]),
+];
+
+/// Package → its direct dependencies as shipped (no tests, no build scripts).
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata");
+    metadata
+        .packages
+        .into_iter()
+        .map(|package| {
+            let names =
+                package.dependencies.into_iter().filter(|d| d.kind == DependencyKind::Normal).map(|d| d.name);
+            (package.name.trim_start_matches("edgemaxx-").to_owned(), names.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    for (name, uses) in dependencies() {
+        if name == "cli" {
+            continue;
+        }
+        let allowed =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("crate {name} has no row in ARROWS"));
+        for used in uses.iter().filter_map(|used| used.strip_prefix("edgemaxx-")) {
+            assert!(allowed.contains(&used), "edgemaxx-{name} must not depend on edgemaxx-{used}");
+        }
+    }
+}
+
+#[test]
+fn heavy_dependencies_have_one_user() {
+    for (name, uses) in dependencies() {
+        for (heavy, users) in SOLE_USERS {
+            assert!(
+                !uses.contains(*heavy) || users.contains(&name.as_str()),
+                "edgemaxx-{name} must not depend on {heavy}"
+            );
+        }
+    }
+}
+
+#[test]
+fn folders_are_named_as_packages() {
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata");
+    for package in metadata.packages {
+        let folder = package.manifest_path.parent().and_then(|p| p.file_name()).unwrap_or_default();
+        let expected = package.name.trim_start_matches("edgemaxx-");
+        assert!(
+            folder == expected || (expected == "report" && folder == "reports"),
+            "{}",
+            package.manifest_path
+        );
+    }
+}

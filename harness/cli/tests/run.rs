@@ -1,0 +1,147 @@
+//! The whole way with scripted engines.
+
+mod common;
+
+use std::fs;
+
+use common::{Playground, candidate, failure};
+
+const DOWNSTREAM: [&str; 12] = [
+    "quality.jsonl",
+    "estimates.json",
+    "ranking.json",
+    "report.html",
+    "report.md",
+    "junit.xml",
+    "summary.json",
+    "leaderboard.csv",
+    "estimates.csv",
+    "samples.csv",
+    "quality.csv",
+    "samples.parquet",
+];
+
+#[test]
+fn a_faster_candidate_wins_and_every_file_is_there() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    let output = ground.run("out").arg("--json").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["winner"], "fast");
+    for name in DOWNSTREAM {
+        assert!(ground.path("out").join(name).metadata().unwrap().len() > 0, "{name}");
+    }
+}
+
+#[test]
+fn downstream_of_measure_every_byte_is_recomputed() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    ground.run("out").assert().success();
+    let run = ground.path("out");
+    let before: Vec<_> = DOWNSTREAM.iter().map(|name| fs::read(run.join(name)).unwrap()).collect();
+    for (threads, locale) in [("1", "tr_TR.UTF-8"), ("2", "C")] {
+        for name in DOWNSTREAM {
+            fs::remove_file(run.join(name)).unwrap();
+        }
+        for verb in ["quality", "analyze", "rank", "report"] {
+            common::edgemaxx()
+                .arg(verb)
+                .arg(&run)
+                .env("RAYON_NUM_THREADS", threads)
+                .env("LC_ALL", locale)
+                .env("TZ", "Asia/Tokyo")
+                .assert()
+                .success();
+        }
+        for (name, bytes) in DOWNSTREAM.iter().zip(&before) {
+            assert!(fs::read(run.join(name)).unwrap() == *bytes, "{name} differs");
+        }
+    }
+}
+
+#[test]
+fn failing_engines_are_shown_and_the_others_are_measured() {
+    let candidates = [
+        candidate("fast", &["--latency-us", "1000"]),
+        candidate("dies", &["--fault", "die@2"]),
+        candidate("hangs", &["--fault", "hang@1"]),
+        candidate("babbles", &["--fault", "garbage@1"]),
+        candidate("unloadable", &["--fault", "refuse@load"]),
+    ];
+    let ground = Playground::new(&candidates.concat());
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 4, "{message}");
+    let ranking: serde_json::Value =
+        serde_json::from_slice(&fs::read(ground.path("out/ranking.json")).unwrap()).unwrap();
+    let standing = |name: &str| {
+        let entries = ranking["entries"].as_array().unwrap();
+        entries.iter().find(|e| e["name"] == name).unwrap()["standing"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(standing("fast"), "accepted");
+    for name in ["dies", "hangs", "babbles", "unloadable"] {
+        assert_eq!(standing(name), "failed", "{name}");
+        assert!(message.contains(name), "{message}");
+    }
+    assert_eq!(ranking["winner"], "fast");
+}
+
+#[test]
+fn a_baseline_that_fails_ends_the_run() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    ground.replace("contest.toml", "\"4000\"]", "\"4000\", \"--fault\", \"die@1\"]");
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 4, "{message}");
+    assert!(message.contains("baseline"), "{message}");
+}
+
+#[test]
+fn a_folder_in_use_is_left_alone() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    fs::create_dir(ground.path("out")).unwrap();
+    fs::write(ground.path("out/precious"), "mine").unwrap();
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 2);
+    assert!(message.contains("not empty") && message.contains("--resume"), "{message}");
+    assert_eq!(fs::read_dir(ground.path("out")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let ground = Playground::new(&candidate("slow", &["--latency-us", "40000"]));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_edgemaxx"))
+        .arg("run")
+        .arg(ground.contest())
+        .arg("--out")
+        .arg(ground.path("out"))
+        .args(["--day", "2026-11-22"])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let samples = ground.path("out/samples.jsonl");
+    // Until something is recorded; then no mercy.
+    for _ in 0..400 {
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        if fs::read_to_string(&samples).is_ok_and(|text| text.matches("\"measured\"").count() >= 4) {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = fs::read_to_string(&samples).unwrap();
+    let before = &before[..before.rfind('\n').unwrap() + 1];
+    ground.run("out").arg("--resume").assert().success();
+    let after = fs::read_to_string(&samples).unwrap();
+    assert!(after.starts_with(before), "what was recorded stays");
+
+    let mut seen = std::collections::BTreeSet::new();
+    for line in after.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(pair) = record["phase"]["measured"]["pair"].as_u64() {
+            assert!(
+                seen.insert((record["session"].as_u64(), pair, record["side"].to_string())),
+                "twice: {line}"
+            );
+        }
+    }
+    assert_eq!(seen.len(), 2 * 5 * 3 * 2, "two pipelines, five sessions, three pairs, two sides");
+}
