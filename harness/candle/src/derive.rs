@@ -52,7 +52,7 @@ const OTHERS: [&str; 3] = ["scheduler", "tokenizer", "tokenizer_2"];
 /// Smallest tensor that is worth a scale per channel.
 const INT8_ELEMENTS: usize = 2048;
 
-/// Writes the checkpoint that `recipe` makes of `source` into the folder `out`, which must not exist or be empty. Files
+/// Writes the checkpoint that `recipe` makes of `source` into the folder `out`, which must not exist or be empty. Weights
 /// that do not change are hard links where the file system allows it.
 pub fn derive(source: &CheckpointSource, recipe: &Recipe, out: &Path) -> Result<()> {
     make_empty(out)?;
@@ -107,10 +107,11 @@ fn copy_folder(from: &Path, to: &Path, wanted: impl Fn(&Path) -> bool) -> Result
     Ok(())
 }
 
-/// Hard-links a file, or copies it where that is impossible.
+/// Hard-links weights, or copies them where that is impossible; copies everything else, which people edit in place.
 fn place(from: &Path, to: &Path) -> Result<()> {
     let real = from.canonicalize().map_err(Error::io(from))?;
-    if std::fs::hard_link(&real, to).is_ok() {
+    let weights = to.extension().is_some_and(|e| e == "safetensors");
+    if weights && std::fs::hard_link(&real, to).is_ok() {
         return Ok(());
     }
     std::fs::copy(&real, to).map(|_| ()).map_err(Error::io(from))

@@ -99,6 +99,18 @@ impl Pipeline {
     /// # Errors
     /// Every way in which the folder may be unfit, naming the file and the field or tensor.
     pub fn load(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
+        Self::load_with(source, options, false)
+    }
+
+    /// Loads a checkpoint for candle's own operations even where fused ones exist: slow, to compare with.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_plain(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
+        Self::load_with(source, options, true)
+    }
+
+    fn load_with(source: &CheckpointSource, options: &LoadOptions, plain: bool) -> Result<Self> {
         let LoadOptions { dtype, device, threads, scheduler } = options.clone();
         let root = &source.root;
         let index_path = root.join("model_index.json");
@@ -135,12 +147,16 @@ impl Pipeline {
             return Err(Error::config(&unet_dir.join("config.json"), "in_channels", found, expected));
         }
         let vae_dtype = if vae_config.force_upcast && dtype == DType::F16 { DType::F32 } else { dtype };
-        let component = |dir: &Path, dtype| Weights::open_dir(dir, "diffusion_pytorch_model", dtype, &device);
+        let component = |dir: &Path, stem: &str, dtype| -> Result<Weights> {
+            let weights = Weights::open_dir(dir, stem, dtype, &device)?;
+            Ok(if plain { weights.plain() } else { weights })
+        };
+        let model = "diffusion_pytorch_model";
         let (prompts, unet, vae) = threads.install(|| -> Result<_> {
             Ok((
-                PromptEncoder::load(root, dtype, &device)?,
-                UNet::load(&component(&unet_dir, dtype)?, unet_config)?,
-                Vae::load(&component(&vae_dir, vae_dtype)?, vae_config)?,
+                PromptEncoder::load(root, |dir| component(dir, "model", dtype))?,
+                UNet::load(&component(&unet_dir, model, dtype)?, unet_config)?,
+                Vae::load(&component(&vae_dir, model, vae_dtype)?, vae_config)?,
             ))
         })?;
         let zeros_for_empty = index.force_zeros_for_empty_prompt;

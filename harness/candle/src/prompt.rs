@@ -2,7 +2,7 @@
 use crate::clip::{ClipText, ClipTextConfig, ClipTokenizer};
 use crate::error::{Error, Result};
 use crate::weights::Weights;
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, Tensor};
 use std::path::Path;
 
 /// Text states `[1, tokens, context]` and pooled text `[1, projection]`.
@@ -22,13 +22,14 @@ pub struct PromptEncoder {
 }
 
 impl PromptEncoder {
-    /// Reads `tokenizer`, `tokenizer_2`, `text_encoder` and `text_encoder_2` below `root`.
-    pub fn load(root: &Path, dtype: DType, device: &Device) -> Result<Self> {
+    /// Reads `tokenizer`, `tokenizer_2`, `text_encoder` and `text_encoder_2` below `root`; `open` opens the weights in
+    /// an encoder's folder.
+    pub fn load(root: &Path, open: impl Fn(&Path) -> Result<Weights>) -> Result<Self> {
         let encoder = |name: &str, projected: bool| -> Result<ClipText> {
             let dir = root.join(name);
             let path = dir.join("config.json");
             let config = ClipTextConfig::read(&path)?;
-            let weights = Weights::open_dir(&dir, "model", dtype, device)?;
+            let weights = open(&dir)?;
             ClipText::load(&weights, &config, projected.then_some(config.projection_dim), &path)
         };
         let tokenizers =

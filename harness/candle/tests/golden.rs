@@ -1,70 +1,16 @@
 //! The pipeline against fixtures/golden: four pictures by diffusers 0.42.1 in float32 (scripts/make-golden.py).
+mod common;
+
+use common::{Case, distance, fixtures, generate, load, options, student, teacher, values};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{
-    CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Picture, Pipeline, Trace,
-};
-use serde::Deserialize;
-use std::path::{Path, PathBuf};
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    prompt: String,
-    negative_prompt: Option<String>,
-    seed: u64,
-    steps: usize,
-    guidance_scale: f64,
-    #[serde(default)]
-    student: bool,
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
+use edgemaxx_candle::{DType, Device, Pipeline, Trace};
 
 fn cases() -> Vec<Case> {
     let text = std::fs::read_to_string(fixtures().join("golden/cases.json")).expect("cases");
     serde_json::from_str(&text).expect("cases")
 }
 
-fn load(student: bool, dtype: DType, threads: usize) -> Pipeline {
-    let models = fixtures().join("models");
-    let source = CheckpointSource {
-        root: models.join("emoji-sdxl"),
-        unet: student.then(|| models.join("emoji-sdxl-student/unet")),
-    };
-    Pipeline::load(&source, &LoadOptions { dtype, device: Device::Cpu, threads: Some(threads), scheduler: None })
-        .expect("pipeline")
-}
-
-fn generate(pipeline: &Pipeline, case: &Case) -> (Picture, Trace) {
-    let len = pipeline.latent_shape(64, 64).expect("shape").iter().product();
-    let request = GenerateRequest {
-        prompt: case.prompt.clone(),
-        negative_prompt: case.negative_prompt.clone(),
-        latents: edgemaxx_contract::latents::torch_randn(case.seed, len),
-        steps: case.steps,
-        guidance_scale: case.guidance_scale,
-        width: 64,
-        height: 64,
-    };
-    let mut trace = Trace::new();
-    let picture = pipeline.generate(&request, Some(&mut trace)).expect("picture");
-    (picture, trace)
-}
-
-fn values(trace: &Trace, name: &str) -> Vec<f32> {
-    trace.get(name).expect(name).flatten_all().and_then(|t| t.to_vec1()).expect(name)
-}
-
-/// ‖a − b‖ / ‖b‖
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let sum = |f: &dyn Fn(usize) -> f64| (0..a.len()).map(|i| f(i).powi(2)).sum::<f64>();
-    (sum(&|i| f64::from(a[i]) - f64::from(b[i])) / sum(&|i| f64::from(b[i]))).sqrt()
-}
-
-/// Golden tensors of a case, checked for the shape of ours.
+/// Golden tensor of a case, checked for the shape of ours.
 fn golden(case: &Case, trace: &Trace, name: &str) -> Vec<f32> {
     let path = fixtures().join(format!("golden/{}.safetensors", case.name));
     let file = Weights::open_files(vec![path], DType::F32, &Device::Cpu).expect("golden");
@@ -73,7 +19,7 @@ fn golden(case: &Case, trace: &Trace, name: &str) -> Vec<f32> {
 
 #[test]
 fn equals_diffusers() {
-    let (teacher, student) = (load(false, DType::F32, 2), load(true, DType::F32, 2));
+    let (teacher, student) = (load(&teacher(), DType::F32), load(&student(), DType::F32));
     for case in cases() {
         let (picture, trace) = generate(if case.student { &student } else { &teacher }, &case);
         let mut limits = vec![
@@ -93,18 +39,51 @@ fn equals_diffusers() {
         }
         let (ours, theirs) = (values(&trace, "image_hwc"), golden(&case, &trace, "image_hwc"));
         let off = ours.iter().zip(&theirs).filter(|(a, b)| (*a - *b).abs() > 1.0 / 255.0).count();
-        assert!(
-            off * 1000 <= ours.len(),
-            "{}: {off} of {} values differ by more than 1/255",
-            case.name,
-            ours.len()
-        );
-        let png = picture
-            .rgb
-            .iter()
-            .zip(&theirs)
-            .filter(|(a, b)| (f32::from(**a) - *b * 255.0).abs() > 1.0)
-            .count();
-        assert!(png * 1000 <= theirs.len(), "{}: {png} bytes differ by more than 1", case.name);
+        assert!(off * 1000 <= ours.len(), "{}: {off} of {} values are off", case.name, ours.len());
+        let far = |(a, b): &(&u8, &f32)| (f32::from(**a) - **b * 255.0).abs() > 1.0;
+        let off = picture.rgb.iter().zip(&theirs).filter(far).count();
+        assert!(off * 1000 <= theirs.len(), "{}: {off} bytes are off", case.name);
     }
+}
+
+/// Fused operations against candle's own, on a picture with guidance and in every compute type.
+#[test]
+fn fused_equals_plain() {
+    let case = Case { steps: 2, ..cases().remove(2) };
+    for (dtype, limit) in [(DType::F32, 5e-6), (DType::F16, 4e-3), (DType::BF16, 3e-2)] {
+        let plain = Pipeline::load_plain(&teacher(), &options(dtype, 2)).expect("pipeline");
+        let (_, want) = generate(&plain, &case);
+        let (_, got) = generate(&load(&teacher(), dtype), &case);
+        for (name, _) in want.iter() {
+            let d = distance(&values(&got, name), &values(&want, name));
+            assert!(d <= limit, "{dtype:?} {name}: {d:.2e} > {limit:.0e}");
+        }
+    }
+}
+
+/// Half precision stays near single: bounds three times what was measured.
+#[test]
+fn half_precision_is_near() {
+    let case = cases().remove(3);
+    let (_, want) = generate(&load(&student(), DType::F32), &case);
+    for (dtype, limit) in [(DType::F16, 5e-3), (DType::BF16, 5e-2)] {
+        let (_, got) = generate(&load(&student(), dtype), &case);
+        let d = distance(&values(&got, "final_latents"), &values(&want, "final_latents"));
+        assert!(d <= limit, "{dtype:?}: {d:.2e} > {limit:.0e}");
+        assert!(d > 1e-6, "{dtype:?} must differ from f32");
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let case = Case { steps: 2, ..cases().remove(0) };
+    let run = |threads: usize| {
+        let pipeline = Pipeline::load(&teacher(), &options(DType::F32, threads)).expect("pipeline");
+        let (picture, trace) = generate(&pipeline, &case);
+        let bits: Vec<u32> = values(&trace, "final_latents").iter().map(|v| v.to_bits()).collect();
+        (picture, bits)
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
 }
