@@ -78,6 +78,12 @@ fn overhead(criterion: &mut Criterion, side: u32) {
     group.bench_function(BenchmarkId::new("latency recorded", side), |bencher| {
         bencher.iter_custom(|times| (0..times).map(|_| latency()).sum());
     });
+    // On a busy machine the others' work is in the mean, and hardly in the best.
+    group.bench_function(BenchmarkId::new("latency recorded, best of 20", side), |bencher| {
+        bencher.iter_custom(|times| {
+            (0..times).map(|_| (0..20).map(|_| latency()).min().unwrap_or_default()).sum()
+        });
+    });
     group.bench_function(BenchmarkId::new("whole call", side), |bencher| bencher.iter(&mut latency));
     group.finish();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_protocol::{
     Decoder, Encoding, Generate, Heartbeat, Hello, Image, Limits, Load, Message, ProtocolError, Ready,
-    Refusal, encode, preamble,
+    Refusal, encode, encode_image, preamble,
 };
 
 use crate::clock::nanoseconds;
@@ -103,6 +103,11 @@ impl Connection {
     /// # Errors
     /// [`ServeError`]: it is not allowed, or the socket fails.
     pub fn send(&mut self, message: &Message) -> Result<(), ServeError> {
+        if let Message::Image(image) = message {
+            let (head, payload) = encode_image(image)?;
+            self.send_bytes(&head)?;
+            return self.send_bytes(payload);
+        }
         self.send_bytes(&encode(message)?)
     }
 

@@ -15,8 +15,7 @@ use edgemaxx_measure::{FolderDisk, MeasureError};
 fn finished(plan: &Plan) -> Vec<u8> {
     let (disk, clock) = (MemoryDisk::default(), FakeClock::default());
     run(plan, &disk, &clock, &mut scripted(&clock)).expect("finished");
-    let log = disk.log.borrow().clone();
-    log
+    disk.text().into_bytes()
 }
 
 fn scripted(clock: &FakeClock) -> edgemaxx_engine::mock::MockLauncher {

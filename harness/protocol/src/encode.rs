@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::ProtocolError;
 use crate::frame::{Kind, MAGIC, PREAMBLE_BYTES, PREFIX_BYTES, VERSION};
-use crate::message::{GenerateHeader, ImageHeader, Message, check};
+use crate::message::{GenerateHeader, Image, ImageHeader, Message, check, check_image};
 
 /// What either side sends before its first frame.
 pub fn preamble() -> [u8; PREAMBLE_BYTES] {
@@ -13,6 +13,27 @@ pub fn preamble() -> [u8; PREAMBLE_BYTES] {
     bytes[8..10].copy_from_slice(&VERSION.major.to_le_bytes());
     bytes[10..].copy_from_slice(&VERSION.minor.to_le_bytes());
     bytes
+}
+
+/// The frame of a picture up to its payload, and the payload: to be sent one after the other, so
+/// that the picture need not be copied.
+///
+/// # Errors
+/// See [`encode`].
+pub fn encode_image(image: &Image) -> Result<(Vec<u8>, &[u8]), ProtocolError> {
+    check_image(image)?;
+    let head = frame(Kind::Image, &image_header(image), &image.bytes, |_, _| ())?;
+    Ok((head, &image.bytes))
+}
+
+fn image_header(image: &Image) -> ImageHeader {
+    ImageHeader {
+        id: image.id,
+        width: image.width,
+        height: image.height,
+        encoding: image.encoding,
+        engine_ns: image.engine_ns,
+    }
 }
 
 /// The frame of a message.
@@ -42,23 +63,16 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, ProtocolError> {
                 latents: request.shape,
             };
             frame(kind, &header, &request.latents, |frame, latents| {
+                frame.reserve_exact(size_of_val(latents));
                 frame.extend(latents.iter().flat_map(|value| value.to_le_bytes()));
             })
         }
-        Message::Image(image) => {
-            let header = ImageHeader {
-                id: image.id,
-                width: image.width,
-                height: image.height,
-                encoding: image.encoding,
-                engine_ns: image.engine_ns,
-            };
-            frame(kind, &header, &image.bytes, copy)
-        }
+        Message::Image(image) => frame(kind, &image_header(image), &image.bytes, copy),
     }
 }
 
 fn copy(frame: &mut Vec<u8>, payload: &[u8]) {
+    frame.reserve_exact(payload.len());
     frame.extend_from_slice(payload);
 }
 
@@ -80,7 +94,7 @@ fn frame<T>(
         return Err(too_long("payload", payload_bytes, max));
     }
     let length = PREFIX_BYTES - 4 + header.len() + payload_bytes;
-    let mut frame = Vec::with_capacity(4 + length);
+    let mut frame = Vec::new();
     frame.extend_from_slice(&(length as u32).to_le_bytes());
     frame.push(kind as u8);
     frame.extend_from_slice(&(header.len() as u32).to_le_bytes());

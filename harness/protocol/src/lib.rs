@@ -12,7 +12,7 @@ mod frame;
 mod message;
 
 pub use decode::Decoder;
-pub use encode::{encode, preamble};
+pub use encode::{encode, encode_image, preamble};
 pub use error::ProtocolError;
 pub use frame::{
     Kind, Limits, MAGIC, MAX_ERROR_CHARS, MAX_NAME_CHARS, PREAMBLE_BYTES, PREFIX_BYTES, Sender, VERSION,

@@ -268,20 +268,23 @@ pub(crate) fn check(message: &Message) -> Result<(), ProtocolError> {
             format!("latents of shape {:?}", request.shape.0),
             format!("{} values", request.latents.len()),
         )),
-        Message::Image(image) if image.encoding == Encoding::Rgb8 => {
-            let expected = u64::from(image.width) * u64::from(image.height) * 3;
-            if image.bytes.len() as u64 == expected {
-                return Ok(());
-            }
-            Err(value(
-                Kind::Image,
-                "payload",
-                format!("{}×{}×3 = {expected} bytes", image.width, image.height),
-                format!("{} bytes", image.bytes.len()),
-            ))
-        }
+        Message::Image(image) => check_image(image),
         _ => Ok(()),
     }
+}
+
+/// Checks that raw pixels are as many as the header says.
+pub(crate) fn check_image(image: &Image) -> Result<(), ProtocolError> {
+    let expected = u64::from(image.width) * u64::from(image.height) * 3;
+    if image.encoding != Encoding::Rgb8 || image.bytes.len() as u64 == expected {
+        return Ok(());
+    }
+    Err(value(
+        Kind::Image,
+        "payload",
+        format!("{}×{}×3 = {expected} bytes", image.width, image.height),
+        format!("{} bytes", image.bytes.len()),
+    ))
 }
 
 impl Refusal {

@@ -2,6 +2,7 @@
 //!
 //! Limits of processes do not bind a root user, and those of memory bind each process alone; so
 //! a tree that takes most of the machine is ended. A look costs two small reads of `/proc`.
+//! It is no substitute for a limit in the kernel: a fork bomb may starve the harness itself.
 
 use std::fs;
 

@@ -115,10 +115,15 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
     })
 }
 
-/// Room for a whole request in the kernel, where the system allows it.
+/// Room for a whole request or picture in the kernel, so that neither side waits for the other:
+/// as much as the system allows, and what is needed where the harness is root.
 fn enlarge_buffers(socket: &UnixStream) {
-    let bytes: libc::c_int = 4 << 20;
-    for option in [libc::SO_SNDBUF, libc::SO_RCVBUF] {
+    let bytes: libc::c_int = 8 << 20;
+    #[cfg(target_os = "linux")]
+    const OPTIONS: [libc::c_int; 2] = [libc::SO_SNDBUF, libc::SO_SNDBUFFORCE];
+    #[cfg(not(target_os = "linux"))]
+    const OPTIONS: [libc::c_int; 1] = [libc::SO_SNDBUF];
+    for option in OPTIONS {
         // SAFETY: a live descriptor and a pointer to a local of the length given. A refusal only
         // costs time.
         unsafe {

@@ -82,7 +82,7 @@ impl Pins {
 pub struct Limits {
     /// Writable private memory of one process (`RLIMIT_DATA`), bytes.
     pub memory_bytes: u64,
-    /// Processes and threads (`RLIMIT_NPROC`); holds in the sandbox only, where no others count.
+    /// Processes and threads (`RLIMIT_NPROC`); in the sandbox only, where no others count, and not for root.
     pub processes: u64,
     /// Size of a file it writes (`RLIMIT_FSIZE`), bytes.
     pub file_bytes: u64,
