@@ -66,7 +66,7 @@ impl GroupNorm {
         if groups == 0 || !channels.is_multiple_of(groups) {
             let found = format!("{groups} groups for {channels} channels");
             return Err(Error::Config {
-                path: w.path(),
+                path: w.path().with_file_name("config.json"),
                 field: "norm_num_groups".to_string(),
                 found,
                 expected: "a divisor of every block's channels".to_string(),

@@ -213,6 +213,10 @@ impl UNetConfig {
             })
             .collect();
         for (i, l) in levels.iter().enumerate() {
+            if w.norm_num_groups == 0 || !l.channels.is_multiple_of(w.norm_num_groups) {
+                let expected = format!("a divisor of {} channels (block {i})", l.channels);
+                return Err(bad("norm_num_groups", &w.norm_num_groups, &expected));
+            }
             let attends = l.down_attention || l.up_attention || i + 1 == n;
             if attends && !l.channels.is_multiple_of(l.heads) {
                 return Err(bad(

@@ -1,5 +1,5 @@
 //! What the tests share: fixtures, generation, comparison.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
 use edgemaxx_candle::{CheckpointSource, DType, GenerateRequest, LoadOptions, Picture, Pipeline, Trace};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
