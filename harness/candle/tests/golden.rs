@@ -46,15 +46,17 @@ fn equals_diffusers() {
     }
 }
 
-/// Fused operations against candle's own, on a picture with guidance and in every compute type.
+/// Fused operations against candle's own, on a picture with guidance (candle's CPU
+/// convolution has no bf16).
 #[test]
 fn fused_equals_plain() {
     let case = Case { steps: 2, ..cases().remove(2) };
     // in half precision the two round at different places and the steps amplify that, so only single is compared
     // to the end
     let model = ["prompt_embeds", "pooled_prompt_embeds", "unet_first_output"];
+    let ends = ["final_latents", "image_hwc"];
     let cases =
-        [(DType::F32, &whole[..], 5e-6), (DType::F16, &model[..], 4e-3), (DType::BF16, &model[..], 3e-2)];
+        [(DType::F32, &model[..], 5e-6), (DType::F32, &ends[..], 5e-5), (DType::F16, &model[..], 4e-3)];
     for (dtype, names, limit) in cases {
         let plain = Pipeline::load_plain(&teacher(), &options(dtype, 2)).expect("pipeline");
         let (_, want) = generate(&plain, &case);

@@ -12,8 +12,6 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 /// Pillow's resampling filters, by the numbers that `preprocessor_config.json` uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// `LANCZOS`, 1.
-    Lanczos,
     /// `BILINEAR`, 2.
     Bilinear,
     /// `BICUBIC`, 3 (a = −½).
@@ -24,7 +22,6 @@ impl Filter {
     /// The filter of Pillow's number, where it is supported.
     pub fn from_pillow(number: u64) -> Option<Self> {
         match number {
-            1 => Some(Self::Lanczos),
             2 => Some(Self::Bilinear),
             3 => Some(Self::Bicubic),
             _ => None,
@@ -35,7 +32,6 @@ impl Filter {
         match self {
             Self::Bilinear => 1.0,
             Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
         }
     }
 
@@ -43,8 +39,6 @@ impl Filter {
         match self {
             Self::Bilinear => (1.0 - x.abs()).max(0.0),
             Self::Bicubic => bicubic(x.abs()),
-            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
-            Self::Lanczos => 0.0,
         }
     }
 }
@@ -58,14 +52,6 @@ fn bicubic(x: f64) -> f64 {
     } else {
         0.0
     }
-}
-
-fn sinc(x: f64) -> f64 {
-    if x == 0.0 {
-        return 1.0;
-    }
-    let x = x * std::f64::consts::PI;
-    x.sin() / x
 }
 
 /// The source positions of one output position: the first one and a coefficient for each.

@@ -34,6 +34,7 @@ let done = 0;
 async function check(name, options, body) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
   const said = [];
   const asked = [];
   page.on("console", (message) => said.push(message.text()));
@@ -52,7 +53,7 @@ async function check(name, options, body) {
     console.error(`not ok - ${name}\n${error.stack}`);
     process.exitCode = 1;
   } finally {
-    await context.close();
+    await context.close().catch(() => {});
   }
 }
 

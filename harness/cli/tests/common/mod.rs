@@ -1,5 +1,5 @@
 //! A contest of scripted engines: quick, and as good or as bad as a test wants.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
 

@@ -95,7 +95,7 @@ impl Preprocess {
         };
         let number = wire.resample.unwrap_or(3);
         let filter = Filter::from_pillow(number).ok_or_else(|| {
-            format!("field `resample`: found {number}, expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic)")
+            format!("field `resample`: found {number}, expected 2 (bilinear) or 3 (bicubic)")
         })?;
         let deviation = wire.image_std.unwrap_or([0.268_629_54, 0.261_302_58, 0.275_777_11]);
         let mean = wire.image_mean.unwrap_or([0.481_454_66, 0.457_827_5, 0.408_210_73]);
