@@ -68,7 +68,7 @@ fn fused_equals_plain() {
     }
 }
 
-/// Half precision stays near single: bounds three times what was measured.
+/// Half precision stays near single.
 #[test]
 fn half_precision_is_near() {
     let case = cases().remove(3);
