@@ -33,13 +33,13 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(exit: Exit, message: impl Into<String>) -> anyhow::Error {
         Self { exit, message: message.into() }.into()
     }
 
     /// Bad input: exit code 2.
     pub(crate) fn input(message: impl Into<String>) -> anyhow::Error {
-        Self::new(Exit::Input, message)
+        Self::error(Exit::Input, message)
     }
 }
 

@@ -36,7 +36,10 @@ pub(crate) fn serve() -> Result<(), edgemaxx_engine::ServeError> {
     edgemaxx_engine::serve(&hello, load).map(|_| ())
 }
 
-fn load(load: &Load) -> Result<(Ready, impl FnMut(&Generate) -> Result<Picture, String> + use<>), String> {
+/// Makes a picture, or says why not.
+type Generator = Box<dyn FnMut(&Generate) -> Result<Picture, String>>;
+
+fn load(load: &Load) -> Result<(Ready, Generator), String> {
     let source = CheckpointSource {
         root: PathBuf::from(&load.checkpoint),
         unet: load.unet.as_ref().map(PathBuf::from),
@@ -53,7 +56,7 @@ fn load(load: &Load) -> Result<(Ready, impl FnMut(&Generate) -> Result<Picture, 
     let [_, channels, latent_height, _] =
         pipeline.latent_shape(width, height).map_err(|error| error.to_string())?;
     let ready = Ready { latent_channels: channels as u32, vae_scale_factor: (height / latent_height) as u32 };
-    Ok((ready, move |request: &Generate| generate(&pipeline, request)))
+    Ok((ready, Box::new(move |request| generate(&pipeline, request))))
 }
 
 fn generate(pipeline: &Pipeline, request: &Generate) -> Result<Picture, String> {

@@ -98,8 +98,9 @@ fn start(
             .map(str::to_owned)
             .ok_or_else(|| Failure::input(format!("{}: expected a path in UTF-8", path.display())))
     };
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(Exit::Environment, format!("this program cannot be found: {error}")))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::error(Exit::Environment, format!("this program cannot be found: {error}"))
+    })?;
     let mut read_only: Vec<PathBuf> =
         std::iter::once(source.root.clone()).chain(source.unet.clone()).collect();
     let (command, start_in) = match &pipeline.engine {

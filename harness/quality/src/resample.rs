@@ -1,4 +1,4 @@
-//! Resizing exactly as Pillow's `Image.resize` for 8-bit RGB: separable antialiased filters whose
+//! Resizing after Pillow's `Image.resize` for 8-bit RGB: separable antialiased filters whose
 //! support grows with the reduction, coefficients in fixed point with 22 fractional bits, horizontal
 //! pass first, each pass rounded to 8 bits (Pillow's `Resample.c`).
 

@@ -202,6 +202,7 @@ unsafe fn block<L: Lane, const R: usize, const C: usize, A: Rows>(
             }
         }
         for r in 0..R {
+            #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
             for c in 0..C {
                 acc[r][c].store(tile[r].as_mut_ptr().add(column + c * L::N));
             }

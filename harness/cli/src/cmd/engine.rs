@@ -30,7 +30,9 @@ enum Engine {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         match self.engine {
-            Engine::Candle => native::serve().map_err(|error| Failure::new(Exit::Engine, error.to_string())),
+            Engine::Candle => {
+                native::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string()))
+            }
             Engine::Mock { arguments } => match edgemaxx_engine::mock::run(arguments) {
                 Ok(()) => Ok(()),
                 // The script decides the status, which may be any.

@@ -118,12 +118,12 @@ impl Args {
         let began = Instant::now();
         let picture = pipeline
             .generate(&request, trace.as_mut())
-            .map_err(|error| Failure::new(Exit::Engine, error.to_string()))?;
+            .map_err(|error| Failure::error(Exit::Engine, error.to_string()))?;
         let generate_ms = began.elapsed().as_secs_f64() * 1e3;
 
         let (width, height) = (picture.width as u32, picture.height as u32);
         image::RgbImage::from_raw(width, height, picture.rgb)
-            .ok_or_else(|| Failure::new(Exit::Engine, "the engine gave a picture of the wrong size"))?
+            .ok_or_else(|| Failure::error(Exit::Engine, "the engine gave a picture of the wrong size"))?
             .save_with_format(&self.out, image::ImageFormat::Png)
             .in_file(&self.out)?;
         if let (Some(trace), Some(path)) = (&trace, &self.tensors_out) {

@@ -106,7 +106,7 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
 fn fit_device(plan: &Plan) -> anyhow::Result<()> {
     let native = plan.pipelines.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
     let wanted = plan.device.name.as_deref().unwrap_or("any");
-    let unfit = |why: String| Err(Failure::new(Exit::Environment, why));
+    let unfit = |why: String| Err(Failure::error(Exit::Environment, why));
     match plan.device.kind {
         DeviceKind::Cpu => Ok(()),
         DeviceKind::Cuda => {
@@ -150,7 +150,7 @@ fn failure(error: MeasureError, resume: &str) -> anyhow::Error {
         MeasureError::Io { .. } | MeasureError::Baseline { .. } => format!("{error}:\n  {resume}"),
         _ => error.to_string(),
     };
-    Failure::new(exit, message)
+    Failure::error(exit, message)
 }
 
 /// Shows what happens.

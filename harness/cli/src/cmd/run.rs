@@ -107,13 +107,13 @@ impl Args {
 /// The exit code of a run that was finished.
 fn verdict(ranking: &Ranking, fit: bool, failed: &[&str]) -> anyhow::Result<()> {
     if !failed.is_empty() {
-        return Err(Failure::new(
+        return Err(Failure::error(
             Exit::Engine,
             format!("could not be measured: {}; see the report", failed.join(", ")),
         ));
     }
     if !fit {
-        return Err(Failure::new(Exit::Environment, ranking.verdict.clone()));
+        return Err(Failure::error(Exit::Environment, ranking.verdict.clone()));
     }
     Ok(())
 }

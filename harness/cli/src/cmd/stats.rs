@@ -66,7 +66,7 @@ impl Args {
         }
         let failed = found.rows.iter().filter(|row| !row.passed).count();
         if failed > 0 {
-            return Err(Failure::new(
+            return Err(Failure::error(
                 Exit::No,
                 format!("{failed} of {} rates are outside their bounds", found.rows.len()),
             ));

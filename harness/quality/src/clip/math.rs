@@ -137,6 +137,7 @@ fn erf(x: f32) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::excessive_precision, reason = "as published")]
 mod tests {
     use super::*;
 
