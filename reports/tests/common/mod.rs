@@ -1,6 +1,6 @@
 //! A deterministic synthetic run, for tests only: made from the contract's types, with planted
 //! speeds, failures, throttling and pictures. Its statistics are simple on purpose.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::useless_format)]
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
