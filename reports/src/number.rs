@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(millis(12_345.6), "12.35 s");
         assert_eq!(bytes(314_572_800), "300.0 MiB");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!(coordinate(-3.14), "-3.1");
+        assert_eq!(coordinate(-3.17), "-3.2");
         assert_eq!(coordinate(12.0), "12");
         assert_eq!(interval(Some(1.4), Some(1.5), speedup), "1.400× … 1.500×");
     }

@@ -24,7 +24,7 @@ written in all three cases.")]
 pub(crate) struct Args {
     #[command(flatten)]
     draw: plan::Draw,
-    /// Folder for the run [default: runs/<contest>-<day>].
+    /// Folder for the run [default: runs/CONTEST-DAY].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with an interrupted run in --out; nothing recorded is measured again.
