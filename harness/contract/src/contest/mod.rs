@@ -1,6 +1,6 @@
 //! The contest: what is compared, how it is measured and what counts as equal quality.
 //!
-//! [`wire`] is the file as written, [`spec`] the checked contest every stage works with.
+//! `wire` is the file as written, `spec` the checked contest every stage works with.
 
 mod candidate_file;
 mod spec;
