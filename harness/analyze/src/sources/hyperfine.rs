@@ -47,13 +47,14 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
                 rows.prompts.number("run"),
                 rows.pipelines.number(&result.command),
             );
-            rows.push(numbers, seconds * 1000.0, false);
+            // JSON has no lines that a message could name.
+            rows.push(numbers, seconds * 1000.0, false, 0);
         }
     }
     if runs == 0 {
         return Err(nothing("no times; expected results[].times of at least two commands".to_owned()));
     }
-    // There are no lines to name; a command given twice is the one possible duplicate.
+    // A command given twice is the one possible duplicate.
     let mut commands: Vec<&str> = export.results.iter().map(|result| result.command.as_str()).collect();
     commands.sort_unstable();
     if let Some(twice) = commands.windows(2).find(|w| w[0] == w[1]) {
@@ -62,7 +63,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
             twice[0]
         )));
     }
-    let mut table = rows.pair_up(path, baseline, |row| row + 1, Digest::of(&bytes))?;
+    let mut table = rows.pair_up(path, baseline, Digest::of(&bytes))?;
     if export.results.iter().any(|result| result.times.len() != runs) {
         table
             .warnings

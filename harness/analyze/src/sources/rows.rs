@@ -43,6 +43,8 @@ struct Row {
     session: u32,
     prompt: u32,
     pipeline: u32,
+    /// Where it stands in the file, from 1.
+    line: u32,
     throttled: bool,
     latency_ms: f64,
 }
@@ -54,18 +56,16 @@ impl Rows {
         (session, prompt, pipeline): (u32, u32, u32),
         latency_ms: f64,
         throttled: bool,
+        line: u32,
     ) {
-        self.rows.push(Row { session, prompt, pipeline, throttled, latency_ms });
+        self.rows.push(Row { session, prompt, pipeline, line, throttled, latency_ms });
     }
 
     /// Pairs each row with the baseline's of the same session and prompt.
-    ///
-    /// `line` says in which line of the file the n-th row (from 0) stands.
     pub(super) fn pair_up(
         self,
         path: &Path,
         baseline: Option<&str>,
-        line: impl Fn(usize) -> usize,
         digest: Digest,
     ) -> Result<SampleTable, SourceError> {
         let pipelines = &self.pipelines.list;
@@ -88,7 +88,7 @@ impl Rows {
             let (a, b) = (&self.rows[*a as usize], &self.rows[*b as usize]);
             (a.session, a.prompt) == (b.session, b.prompt)
         }) {
-            self.refuse_duplicates(path, group, &line)?;
+            self.refuse_duplicates(path, group)?;
             let first = &self.rows[group[0] as usize];
             let partner = (first.pipeline == baseline).then_some(first);
             for &index in &group[usize::from(partner.is_some())..] {
@@ -118,7 +118,7 @@ impl Rows {
                     "pipeline {name:?} has no row whose session and prompt the baseline {:?} has too (first: line {}); \
                      latencies are compared pair by pair",
                     pipelines[baseline as usize],
-                    alone.get(&(pipeline as u32)).map_or(0, |(_, index)| line(*index as usize)),
+                    alone.get(&(pipeline as u32)).map_or(0, |(_, index)| self.line(*index)),
                 );
                 return Err(SourceError::Nothing { path: path.to_owned(), problem });
             }
@@ -134,7 +134,7 @@ impl Rows {
                 "{count} row(s) of {:?} have no partner of the baseline in the same session and prompt \
                  (first: line {}) and are left out",
                 pipelines[pipeline as usize],
-                line(index as usize)
+                self.line(index)
             )
         });
         Ok(SampleTable {
@@ -143,6 +143,10 @@ impl Rows {
             warnings: warnings.collect(),
             digest,
         })
+    }
+
+    fn line(&self, index: u32) -> usize {
+        self.rows[index as usize].line as usize
     }
 
     /// The number of the baseline.
@@ -163,19 +167,14 @@ impl Rows {
     }
 
     /// One row per pipeline; the rows of a group are sorted by pipeline, then by place.
-    fn refuse_duplicates(
-        &self,
-        path: &Path,
-        group: &[u32],
-        line: &impl Fn(usize) -> usize,
-    ) -> Result<(), SourceError> {
+    fn refuse_duplicates(&self, path: &Path, group: &[u32]) -> Result<(), SourceError> {
         let same = |w: &&[u32]| self.rows[w[0] as usize].pipeline == self.rows[w[1] as usize].pipeline;
         match group.windows(2).find(same) {
             None => Ok(()),
             Some(twice) => Err(SourceError::Duplicate {
                 path: path.to_owned(),
-                line: line(twice[1] as usize),
-                first: line(twice[0] as usize),
+                line: self.line(twice[1]),
+                first: self.line(twice[0]),
                 pipeline: self.pipelines.list[self.rows[twice[0] as usize].pipeline as usize].clone(),
             }),
         }

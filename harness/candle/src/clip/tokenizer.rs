@@ -51,7 +51,9 @@ impl ClipTokenizer {
                 .token_to_id(text)
                 .ok_or_else(|| fail(format!("{key} `{text}` is not in the vocabulary")))?;
             // as in transformers, a special token written in the prompt stands for itself
-            inner.add_special_tokens(&[AddedToken::from(text, true).normalized(false)]);
+            inner
+                .add_special_tokens([AddedToken::from(text, true).normalized(false)])
+                .map_err(|e| fail(e.to_string()))?;
             Ok(id)
         };
         let (start, end, pad) =
@@ -99,7 +101,7 @@ fn from_vocabulary(dir: &Path) -> tokenizers::Result<Tokenizer> {
     let mut t = Tokenizer::new(bpe);
     let spaces =
         Replace::new(tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_string()), " ")?;
-    t.with_normalizer(Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()])));
+    t.with_normalizer(Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()])))?;
     let words = Split::new(SplitPattern::Regex(WORDS.to_string()), SplitDelimiterBehavior::Removed, true)?;
     t.with_pre_tokenizer(Some(PreTokenizers::new(vec![
         words.into(),
