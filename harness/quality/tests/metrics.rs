@@ -39,9 +39,7 @@ fn metrics_equal_their_references_on_generated_pairs() {
             let label = format!("{name} of {}x{} {} {}", case.width, case.height, case.kind, case.form);
             assert_eq!(found.is_some(), expected.is_some(), "{label}");
             let difference = found.zip(expected).map_or(0.0, |(f, e)| (f - e).abs());
-            // pytorch-msssim computes its window in float32.
-            let limit = if name.starts_with("ms-ssim") { 1e-5 } else { 1e-9 };
-            assert!(difference < limit, "{label}: {found:?} against {expected:?}");
+            assert!(difference < 1e-9, "{label}: {found:?} against {expected:?}");
             worst = worst.max(difference);
         };
         check("ssim", ssim_gray(&a, &b).ok(), Some(case.ssim_gray));

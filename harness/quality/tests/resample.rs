@@ -1,17 +1,31 @@
-//! The tiny CLIP, its resizing included, against transformers 5.23.0 (`golden/clip.py`).
+//! Resizing against Pillow 13.0.0, the tiny CLIP against transformers 5.23.0 (`golden/clip.py`).
 
 mod common;
 
 use std::path::Path;
 
 use common::{changed, picture};
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::compare;
+use edgemaxx_quality::resample::{Filter, resize};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
+    resizes: Vec<Resize>,
     cosines: Vec<Cosines>,
+}
+
+#[derive(Deserialize)]
+struct Resize {
+    width: u32,
+    height: u32,
+    seed: u64,
+    to_width: u32,
+    to_height: u32,
+    filter: u64,
+    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +43,20 @@ struct Cosines {
 
 fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/clip.json")).unwrap()
+}
+
+#[test]
+fn resizing_equals_pillow_bit_for_bit() {
+    let cases = golden().resizes;
+    assert!(cases.len() >= 20);
+    for case in cases {
+        let filter = Filter::from_pillow(case.filter).unwrap();
+        let p = picture(case.width, case.height, case.seed);
+        let out = resize(&p, case.to_width, case.to_height, filter).unwrap();
+        let label =
+            format!("{}x{} to {}x{} {filter:?}", case.width, case.height, case.to_width, case.to_height);
+        assert_eq!(Digest::of(out.rgb()).to_string(), case.sha256, "{label}");
+    }
 }
 
 #[test]

@@ -14,7 +14,9 @@ from metrics import changed, picture
 
 resizes = []
 for seed, (w, h, to_w, to_h) in enumerate([(64, 64, 224, 224), (100, 37, 64, 64), (1024, 1024, 224, 224), (333, 517, 224, 347),
-                                           (517, 333, 31, 333), (300, 200, 300, 64), (7, 9, 50, 3), (640, 480, 1, 1)]):
+                                           (517, 333, 31, 333), (300, 200, 300, 64), (7, 9, 50, 3), (640, 480, 1, 1),
+                                           # on both sides of where Pillow 13 swaps the passes
+                                           (500, 2000, 224, 896), (40, 60, 30, 40), (40, 60, 30, 39), (29, 29, 37, 31)]):
     for number in (1, 2, 3):
         out = np.array(Image.fromarray(picture(w, h, seed)).resize((to_w, to_h), number))
         resizes.append(dict(width=w, height=h, seed=seed, to_width=to_w, to_height=to_h, filter=number,

@@ -75,10 +75,15 @@ def score(width, height, seed, kind, amount, form):
     out["ssim_gaussian_sample"], out["ssim_gaussian_population"] = gaussian(True), gaussian(False)
     out["psnr"] = None if (a == b).all() else peak_signal_noise_ratio(a, b)
     planes = lambda p: torch.from_numpy(np.atleast_3d(p).transpose(2, 0, 1)[None].astype(np.float64))
-    pool = lambda x, y: ms_ssim(planes(x), planes(y), data_range=255).item() if least > 160 else None
+    # ms_ssim's own window is float32, which costs up to 2e-6
+    window = lambda planes: torch.from_numpy(GAUSSIAN).repeat(planes.shape[1], 1, 1, 1)
+    pool = lambda x, y: (ms_ssim(planes(x), planes(y), data_range=255, win=window(planes(x))).item()
+                         if least > 160 else None)
     out["ms_ssim_gray"], out["ms_ssim_color"] = pool(ga, gb), pool(a, b)
     return {k: float(v) if isinstance(v, np.floating) else v for k, v in out.items()}
 
+GAUSSIAN = np.exp(-(np.arange(11.) - 5) ** 2 / (2 * 1.5 ** 2))
+GAUSSIAN /= GAUSSIAN.sum()
 SIZES = [(7, 7), (7, 64), (64, 64), (64, 64), (65, 97), (96, 64), (128, 128), (200, 161), (173, 211), (256, 256),
          (256, 100), (333, 217), (384, 512), (512, 512), (640, 360), (768, 512), (1000, 64), (1024, 1024)]
 KINDS = [("noise", 3), ("noise", 40), ("shift", 2), ("dim", 30), ("flat", 128), ("other", 7), ("same", 0), ("noise", 120)]
