@@ -22,12 +22,12 @@ pub enum Storage {
     Bf16,
 }
 
-/// Disturbance of the UNet: w + σ·std(w)·N(0, 1) for every tensor of at least two dimensions.
+/// Disturbance of UNet and VAE: w + σ·std(w)·N(0, 1) for every tensor of at least two dimensions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
     /// Standard deviation relative to that of the tensor.
     pub sigma: f64,
-    /// The i-th such tensor by name is disturbed by `torch_randn(seed + i)`.
+    /// The i-th such tensor of a component, by name, is disturbed by `torch_randn(seed + i)`.
     pub seed: u64,
 }
 
@@ -36,7 +36,7 @@ pub struct Noise {
 pub struct Recipe {
     /// New storage of UNet, VAE and text encoders.
     pub storage: Option<Storage>,
-    /// Disturbance of the UNet.
+    /// Disturbance of UNet and VAE.
     pub noise: Option<Noise>,
 }
 
@@ -64,7 +64,7 @@ pub fn derive(source: &CheckpointSource, recipe: &Recipe, out: &Path) -> Result<
     for (name, stem) in MODELS {
         let from = if name == "unet" { unet_dir(source) } else { root.join(name) };
         let to = out.join(name);
-        let noise = recipe.noise.filter(|_| name == "unet");
+        let noise = recipe.noise.filter(|_| name == "unet" || name == "vae");
         let files = component_files(&from, stem)?;
         if recipe.storage.is_none() && noise.is_none() {
             let index = |p: &Path| p.to_string_lossy().ends_with(".index.json");
@@ -214,8 +214,11 @@ mod tests {
     }
 
     fn unet(root: &Path) -> Weights {
-        Weights::open_dir(&root.join("unet"), "diffusion_pytorch_model", DType::F32, &Device::Cpu)
-            .expect("unet")
+        component(root, "unet")
+    }
+
+    fn component(root: &Path, name: &str) -> Weights {
+        Weights::open_dir(&root.join(name), "diffusion_pytorch_model", DType::F32, &Device::Cpu).expect(name)
     }
 
     fn relative(a: &Weights, b: &Weights, name: &str) -> f64 {
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_as_large_as_asked_and_only_in_the_unet() {
+    fn noise_is_as_large_as_asked_and_spares_the_text_encoders() {
         let dir = tempfile::tempdir().expect("tempdir");
         let out = dir.path().join("noisy");
         derive(&source(), &Recipe { storage: None, noise: Some(Noise { sigma: 0.1, seed: 7 }) }, &out)
@@ -254,7 +257,10 @@ mod tests {
         let error = relative(&unet(&out), &unet(&source().root), MATRIX);
         assert!((0.097..0.103).contains(&error), "{error}");
         assert_eq!(relative(&unet(&out), &unet(&source().root), BIAS), 0.0);
-        let vae = "vae/diffusion_pytorch_model.safetensors";
-        assert_eq!(std::fs::read(out.join(vae)).ok(), std::fs::read(source().root.join(vae)).ok());
+        let error =
+            relative(&component(&out, "vae"), &component(&source().root, "vae"), "decoder.conv_in.weight");
+        assert!((0.095..0.105).contains(&error), "{error}");
+        let text = "text_encoder/model.safetensors";
+        assert_eq!(std::fs::read(out.join(text)).ok(), std::fs::read(source().root.join(text)).ok());
     }
 }
