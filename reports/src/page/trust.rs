@@ -166,8 +166,8 @@ pub(crate) fn methods(view: &RunView<'_>) -> Vec<Fact> {
         ),
         Fact::new(
             "A/A control",
-            "The baseline is entered against itself like any candidate. If that difference is not a tie, the run is \
-             unfit and sets no weights. Its interval is the noise floor; from it follows the smallest true \
+            "The baseline is entered against itself like any candidate. If that difference is significant at 1%, the \
+             run is unfit and sets no weights. Its interval is the noise floor; from it follows the smallest true \
              difference that a run of this size finds four times in five.",
         ),
         Fact::new(
