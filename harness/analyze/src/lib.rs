@@ -14,4 +14,4 @@ pub mod verify;
 pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
-pub use stages::{AnalyzeError, Evidence, RankError, analyze, rank, settings_of};
+pub use stages::{AnalyzeError, Evidence, RankError, analyze, rank, settings_of, surely_missed};

@@ -14,7 +14,7 @@ use edgemaxx_protocol::{Load, Settings};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::folder::RunFolder;
 use crate::native::wire_dtype;
-use crate::resolve::{pipeline_digest, source_folder, unet_folder};
+use crate::resolve::{FolderDigests, source_folder, unet_folder};
 
 /// The environment of every engine of a plan.
 pub(crate) fn pins(plan: &Plan) -> Pins {
@@ -29,8 +29,9 @@ pub(crate) fn launcher(
     sandbox: &SandboxStatus,
 ) -> anyhow::Result<ProcessLauncher> {
     let mut launcher = ProcessLauncher::new();
+    let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
-        let source = checkpoint(folder, pipeline, base)?;
+        let source = checkpoint(folder, pipeline, base, &mut digests)?;
         let (process, load) = start(plan, pipeline, &source, base, sandbox)?;
         launcher.insert(&pipeline.name, process, load);
     }
@@ -38,9 +39,14 @@ pub(crate) fn launcher(
 }
 
 /// The pipeline's checkpoint on this machine, checked against the plan.
-fn checkpoint(folder: &RunFolder, pipeline: &PipelinePlan, base: &Path) -> anyhow::Result<CheckpointSource> {
+fn checkpoint(
+    folder: &RunFolder,
+    pipeline: &PipelinePlan,
+    base: &Path,
+    digests: &mut FolderDigests,
+) -> anyhow::Result<CheckpointSource> {
     let spec = &pipeline.checkpoint;
-    let found = pipeline_digest(base, spec)?;
+    let found = digests.of(base, spec)?;
     if found != pipeline.digest {
         return Err(Failure::input(format!(
             "pipeline {:?}: the checkpoint changed since the run was planned (plan.json names {}, the files are {}); restore it, or plan anew",

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, Contest, EngineSpec, GenerationPatch};
+use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 
@@ -124,13 +124,6 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
         } else {
             candidate_file(base, &candidate.checkpoint)?
         };
-        let named = candidate.generation.clone();
-        let patch = GenerationPatch {
-            steps: named.steps.or(own.generation.steps),
-            guidance_scale: named.guidance_scale.or(own.generation.guidance_scale),
-            scheduler: named.scheduler.or(own.generation.scheduler),
-            dtype: named.dtype.or(own.generation.dtype),
-        };
         candidates.push(PipelinePlan {
             name: candidate.name.clone(),
             role: Role::Candidate,
@@ -139,7 +132,7 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
                 .of(base, &candidate.checkpoint)
                 .map_err(|error| Failure::input(format!("candidate {:?}: {error}", candidate.name)))?,
             checkpoint: candidate.checkpoint.clone(),
-            generation: patch.apply(&contest.baseline.generation),
+            generation: candidate.generation.apply(&own.generation.apply(&contest.baseline.generation)),
             engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
         });
     }
@@ -181,18 +174,13 @@ pub(crate) fn unet_folder(base: &Path, unet: &str) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// What a checkpoint is now.
-pub(crate) fn pipeline_digest(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
-    FolderDigests::default().of(base, checkpoint)
-}
-
 /// Digests of folders, each read once.
 #[derive(Default)]
-struct FolderDigests(BTreeMap<PathBuf, Digest>);
+pub(crate) struct FolderDigests(BTreeMap<PathBuf, Digest>);
 
 impl FolderDigests {
     /// What a checkpoint is: source, replaced UNet and recipe together.
-    fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
+    pub(crate) fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
         let source = self.folder(&source_folder(base, &checkpoint.source)?)?.to_string();
         let unet = match &checkpoint.unet {
             Some(unet) => self.folder(&unet_folder(base, unet)?)?.to_string(),

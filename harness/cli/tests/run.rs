@@ -86,6 +86,34 @@ fn failing_engines_are_shown_and_the_others_are_measured() {
 }
 
 #[test]
+fn candidates_that_surely_lose_end_early() {
+    let candidates = [
+        candidate("slow", &["--latency-us", "20000"]),
+        candidate("wrong", &["--latency-us", "1000", "--noise", "120"]),
+    ];
+    let ground = Playground::new(&candidates.concat());
+    ground.replace("contest.toml", "sessions = 5", "sessions = 8");
+    ground.run("out").args(["--until", "0.01%"]).assert().success();
+    let estimates: serde_json::Value =
+        serde_json::from_slice(&fs::read(ground.path("out/estimates.json")).unwrap()).unwrap();
+    let sessions = |name: &str| {
+        let candidates = estimates["candidates"].as_array().unwrap();
+        candidates.iter().find(|c| c["name"] == name).unwrap()["speedup"]["n"].as_u64().unwrap()
+    };
+    assert!(sessions("slow") < 8 && sessions("wrong") < 8, "{estimates:#}");
+    let log = fs::read_to_string(ground.path("out/samples.jsonl")).unwrap();
+    for reason in ["surely slower", "surely misses the gate on the mean of ssim_gray"] {
+        assert!(log.contains(reason), "{reason}");
+    }
+
+    for (flag, value) in [("--until", "0.5"), ("--until", "-1%"), ("--budget", "soon"), ("--budget", "0")] {
+        let (code, message) = failure(ground.run("other").args([&format!("{flag}={value}")]));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains(flag) && message.contains("expected a"), "{message}");
+    }
+}
+
+#[test]
 fn a_baseline_that_fails_ends_the_run() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
     ground.replace("contest.toml", "\"4000\"]", "\"4000\", \"--fault\", \"die@1\"]");

@@ -16,6 +16,10 @@ pub struct QualityHeader {
     pub samples: Digest,
     /// Digest of the CLIP folder, where one was used.
     pub clip: Option<Digest>,
+    /// Digest of the LPIPS folder, where one was used.
+    pub lpips: Option<Digest>,
+    /// The held-back views, drawn from `samples`; none where no gate reads them.
+    pub views: Vec<View>,
 }
 
 impl QualityHeader {
@@ -57,6 +61,10 @@ pub struct QualityRecord {
     pub lpips: Option<f64>,
     /// 0.35·CLIP image cosine + 0.65·SSIM.
     pub wombo_2025: Option<f64>,
+    /// The smallest SSIM of the grey pictures over the held-back views.
+    pub held_back_ssim_gray: Option<f64>,
+    /// The smallest cosine of the CLIP image embeddings over the held-back views.
+    pub held_back_clip_image_cosine: Option<f64>,
 }
 
 impl QualityRecord {
@@ -71,11 +79,13 @@ impl QualityRecord {
             Metric::ClipTextDifference => Some(self.clip_text_candidate? - self.clip_text_baseline?),
             Metric::Lpips => self.lpips,
             Metric::Wombo2025 => self.wombo_2025,
+            Metric::HeldBackSsimGray => self.held_back_ssim_gray,
+            Metric::HeldBackClipImageCosine => self.held_back_clip_image_cosine,
         }
     }
 }
 
-/// A held-back way to look at a picture, drawn from the run's entropy.
+/// A held-back way to look at a picture: drawn when all pictures are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum View {
@@ -95,26 +105,6 @@ pub enum View {
         /// Quality, 1 to 100.
         quality: u8,
     },
-}
-
-/// A pair judged through a held-back view.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ViewRecord {
-    /// The candidate's name.
-    pub candidate: String,
-    /// Session of the pair.
-    pub session: u32,
-    /// Position of the pair in its session.
-    pub pair: u32,
-    /// Id of the request.
-    pub request: u32,
-    /// How both pictures were looked at.
-    pub view: View,
-    /// SSIM of the grey pictures.
-    pub ssim_gray: f64,
-    /// Cosine of the CLIP image embeddings.
-    pub clip_image_cosine: Option<f64>,
 }
 
 /// `quality.jsonl` as a whole.

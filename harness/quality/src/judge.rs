@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::quality::{QualityRecord, View, ViewRecord};
+use edgemaxx_contract::quality::{QualityRecord, View};
 use rayon::prelude::*;
 
 use crate::clip::ClipScorer;
@@ -66,17 +66,24 @@ pub struct PicturePair {
 pub struct Judge {
     /// The CLIP to judge with; without one its metrics are left out.
     pub clip: Option<ClipScorer>,
+    /// The LPIPS to judge with; without one its distance is left out.
+    pub lpips: Option<Lpips>,
+    /// Held-back views to judge through ([`crate::views::draw_views`]); may be none.
+    pub views: Vec<View>,
 }
 
 /// What is computed once for every picture.
 struct PictureFacts {
     hash: PerceptualHash,
     embedding: Option<Vec<f32>>,
+    /// Embeddings through each view; empty without a CLIP.
+    views: Vec<Vec<f32>>,
 }
 
 impl Judge {
-    /// One record for each pair, in order. Every picture is embedded once and every prompt once,
-    /// however many pairs they are in; at most a batch of pictures is in memory at a time.
+    /// One record for each pair, in order. Every picture is embedded once (and once for each view)
+    /// and every prompt once, however many pairs they are in; at most a batch of pictures is in
+    /// memory at a time.
     /// `done` is called after each pair, from any thread, and may count.
     ///
     /// # Errors
@@ -87,56 +94,11 @@ impl Judge {
         pairs
             .par_iter()
             .map(|pair| {
-                let record = record(pair, &pictures, &prompts);
+                let record = self.record(pair, &pictures, &prompts);
                 done();
                 record
             })
             .collect()
-    }
-
-    /// The same pairs through held-back views ([`crate::views::draw_views`]): records in the order of
-    /// pairs, then views. Every picture is embedded once for each view.
-    ///
-    /// # Errors
-    /// As [`Judge::judge`].
-    pub fn judge_views(&self, pairs: &[PicturePair], views: &[View]) -> Result<Vec<ViewRecord>> {
-        let mut embeddings = BTreeMap::new();
-        if let Some(clip) = &self.clip {
-            for batch in files(pairs).chunks(ClipScorer::BATCH) {
-                let pictures = batch.par_iter().map(|f| f.open()).collect::<Result<Vec<_>>>()?;
-                for (v, view) in views.iter().enumerate() {
-                    let seen =
-                        pictures.par_iter().map(|p| apply_view(p, *view)).collect::<Result<Vec<_>>>()?;
-                    for (file, embedding) in batch.iter().zip(clip.embed_pictures(&seen)?) {
-                        embeddings.insert((file.digest, v), embedding);
-                    }
-                }
-            }
-        }
-        let records = pairs
-            .par_iter()
-            .map(|pair| {
-                let (a, b) = (pair.baseline.open()?, pair.answer.open()?);
-                a.same_size(&b)?;
-                let see = |(v, view): (usize, &View)| {
-                    let embedding = |file: &PictureFile| embeddings.get(&(file.digest, v));
-                    Ok(ViewRecord {
-                        candidate: pair.candidate.clone(),
-                        session: pair.session,
-                        pair: pair.pair,
-                        request: pair.request,
-                        view: *view,
-                        ssim_gray: ssim_gray(&apply_view(&a, *view)?, &apply_view(&b, *view)?)?,
-                        clip_image_cosine: optional_cosine(
-                            embedding(&pair.baseline),
-                            embedding(&pair.answer),
-                        )?,
-                    })
-                };
-                views.iter().enumerate().map(see).collect::<Result<Vec<_>>>()
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(records.into_iter().flatten().collect())
     }
 
     fn pictures(&self, pairs: &[PicturePair]) -> Result<BTreeMap<Digest, PictureFacts>> {
@@ -148,13 +110,23 @@ impl Judge {
                 .map(|f| f.open().and_then(|p| Ok((PerceptualHash::of(&p)?, p))))
                 .collect::<Result<Vec<_>>>()?;
             let (hashes, pictures): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
-            let mut embeddings = match &self.clip {
-                Some(clip) => clip.embed_pictures(&pictures)?.into_iter().map(Some).collect(),
-                None => vec![None; pictures.len()],
-            };
-            for ((file, hash), embedding) in batch.iter().zip(hashes).zip(embeddings.drain(..)) {
-                facts.insert(file.digest, PictureFacts { hash, embedding });
+            let mut made: Vec<PictureFacts> = hashes
+                .into_iter()
+                .map(|hash| PictureFacts { hash, embedding: None, views: Vec::new() })
+                .collect();
+            if let Some(clip) = &self.clip {
+                for (facts, embedding) in made.iter_mut().zip(clip.embed_pictures(&pictures)?) {
+                    facts.embedding = Some(embedding);
+                }
+                for view in &self.views {
+                    let seen =
+                        pictures.par_iter().map(|p| apply_view(p, *view)).collect::<Result<Vec<_>>>()?;
+                    for (facts, embedding) in made.iter_mut().zip(clip.embed_pictures(&seen)?) {
+                        facts.views.push(embedding);
+                    }
+                }
             }
+            facts.extend(batch.iter().map(|file| file.digest).zip(made));
         }
         Ok(facts)
     }
@@ -166,6 +138,40 @@ impl Judge {
         prompts.dedup();
         let embeddings = clip.embed_prompts(&prompts)?;
         Ok(prompts.into_iter().zip(embeddings).collect())
+    }
+
+    fn record(
+        &self,
+        pair: &PicturePair,
+        pictures: &BTreeMap<Digest, PictureFacts>,
+        prompts: &BTreeMap<&str, Vec<f32>>,
+    ) -> Result<QualityRecord> {
+        let (a, b) = (pair.baseline.open()?, pair.answer.open()?);
+        // Both digests were inserted by `Judge::pictures`.
+        let (fa, fb) = (&pictures[&pair.baseline.digest], &pictures[&pair.answer.digest]);
+        let text = prompts.get(pair.prompt.as_str());
+        let ssim = ssim_gray(&a, &b)?;
+        let clip = optional_cosine(fa.embedding.as_ref(), fb.embedding.as_ref())?;
+        let seen = |view: &View| ssim_gray(&apply_view(&a, *view)?, &apply_view(&b, *view)?);
+        let seen_by_clip = |(va, vb): (&Vec<f32>, &Vec<f32>)| cosine(va, vb);
+        Ok(QualityRecord {
+            candidate: pair.candidate.clone(),
+            session: pair.session,
+            pair: pair.pair,
+            request: pair.request,
+            baseline_image: pair.baseline.digest,
+            candidate_image: pair.answer.digest,
+            ssim_gray: ssim,
+            psnr_db: psnr(&a, &b)?,
+            phash_distance: fa.hash.distance(&fb.hash),
+            clip_image_cosine: clip,
+            clip_text_baseline: optional_cosine(fa.embedding.as_ref(), text)?,
+            clip_text_candidate: optional_cosine(fb.embedding.as_ref(), text)?,
+            lpips: self.lpips.as_ref().map(|lpips| lpips.distance(&a, &b)).transpose()?,
+            wombo_2025: clip.map(|clip| wombo_2025(clip, ssim)),
+            held_back_ssim_gray: smallest(self.views.iter().map(seen))?,
+            held_back_clip_image_cosine: smallest(fa.views.iter().zip(&fb.views).map(seen_by_clip))?,
+        })
     }
 }
 
@@ -183,44 +189,9 @@ fn optional_cosine(a: Option<&Vec<f32>>, b: Option<&Vec<f32>>) -> Result<Option<
     }
 }
 
-fn record(
-    pair: &PicturePair,
-    pictures: &BTreeMap<Digest, PictureFacts>,
-    prompts: &BTreeMap<&str, Vec<f32>>,
-) -> Result<QualityRecord> {
-    let (a, b) = (pair.baseline.open()?, pair.answer.open()?);
-    // Both digests were inserted by `Judge::pictures`.
-    let (fa, fb) = (&pictures[&pair.baseline.digest], &pictures[&pair.answer.digest]);
-    let text = prompts.get(pair.prompt.as_str());
-    let ssim = ssim_gray(&a, &b)?;
-    let clip = optional_cosine(fa.embedding.as_ref(), fb.embedding.as_ref())?;
-    Ok(QualityRecord {
-        candidate: pair.candidate.clone(),
-        session: pair.session,
-        pair: pair.pair,
-        request: pair.request,
-        baseline_image: pair.baseline.digest,
-        candidate_image: pair.answer.digest,
-        ssim_gray: ssim,
-        psnr_db: psnr(&a, &b)?,
-        phash_distance: fa.hash.distance(&fb.hash),
-        clip_image_cosine: clip,
-        clip_text_baseline: optional_cosine(fa.embedding.as_ref(), text)?,
-        clip_text_candidate: optional_cosine(fb.embedding.as_ref(), text)?,
-        lpips: None,
-        wombo_2025: clip.map(|clip| wombo_2025(clip, ssim)),
-    })
-}
-
-/// Adds the LPIPS distance to the records of `pairs`, which [`Judge::judge`] made of the same pairs.
-///
-/// # Errors
-/// When a picture cannot be read or is too small for the backbone.
-pub fn add_lpips(lpips: &Lpips, pairs: &[PicturePair], records: &mut [QualityRecord]) -> Result<()> {
-    pairs.iter().zip(records).try_for_each(|(pair, record)| {
-        record.lpips = Some(lpips.distance(&pair.baseline.open()?, &pair.answer.open()?)?);
-        Ok(())
-    })
+/// `None` of no values.
+fn smallest(values: impl Iterator<Item = Result<f64>>) -> Result<Option<f64>> {
+    Ok(values.collect::<Result<Vec<_>>>()?.into_iter().reduce(f64::min))
 }
 
 /// The similarity of the original subnet in 2025: 0.35·CLIP image cosine + 0.65·SSIM.

@@ -15,5 +15,5 @@ pub mod views;
 
 pub use compare::{Comparison, compare, compare_files};
 pub use error::{QualityError, Result};
-pub use judge::{Judge, PictureFile, PicturePair, add_lpips, wombo_2025};
+pub use judge::{Judge, PictureFile, PicturePair, wombo_2025};
 pub use picture::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Picture, Plane};

@@ -1,6 +1,7 @@
 //! Held-back views: each picture is judged again after a crop, a mirroring and a JPEG trip that
-//! nobody knew when the pictures were made. They are drawn from the run's entropy, so that an audit
-//! replays them; pixel patterns tuned to the plain metrics seldom survive them.
+//! nobody knew when the pictures were made. They are drawn from the head of the samples' hash chain,
+//! which holds every picture's digest and every latency: an audit replays them, an engine cannot
+//! foresee them. Pixel patterns tuned to the plain metrics seldom survive.
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::quality::View;
@@ -10,11 +11,11 @@ use image::{ExtendedColorType, ImageEncoder};
 use crate::error::{QualityError, Result};
 use crate::picture::Picture;
 
-/// The views of a run: one crop that keeps 70 to 90% of each side, one mirrored such crop, one JPEG
-/// of quality 60 to 90. The same entropy gives the same views.
-pub fn draw_views(entropy: &str) -> [View; 3] {
+/// The views of the run whose samples end in `head`: one crop that keeps 70 to 90% of each side, one
+/// mirrored such crop, one JPEG of quality 60 to 90.
+pub fn draw_views(head: Digest) -> [View; 3] {
     let digest = |purpose: &str| {
-        Digest::of_fields([b"edgemaxx-views-1".as_slice(), purpose.as_bytes(), entropy.as_bytes()])
+        Digest::of_fields([b"edgemaxx-views-1".as_slice(), purpose.as_bytes(), head.as_bytes()])
     };
     let crop = |purpose: &str, mirrored| {
         let bytes = *digest(purpose).as_bytes();
@@ -84,11 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn entropy_alone_draws_the_views() {
-        assert_eq!(draw_views("a"), draw_views("a"));
-        assert_ne!(draw_views("a"), draw_views("b"));
+    fn the_samples_alone_draw_the_views() {
+        assert_eq!(draw_views(Digest::of("a")), draw_views(Digest::of("a")));
+        assert_ne!(draw_views(Digest::of("a")), draw_views(Digest::of("b")));
         for i in 0..500 {
-            for view in draw_views(&i.to_string()) {
+            for view in draw_views(Digest::of(i.to_string())) {
                 let p = apply_view(&ramp(64, 48), view).unwrap();
                 assert!(p.width() >= 44 && p.height() >= 33, "{view:?}");
             }

@@ -69,7 +69,7 @@ fn pairs() -> Vec<PicturePair> {
 
 #[test]
 fn records_are_ordered_and_equal_for_any_thread_count() {
-    let judge = Judge { clip: Some(clip()) };
+    let judge = Judge { clip: Some(clip()), ..Judge::default() };
     let pairs = pairs();
     let records = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -324,6 +324,8 @@ pub(crate) fn metric_words(metric: Metric) -> &'static str {
         Metric::ClipTextDifference => "CLIP text score, change",
         Metric::Lpips => "LPIPS distance",
         Metric::Wombo2025 => "0.35 CLIP + 0.65 SSIM",
+        Metric::HeldBackSsimGray => "SSIM, worst held-back view",
+        Metric::HeldBackClipImageCosine => "CLIP image similarity, worst held-back view",
     }
 }
 

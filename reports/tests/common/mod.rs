@@ -194,7 +194,13 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
     let mut quality = Vec::new();
     let log = measure(&plan, candidates, edge, &mut images, &mut quality);
     let quality = QualityLog {
-        header: QualityHeader { format: QualityHeader::format(), samples: log.chain.head(), clip: None },
+        header: QualityHeader {
+            format: QualityHeader::format(),
+            samples: log.chain.head(),
+            clip: None,
+            lpips: None,
+            views: Vec::new(),
+        },
         records: quality,
     };
     let estimates = analyze(&plan, candidates, &log, &quality);
@@ -315,6 +321,8 @@ fn measure(
                     clip_text_candidate: None,
                     lpips: None,
                     wombo_2025: None,
+                    held_back_ssim_gray: None,
+                    held_back_clip_image_cosine: None,
                 });
             }
         }

@@ -43,33 +43,61 @@ pub(crate) fn gate(records: &[&QualityRecord], gate: &Gate, level: f64) -> GateE
 }
 
 fn bound(values: &[f64], gate: &Gate, level: f64) -> Option<Estimate> {
-    let sorted = Sorted::new(values.to_vec());
     let up = gate.metric.higher_is_better();
-    let (point, bound, method) = match gate.statistic {
+    let (point, method) = match gate.statistic {
         Statistic::Mean => {
-            let bound = if up {
-                one_sided::lower_bound(values, level)
-            } else {
-                one_sided::upper_bound(values, level)
-            };
-            (
-                (!values.is_empty()).then(|| student::mean(values))?,
-                bound,
-                "one-sided t on pairs, skewness-corrected",
-            )
+            ((!values.is_empty()).then(|| student::mean(values))?, "one-sided t on pairs, skewness-corrected")
         }
         Statistic::Quantile(q) => {
-            let bound = if up { sorted.lower_bound(q, level) } else { sorted.upper_bound(q, level) };
-            (sorted.quantile(q)?, bound, "one-sided order statistic of pairs")
+            (Sorted::new(values.to_vec()).quantile(q)?, "one-sided order statistic of pairs")
         }
     };
     Some(Estimate {
         point,
-        lower: bound.filter(|_| up),
-        upper: bound.filter(|_| !up),
+        lower: if up { lower_bound(values, gate.statistic, level) } else { None },
+        upper: if up { None } else { upper_bound(values, gate.statistic, level) },
         method: method.to_owned(),
         n: values.len() as u32,
         level,
+    })
+}
+
+fn lower_bound(values: &[f64], statistic: Statistic, level: f64) -> Option<f64> {
+    match statistic {
+        Statistic::Mean => one_sided::lower_bound(values, level),
+        Statistic::Quantile(q) => Sorted::new(values.to_vec()).lower_bound(q, level),
+    }
+}
+
+fn upper_bound(values: &[f64], statistic: Statistic, level: f64) -> Option<f64> {
+    match statistic {
+        Statistic::Mean => one_sided::upper_bound(values, level),
+        Statistic::Quantile(q) => Sorted::new(values.to_vec()).upper_bound(q, level),
+    }
+}
+
+/// The first gate that a candidate surely misses: the bound to the other side lies beyond the
+/// threshold, at an error of 1 − `level` that is split evenly over `looks`.
+///
+/// Ending a candidate on this can cost an honest one its chance, with at most that error for each
+/// gate; it never lets a bad one pass.
+pub fn surely_missed<'a>(
+    records: &[&QualityRecord],
+    gates: &'a [Gate],
+    level: f64,
+    looks: u32,
+) -> Option<&'a Gate> {
+    let level = 1.0 - (1.0 - level) / f64::from(looks.max(1));
+    gates.iter().find(|gate| {
+        let values = values(records, gate.metric);
+        if values.len() < records.len() {
+            return false;
+        }
+        if gate.metric.higher_is_better() {
+            upper_bound(&values, gate.statistic, level).is_some_and(|upper| upper < gate.threshold)
+        } else {
+            lower_bound(&values, gate.statistic, level).is_some_and(|lower| lower > gate.threshold)
+        }
     })
 }
 

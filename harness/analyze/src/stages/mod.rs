@@ -9,4 +9,5 @@ mod rank;
 mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
+pub use judge::surely_missed;
 pub use rank::{RankError, rank};

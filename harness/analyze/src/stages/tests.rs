@@ -133,7 +133,8 @@ fn run(extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
     }
     let log = Log::parse_for(&text, &plan).unwrap();
     let format = QualityHeader::format();
-    let header = QualityHeader { format, samples: log.chain.head(), clip: None };
+    let header =
+        QualityHeader { format, samples: log.chain.head(), clip: None, lpips: None, views: Vec::new() };
     Run { contest, plan, log, quality: QualityLog { header, records } }
 }
 
@@ -165,6 +166,8 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
         clip_text_candidate: Some(0.29),
         lpips: None,
         wombo_2025: Some(cosine),
+        held_back_ssim_gray: None,
+        held_back_clip_image_cosine: None,
     }
 }
 

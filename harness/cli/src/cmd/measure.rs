@@ -87,7 +87,7 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
     let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let mut io = Io { disk: &mut disk, clock: &clock, unix_ms };
     let mut watcher = Watcher { progress: Progress::begin("measure", pair_count(&plan)), done: 0 };
-    let mut rule = SequentialStops::of(&contest);
+    let mut rule = SequentialStops::of(folder, &plan, &contest)?;
     let result = execute(&plan, &mut io, &mut launcher, &mut rule, &mut watcher, &interrupt);
     match result {
         Ok(summary) => {

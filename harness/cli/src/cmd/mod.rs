@@ -1,11 +1,12 @@
 //! The verbs, one per file.
 
 mod analyze;
+mod copies;
 mod engine;
 mod generate;
 mod measure;
 mod plan;
-mod quality;
+pub(crate) mod quality;
 mod rank;
 mod report;
 mod run;
@@ -50,6 +51,8 @@ enum Verb {
     Rank(rank::Args),
     /// Write report.html, CSV, Markdown, JUnit and summary.json.
     Report(report::Args),
+    /// Find checkpoints that repeat an earlier one's weights.
+    Copies(copies::Args),
     /// Generate one picture with the built-in engine.
     Generate(generate::Args),
     /// Run or check an engine process.
@@ -68,6 +71,7 @@ impl Cli {
             Verb::Analyze(args) => args.execute(),
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
+            Verb::Copies(args) => args.execute(),
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),
             Verb::Stats(args) => args.execute(),

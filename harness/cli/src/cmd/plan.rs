@@ -15,7 +15,8 @@ use crate::terminal::{answer, answer_json};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx plan fixtures/contests/emoji-cpu.toml --out runs/mine
-  edgemaxx plan contest.toml --out runs/day --day 2026-11-22 --entropy 0x5f2c…")]
+  edgemaxx plan contest.toml --out runs/day --day 2026-11-22 --entropy 0x5f2c…
+  edgemaxx plan contest.toml --out runs/day --until 0.5% --budget 90")]
 pub(crate) struct Args {
     #[command(flatten)]
     draw: Draw,
@@ -42,6 +43,12 @@ pub(crate) struct Draw {
     /// Fewer sessions and pairs: a first look, which never sets weights.
     #[arg(long)]
     quick: bool,
+    /// End a candidate once its speedup is known to ± this much, or it is surely slower.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    until: Option<f64>,
+    /// Begin no session after this many minutes of measuring.
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    budget: Option<f64>,
 }
 
 /// Where a run's contest lies on this machine; not part of what is published.
@@ -81,7 +88,10 @@ impl Args {
 impl Draw {
     /// The plan, and what it was drawn from.
     pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
-        let resolved = resolve(&self.contest)?;
+        let mut resolved = resolve(&self.contest)?;
+        let stopping = &mut resolved.contest.measurement.stopping;
+        stopping.until_half_width = self.until.or(stopping.until_half_width);
+        stopping.budget_s = self.budget.map(|minutes| minutes * 60.0).or(stopping.budget_s);
         let day = match &self.day {
             Some(day) => day.clone(),
             None => today()?,
@@ -119,6 +129,22 @@ pub(crate) fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> anyh
         serde_json::to_string_pretty(&Origin { base: resolved.base.clone() })? + "\n",
     )?;
     folder.write("plan.json", plan.to_json()?)
+}
+
+/// `0.5%` as 0.005.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    number
+        .filter(|percent| *percent > 0.0 && *percent < 100.0)
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "expected a percentage above 0% and below 100%, e.g. 0.5%".to_owned())
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    number
+        .filter(|minutes| minutes.is_finite() && *minutes > 0.0)
+        .ok_or_else(|| "expected a positive number of minutes".to_owned())
 }
 
 /// Today in UTC.

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::quality::{QualityHeader, QualityLog};
+use edgemaxx_contract::quality::{QualityHeader, QualityLog, View};
 use edgemaxx_contract::sample::{Log, Outcome};
 use edgemaxx_quality::clip::ClipScorer;
+use edgemaxx_quality::lpips::Lpips;
+use edgemaxx_quality::views::draw_views;
 use edgemaxx_quality::{Comparison, Judge, PictureFile, PicturePair, compare_files};
 
 use crate::cmd::plan::Origin;
@@ -88,18 +91,47 @@ fn load_clip(folder: &Path) -> anyhow::Result<ClipScorer> {
     ClipScorer::load(folder).map_err(|error| Failure::input(error.to_string()))
 }
 
+/// Where the models that judge pictures lie.
+pub(crate) struct Models {
+    clip: Option<PathBuf>,
+    lpips: Option<PathBuf>,
+}
+
+impl Models {
+    pub(crate) fn of(folder: &RunFolder, contest: &Contest) -> anyhow::Result<Self> {
+        let base = Origin::of(folder)?.base;
+        let at = |relative: &Option<String>| relative.as_ref().map(|relative| base.join(relative));
+        Ok(Self { clip: at(&contest.quality.clip), lpips: at(&contest.quality.lpips) })
+    }
+
+    pub(crate) fn judge(&self, views: Vec<View>) -> anyhow::Result<Judge> {
+        let load_lpips = |dir: &Path| Lpips::load(dir).map_err(|error| Failure::input(error.to_string()));
+        Ok(Judge {
+            clip: self.clip.as_deref().map(load_clip).transpose()?,
+            lpips: self.lpips.as_deref().map(load_lpips).transpose()?,
+            views,
+        })
+    }
+}
+
 /// Judges every complete pair of a run and writes quality.jsonl.
 pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Result<QualityLog> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let log = folder.samples(&plan)?;
-    let clip = match (clip, &contest.quality.clip) {
-        (Some(folder), _) => Some(folder.to_owned()),
-        (None, Some(relative)) => Some(Origin::of(folder)?.base.join(relative)),
-        (None, None) => None,
+    let mut models = Models::of(folder, &contest)?;
+    if let Some(clip) = clip {
+        models.clip = Some(clip.to_owned());
+    }
+    let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
+    let header = QualityHeader {
+        format: QualityHeader::format(),
+        samples: log.chain.head(),
+        clip: models.clip.as_deref().map(folder_digest).transpose()?,
+        lpips: models.lpips.as_deref().map(folder_digest).transpose()?,
+        views: if held_back { draw_views(log.chain.head()).to_vec() } else { Vec::new() },
     };
-    let clip_digest = clip.as_deref().map(folder_digest).transpose()?;
-    let judge = Judge { clip: clip.as_deref().map(load_clip).transpose()? };
+    let judge = models.judge(header.views.clone())?;
 
     let pairs = pairs(folder, &plan, &log);
     let progress = Mutex::new(Progress::begin("quality", pairs.len() as u64));
@@ -109,14 +141,7 @@ pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Resu
         }
     };
     let records = judge.judge(&pairs, &advance).map_err(|error| Failure::input(error.to_string()))?;
-    let quality = QualityLog {
-        header: QualityHeader {
-            format: QualityHeader::format(),
-            samples: log.chain.head(),
-            clip: clip_digest,
-        },
-        records,
-    };
+    let quality = QualityLog { header, records };
     folder.write("quality.jsonl", quality.to_jsonl()?)?;
     if let Ok(progress) = progress.into_inner() {
         progress.end(&format!("{} pairs judged", quality.records.len()));
@@ -125,7 +150,7 @@ pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Resu
 }
 
 /// All complete pairs of a run, in the order of the plan.
-fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePair> {
+pub(crate) fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePair> {
     let images = folder.images();
     let file = |digest: Digest| PictureFile { path: images.join(format!("{digest}.png")), digest };
     let mut pairs = Vec::new();

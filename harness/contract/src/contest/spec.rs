@@ -183,7 +183,7 @@ pub enum Recipe {
     F16,
     /// Weights stored as bf16.
     Bf16,
-    /// UNet weights plus Gaussian noise of `sigma` standard deviations of each tensor.
+    /// Weights of UNet and VAE plus Gaussian noise of `sigma` standard deviations of each tensor.
     Noise {
         /// Noise relative to the tensor's standard deviation.
         sigma: f64,
@@ -357,11 +357,15 @@ pub enum Metric {
     Lpips,
     /// 0.35·CLIP image cosine + 0.65·SSIM.
     Wombo2025,
+    /// The smallest [`Self::SsimGray`] over the held-back views: crops, mirroring, JPEG.
+    HeldBackSsimGray,
+    /// The smallest [`Self::ClipImageCosine`] over the held-back views.
+    HeldBackClipImageCosine,
 }
 
 impl Metric {
     /// All metrics, in the order of reports.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SsimGray,
         Self::PsnrDb,
         Self::PhashDistance,
@@ -369,7 +373,25 @@ impl Metric {
         Self::ClipTextDifference,
         Self::Lpips,
         Self::Wombo2025,
+        Self::HeldBackSsimGray,
+        Self::HeldBackClipImageCosine,
     ];
+
+    /// Whether a CLIP is needed to compute it.
+    pub fn needs_clip(self) -> bool {
+        matches!(
+            self,
+            Self::ClipImageCosine
+                | Self::ClipTextDifference
+                | Self::Wombo2025
+                | Self::HeldBackClipImageCosine
+        )
+    }
+
+    /// Whether it is computed through held-back views.
+    pub fn is_held_back(self) -> bool {
+        matches!(self, Self::HeldBackSsimGray | Self::HeldBackClipImageCosine)
+    }
 
     /// Whether larger values mean more alike.
     pub fn higher_is_better(self) -> bool {
@@ -386,6 +408,8 @@ impl Metric {
             Self::ClipTextDifference => "clip_text_difference",
             Self::Lpips => "lpips",
             Self::Wombo2025 => "wombo_2025",
+            Self::HeldBackSsimGray => "held_back_ssim_gray",
+            Self::HeldBackClipImageCosine => "held_back_clip_image_cosine",
         }
     }
 }
@@ -668,13 +692,10 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
 fn quality(wire: WireQuality) -> Result<QualitySpec, ContestError> {
     let gates =
         wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
-    let needs = |metric: Metric| gates.iter().any(|g: &Gate| g.metric == metric);
-    if wire.clip.is_none()
-        && (needs(Metric::ClipImageCosine) || needs(Metric::ClipTextDifference) || needs(Metric::Wombo2025))
-    {
+    if wire.clip.is_none() && gates.iter().any(|gate| gate.metric.needs_clip()) {
         return Err(bad("quality.clip", "a CLIP folder, since a gate reads a CLIP metric", "none"));
     }
-    if wire.lpips.is_none() && needs(Metric::Lpips) {
+    if wire.lpips.is_none() && gates.iter().any(|gate| gate.metric == Metric::Lpips) {
         return Err(bad("quality.lpips", "an LPIPS folder, since a gate reads it", "none"));
     }
     Ok(QualitySpec {

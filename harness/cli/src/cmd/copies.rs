@@ -1,0 +1,107 @@
+//! `edgemaxx copies`: whose weights are whose.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
+use serde::Serialize;
+
+use crate::error::{Exit, Failure};
+use crate::progress::Progress;
+use crate::terminal::{answer, answer_json};
+
+/// Looks for checkpoints that repeat an earlier one's weights.
+///
+/// Weights are recognised in other files, shards, names and number formats, with small noise added,
+/// heads permuted or channels rescaled. What a candidate shares with the baseline is nobody's own
+/// work and proves nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx copies --baseline sdxl submissions/alice submissions/bob submissions/carol
+  edgemaxx copies --baseline sdxl a b --entropy 0x5f2c… --json
+
+Exit code: 0 no copies · 1 copies were found.")]
+pub(crate) struct Args {
+    /// Checkpoint that everybody started from.
+    #[arg(long, value_name = "DIR")]
+    baseline: PathBuf,
+    /// Checkpoints in the order in which they were committed: the earlier one is the original.
+    #[arg(value_name = "DIR", required = true)]
+    candidates: Vec<PathBuf>,
+    /// Public randomness drawn after submissions closed: it chooses which part of each matrix is
+    /// read, so that nobody can prepare for it.
+    #[arg(long, value_name = "TEXT", default_value = "offline")]
+    entropy: String,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Found {
+    checkpoint: String,
+    /// Share of its weights that are the baseline's; `None` without matrices.
+    baseline_share: Option<f64>,
+    copy: Option<CopyFound>,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let salt = u64::from_le_bytes(first_eight(&Digest::of_fields([
+            b"edgemaxx-copies-1".as_slice(),
+            self.entropy.as_bytes(),
+        ])));
+        let mut progress = Progress::begin("copies", self.candidates.len() as u64 + 1);
+        let mut read = |path: &Path| -> anyhow::Result<Fingerprint> {
+            let fingerprint =
+                Fingerprint::of(path, salt).map_err(|error| Failure::input(error.to_string()))?;
+            progress.advance(1);
+            Ok(fingerprint)
+        };
+        let baseline = read(&self.baseline)?;
+        let fingerprints =
+            self.candidates.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        progress.end(&format!("{} checkpoints read", fingerprints.len() + 1));
+
+        let names: Vec<String> = self.candidates.iter().map(|path| path.display().to_string()).collect();
+        let entries: Vec<Entry<'_>> = names
+            .iter()
+            .zip(&fingerprints)
+            .enumerate()
+            .map(|(at, (name, fingerprint))| Entry { name, block: at as u64, fingerprint })
+            .collect();
+        let copies = find_copies(&entries, &baseline);
+        let found: Vec<Found> = entries
+            .iter()
+            .map(|entry| Found {
+                checkpoint: entry.name.to_owned(),
+                baseline_share: compare(entry.fingerprint, &baseline).copied_share(),
+                copy: copies.iter().find(|copy| copy.copy == entry.name).cloned(),
+            })
+            .collect();
+        if self.json {
+            answer_json(&found)?;
+        } else {
+            answer(&found.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+        }
+        match copies.len() {
+            0 => Ok(()),
+            n => Err(Failure::error(Exit::No, format!("{n} of {} are copies", found.len()))),
+        }
+    }
+}
+
+fn line(found: &Found) -> String {
+    let verdict = match &found.copy {
+        Some(copy) => format!("COPY of {}: {:.0}% of its own work", copy.original, 100.0 * copy.share),
+        None => "no copy".to_owned(),
+    };
+    let share = found.baseline_share.map_or("—".to_owned(), |share| format!("{:.0}%", 100.0 * share));
+    format!("{:<40} {share:>4} of the weights are the baseline's   {verdict}", found.checkpoint)
+}
+
+fn first_eight(digest: &Digest) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest.as_bytes()[..8]);
+    bytes
+}
