@@ -1,6 +1,7 @@
 //! A candidate's own `edgemaxx.toml`, beside its checkpoint.
 
-use super::spec::{ContestError, EngineSpec, GenerationPatch, engine, patch};
+use super::check::{ContestError, engine, patch};
+use super::spec::{EngineSpec, GenerationPatch};
 use super::wire::WireCandidateFile;
 
 /// What a candidate says of itself.

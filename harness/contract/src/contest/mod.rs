@@ -1,16 +1,20 @@
 //! The contest: what is compared, how it is measured and what counts as equal quality.
 //!
-//! `wire` is the file as written, `spec` the checked contest every stage works with.
+//! `wire` is the file as written, `spec` and `metric` the checked contest every stage works with,
+//! `check` the way from one to the other.
 
 mod candidate_file;
+mod check;
+mod metric;
 mod spec;
 mod wire;
 
 pub use candidate_file::CandidateFile;
+pub use check::ContestError;
+pub use metric::{Gate, Metric, SimilarityFormula, Statistic};
 pub use spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, ContestError, Device, DeviceKind, Dtype,
-    EngineSpec, Gate, Generation, GenerationPatch, Measurement, Metric, QualitySpec, Recipe, RequestSpec,
-    Rewards, ScoreSpec, SimilarityFormula, Statistic, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, EngineSpec, Generation,
+    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 
 #[cfg(test)]

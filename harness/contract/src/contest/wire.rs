@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::spec::{DeviceKind, Dtype, Metric, SimilarityFormula};
+use super::metric::{Metric, SimilarityFormula};
+use super::spec::{DeviceKind, Dtype};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

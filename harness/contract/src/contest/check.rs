@@ -1,0 +1,313 @@
+//! From the file as written to the checked contest.
+
+use std::fmt;
+
+use super::metric::{Gate, Metric, SimilarityFormula, Statistic};
+use super::spec::{
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, EngineSpec, Generation,
+    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
+};
+use super::wire::{
+    WireBaseline, WireCandidate, WireContest, WireEngine, WireGate, WireGeneration, WireMeasurement,
+    WireQuality, WireRecipe, WireRequest, WireRewards, WireScore,
+};
+use crate::digest::Digest;
+
+/// A contest file that cannot be used; the caller adds the path.
+#[derive(Debug, thiserror::Error)]
+pub enum ContestError {
+    /// Not TOML, an unknown or missing key, or a value of the wrong type; shows line and column.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// A value outside its range.
+    #[error("{field}: expected {expected}, found {found}")]
+    Value {
+        /// The key, e.g. `measurement.sessions`.
+        field: String,
+        /// What would be accepted.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+}
+
+fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
+    ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
+}
+
+impl Contest {
+    /// Reads a contest file's text.
+    ///
+    /// # Errors
+    /// [`ContestError`] names line and column, or the key, what was expected and what was found.
+    pub fn parse(text: &str) -> Result<Self, ContestError> {
+        let wire: WireContest = toml::from_str(text)?;
+        if wire.format != 1 {
+            return Err(bad("format", "1 (the contest format this release reads)", wire.format));
+        }
+        check_name("name", &wire.name)?;
+        let baseline = baseline(wire.baseline)?;
+        let candidates = wire
+            .candidates
+            .into_iter()
+            .enumerate()
+            .map(|(index, candidate)| candidate_spec(index, candidate, &baseline))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut seen = vec![baseline.name.as_str()];
+        for candidate in &candidates {
+            if seen.contains(&candidate.name.as_str()) {
+                return Err(bad("candidate.name", "a name used once", format!("{:?} twice", candidate.name)));
+            }
+            seen.push(&candidate.name);
+        }
+        if candidates.iter().filter(|c| c.control).count() > 1 {
+            return Err(bad("candidate.control", "one control at most", "several"));
+        }
+        Ok(Self {
+            digest: Digest::of(text),
+            title: wire.title.unwrap_or_else(|| wire.name.clone()),
+            description: wire.description.unwrap_or_default(),
+            name: wire.name,
+            netuid: wire.netuid,
+            device: Device { kind: wire.device.kind, name: wire.device.name },
+            request: request(wire.request)?,
+            baseline,
+            candidates,
+            measurement: measurement(&wire.measurement)?,
+            quality: quality(wire.quality)?,
+            score: score(&wire.score)?,
+            rewards: rewards(&wire.rewards)?,
+        })
+    }
+}
+
+/// A pipeline's name goes into file names and tables.
+fn check_name(field: &str, name: &str) -> Result<(), ContestError> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let path_like = name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+    if name.is_empty() || name.len() > 100 || !name.chars().all(ok) || path_like {
+        let found: String = name.chars().take(120).collect();
+        return Err(bad(
+            field,
+            "1 to 100 letters, digits, '-', '_', '.' (owner/name allowed)",
+            format!("{found:?}"),
+        ));
+    }
+    Ok(())
+}
+
+fn within<T: PartialOrd + fmt::Display + Copy>(
+    field: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<T, ContestError> {
+    // Written so that NaN is refused.
+    if value >= low && value <= high {
+        return Ok(value);
+    }
+    Err(bad(field, &format!("a value from {low} to {high}"), value))
+}
+
+fn request(wire: WireRequest) -> Result<RequestSpec, ContestError> {
+    within("request.width", wire.width, 8, 8192)?;
+    within("request.height", wire.height, 8, 8192)?;
+    Ok(RequestSpec {
+        prompts: wire.prompts,
+        negative_prompt: wire.negative_prompt,
+        width: wire.width,
+        height: wire.height,
+    })
+}
+
+fn baseline(wire: WireBaseline) -> Result<BaselineSpec, ContestError> {
+    let name = wire.name.unwrap_or_else(|| "baseline".to_owned());
+    check_name("baseline.name", &name)?;
+    let patch = patch(
+        "baseline.generation",
+        WireGeneration {
+            steps: Some(wire.generation.steps),
+            guidance_scale: Some(wire.generation.guidance_scale),
+            scheduler: wire.generation.scheduler,
+            dtype: wire.generation.dtype,
+        },
+    )?;
+    let defaults = Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32 };
+    Ok(BaselineSpec {
+        name,
+        description: wire.description.unwrap_or_default(),
+        checkpoint: CheckpointSpec { source: wire.checkpoint, unet: None, derive: None },
+        generation: patch.apply(&defaults),
+        engine: engine("baseline.engine", wire.engine)?.unwrap_or(EngineSpec::Native),
+    })
+}
+
+fn candidate_spec(
+    index: usize,
+    wire: WireCandidate,
+    baseline: &BaselineSpec,
+) -> Result<CandidateSpec, ContestError> {
+    let field = |key: &str| format!("candidate[{index}] {:?} {key}", wire.name);
+    check_name(&field("name"), &wire.name)?;
+    if let Some(WireRecipe::Noise { sigma, .. }) = wire.derive {
+        within(&field("derive.noise.sigma"), sigma, 0.0, 10.0)?;
+    }
+    let checkpoint = CheckpointSpec {
+        source: wire.checkpoint.unwrap_or_else(|| baseline.checkpoint.source.clone()),
+        unet: wire.unet,
+        derive: wire.derive.map(|recipe| match recipe {
+            WireRecipe::Int8 => Recipe::Int8,
+            WireRecipe::F16 => Recipe::F16,
+            WireRecipe::Bf16 => Recipe::Bf16,
+            WireRecipe::Noise { sigma, seed } => Recipe::Noise { sigma, seed },
+        }),
+    };
+    let generation = patch(&field("generation"), wire.generation.unwrap_or_default())?;
+    let engine = engine(&field("engine"), wire.engine)?;
+    let differs = checkpoint != baseline.checkpoint
+        || generation != GenerationPatch::default()
+        || engine.as_ref().is_some_and(|e| *e != baseline.engine);
+    if wire.control && differs {
+        return Err(bad(
+            format!("candidate[{index}] {:?}", wire.name),
+            "a control to be the baseline itself, without checkpoint, unet, derive, generation or engine",
+            "a difference",
+        ));
+    }
+    Ok(CandidateSpec {
+        control: wire.control,
+        description: wire.description.unwrap_or_default(),
+        name: wire.name,
+        checkpoint,
+        generation,
+        engine,
+    })
+}
+
+pub(super) fn patch(field: &str, wire: WireGeneration) -> Result<GenerationPatch, ContestError> {
+    if let Some(steps) = wire.steps {
+        within(&format!("{field}.steps"), steps, 1, 1000)?;
+    }
+    if let Some(scale) = wire.guidance_scale {
+        within(&format!("{field}.guidance_scale"), scale, 0.0, 100.0)?;
+    }
+    Ok(GenerationPatch {
+        steps: wire.steps,
+        guidance_scale: wire.guidance_scale,
+        scheduler: wire.scheduler,
+        dtype: wire.dtype,
+    })
+}
+
+pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, ContestError> {
+    let Some(wire) = wire else { return Ok(None) };
+    match (wire.native, wire.command) {
+        (Some(true), None) => Ok(Some(EngineSpec::Native)),
+        (None | Some(false), Some(command)) if !command.is_empty() => Ok(Some(EngineSpec::Command(command))),
+        _ => Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
+    }
+}
+
+fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
+    let sessions = within("measurement.sessions", wire.sessions.unwrap_or(8), 1, 1000)?;
+    let pairs = within("measurement.pairs", wire.pairs.unwrap_or(20), 1, 10_000)?;
+    let warmup_min = within("measurement.warmup_min", wire.warmup_min.unwrap_or(1), 0, 100)?;
+    let until = wire.until_half_width;
+    if let Some(half_width) = until {
+        within("measurement.until_half_width", half_width, 1e-6, 1.0)?;
+    }
+    if let Some(budget) = wire.budget_s {
+        within("measurement.budget_s", budget, 1.0, 1e7)?;
+    }
+    Ok(Measurement {
+        sessions,
+        pairs,
+        quick_sessions: within(
+            "measurement.quick_sessions",
+            wire.quick_sessions.unwrap_or(sessions.min(3)),
+            1,
+            1000,
+        )?,
+        quick_pairs: within("measurement.quick_pairs", wire.quick_pairs.unwrap_or(pairs.min(2)), 1, 10_000)?,
+        warmup_min,
+        warmup_max: within(
+            "measurement.warmup_max",
+            wire.warmup_max.unwrap_or(warmup_min.max(10)),
+            warmup_min,
+            1000,
+        )?,
+        threads: within("measurement.threads", wire.threads.unwrap_or(1), 1, 1024)?,
+        timeouts: Timeouts {
+            load_s: within(
+                "measurement.load_timeout_s",
+                wire.load_timeout_s.unwrap_or(600.0),
+                0.1,
+                86_400.0,
+            )?,
+            request_s: within(
+                "measurement.request_timeout_s",
+                wire.request_timeout_s.unwrap_or(120.0),
+                0.1,
+                86_400.0,
+            )?,
+            exit_s: within("measurement.exit_timeout_s", wire.exit_timeout_s.unwrap_or(10.0), 0.1, 3_600.0)?,
+        },
+        stopping: Stopping { until_half_width: until, budget_s: wire.budget_s },
+    })
+}
+
+fn quality(wire: WireQuality) -> Result<QualitySpec, ContestError> {
+    let gates =
+        wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
+    if wire.clip.is_none() && gates.iter().any(|gate| gate.metric.needs_clip()) {
+        return Err(bad("quality.clip", "a CLIP folder, since a gate reads a CLIP metric", "none"));
+    }
+    if wire.lpips.is_none() && gates.iter().any(|gate| gate.metric == Metric::Lpips) {
+        return Err(bad("quality.lpips", "an LPIPS folder, since a gate reads it", "none"));
+    }
+    Ok(QualitySpec {
+        clip: wire.clip,
+        lpips: wire.lpips,
+        level: within("quality.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
+        gates,
+    })
+}
+
+fn gate(index: usize, wire: WireGate) -> Result<Gate, ContestError> {
+    let field = |key: &str| format!("quality.gate[{index}] {} {key}", wire.metric);
+    let statistic = match wire.quantile {
+        None => Statistic::Mean,
+        Some(q) => Statistic::Quantile(within(&field("quantile"), q, 0.001, 0.999)?),
+    };
+    let (key, other, threshold) = if wire.metric.higher_is_better() {
+        ("at_least", wire.at_most, wire.at_least)
+    } else {
+        ("at_most", wire.at_least, wire.at_most)
+    };
+    let threshold = match (threshold, other) {
+        (Some(value), None) if value.is_finite() => value,
+        _ => return Err(bad(field(key), "exactly this bound, a finite number", "something else")),
+    };
+    Ok(Gate { metric: wire.metric, statistic, threshold, reason: wire.reason })
+}
+
+fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
+    Ok(ScoreSpec {
+        level: within("score.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
+        min_speedup: within("score.min_speedup", wire.min_speedup.unwrap_or(1.0), 1.0, 100.0)?,
+        similarity: wire.similarity.unwrap_or(SimilarityFormula::Wombo2025),
+        similarity_gate: within("score.similarity_gate", wire.similarity_gate.unwrap_or(0.0), -1.0, 0.999)?,
+        similarity_exponent: within(
+            "score.similarity_exponent",
+            wire.similarity_exponent.unwrap_or(0.5),
+            0.0,
+            16.0,
+        )?,
+    })
+}
+
+fn rewards(wire: &WireRewards) -> Result<Rewards, ContestError> {
+    Ok(Rewards {
+        top_tier_share: within("rewards.top_tier_share", wire.top_tier_share.unwrap_or(0.8), 0.5, 1.0)?,
+    })
+}
