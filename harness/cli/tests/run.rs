@@ -88,7 +88,7 @@ fn failing_engines_are_shown_and_the_others_are_measured() {
 #[test]
 fn a_baseline_that_fails_ends_the_run() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
-    ground.replace("contest.toml", "\"4000\"]", "\"4000\", \"--fault\", \"die@1\"]");
+    ground.replace("contest.toml", "\"12000\"]", "\"12000\", \"--fault\", \"die@1\"]");
     let (code, message) = failure(&mut ground.run("out"));
     assert_eq!(code, 4, "{message}");
     assert!(message.contains("baseline"), "{message}");

@@ -1,8 +1,10 @@
 //! The verbs, one per file.
 
 mod analyze;
+mod compare;
 mod engine;
 mod generate;
+mod history;
 mod measure;
 mod plan;
 mod quality;
@@ -29,6 +31,8 @@ Examples:
   edgemaxx run fixtures/contests/emoji-cpu.toml          the whole way, to report.html
   edgemaxx run fixtures/contests/emoji-cpu.toml --quick  a first look within a minute
   edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
+  edgemaxx compare runs/main runs/change                 has anything become slower?
+  edgemaxx history runs --out site                       all runs as a site
 
 Exit codes:
   0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit ·
@@ -50,6 +54,10 @@ enum Verb {
     Rank(rank::Args),
     /// Write report.html, CSV, Markdown, JUnit and summary.json.
     Report(report::Args),
+    /// Compare two runs, or candidates with their baseline: regressed or not.
+    Compare(compare::Args),
+    /// Build a site from many runs: days, trends, lasting changes.
+    History(history::Args),
     /// Generate one picture with the built-in engine.
     Generate(generate::Args),
     /// Run or check an engine process.
@@ -68,6 +76,8 @@ impl Cli {
             Verb::Analyze(args) => args.execute(),
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
+            Verb::Compare(args) => args.execute(),
+            Verb::History(args) => args.execute(),
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),
             Verb::Stats(args) => args.execute(),
