@@ -192,5 +192,6 @@ fn many_candidates_stay_within_eight_megabytes() {
     keep("many.html", &page);
     let pictures = page.matches("src=\"data:image/").count();
     assert!(page.len() <= 8_000_000, "{} bytes, {seconds:.1} s", page.len());
-    assert!(pictures >= 256 * 2, "{pictures} pictures in {} bytes", page.len());
+    // Two of each, but one where both are the same: the control's, and now and then by chance.
+    assert!(pictures >= 256 * 2 - 20, "{pictures} pictures in {} bytes", page.len());
 }
