@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A measured run, and one copy of it for each `(name, factor of the candidate's latency)`.
 fn runs(copies: &[(&str, f64)]) -> (Playground, Vec<PathBuf>) {
     let ground = Playground::new(&candidate("mine", &["--latency-us", "1000"]));
-    ground.run("measured").arg("--json").output().expect("a run; whether it is fit is decided below");
+    ground.measured("measured");
     let paths = copies.iter().enumerate().map(|(seed, (name, factor))| {
         let path = ground.path(name);
         copy_run(&ground.path("measured"), &path);

@@ -25,7 +25,7 @@ fn history(runs: &Path, out: &Path) -> assert_cmd::assert::Assert {
 #[test]
 fn a_site_of_many_days_with_their_reports_and_a_lasting_change() {
     let ground = Playground::new(&candidate("mine", &["--latency-us", "1000"]));
-    ground.run("run").output().expect("a run");
+    ground.measured("run");
     let (run, runs, site) = (ground.path("run"), ground.path("runs"), ground.path("site"));
     for number in 1..=12 {
         day(&runs, &format!("run-{number:02}"), &run, |summary| {
@@ -77,7 +77,7 @@ fn a_site_of_many_days_with_their_reports_and_a_lasting_change() {
 #[test]
 fn copies_count_once_and_foreign_folders_are_left_alone() {
     let ground = Playground::new(&candidate("mine", &["--latency-us", "1000"]));
-    ground.run("run").output().expect("a run");
+    ground.measured("run");
     let runs = ground.path("runs");
     day(&runs, "a", &ground.path("run"), |_| {});
     day(&runs, "b", &ground.path("run"), |_| {});
