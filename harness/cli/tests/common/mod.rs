@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, Side};
-use edgemaxx_contract::sample::{Chain, Log, Outcome, Record};
+use edgemaxx_contract::sample::{Chain, Log, Outcome, Phase, Record};
 use tempfile::TempDir;
 
 /// A folder with a contest, its prompts and a checkpoint that the mock engine ignores.
@@ -134,7 +134,7 @@ pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
     let log = Log::parse_for(&read("samples.jsonl"), &plan).expect("a log");
     let mut chain = Chain::default();
     let mut text = chain.append(Record::Header(log.header)).expect("record");
-    for (index, mut record) in log.records.into_iter().enumerate() {
+    for mut record in log.records {
         if let Record::Attempt(attempt) = &mut record
             && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
         {
@@ -142,7 +142,13 @@ pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
                 Side::Candidate => factor(&plan.sessions[attempt.session as usize].candidate),
                 Side::Baseline => 1.0,
             };
-            *latency_ns = (4e6 * own * (1.0 + 0.004 * noise(seed, index as u64))) as u64;
+            // Not of the record's place in the log: how many warm-up requests there were is the machine's doing.
+            let place = match attempt.phase {
+                Phase::Measured { pair } => pair,
+                Phase::Warmup { index } => 1000 + index,
+            };
+            let place = u64::from(attempt.session) << 12 | u64::from(place) << 1 | attempt.side as u64;
+            *latency_ns = (4e6 * own * (1.0 + 0.004 * noise(seed, place))) as u64;
         }
         text += &chain.append(record).expect("record");
     }
