@@ -72,7 +72,7 @@ pub fn comparison_json(comparison: &Comparison) -> Result<String, ReportError> {
     Ok(comparison.to_json()?)
 }
 
-/// The comparison as JUnit: regressed fails, cannot tell is skipped, incomparable is an error.
+/// The comparison as JUnit: regressed fails, cannot tell is skipped, unfit or incomparable is an error.
 pub fn comparison_junit(comparison: &Comparison) -> String {
     let name = format!("edgemaxx compare {} with {}", comparison.subject.label, comparison.reference.label);
     let case = |name: &str, verdict: Verdict, words: String| Case {
@@ -83,7 +83,7 @@ pub fn comparison_junit(comparison: &Comparison) -> String {
             Verdict::Improved | Verdict::Equivalent => CaseResult::Passed(words),
             Verdict::CannotTell => CaseResult::Skipped(words),
             Verdict::Regressed => CaseResult::Failed(words),
-            Verdict::Incomparable => CaseResult::Error(words),
+            Verdict::Unfit | Verdict::Incomparable => CaseResult::Error(words),
         },
     };
     let mut cases: Vec<Case> = comparison
@@ -104,7 +104,7 @@ pub fn comparison_github(comparison: &Comparison) -> String {
         let level = match verdict {
             Verdict::Improved | Verdict::Equivalent => "notice",
             Verdict::CannotTell => "warning",
-            Verdict::Regressed | Verdict::Incomparable => "error",
+            Verdict::Regressed | Verdict::Unfit | Verdict::Incomparable => "error",
         };
         let _ = writeln!(text, "::{level} title={}::{}", property(title), data(message));
     };

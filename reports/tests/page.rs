@@ -45,8 +45,9 @@ fn the_page_is_complete_and_in_order() {
         assert!(page.contains(text), "no {text}");
     }
     assert!(page.contains(&run.log.chain.head().to_string()));
-    // Worst pairs first, ten of each of the five measured candidates, two pictures each.
-    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 5 * 10 * 2);
+    // Worst pairs first, ten of each of the five measured candidates: two pictures each, but one of
+    // the control's, whose are the same.
+    assert_eq!(page.matches("src=\"data:image/").count(), 4 * 10 * 2 + 10);
 }
 
 #[test]
@@ -191,5 +192,6 @@ fn many_candidates_stay_within_eight_megabytes() {
     keep("many.html", &page);
     let pictures = page.matches("src=\"data:image/").count();
     assert!(page.len() <= 8_000_000, "{} bytes, {seconds:.1} s", page.len());
-    assert!(pictures >= 256 * 2, "{pictures} pictures in {} bytes", page.len());
+    // Two of each, but one where both are the same: the control's, and now and then by chance.
+    assert!(pictures >= 256 * 2 - 20, "{pictures} pictures in {} bytes", page.len());
 }

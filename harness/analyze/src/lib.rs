@@ -14,4 +14,7 @@ pub mod verify;
 pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
-pub use stages::{AnalyzeError, Evidence, RankError, analyze, rank, settings_of, surely_missed};
+pub use stages::{
+    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, RankError, analyze, compare_runs,
+    compare_with_baseline, rank, settings_of, surely_missed,
+};

@@ -1,5 +1,7 @@
 //! The run folder: which file holds what, and how it is read and written.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,17 @@ use crate::error::{Failure, InFile as _};
 
 /// A folder that holds one run.
 #[derive(Debug, Clone)]
-pub(crate) struct RunFolder(PathBuf);
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    /// Files that were read once and are not read again.
+    loaded: BTreeMap<&'static str, String>,
+}
 
 impl RunFolder {
+    fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), loaded: BTreeMap::new() }
+    }
+
     /// A new, empty folder.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         if path.exists() {
@@ -32,7 +42,7 @@ impl RunFolder {
             }
         }
         fs::create_dir_all(path).in_file(path)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self::at(path))
     }
 
     /// The folder of a run that was planned before.
@@ -43,15 +53,15 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Ok(Self(path.to_owned()))
+        Ok(Self::at(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// Pictures by digest.
@@ -59,15 +69,25 @@ impl RunFolder {
         self.file("images")
     }
 
-    pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<String> {
+    /// The same folder with these files (and who makes them) in memory: whatever is parsed of them,
+    /// and their digests, are of the same bytes.
+    pub(crate) fn loaded(&self, files: &[(&'static str, &str)]) -> anyhow::Result<Self> {
+        let loaded = files.iter().map(|(name, made_by)| Ok((*name, self.read(name, made_by)?.into_owned())));
+        Ok(Self { path: self.path.clone(), loaded: loaded.collect::<anyhow::Result<_>>()? })
+    }
+
+    pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<Cow<'_, str>> {
+        if let Some(text) = self.loaded.get(name) {
+            return Ok(Cow::Borrowed(text));
+        }
         let path = self.file(name);
-        fs::read_to_string(&path).map_err(|error| {
+        fs::read_to_string(&path).map(Cow::Owned).map_err(|error| {
             Failure::input(match error.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!(
                         "{}: missing; `edgemaxx {made_by} {}` writes it",
                         path.display(),
-                        self.0.display()
+                        self.path.display()
                     )
                 }
                 _ => format!("{}: {error}", path.display()),
@@ -136,9 +156,9 @@ impl RunFolder {
             return Err(Failure::input(format!(
                 "{}: judges other samples than samples.jsonl holds; run `edgemaxx quality {}` again",
                 path.display(),
-                self.0.display()
+                self.path.display()
             )));
         }
-        Ok((quality, Digest::of(&text)))
+        Ok((quality, Digest::of(text.as_bytes())))
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{Playground, candidate, failure};
+use common::{Playground, candidate, derive, failure, retime};
 
 const DOWNSTREAM: [&str; 12] = [
     "quality.jsonl",
@@ -21,23 +21,29 @@ const DOWNSTREAM: [&str; 12] = [
     "samples.parquet",
 ];
 
+fn ranking(run: &std::path::Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(run.join("ranking.json")).unwrap()).unwrap()
+}
+
 #[test]
 fn a_faster_candidate_wins_and_every_file_is_there() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
     let output = ground.run("out").arg("--json").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["winner"], "fast");
+    // Real latencies of a busy machine may prove nothing; what the program says must agree.
+    assert_eq!(answer["fit"], output.status.success(), "{answer}");
     for name in DOWNSTREAM {
         assert!(ground.path("out").join(name).metadata().unwrap().len() > 0, "{name}");
     }
+    retime(&ground.path("out"), 1, |candidate| if candidate == "fast" { 0.25 } else { 1.0 });
+    derive(&ground.path("out"));
+    assert_eq!(ranking(&ground.path("out"))["winner"], "fast");
 }
 
 #[test]
 fn downstream_of_measure_every_byte_is_recomputed() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
-    ground.run("out").assert().success();
-    let run = ground.path("out");
+    let run = ground.measured("out");
     let before: Vec<_> = DOWNSTREAM.iter().map(|name| fs::read(run.join(name)).unwrap()).collect();
     for (threads, locale) in [("1", "tr_TR.UTF-8"), ("2", "C")] {
         for name in DOWNSTREAM {
@@ -71,8 +77,9 @@ fn failing_engines_are_shown_and_the_others_are_measured() {
     let ground = Playground::new(&candidates.concat());
     let (code, message) = failure(&mut ground.run("out"));
     assert_eq!(code, 4, "{message}");
-    let ranking: serde_json::Value =
-        serde_json::from_slice(&fs::read(ground.path("out/ranking.json")).unwrap()).unwrap();
+    retime(&ground.path("out"), 1, |candidate| if candidate == "fast" { 0.25 } else { 1.0 });
+    derive(&ground.path("out"));
+    let ranking = ranking(&ground.path("out"));
     let standing = |name: &str| {
         let entries = ranking["entries"].as_array().unwrap();
         entries.iter().find(|e| e["name"] == name).unwrap()["standing"].as_str().unwrap().to_owned()
@@ -157,7 +164,9 @@ fn a_killed_run_goes_on_where_it_was() {
     child.wait().unwrap();
     let before = fs::read_to_string(&samples).unwrap();
     let before = &before[..before.rfind('\n').unwrap() + 1];
-    ground.run("out").arg("--resume").assert().success();
+    let resumed = ground.run("out").arg("--resume").output().unwrap();
+    let said = String::from_utf8_lossy(&resumed.stderr);
+    assert!(matches!(resumed.status.code(), Some(0 | 3)), "{said}");
     let after = fs::read_to_string(&samples).unwrap();
     assert!(after.starts_with(before), "what was recorded stays");
 

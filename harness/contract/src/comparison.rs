@@ -19,7 +19,7 @@ pub struct Comparison {
     pub subject: ComparedRun,
     /// What is tolerated.
     pub limits: ComparisonLimits,
-    /// The worst of all rows; [`Verdict::Incomparable`] leaves no rows.
+    /// The worst of all rows; [`Verdict::Incomparable`] and [`Verdict::Unfit`] leave no rows.
     pub verdict: Verdict,
     /// The answer in one sentence.
     pub reason: String,
@@ -97,6 +97,8 @@ pub enum Verdict {
     CannotTell,
     /// Proven to break a limit.
     Regressed,
+    /// The A/A control of a run is no tie: its numbers prove nothing.
+    Unfit,
     /// Not comparable at all: other hardware, contest or pins.
     Incomparable,
 }
@@ -109,6 +111,7 @@ impl Verdict {
             Self::Equivalent => "equivalent",
             Self::CannotTell => "cannot tell",
             Self::Regressed => "regressed",
+            Self::Unfit => "unfit",
             Self::Incomparable => "incomparable",
         }
     }

@@ -338,12 +338,29 @@ fn metric_value(metric: Metric, value: f64) -> String {
     number::fixed(value, digits)
 }
 
+/// A metric's name and value, for a caption.
+fn metric_short(metric: Metric, value: f64) -> String {
+    let shown = metric_value(metric, value);
+    match metric {
+        Metric::SsimGray => format!("SSIM {shown}"),
+        Metric::PsnrDb => format!("PSNR {shown} dB"),
+        Metric::PhashDistance => format!("hash distance {} bits", number::fixed(value, 0)),
+        Metric::ClipImageCosine => format!("CLIP {shown}"),
+        Metric::ClipTextDifference => {
+            format!("CLIP text {}{shown}", if value > 0.0 { "+" } else { "" })
+        }
+        Metric::Lpips => format!("LPIPS {shown}"),
+        Metric::Wombo2025 => format!("mix {shown}"),
+    }
+}
+
 fn picture(view: &RunView<'_>, record: &QualityRecord, shown: Option<PairPictures>) -> Picture {
     let request = view.plan.requests.get(record.request as usize);
-    let numbers: Vec<String> = Metric::ALL
-        .into_iter()
-        .filter_map(|m| Some(format!("{} {}", metric_words(m), metric_value(m, record.value(m)?))))
-        .collect();
+    let mut numbers: Vec<String> =
+        Metric::ALL.into_iter().filter_map(|m| Some(metric_short(m, record.value(m)?))).collect();
+    if record.baseline_image == record.candidate_image {
+        numbers = vec!["identical pictures".to_owned()];
+    }
     Picture {
         prompt: request.map_or_else(String::new, |r| visible(&r.prompt)),
         seed: request.map_or(0, |r| r.seed),

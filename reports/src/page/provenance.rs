@@ -81,10 +81,16 @@ fn commands(view: &RunView<'_>) -> String {
         format!("'{}'", entropy.replace('\'', r"'\''"))
     };
     let quick = if plan.extent == Extent::Quick { " --quick" } else { "" };
+    let samples = view.files.iter().find(|f| f.name == "samples.jsonl");
+    let check = samples
+        .map_or_else(String::new, |f| format!("echo '{}  samples.jsonl' | sha256sum --check\n", f.digest));
+    let clip = view.quality.header.clip.map_or_else(String::new, |digest| {
+        format!("   # elsewhere with --clip DIR, the folder of digest {}", digest.short())
+    });
     format!(
         "# in the run folder: from the recorded samples and pictures, every later file again, byte for byte\n\
-         sha256sum samples.jsonl\n\
-         edgemaxx quality .\n\
+         {check}\
+         edgemaxx quality .{clip}\n\
          edgemaxx analyze .\n\
          edgemaxx rank .\n\
          edgemaxx report .\n\

@@ -66,14 +66,20 @@ impl Scale {
             .collect()
     }
 
-    /// 1, 2, 5 of every decade.
+    /// 1, 2, 5 of every decade; where those are fewer than four, more.
     fn octaves(&self, low: f64, high: f64) -> Vec<(f64, String)> {
-        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        decades
-            .flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(decade)))
-            .filter(|value| *value >= low * (1.0 - 1e-9) && *value <= high * (1.0 + 1e-9))
-            .map(|value| (value, number::significant(value, 1)))
-            .collect()
+        let ticks = |digits: &[f64]| -> Vec<(f64, String)> {
+            let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+            decades
+                .flat_map(|decade| digits.iter().map(move |digit| (*digit, digit * 10f64.powi(decade))))
+                .filter(|(_, value)| *value >= low * (1.0 - 1e-9) && *value <= high * (1.0 + 1e-9))
+                .map(|(digit, value)| {
+                    (value, number::significant(value, 1 + usize::from(digit.fract() > 0.0)))
+                })
+                .collect()
+        };
+        let few = ticks(&[1.0, 2.0, 5.0]);
+        if few.len() >= 4 { few } else { ticks(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]) }
     }
 }
 
@@ -111,6 +117,8 @@ mod tests {
         assert_eq!(scale.at(0.25), 25.0);
         let scale = Scale::logarithmic([0.5, 20.0], 0.0, 0.0, 1.0);
         assert_eq!(labels(&scale, 5), ["0.5", "1", "2", "5", "10", "20"]);
+        let scale = Scale::logarithmic([0.8, 3.7], 0.0, 0.0, 1.0);
+        assert_eq!(labels(&scale, 5), ["1", "1.5", "2", "3"]);
         let scale = Scale::logarithmic([0.95, 1.25], 0.0, 0.0, 1.0);
         assert_eq!(labels(&scale, 6), ["0.95", "1.00", "1.05", "1.10", "1.15", "1.20", "1.25"]);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::estimators::student;
+use crate::estimators::{Method, Summary, student};
 
 /// One candidate's evidence: its mean log ratio to the baseline in each session.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,16 +49,23 @@ pub fn compare(first: &Series, second: &Series) -> Difference {
 
 /// Two-sided p-value of Welch's t test; `None` with fewer than two values on either side.
 pub fn welch(first: &[f64], second: &[f64]) -> Option<f64> {
-    let (mean_a, error_a) = student::mean_and_error(first)?;
-    let (mean_b, error_b) = student::mean_and_error(second)?;
+    welch_interval(first, second, 0.95).p_value
+}
+
+/// First mean minus second with Welch's interval, `n` the fewer values of the two; a bare point
+/// with fewer than two values on either side.
+pub fn welch_interval(first: &[f64], second: &[f64], level: f64) -> Summary {
+    let n = first.len().min(second.len());
+    let difference = student::mean(first) - student::mean(second);
+    let (Some((_, error_a)), Some((_, error_b))) =
+        (student::mean_and_error(first), student::mean_and_error(second))
+    else {
+        return Summary::bare(difference, level, n, Method::Student);
+    };
     let (a, b) = (error_a.powi(2), error_b.powi(2));
-    let difference = mean_a - mean_b;
-    if a + b == 0.0 {
-        return Some(if difference == 0.0 { 1.0 } else { 0.0 });
-    }
     let freedom =
         (a + b).powi(2) / (a.powi(2) / (first.len() - 1) as f64 + b.powi(2) / (second.len() - 1) as f64);
-    Some(student::p_two_sided(difference / (a + b).sqrt(), freedom))
+    student::from_error(difference, (a + b).sqrt(), freedom, level, n, Method::Student)
 }
 
 #[cfg(test)]

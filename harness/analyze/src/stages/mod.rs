@@ -1,7 +1,8 @@
-//! The stages: `analyze` and `rank`.
+//! The stages `analyze` and `rank`, and the comparison of runs.
 
 mod analyze;
 mod certificate;
+pub(crate) mod compare;
 pub(crate) mod estimate;
 mod judge;
 mod rank;
@@ -9,5 +10,6 @@ mod rank;
 mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
+pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
 pub use judge::surely_missed;
 pub use rank::{RankError, rank};

@@ -72,15 +72,27 @@ const TRUTH: [(&str, f64, f64); 6] = [
     ("broken", 0.2, 0.95),
 ];
 
-struct Run {
-    contest: Contest,
-    plan: Plan,
-    log: Log,
-    quality: QualityLog,
+pub(super) struct Run {
+    pub(super) contest: Contest,
+    pub(super) plan: Plan,
+    pub(super) log: Log,
+    pub(super) quality: QualityLog,
+}
+
+impl Run {
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        let Self { contest, plan, log, quality } = self;
+        Evidence { contest, plan, log, quality, quality_digest: Digest::of("q") }
+    }
 }
 
 /// A run with process and iteration noise; `change` may alter each record before it is chained.
 fn run(extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
+    noisy_run("run", extent, change)
+}
+
+/// The same with other noise.
+pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
     let contest = Contest::parse(CONTEST).unwrap();
     let mut pipelines = vec![pipeline(&contest, &contest.baseline.name, Role::Baseline)];
     for candidate in &contest.candidates {
@@ -102,7 +114,7 @@ fn run(extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
     let header = Header { format: Log::format(), plan: plan.digest().unwrap(), started_unix_ms: 0 };
     let mut text = chain.append(Record::Header(header)).unwrap();
     let mut records = Vec::new();
-    let mut stream = Seed::of("run").stream(0);
+    let mut stream = Seed::of(seed).stream(0);
     for session in &plan.sessions {
         let (_, ratio, similarity) = TRUTH.into_iter().find(|truth| truth.0 == session.candidate).unwrap();
         let process = [0.003 * stream.normal(), 0.003 * stream.normal()];
@@ -171,7 +183,7 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
     }
 }
 
-fn environment(sandbox: &str) -> Environment {
+pub(super) fn environment(sandbox: &str) -> Environment {
     Environment {
         format: Format::new("edgemaxx-environment", 1),
         edgemaxx: String::new(),
@@ -187,9 +199,7 @@ fn environment(sandbox: &str) -> Environment {
 }
 
 fn estimates(run: &Run) -> Estimates {
-    let Run { contest, plan, log, quality } = run;
-    let evidence = Evidence { contest, plan, log, quality, quality_digest: Digest::of("q") };
-    analyze(&evidence, &settings_of(contest, plan, log)).unwrap()
+    analyze(&run.evidence(), &settings_of(&run.contest, &run.plan, &run.log)).unwrap()
 }
 
 fn verdict(run: &Run) -> (Estimates, Ranking) {
@@ -199,7 +209,7 @@ fn verdict(run: &Run) -> (Estimates, Ranking) {
 }
 
 /// The candidate `broken` dies in its last session.
-fn break_broken(plan: &Plan, record: &mut Record) {
+pub(super) fn break_broken(plan: &Plan, record: &mut Record) {
     let last = plan.sessions.iter().rev().find(|session| session.candidate == "broken").unwrap().index;
     if let Record::Attempt(attempt) = record
         && attempt.session == last

@@ -32,18 +32,18 @@ fn rate(repetitions: usize, seed: Seed, happens: impl Fn(&mut Stream) -> bool + 
 }
 
 /// A row in the making.
-struct Plan<'a> {
-    check: &'static str,
-    method: &'a str,
-    generator: &'a str,
-    sessions: usize,
-    pairs: usize,
-    repetitions: usize,
-    seed: Seed,
+pub(super) struct Plan<'a> {
+    pub check: &'static str,
+    pub method: &'a str,
+    pub generator: &'a str,
+    pub sessions: usize,
+    pub pairs: usize,
+    pub repetitions: usize,
+    pub seed: Seed,
 }
 
 impl Plan<'_> {
-    fn run(
+    pub(super) fn run(
         &self,
         at_least: Option<f64>,
         at_most: Option<f64>,

@@ -1,6 +1,7 @@
 //! `edgemaxx stats verify`: do the methods hold what they promise? By simulation, for anyone.
 
 mod checks;
+mod comparisons;
 mod generators;
 
 use serde::Serialize;
@@ -84,6 +85,7 @@ impl Row {
 pub fn verify(settings: &VerifySettings, run: Option<&SampleTable>) -> Verification {
     let seed = Seed::of(settings.seed.to_le_bytes());
     let mut rows = checks::all(settings.repetitions.max(100), seed);
+    rows.extend(comparisons::all(settings.repetitions.max(100), seed));
     if let Some((table, residuals)) = run.and_then(|table| Some((table, Residuals::of(table)?))) {
         rows.extend(checks::of_run(table, &residuals, settings.repetitions.max(100), seed));
     }

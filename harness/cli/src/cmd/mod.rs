@@ -1,9 +1,11 @@
 //! The verbs, one per file.
 
 mod analyze;
+mod compare;
 mod copies;
 mod engine;
 mod generate;
+mod history;
 mod measure;
 mod plan;
 pub(crate) mod quality;
@@ -30,6 +32,8 @@ Examples:
   edgemaxx run fixtures/contests/emoji-cpu.toml          the whole way, to report.html
   edgemaxx run fixtures/contests/emoji-cpu.toml --quick  a first look within a minute
   edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
+  edgemaxx compare runs/main runs/change                 has anything become slower?
+  edgemaxx history runs --out site                       all runs as a site
 
 Exit codes:
   0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit ·
@@ -53,6 +57,10 @@ enum Verb {
     Report(report::Args),
     /// Find checkpoints that repeat an earlier one's weights.
     Copies(copies::Args),
+    /// Compare two runs, or candidates with their baseline: regressed or not.
+    Compare(compare::Args),
+    /// Build a site from many runs: days, trends, lasting changes.
+    History(history::Args),
     /// Generate one picture with the built-in engine.
     Generate(generate::Args),
     /// Run or check an engine process.
@@ -72,6 +80,8 @@ impl Cli {
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
             Verb::Copies(args) => args.execute(),
+            Verb::Compare(args) => args.execute(),
+            Verb::History(args) => args.execute(),
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),
             Verb::Stats(args) => args.execute(),

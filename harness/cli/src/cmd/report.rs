@@ -21,15 +21,15 @@ pub(crate) struct Args {
     run: PathBuf,
 }
 
-/// The files a report rests on.
-const SOURCES: [&str; 7] = [
-    "contest.toml",
-    "plan.json",
-    "environment.json",
-    "samples.jsonl",
-    "quality.jsonl",
-    "estimates.json",
-    "ranking.json",
+/// The files a report rests on, and the verbs that write them.
+const SOURCES: [(&str, &str); 7] = [
+    ("contest.toml", "plan"),
+    ("plan.json", "plan"),
+    ("environment.json", "measure"),
+    ("samples.jsonl", "measure"),
+    ("quality.jsonl", "quality"),
+    ("estimates.json", "analyze"),
+    ("ranking.json", "rank"),
 ];
 
 impl Args {
@@ -50,6 +50,7 @@ impl ImageSource for FolderImages {
 
 /// Writes all forms of the report; returns the page's path.
 pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
+    let folder = &folder.loaded(&SOURCES)?;
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let log = folder.samples(&plan)?;
@@ -57,7 +58,7 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     let estimates: Estimates = folder.document("estimates.json", "analyze")?;
     let ranking: Ranking = folder.document("ranking.json", "rank")?;
     let environment = folder.environment()?;
-    if ranking.estimates != Digest::of(folder.read("estimates.json", "analyze")?) {
+    if ranking.estimates != Digest::of(folder.read("estimates.json", "analyze")?.as_bytes()) {
         return Err(Failure::input(format!(
             "{}: belongs to other estimates; run `edgemaxx rank {}` again",
             folder.file("ranking.json").display(),
@@ -66,8 +67,9 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     }
     let files = SOURCES
         .iter()
-        .map(|name| {
-            Ok(FileDigest { name: (*name).to_owned(), digest: Digest::of(folder.read(name, "run")?) })
+        .map(|(name, made_by)| {
+            let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
+            Ok(FileDigest { name: (*name).to_owned(), digest })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let view = RunView {
@@ -80,19 +82,32 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
         environment: &environment,
         files: &files,
     };
-    let samples = tables::samples(&plan, &log)?;
+    // The page and the tables take about as long as one another: one thread each.
+    let (page, rest) = std::thread::scope(|scope| {
+        let page = scope.spawn(|| html(&view, &FolderImages(folder.images())));
+        let rest = machine_forms(folder, &view);
+        (page.join(), rest)
+    });
+    rest?;
+    let page =
+        page.map_err(|_| anyhow::anyhow!("the page could not be rendered: a defect of this program"))?;
+    folder.write("report.html", page?)?;
+    Ok(folder.file("report.html"))
+}
+
+/// Writes everything but the page.
+fn machine_forms(folder: &RunFolder, view: &RunView<'_>) -> anyhow::Result<()> {
+    let samples = tables::samples(view.plan, view.log)?;
     for table in [
-        &tables::leaderboard(&ranking, &estimates)?,
-        &tables::estimates(&estimates)?,
+        &tables::leaderboard(view.ranking, view.estimates)?,
+        &tables::estimates(view.estimates)?,
         &samples,
-        &tables::quality(&quality)?,
+        &tables::quality(view.quality)?,
     ] {
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
     folder.write("samples.parquet", samples.to_parquet()?)?;
-    folder.write("summary.json", summary_json(&view)?)?;
-    folder.write("report.md", markdown(&view))?;
-    folder.write("junit.xml", junit(&view))?;
-    folder.write("report.html", html(&view, &FolderImages(folder.images()))?)?;
-    Ok(folder.file("report.html"))
+    folder.write("summary.json", summary_json(view)?)?;
+    folder.write("report.md", markdown(view))?;
+    folder.write("junit.xml", junit(view))
 }

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Plan, Side};
+use edgemaxx_contract::sample::{Chain, Log, Outcome, Phase, Record};
 use tempfile::TempDir;
 
 /// A folder with a contest, its prompts and a checkpoint that the mock engine ignores.
@@ -36,6 +39,15 @@ impl Playground {
         let text = std::fs::read_to_string(self.path(name)).expect("read");
         assert!(text.contains(from), "{name} holds {from:?}");
         std::fs::write(self.path(name), text.replace(from, to)).expect("write");
+    }
+
+    /// The folder of a finished run. Whether its real latencies make the A/A control a tie is left
+    /// to chance and the machine's load: exit codes 0 and 3 are both right.
+    pub fn measured(&self, out: &str) -> PathBuf {
+        let output = self.run(out).output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
+        self.path(out)
     }
 
     /// `edgemaxx run` of the contest into `out`.
@@ -96,4 +108,64 @@ pub fn failure(command: &mut Command) -> (i32, String) {
 /// A folder of the repository.
 pub fn repository(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
+}
+
+/// Copies a run folder with its pictures.
+pub fn copy_run(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("create");
+    for entry in std::fs::read_dir(from).expect("read") {
+        let path = entry.expect("entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_run(&path, &target)
+        } else {
+            {
+                std::fs::copy(&path, &target).expect("copy");
+            }
+        }
+    }
+}
+
+/// Gives every recorded picture of a run a latency of 4 ms, times `factor(candidate)` on the
+/// candidate's side, with a little noise that depends on `seed`; the chain is made anew.
+pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).expect("read");
+    let plan = Plan::from_json(&read("plan.json")).expect("a plan");
+    let log = Log::parse_for(&read("samples.jsonl"), &plan).expect("a log");
+    let mut chain = Chain::default();
+    let mut text = chain.append(Record::Header(log.header)).expect("record");
+    for mut record in log.records {
+        if let Record::Attempt(attempt) = &mut record
+            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+        {
+            let own = match attempt.side {
+                Side::Candidate => factor(&plan.sessions[attempt.session as usize].candidate),
+                Side::Baseline => 1.0,
+            };
+            // Not of the record's place in the log: how many warm-up requests there were is the machine's doing.
+            let place = match attempt.phase {
+                Phase::Measured { pair } => pair,
+                Phase::Warmup { index } => 1000 + index,
+            };
+            let place = u64::from(attempt.session) << 12 | u64::from(place) << 1 | attempt.side as u64;
+            *latency_ns = (4e6 * own * (1.0 + 0.004 * noise(seed, place))) as u64;
+        }
+        text += &chain.append(record).expect("record");
+    }
+    std::fs::write(run.join("samples.jsonl"), text).expect("write");
+}
+
+/// Every stage after `measure` again.
+pub fn derive(run: &Path) {
+    for verb in ["quality", "analyze", "rank", "report"] {
+        edgemaxx().arg(verb).arg(run).assert().success();
+    }
+}
+
+/// −1 to 1, always the same for the same arguments (SplitMix64).
+fn noise(seed: u64, index: u64) -> f64 {
+    let mut z = (seed << 32 | index).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }

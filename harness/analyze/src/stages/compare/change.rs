@@ -1,0 +1,185 @@
+//! How much slower something became: a difference of mean log latencies with a two-sided interval.
+
+use crate::estimators::{Summary, student};
+use crate::inference::compare::welch_interval;
+use crate::samples::CandidateSamples;
+use crate::sequential::Looks;
+
+/// The power at which "so many more sessions would tell".
+const POWER: f64 = 0.8;
+/// More sessions than this are no advice.
+const MOST_SESSIONS: usize = 1000;
+
+/// Session means of one pipeline in one run, and the looks at which its measurement could have ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group<'a> {
+    /// Mean log ratio to the baseline, by session.
+    pub means: &'a [f64],
+    /// Where measuring might have stopped because of what it showed.
+    pub looks: Option<&'a Looks>,
+}
+
+/// A change on the scale of log latency: positive is slower.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Change {
+    /// The change with its interval; no bounds where the data give none.
+    pub summary: Summary,
+    /// How it was computed.
+    pub method: &'static str,
+    /// For how many more sessions it would take.
+    pub noise: Noise,
+}
+
+impl Change {
+    /// Candidate against baseline inside one run: the mean over sessions.
+    pub(crate) fn to_baseline(group: Group<'_>, level: f64) -> Self {
+        let (summary, method) = own(group, level);
+        Self { summary, method, noise: Noise::of(&[group.means]) }
+    }
+
+    /// One run against another: the difference of two means over separate sessions.
+    ///
+    /// With fixed numbers of sessions this is Welch's t. Where either run could have stopped
+    /// because of its data, both get an interval that holds whenever it stopped, each with half
+    /// of the error; the difference lies between their ends.
+    pub(crate) fn between(reference: Group<'_>, subject: Group<'_>, level: f64) -> Self {
+        let noise = Noise::of(&[reference.means, subject.means]);
+        if reference.looks.is_none() && subject.looks.is_none() {
+            let summary = welch_interval(subject.means, reference.means, level);
+            return Self { summary, method: "Welch's t on the session means of both runs", noise };
+        }
+        let half = 1.0 - (1.0 - level) / 2.0;
+        let (before, after) = (own(reference, half).0, own(subject, half).0);
+        let minus = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
+        let summary = Summary {
+            point: after.point - before.point,
+            lower: minus(after.lower, before.upper),
+            upper: minus(after.upper, before.lower),
+            p_value: None,
+            level,
+            n: before.n.min(after.n),
+            method: after.method,
+        };
+        Self { summary, method: "t on session means of each run, error spent over looks", noise }
+    }
+
+    /// Nothing but the same samples: no change, surely.
+    pub(crate) fn none(sessions: usize, level: f64) -> Self {
+        let zero = [0.0; 2];
+        let summary = Summary { n: sessions, ..student::interval(&zero, level) };
+        Self { summary, method: "the same samples", noise: Noise { variances: Vec::new(), units: sessions } }
+    }
+}
+
+/// The interval of one run alone.
+fn own(group: Group<'_>, level: f64) -> (Summary, &'static str) {
+    match group.looks {
+        None => (student::interval(group.means, level), "t on session means"),
+        Some(looks) => {
+            let boundary = looks.boundary(1.0 - level);
+            let summary = boundary.interval(group.means, level, looks.first());
+            (summary, "t on session means, error spent over looks")
+        }
+    }
+}
+
+/// Session means of one candidate; the looks are its run's.
+pub(crate) fn means(samples: &CandidateSamples) -> Vec<f64> {
+    samples.series().means
+}
+
+/// The spread of single units (sessions, or pairs), and how many there were.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Noise {
+    /// Variance of one unit, for every group that enters a difference.
+    variances: Vec<f64>,
+    /// The fewest units of any group.
+    pub units: usize,
+}
+
+impl Noise {
+    /// The noise of a difference of these groups' means; of one mean, for a single group.
+    pub(crate) fn of(groups: &[&[f64]]) -> Self {
+        let variance = |values: &&[f64]| {
+            student::mean_and_error(values).map_or(f64::NAN, |(_, error)| error.powi(2) * values.len() as f64)
+        };
+        Self {
+            variances: groups.iter().map(variance).collect(),
+            units: groups.iter().map(|group| group.len()).min().unwrap_or(0),
+        }
+    }
+
+    /// The fewest units *in each group* with which a true value this far from the limit would be
+    /// told apart from it in four of five cases, at two-sided error `alpha`; `None` where no
+    /// sensible number would do.
+    pub(crate) fn units_to_resolve(&self, distance: f64, alpha: f64) -> Option<usize> {
+        let (sum, squares) =
+            self.variances.iter().fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
+        if !(sum > 0.0 && distance > 0.0) {
+            return None;
+        }
+        let enough = |n: usize| {
+            let freedom = sum * sum / squares * (n - 1) as f64;
+            let reach = student::critical(alpha, freedom) + student::one_sided_critical(1.0 - POWER, freedom);
+            reach * (sum / n as f64).sqrt() <= distance
+        };
+        let mut high = 2;
+        while !enough(high) {
+            high *= 2;
+            if high > 2 * MOST_SESSIONS {
+                return None;
+            }
+        }
+        let mut low = high / 2;
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            if middle < 2 || !enough(middle) { low = middle } else { high = middle }
+        }
+        (high <= MOST_SESSIONS).then_some(high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimators::known::{A, B, assert_close};
+
+    fn group<'a>(means: &'a [f64], looks: Option<&'a Looks>) -> Group<'a> {
+        Group { means, looks }
+    }
+
+    #[test]
+    fn two_runs_are_compared_by_welch() {
+        // scipy 1.17.1: ttest_ind(B, A, equal_var=False).confidence_interval(.95)
+        let change = Change::between(group(&A, None), group(&B, None), 0.95).summary;
+        assert_close(change.point, 0.0083);
+        assert_close(change.lower.unwrap(), -0.018781504023502885);
+        assert_close(change.upper.unwrap(), 0.03538150402350289);
+    }
+
+    #[test]
+    fn runs_that_could_stop_get_wider_intervals_and_one_session_gets_none() {
+        let looks = Looks::new(5, 8);
+        let fixed = Change::between(group(&A, None), group(&B, None), 0.95).summary;
+        let spent = Change::between(group(&A, Some(&looks)), group(&B, None), 0.95).summary;
+        assert_eq!(spent.point, fixed.point);
+        assert!(spent.lower < fixed.lower && spent.upper > fixed.upper, "{spent:?}");
+        let one = Change::between(group(&A, None), group(&B[..1], None), 0.95);
+        assert_eq!((one.summary.lower, one.noise.units_to_resolve(0.01, 0.05)), (None, None));
+        assert_eq!(Change::to_baseline(group(&B[..1], None), 0.95).summary.upper, None);
+    }
+
+    #[test]
+    fn sessions_to_resolve_agree_with_the_power_of_t() {
+        // One group of standard deviation 1, a distance of half of it, two-sided 5%, power 80%:
+        // t(.975, n−1) + t(.8, n−1) ≤ .5·√n first holds at 34. (scipy 1.17.1;
+        // the noncentral t of exact power gives the same 34 and 64)
+        let noise = Noise { variances: vec![1.0], units: 5 };
+        assert_eq!(noise.units_to_resolve(0.5, 0.05), Some(34));
+        // Two groups of equal variance: twice the variance, twice the freedom.
+        let two = Noise { variances: vec![1.0, 1.0], units: 5 };
+        assert_eq!(two.units_to_resolve(0.5, 0.05), Some(64));
+        assert_eq!(noise.units_to_resolve(1e-4, 0.05), None);
+        assert_eq!(noise.units_to_resolve(0.0, 0.05), None);
+    }
+}

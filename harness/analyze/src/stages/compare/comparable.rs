@@ -1,0 +1,73 @@
+//! Whether two runs measured the same thing under the same conditions.
+//!
+//! Candidates may differ: they are what is compared. So may the number of sessions and pairs, the
+//! day and the entropy: the statistics are about them. Everything else that latency or similarity
+//! depends on must be equal, the baseline above all, because changes are measured against it.
+
+use edgemaxx_contract::comparison::RunDifference;
+use serde::Serialize;
+
+use super::ComparableRun;
+
+/// Everything in which the runs must not differ, and do.
+pub(crate) fn differences(reference: &ComparableRun<'_>, subject: &ComparableRun<'_>) -> Vec<RunDifference> {
+    let mut found = Vec::new();
+    for ((what, reference), (_, subject)) in conditions(reference).into_iter().zip(conditions(subject)) {
+        if reference != subject {
+            found.push(RunDifference { what: what.to_owned(), reference, subject });
+        }
+    }
+    let pins = |run: &ComparableRun<'_>, other: &ComparableRun<'_>| {
+        let missing = run.environment.pins.iter().filter(|pin| !other.environment.pins.contains(pin));
+        missing.cloned().collect::<Vec<_>>().join(" ")
+    };
+    let (before, after) = (pins(reference, subject), pins(subject, reference));
+    if before != after {
+        found.push(RunDifference {
+            what: "pins".to_owned(),
+            reference: or_none(before),
+            subject: or_none(after),
+        });
+    }
+    found
+}
+
+fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
+    let (plan, environment) = (run.evidence.plan, run.environment);
+    let baseline = plan.baseline();
+    let request = &plan.request;
+    let gib = environment.memory_bytes as f64 / f64::from(1 << 30);
+    let clip = run.evidence.quality.header.clip.map(|digest| digest.short());
+    vec![
+        ("contest", plan.contest.name.clone()),
+        (
+            "device",
+            format!("{} {}", json(&plan.device.kind), or_none(plan.device.name.clone().unwrap_or_default())),
+        ),
+        ("picture size", format!("{}×{}", request.width, request.height)),
+        ("negative prompt", or_none(request.negative_prompt.clone())),
+        ("prompts", format!("{} {}", plan.prompts.file, plan.prompts.digest.short())),
+        ("baseline", format!("{} {}", baseline.name, baseline.digest.short())),
+        ("baseline's settings", json(&baseline.generation)),
+        ("baseline's engine", json(&baseline.engine)),
+        ("threads per engine", plan.measurement.threads.to_string()),
+        ("warm-up", format!("{} to {}", plan.measurement.warmup_min, plan.measurement.warmup_max)),
+        ("similarity", run.evidence.contest.score.similarity.metric().to_string()),
+        ("CLIP folder", or_none(clip.unwrap_or_default())),
+        ("EdgeMaxx", environment.edgemaxx.clone()),
+        ("system", environment.os.clone()),
+        ("processor", environment.cpu.clone()),
+        ("processors usable", environment.cpus.to_string()),
+        ("memory", format!("{gib:.0} GiB")),
+        ("GPUs", or_none(environment.gpus.join(", "))),
+        ("sandbox", environment.sandbox.clone()),
+    ]
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { "none".to_owned() } else { text }
+}

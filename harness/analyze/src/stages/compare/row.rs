@@ -1,0 +1,212 @@
+//! One pipeline's verdict, from its change of latency and its similarity.
+
+use edgemaxx_contract::comparison::{ComparisonRow, Verdict};
+use edgemaxx_contract::contest::Metric;
+use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
+use edgemaxx_contract::quality::QualityRecord;
+
+use super::CompareSettings;
+use super::change::{Change, Group};
+use super::likeness::Likeness;
+use crate::estimators::multiplicity::simultaneous_level;
+use crate::sequential::Looks;
+
+/// All that one run knows of a candidate.
+pub(crate) struct Side<'a> {
+    pub name: String,
+    /// Mean log ratio to the baseline, by session.
+    pub means: Vec<f64>,
+    /// The same without throttled pairs; `None`: none was throttled in the run.
+    pub unthrottled: Option<Vec<f64>>,
+    pub looks: Option<&'a Looks>,
+    pub estimates: Option<&'a CandidateEstimates>,
+    pub metric: Metric,
+    pub records: Vec<&'a QualityRecord>,
+}
+
+impl Side<'_> {
+    fn group<'a>(&'a self, means: &'a [f64]) -> Group<'a> {
+        Group { means, looks: self.looks }
+    }
+
+    /// The calm means, where throttled pairs were removed and enough is left to compare.
+    fn calm(&self) -> Option<&[f64]> {
+        let calm = self.unthrottled.as_deref()?;
+        (calm.len() >= 2 && *calm != *self.means).then_some(calm)
+    }
+
+    /// What is wrong with it, if anything.
+    fn failure(&self) -> Option<String> {
+        let failures = self.estimates.map_or(&[][..], |e| &e.failures);
+        match failures.first() {
+            Some(first) => Some(format!("{} {} time(s): {}", first.kind, first.count, first.first)),
+            None if self.means.is_empty() => Some("no complete pair".to_owned()),
+            None => None,
+        }
+    }
+}
+
+/// What can be said of a change of log latency against the largest tolerated one.
+pub(crate) fn speed_verdict(change: &Change, limit: f64) -> Verdict {
+    let (Some(lower), Some(upper)) = (change.summary.lower, change.summary.upper) else {
+        return Verdict::CannotTell;
+    };
+    if lower > limit {
+        Verdict::Regressed
+    } else if upper < 0.0 {
+        Verdict::Improved
+    } else if upper <= limit {
+        Verdict::Equivalent
+    } else {
+        Verdict::CannotTell
+    }
+}
+
+/// Limits and levels, the same for all pipelines.
+pub(crate) struct Judge<'a> {
+    settings: &'a CompareSettings,
+    /// Largest tolerated change of log latency.
+    limit: f64,
+    /// Level of each interval, so that all of them hold together.
+    level: f64,
+    rows: usize,
+}
+
+impl<'a> Judge<'a> {
+    pub(crate) fn new(settings: &'a CompareSettings, rows: usize) -> Self {
+        let level = simultaneous_level(settings.level, rows);
+        Self { settings, limit: settings.max_slowdown.ln_1p(), level, rows }
+    }
+
+    /// A candidate of the subject against the same one of the reference.
+    pub(crate) fn runs(&self, reference: Side<'_>, subject: Side<'_>, same: bool) -> ComparisonRow {
+        if let Some(row) = self.failed(&subject, reference.failure()) {
+            return row;
+        }
+        let change = |before: &[f64], after: &[f64]| {
+            if same {
+                return Change::none(after.len(), self.level);
+            }
+            Change::between(reference.group(before), subject.group(after), self.level)
+        };
+        let found = change(&reference.means, &subject.means);
+        let calm = (reference.calm().is_some() || subject.calm().is_some()).then(|| {
+            let before = reference.calm().unwrap_or(&reference.means);
+            change(before, subject.calm().unwrap_or(&subject.means))
+        });
+        self.row(&subject, &found, calm.as_ref())
+    }
+
+    /// A candidate against its own baseline.
+    pub(crate) fn own_baseline(&self, subject: Side<'_>) -> ComparisonRow {
+        if let Some(row) = self.failed(&subject, None) {
+            return row;
+        }
+        let found = Change::to_baseline(subject.group(&subject.means), self.level);
+        let calm = subject.calm().map(|calm| Change::to_baseline(subject.group(calm), self.level));
+        self.row(&subject, &found, calm.as_ref())
+    }
+
+    /// The row of a candidate that does not work, or did not before.
+    fn failed(&self, subject: &Side<'_>, before: Option<String>) -> Option<ComparisonRow> {
+        let (verdict, reason) = match (subject.failure(), before) {
+            (None, None) => return None,
+            (Some(now), None) => (Verdict::Regressed, format!("it fails: {now}")),
+            (None, Some(before)) => {
+                (Verdict::CannotTell, format!("it works, but failed in the reference: {before}"))
+            }
+            (Some(now), Some(_)) => (Verdict::CannotTell, format!("it fails in both runs: {now}")),
+        };
+        Some(ComparisonRow {
+            name: subject.name.clone(),
+            verdict,
+            reason,
+            slowdown: None,
+            metric: None,
+            similarity: None,
+            more_sessions: None,
+        })
+    }
+
+    fn row(&self, subject: &Side<'_>, change: &Change, calm: Option<&Change>) -> ComparisonRow {
+        let mut speed = speed_verdict(change, self.limit);
+        let mut reasons = vec![self.speed_reason(change, speed)];
+        let disagrees = calm.is_some_and(|calm| speed_verdict(calm, self.limit) != speed);
+        if disagrees {
+            speed = Verdict::CannotTell;
+            reasons = vec!["the verdict differs with and without throttled samples".to_owned()];
+        }
+        let sessions = change.noise.units;
+        let alpha = 1.0 - self.level;
+        let unsure = speed == Verdict::CannotTell && !disagrees;
+        let mut more = vec![];
+        if unsure {
+            let distance = (change.summary.point - self.limit).abs();
+            more.push(change.noise.units_to_resolve(distance, alpha));
+        }
+        let likeness = Likeness::of(&subject.records, subject.metric, self.level);
+        let mut alike = Verdict::Improved;
+        if let Some(least) = self.settings.min_similarity {
+            alike = likeness.as_ref().map_or(Verdict::CannotTell, |found| found.verdict(least));
+            reasons.push(similarity_reason(likeness.as_ref(), alike, least));
+            if alike == Verdict::CannotTell {
+                more.push(likeness.as_ref().and_then(|found| found.sessions(least, alpha, sessions)));
+            }
+        }
+        // Alike enough is no worse than the speed's own verdict.
+        let verdict = if alike <= Verdict::Equivalent { speed } else { speed.max(alike) };
+        let resolved = more.into_iter().collect::<Option<Vec<usize>>>().and_then(|n| n.into_iter().max());
+        ComparisonRow {
+            name: subject.name.clone(),
+            verdict,
+            reason: reasons.join("; "),
+            slowdown: Some(self.slowdown(change)),
+            metric: likeness.is_some().then_some(subject.metric),
+            similarity: likeness.map(|found| found.estimate),
+            more_sessions: resolved
+                .filter(|_| verdict == Verdict::CannotTell && !disagrees)
+                .map(|n| n.saturating_sub(sessions).max(1) as u32),
+        }
+    }
+
+    fn slowdown(&self, change: &Change) -> Estimate {
+        let relative = |log: Option<f64>| log.map(f64::exp_m1);
+        let together = if self.rows > 1 { ", all pipelines at once" } else { "" };
+        Estimate {
+            point: change.summary.point.exp_m1(),
+            lower: relative(change.summary.lower),
+            upper: relative(change.summary.upper),
+            method: format!("{}{together}", change.method),
+            n: change.summary.n as u32,
+            level: self.settings.level,
+        }
+    }
+
+    fn speed_reason(&self, change: &Change, verdict: Verdict) -> String {
+        let percent = |log: f64| format!("{:.2}%", 100.0 * log.exp_m1());
+        let tolerated = format!("{:.2}% tolerated", 100.0 * self.settings.max_slowdown);
+        let (Some(lower), Some(upper)) = (change.summary.lower, change.summary.upper) else {
+            return "too few sessions for an interval: processes differ, and five sessions show by how much"
+                .to_owned();
+        };
+        match verdict {
+            Verdict::Regressed => format!("at least {} slower, {tolerated}", percent(lower)),
+            Verdict::Improved => format!("at least {:.2}% less latency", -100.0 * upper.exp_m1()),
+            Verdict::Equivalent => format!("at most {} slower, {tolerated}", percent(upper)),
+            _ => format!("may be up to {} slower, {tolerated}", percent(upper)),
+        }
+    }
+}
+
+fn similarity_reason(likeness: Option<&Likeness>, verdict: Verdict, least: f64) -> String {
+    let Some(found) = likeness else {
+        return "the similarity is not known of every pair".to_owned();
+    };
+    let bound = |bound: Option<f64>| bound.map_or("—".to_owned(), |b| format!("{b:.4}"));
+    let estimate = &found.estimate;
+    match verdict {
+        Verdict::Equivalent => format!("similarity at least {}, {least} asked for", bound(estimate.lower)),
+        Verdict::Regressed => format!("similarity at most {}, {least} asked for", bound(estimate.upper)),
+        _ => format!("similarity proven to be {} only, {least} asked for", bound(estimate.lower)),
+    }
+}

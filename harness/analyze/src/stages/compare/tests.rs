@@ -1,0 +1,196 @@
+//! Whole runs in memory against each other.
+
+use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::plan::{Extent, Plan, Side};
+use edgemaxx_contract::sample::{Mark, Outcome, Phase, Record};
+
+use super::super::tests::{Run, break_broken, environment, noisy_run};
+use super::*;
+
+fn comparable<'a>(label: &'a str, run: &'a Run, environment: &'a Environment) -> ComparableRun<'a> {
+    ComparableRun { label, evidence: run.evidence(), environment }
+}
+
+/// All latencies of this candidate times `factor`.
+fn slower(name: &'static str, factor: f64) -> impl Fn(&Plan, &mut Record) {
+    move |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == name
+            && attempt.side == Side::Candidate
+            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+        {
+            *latency_ns = (*latency_ns as f64 * factor) as u64;
+        }
+    }
+}
+
+fn compared(reference: &Run, subject: &Run, settings: &CompareSettings) -> Comparison {
+    let machine = environment("bubblewrap");
+    compare_runs(
+        &comparable("before", reference, &machine),
+        &comparable("after", subject, &machine),
+        settings,
+    )
+    .unwrap()
+}
+
+fn row<'a>(comparison: &'a Comparison, name: &str) -> &'a ComparisonRow {
+    comparison.rows.iter().find(|row| row.name == name).unwrap()
+}
+
+#[test]
+fn a_large_change_is_found_and_a_small_one_is_not_invented() {
+    let settings = CompareSettings { max_slowdown: 0.03, ..CompareSettings::default() };
+    let reference = noisy_run("one", Extent::Full, |_, _| {});
+    let subject = noisy_run("three", Extent::Full, slower("quick", 1.1));
+    let found = compared(&reference, &subject, &settings);
+    assert_eq!(found.verdict, Verdict::Regressed, "{found:#?}");
+    let quick = row(&found, "quick");
+    let slowdown = quick.slowdown.as_ref().unwrap();
+    assert_eq!(quick.verdict, Verdict::Regressed);
+    assert!((slowdown.point - 0.1).abs() < 0.02 && slowdown.lower > Some(0.03), "{slowdown:?}");
+    for name in ["quick-too", "middling", "ugly", "broken"] {
+        assert!(row(&found, name).verdict <= Verdict::CannotTell, "{name}");
+    }
+    assert!(found.rows.iter().all(|row| row.name != "clone"), "the control says nothing here");
+    let back = compared(&subject, &reference, &settings);
+    assert_eq!(row(&back, "quick").verdict, Verdict::Improved);
+    assert!(found.reason.starts_with("quick regressed; "), "{}", found.reason);
+}
+
+#[test]
+fn the_same_run_is_equivalent_to_itself() {
+    let run = noisy_run("one", Extent::Full, |_, _| {});
+    let found = compared(&run, &run, &CompareSettings { max_slowdown: 0.0, ..CompareSettings::default() });
+    assert_eq!(found.verdict, Verdict::Equivalent, "{found:#?}");
+    assert!(found.rows.iter().all(|row| row.slowdown.as_ref().unwrap().upper == Some(0.0)));
+}
+
+#[test]
+fn what_cannot_be_told_names_the_sessions_it_would_take() {
+    let reference = noisy_run("one", Extent::Full, |_, _| {});
+    let subject = noisy_run("three", Extent::Full, |_, _| {});
+    let strict = CompareSettings { max_slowdown: 0.002, ..CompareSettings::default() };
+    let found = compared(&reference, &subject, &strict);
+    let unsure: Vec<_> = found.rows.iter().filter(|row| row.verdict == Verdict::CannotTell).collect();
+    assert!(!unsure.is_empty(), "{found:#?}");
+    assert!(unsure.iter().any(|row| row.more_sessions.is_some_and(|more| more > 5)), "{unsure:#?}");
+}
+
+#[test]
+fn pictures_must_prove_what_is_asked_for() {
+    let run = noisy_run("one", Extent::Full, |_, _| {});
+    let machine = environment("bubblewrap");
+    let judge = |least, names: &[&str]| {
+        let candidates = names.iter().map(|name| (*name).to_owned()).collect();
+        let settings =
+            CompareSettings { min_similarity: Some(least), candidates, ..CompareSettings::default() };
+        compare_with_baseline(&comparable("run", &run, &machine), &settings).unwrap()
+    };
+    let found = judge(0.9, &[]);
+    assert_eq!(row(&found, "quick").verdict, Verdict::Improved, "{found:#?}");
+    assert_eq!(row(&found, "ugly").verdict, Verdict::Regressed);
+    assert_eq!(found.reference.label, "teacher, the baseline");
+    // The mean of `quick` is .94: exactly there, nothing is proven.
+    let near = judge(0.94, &["quick"]);
+    assert_eq!((near.rows.len(), near.verdict), (1, Verdict::CannotTell), "{near:#?}");
+}
+
+#[test]
+fn a_candidate_that_fails_now_has_regressed() {
+    let works = noisy_run("one", Extent::Full, |_, _| {});
+    let broken = noisy_run("three", Extent::Full, break_broken);
+    let settings = CompareSettings::default();
+    let found = compared(&works, &broken, &settings);
+    let now = row(&found, "broken");
+    assert!(now.verdict == Verdict::Regressed && now.reason.contains("out of memory"), "{now:?}");
+    assert_eq!(row(&compared(&broken, &works, &settings), "broken").verdict, Verdict::CannotTell);
+    assert_eq!(row(&compared(&broken, &broken, &settings), "broken").verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn throttled_samples_must_not_decide() {
+    let reference = noisy_run("one", Extent::Full, |_, _| {});
+    // Only throttled pairs are slow.
+    let subject = noisy_run("three", Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "quick"
+            && matches!(attempt.phase, Phase::Measured { pair } if pair < 3)
+        {
+            attempt.marks.push(Mark::Throttled);
+            slower("quick", 1.5)(plan, record);
+        }
+    });
+    let found = compared(&reference, &subject, &CompareSettings { max_slowdown: 0.1, ..Default::default() });
+    let quick = row(&found, "quick");
+    assert!(quick.verdict == Verdict::CannotTell && quick.reason.contains("throttled"), "{quick:?}");
+    assert_eq!(quick.more_sessions, None);
+}
+
+#[test]
+fn other_conditions_and_unfit_runs_are_refused_by_name() {
+    let (reference, subject) =
+        (noisy_run("one", Extent::Full, |_, _| {}), noisy_run("three", Extent::Full, |_, _| {}));
+    let (here, mut there) = (environment("bubblewrap"), environment("bubblewrap"));
+    there.cpu = "another".to_owned();
+    there.pins.push("OMP_NUM_THREADS=8".to_owned());
+    let settings = CompareSettings::default();
+    let found =
+        compare_runs(&comparable("a", &reference, &here), &comparable("b", &subject, &there), &settings)
+            .unwrap();
+    assert_eq!(found.verdict, Verdict::Incomparable);
+    let what: Vec<&str> = found.differences.iter().map(|d| d.what.as_str()).collect();
+    assert_eq!(what, ["processor", "pins"]);
+    assert!(found.reason.contains("processor, pins") && found.rows.is_empty(), "{}", found.reason);
+
+    let mut other = noisy_run("three", Extent::Full, |_, _| {});
+    other.plan.pipelines[0].digest = edgemaxx_contract::digest::Digest::of("another teacher");
+    other.plan.request.width = 128;
+    let what: Vec<String> =
+        compared(&reference, &other, &settings).differences.into_iter().map(|d| d.what).collect();
+    assert_eq!(what, ["picture size", "baseline"]);
+
+    // The machine twice as slow in the subject: whether ratios survive that is anybody's guess.
+    let slow = noisy_run("three", Extent::Full, |_, record| {
+        if let Record::Attempt(attempt) = record
+            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+        {
+            *latency_ns *= 2;
+        }
+    });
+    let found = compared(&reference, &slow, &settings);
+    assert_eq!(
+        (found.verdict, found.differences[0].what.as_str()),
+        (Verdict::Incomparable, "baseline's latency")
+    );
+    let allowed = compared(&reference, &slow, &CompareSettings { max_drift: 1.5, ..Default::default() });
+    assert!(
+        allowed.verdict < Verdict::Unfit && allowed.reason.contains("which cancels"),
+        "{}",
+        allowed.reason
+    );
+
+    let biased = noisy_run("three", Extent::Full, slower("clone", 1.04));
+    let found = compared(&reference, &biased, &settings);
+    assert_eq!((found.verdict, found.rows.len()), (Verdict::Unfit, 0));
+    assert!(found.reason.starts_with("after is unfit"), "{}", found.reason);
+}
+
+#[test]
+fn limits_and_names_out_of_range_are_refused() {
+    let run = noisy_run("one", Extent::Full, |_, _| {});
+    let machine = environment("bubblewrap");
+    let refused = |settings: CompareSettings| {
+        compare_with_baseline(&comparable("run", &run, &machine), &settings).unwrap_err().to_string()
+    };
+    let message = refused(CompareSettings { candidates: vec!["quik".into()], ..Default::default() });
+    assert!(message.contains("\"quik\"") && message.contains("quick, quick-too"), "{message}");
+    for settings in [
+        CompareSettings { max_slowdown: f64::NAN, ..Default::default() },
+        CompareSettings { min_similarity: Some(3.0), ..Default::default() },
+        CompareSettings { level: 1.0, ..Default::default() },
+    ] {
+        assert!(refused(settings).contains("expected"), "a range");
+    }
+}

@@ -1,0 +1,189 @@
+//! `edgemaxx compare`: did it become slower or worse? For CI.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use edgemaxx_analyze::{ComparableRun, CompareSettings, Evidence, compare_runs, compare_with_baseline};
+use edgemaxx_contract::comparison::{Comparison, Verdict};
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::sample::Log;
+use edgemaxx_report::{comparison_github, comparison_json, comparison_junit, comparison_markdown};
+
+use crate::error::{Exit, Failure};
+use crate::folder::RunFolder;
+use crate::terminal::{answer, note};
+
+/// Compares two runs, or one run's candidates with their baseline: regressed, improved, equivalent, cannot tell.
+///
+/// Two runs are compared through the baseline that both measured, so the runs may lie days apart; they must have the
+/// same baseline, prompts, machine and pins. All statements of one comparison together are right with the level.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx compare runs/main runs/change --max-slowdown 1%
+  edgemaxx compare runs/change --candidate mine --max-slowdown 0% --min-similarity 0.9
+  edgemaxx compare runs/main runs/change --format github
+
+Exit codes:
+  0  nothing regressed; also where it cannot be told, unless --strict
+  1  regressed
+  2  the runs are not comparable
+  3  a run is unfit: its A/A control is no tie")]
+pub(crate) struct Args {
+    /// Run folder to compare with; alone, its candidates are compared with its own baseline.
+    reference: PathBuf,
+    /// Run folder to be judged.
+    subject: Option<PathBuf>,
+    /// Only this candidate; may be repeated [default: all that both runs have].
+    #[arg(long, value_name = "NAME")]
+    candidate: Vec<String>,
+    /// Largest tolerated increase of latency, in percent or as a fraction: 1%, 0.01.
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    max_slowdown: f64,
+    /// Smallest tolerated mean similarity (the contest's own formula) that must be proven.
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    min_similarity: Option<f64>,
+    /// Level at which all statements together are right.
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
+    level: f64,
+    /// Largest change of the baseline itself between two runs, either way; beyond it, they are not comparable.
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
+    max_drift: f64,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = Form::Md)]
+    format: Form,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Where it cannot be told, exit with 1.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Forms of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Markdown, for people and job summaries.
+    Md,
+    /// The whole comparison.
+    Json,
+    /// JUnit XML, one case for each candidate.
+    Junit,
+    /// GitHub workflow commands: annotations.
+    Github,
+}
+
+/// `1%` or `0.01`; a bare number from 1 on is more likely a forgotten percent sign.
+fn share(text: &str) -> Result<f64, String> {
+    let number = |digits: &str| digits.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    let value = match text.trim().strip_suffix('%') {
+        Some(digits) => number(digits).map(|percent| percent / 100.0),
+        None => number(text).filter(|share| *share < 1.0),
+    };
+    value.ok_or_else(|| format!("expected a share such as 1% or 0.01, found {text:?}"))
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let reference = Loaded::read(&self.reference)?;
+        let subject = self.subject.as_deref().map(Loaded::read).transpose()?;
+        let settings = CompareSettings {
+            max_slowdown: self.max_slowdown,
+            min_similarity: self.min_similarity,
+            level: self.level,
+            max_drift: self.max_drift,
+            candidates: self.candidate,
+        };
+        let found = match &subject {
+            Some(subject) => compare_runs(&reference.comparable(), &subject.comparable(), &settings),
+            None => compare_with_baseline(&reference.comparable(), &settings),
+        }
+        .map_err(|error| Failure::input(error.to_string()))?;
+        let form = if self.json { Form::Json } else { self.format };
+        answer(&match form {
+            Form::Md => comparison_markdown(&found),
+            Form::Json => comparison_json(&found)?,
+            Form::Junit => comparison_junit(&found),
+            Form::Github => comparison_github(&found),
+        })?;
+        exit(&found, self.strict)
+    }
+}
+
+/// The exit code of an answer that was given.
+fn exit(found: &Comparison, strict: bool) -> anyhow::Result<()> {
+    let code = match found.verdict {
+        Verdict::Improved | Verdict::Equivalent => return Ok(()),
+        Verdict::CannotTell if !strict => {
+            note(&format!("warning: {}; --strict makes this fail", found.reason));
+            return Ok(());
+        }
+        Verdict::CannotTell | Verdict::Regressed => Exit::No,
+        Verdict::Unfit => Exit::Environment,
+        Verdict::Incomparable => Exit::Input,
+    };
+    Err(Failure::error(code, found.reason.clone()))
+}
+
+/// A run folder, read.
+struct Loaded {
+    label: String,
+    contest: Contest,
+    plan: Plan,
+    log: Log,
+    quality: QualityLog,
+    quality_digest: Digest,
+    environment: Environment,
+}
+
+impl Loaded {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let folder = RunFolder::open(path)?;
+        let plan = folder.plan()?;
+        let log = folder.samples(&plan)?;
+        let (quality, quality_digest) = folder.quality(&log)?;
+        let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+        Ok(Self {
+            label: name.unwrap_or_else(|| path.display().to_string()),
+            contest: folder.contest(&plan)?,
+            quality,
+            quality_digest,
+            environment: folder.environment()?,
+            plan,
+            log,
+        })
+    }
+
+    fn comparable(&self) -> ComparableRun<'_> {
+        ComparableRun {
+            label: &self.label,
+            evidence: Evidence {
+                contest: &self.contest,
+                plan: &self.plan,
+                log: &self.log,
+                quality: &self.quality,
+                quality_digest: self.quality_digest,
+            },
+            environment: &self.environment,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn shares_are_percents_or_fractions() {
+        assert_eq!(share("1%"), Ok(0.01));
+        assert_eq!(share("0.5 %"), Ok(0.005));
+        assert_eq!(share("0.02"), Ok(0.02));
+        assert_eq!(share("150%"), Ok(1.5));
+        for wrong in ["1", "", "%", "a%", "NaN", "inf%"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+}
