@@ -208,6 +208,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         memory_bytes: 8 << 30,
         gpus: Vec::new(),
         sandbox: "bubblewrap".to_owned(),
+        protocol_ns: None,
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),
     };
@@ -470,6 +471,7 @@ fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &QualityLog)
                 .into_iter()
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
+            honesty: Vec::new(),
         }
     };
     let all: Vec<CandidateEstimates> = candidates.iter().map(of).collect();

@@ -3,6 +3,7 @@
 mod analyze;
 mod certificate;
 pub(crate) mod estimate;
+mod honesty;
 mod judge;
 mod rank;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod engine;
+mod engine_check;
 mod generate;
 mod measure;
 mod plan;

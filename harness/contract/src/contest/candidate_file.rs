@@ -1,6 +1,7 @@
 //! A candidate's own `edgemaxx.toml`, beside its checkpoint.
 
-use super::spec::{ContestError, EngineSpec, GenerationPatch, engine, patch};
+use super::engine::{EngineSpec, engine};
+use super::spec::{ContestError, GenerationPatch, patch};
 use super::wire::WireCandidateFile;
 
 /// What a candidate says of itself.
@@ -19,9 +20,10 @@ impl CandidateFile {
     /// [`ContestError`] names line and column, or the key, what was expected and what was found.
     pub fn parse(text: &str) -> Result<Self, ContestError> {
         let wire: WireCandidateFile = toml::from_str(text)?;
-        Ok(Self {
-            generation: patch("generation", wire.generation.unwrap_or_default())?,
-            engine: engine("engine", wire.engine)?,
-        })
+        let mut engine = engine("engine", wire.engine)?;
+        if let Some(EngineSpec::Command(command)) = &mut engine {
+            command.own = true;
+        }
+        Ok(Self { generation: patch("generation", wire.generation.unwrap_or_default())?, engine })
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::{EngineSpec, engine};
 use super::wire::{
-    WireBaseline, WireCandidate, WireContest, WireEngine, WireGate, WireGeneration, WireMeasurement,
-    WireQuality, WireRecipe, WireRequest, WireRewards, WireScore,
+    WireBaseline, WireCandidate, WireContest, WireGate, WireGeneration, WireMeasurement, WireQuality,
+    WireRecipe, WireRequest, WireRewards, WireScore,
 };
 use crate::digest::Digest;
 
@@ -28,7 +29,7 @@ pub enum ContestError {
     },
 }
 
-fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
+pub(super) fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
     ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
 }
 
@@ -201,16 +202,6 @@ impl fmt::Display for Recipe {
             Self::Noise { sigma, seed } => write!(f, "noise σ={sigma} seed={seed}"),
         }
     }
-}
-
-/// The process that generates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineSpec {
-    /// The built-in engine on candle.
-    Native,
-    /// A program that speaks the engine protocol, with its arguments.
-    Command(Vec<String>),
 }
 
 /// The pipeline all candidates are compared with.
@@ -505,7 +496,7 @@ fn check_name(field: &str, name: &str) -> Result<(), ContestError> {
     Ok(())
 }
 
-fn within<T: PartialOrd + fmt::Display + Copy>(
+pub(super) fn within<T: PartialOrd + fmt::Display + Copy>(
     field: &str,
     value: T,
     low: T,
@@ -606,15 +597,6 @@ pub(super) fn patch(field: &str, wire: WireGeneration) -> Result<GenerationPatch
         scheduler: wire.scheduler,
         dtype: wire.dtype,
     })
-}
-
-pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, ContestError> {
-    let Some(wire) = wire else { return Ok(None) };
-    match (wire.native, wire.command) {
-        (Some(true), None) => Ok(Some(EngineSpec::Native)),
-        (None | Some(false), Some(command)) if !command.is_empty() => Ok(Some(EngineSpec::Command(command))),
-        _ => Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
-    }
 }
 
 fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {

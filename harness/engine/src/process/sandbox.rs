@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::cgroup::Place;
 use super::spec::{Limits, Pins, ProcessSpec};
 
 /// How engines are confined on this machine.
@@ -17,6 +18,8 @@ pub enum SandboxStatus {
         program: PathBuf,
         /// `--disable-userns` is understood (bubblewrap 0.8).
         disable_userns: bool,
+        /// What binds the number of their processes.
+        processes: ProcessLimit,
     },
     /// Not at all: engines can read what the user can, and use the network.
     Unsandboxed {
@@ -25,7 +28,40 @@ pub enum SandboxStatus {
     },
 }
 
+/// What keeps an engine from starting processes without end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessLimit {
+    /// `RLIMIT_NPROC`, which binds every user but root.
+    User,
+    /// A cgroup, which binds root too.
+    Group(Place),
+    /// Nothing in the kernel: the harness is root and may make no cgroup.
+    Nothing,
+}
+
+impl ProcessLimit {
+    /// The best there is here.
+    fn find() -> Self {
+        match Place::find() {
+            Some(place) => Self::Group(place),
+            None if nix::unistd::geteuid().is_root() => Self::Nothing,
+            None => Self::User,
+        }
+    }
+}
+
 impl SandboxStatus {
+    /// What is not protected although engines are confined, in words, with what to do about it.
+    pub fn gap(&self) -> Option<&'static str> {
+        match self {
+            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => Some(
+                "nothing in the kernel limits the number of an engine's processes, because the harness is root \
+                 and may make no cgroup; run it as an ordinary user, or where /sys/fs/cgroup can be written",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether engines are confined.
     pub fn is_sandboxed(&self) -> bool {
         matches!(self, Self::Bubblewrap { .. })
@@ -35,7 +71,13 @@ impl SandboxStatus {
 impl fmt::Display for SandboxStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bubblewrap { .. } => f.write_str("bubblewrap"),
+            Self::Bubblewrap { processes: ProcessLimit::User, .. } => f.write_str("bubblewrap"),
+            Self::Bubblewrap { processes: ProcessLimit::Group(place), .. } => {
+                write!(f, "bubblewrap; {}", place.words())
+            }
+            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => {
+                f.write_str("bubblewrap; the number of processes is not limited")
+            }
             Self::Unsandboxed { reason } => write!(f, "unsandboxed: {reason}"),
         }
     }
@@ -50,13 +92,19 @@ pub fn detect_sandbox() -> SandboxStatus {
     let Some(program) = find_program(OsStr::new("bwrap")) else {
         return unsandboxed("bwrap not found; install bubblewrap (apt install bubblewrap)".to_owned());
     };
+    let processes = ProcessLimit::find();
     let mut complaint = String::new();
     for disable_userns in [true, false] {
-        let status = SandboxStatus::Bubblewrap { program: program.clone(), disable_userns };
+        let status = SandboxStatus::Bubblewrap {
+            program: program.clone(),
+            disable_userns,
+            processes: processes.clone(),
+        };
         let spec = ProcessSpec {
             command: vec!["true".into()],
             folder: None,
             read_only: Vec::new(),
+            needs: Vec::new(),
             pins: Pins { threads: 1, gpu: None },
             limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },
             timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
@@ -138,10 +186,13 @@ pub(super) fn arguments(
             line.paths("--dev-bind-try", Path::new(node), Path::new(node));
         }
     }
-    for path in spec.read_only.iter().map(PathBuf::as_path).chain([program]) {
-        if !SYSTEM.iter().any(|folder| path.starts_with(folder)) {
-            line.paths("--ro-bind", path, path);
-        }
+    let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
+    for path in spec.read_only.iter().filter(|path| !visible(path)) {
+        line.paths("--ro-bind", path, path);
+    }
+    // What lies in a folder named above is there; binding over a link to it would fail.
+    if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {
+        line.paths("--ro-bind", program, program);
     }
     // Where the harness is root, the engine still owns root's files: /proc/sys among them.
     line.words(["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]);
