@@ -5,7 +5,7 @@ use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,18 @@ pub(super) fn spawn(spec: &ProcessSpec) -> Result<Spawned, String> {
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
+        && let Some(user) = processes.user()
+    {
+        let paths = spec.read_only.iter().map(PathBuf::as_path).chain([program.as_path()]);
+        if let Some(path) = sandbox::private(paths) {
+            return Err(format!(
+                "{}: private; a root harness that may make no cgroup starts engines as user {user}, who must be \
+                 able to read it (chmod o+rX, its parents o+x), or run the harness as an ordinary user",
+                path.display()
+            ));
+        }
+    }
     start(spec, &program).map_err(|error| format!("{}: {error}", program.display()))
 }
 
@@ -100,6 +112,11 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
         }
         _ => None,
     };
+    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
+        && let Some(user) = processes.user()
+    {
+        command.uid(user).gid(user);
+    }
     let door = group.as_ref().map(|group| group.door().as_raw_fd());
     let (socket, limits) = (theirs.as_raw_fd(), spec.limits);
     let (control_fd, report_fd) = (control_end.as_raw_fd(), report_end.as_raw_fd());
