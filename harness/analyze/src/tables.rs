@@ -271,6 +271,7 @@ fn phase(phase: Phase) -> (&'static str, u32) {
     match phase {
         Phase::Warmup { index } => ("warmup", index),
         Phase::Measured { pair } => ("measured", pair),
+        Phase::Repeat { pair } => ("repeat", pair),
     }
 }
 

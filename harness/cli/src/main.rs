@@ -4,6 +4,7 @@ mod cmd;
 mod error;
 mod folder;
 mod native;
+mod null;
 mod prepare;
 mod progress;
 mod resolve;

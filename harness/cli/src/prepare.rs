@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::CheckpointSource;
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
-use edgemaxx_contract::contest::{DeviceKind, EngineSpec, Recipe};
+use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_engine::{Limits, Pins, ProcessLauncher, ProcessSpec, SandboxStatus};
 use edgemaxx_protocol::{Load, Settings};
@@ -99,36 +99,24 @@ fn start(
     base: &Path,
     sandbox: &SandboxStatus,
 ) -> anyhow::Result<(ProcessSpec, Load)> {
-    let text = |path: &Path| {
-        path.to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Failure::input(format!("{}: expected a path in UTF-8", path.display())))
-    };
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::error(Exit::Environment, format!("this program cannot be found: {error}"))
-    })?;
     let mut read_only: Vec<PathBuf> =
         std::iter::once(source.root.clone()).chain(source.unet.clone()).collect();
-    let (command, start_in) = match &pipeline.engine {
-        EngineSpec::Native => {
-            read_only.push(program.clone());
-            (vec![program.into_os_string(), OsString::from("engine"), OsString::from("candle")], None)
-        }
-        EngineSpec::Command(words) => {
+    let mut process = match &pipeline.engine {
+        EngineSpec::Native => native(plan, sandbox)?,
+        EngineSpec::Command(engine) => {
             let own = if pipeline.checkpoint.derive.is_some() {
                 source_folder(base, &pipeline.checkpoint.source)?
             } else {
                 source.root.clone()
             };
-            let (command, folders) = command(words, base, &own);
-            read_only.extend(folders);
-            (command, Some(own))
+            commanded(engine, base, own, plan, sandbox)?
         }
     };
+    process.read_only.append(&mut read_only);
     let generation = &pipeline.generation;
     let load = Load {
-        checkpoint: text(&source.root)?,
-        unet: source.unet.as_deref().map(text).transpose()?,
+        checkpoint: path_text(&source.root)?,
+        unet: source.unet.as_deref().map(path_text).transpose()?,
         settings: Settings {
             steps: generation.steps,
             guidance_scale: generation.guidance_scale,
@@ -139,21 +127,89 @@ fn start(
             height: plan.request.height,
         },
     };
-    let process = ProcessSpec {
+    Ok((process, load))
+}
+
+/// A process without limits of its own.
+fn process(command: Vec<OsString>, plan: &Plan, sandbox: &SandboxStatus) -> ProcessSpec {
+    ProcessSpec {
         command,
-        folder: start_in,
-        read_only,
+        folder: None,
+        read_only: Vec::new(),
+        needs: Vec::new(),
         pins: pins(plan),
         limits: Limits::default(),
         timeouts: plan.measurement.timeouts,
         sandbox: sandbox.clone(),
-    };
-    Ok((process, load))
+    }
 }
 
-/// A contest's command, and the folders its files lie in: `edgemaxx` is this program; a word that
-/// names a file in the candidate's folder or beside the contest becomes its path.
-fn command(words: &[String], base: &Path, own: &Path) -> (Vec<OsString>, Vec<PathBuf>) {
+/// The built-in engine: this program.
+pub(crate) fn native(plan: &Plan, sandbox: &SandboxStatus) -> anyhow::Result<ProcessSpec> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::error(Exit::Environment, format!("this program cannot be found: {error}"))
+    })?;
+    let words = vec![program.clone().into_os_string(), OsString::from("engine"), OsString::from("candle")];
+    Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, sandbox) })
+}
+
+/// An engine that the contest names, or a candidate in its folder `own`.
+fn commanded(
+    engine: &CommandSpec,
+    base: &Path,
+    own: PathBuf,
+    plan: &Plan,
+    sandbox: &SandboxStatus,
+) -> anyhow::Result<ProcessSpec> {
+    let places = if engine.own { vec![own.as_path()] } else { vec![own.as_path(), base] };
+    let (command, mut read_only) = command(&engine.command, &places, engine.own);
+    // A candidate's files lie in its folder, which it reads anyway.
+    if !engine.own {
+        for file in &engine.files {
+            let path = base.join(file);
+            read_only.push(path.canonicalize().in_file(&path)?);
+        }
+    }
+    Ok(ProcessSpec {
+        read_only,
+        needs: engine.needs.clone(),
+        limits: limits(engine.resources, engine.own),
+        folder: Some(own),
+        ..process(command, plan, sandbox)
+    })
+}
+
+/// The usual limits with what is asked for; who is not trusted can only lower them.
+pub(crate) fn limits(asked: Resources, only_lower: bool) -> Limits {
+    let usual = Limits::default();
+    let pick = |asked: Option<u64>, usual: u64| match asked {
+        Some(asked) if only_lower => asked.min(usual),
+        Some(asked) => asked,
+        None => usual,
+    };
+    Limits {
+        memory_bytes: pick(asked.memory_mib.map(|mib| mib << 20), usual.memory_bytes),
+        processes: pick(asked.processes, usual.processes),
+        tmp_bytes: pick(asked.tmp_mib.map(|mib| mib << 20), usual.tmp_bytes),
+        ..usual
+    }
+}
+
+/// A path as the protocol can name it.
+pub(crate) fn path_text(path: &Path) -> anyhow::Result<String> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::input(format!("{}: expected a path in UTF-8", path.display())))
+}
+
+/// A command, and what it needs to read: `edgemaxx` is this program; a word that names a file in
+/// one of `places` becomes its path, and that file's folder can be read. With `stay_inside`, files
+/// outside of `places` are left alone.
+pub(crate) fn command(
+    words: &[String],
+    places: &[&Path],
+    stay_inside: bool,
+) -> (Vec<OsString>, Vec<PathBuf>) {
     let mut folders = Vec::new();
     let mut path_of = |index: usize, word: &String| -> Option<PathBuf> {
         if index == 0 && word == "edgemaxx" {
@@ -161,7 +217,10 @@ fn command(words: &[String], base: &Path, own: &Path) -> (Vec<OsString>, Vec<Pat
             folders.push(program.clone());
             return Some(program);
         }
-        let file = [own, base].into_iter().map(|folder| folder.join(word)).find(|path| path.is_file())?;
+        let file = places.iter().map(|place| (place, place.join(word))).find_map(|(place, path)| {
+            let inside = || path.canonicalize().ok()?.starts_with(place.canonicalize().ok()?).then_some(());
+            (path.is_file() && (!stay_inside || inside().is_some())).then_some(path)
+        })?;
         folders.extend(file.parent().map(Path::to_owned));
         Some(file)
     };

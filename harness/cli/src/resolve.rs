@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, Contest, EngineSpec};
+use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 
@@ -122,7 +122,7 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
         let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
             CandidateFile::default()
         } else {
-            candidate_file(base, &candidate.checkpoint)?
+            candidate_file(&source_folder(base, &candidate.checkpoint.source)?)?
         };
         candidates.push(PipelinePlan {
             name: candidate.name.clone(),
@@ -139,13 +139,50 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
     Ok([baseline, control].into_iter().chain(candidates).collect())
 }
 
-/// The candidate's own `edgemaxx.toml`, where it has one.
-fn candidate_file(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CandidateFile> {
-    let path = source_folder(base, &checkpoint.source)?.join("edgemaxx.toml");
+/// The candidate's own `edgemaxx.toml` in its folder, where it has one.
+pub(crate) fn candidate_file(folder: &Path) -> anyhow::Result<CandidateFile> {
+    let path = folder.join("edgemaxx.toml");
     if !path.exists() {
         return Ok(CandidateFile::default());
     }
-    CandidateFile::parse(&read_text(&path)?).in_file(&path)
+    let file = CandidateFile::parse(&read_text(&path)?).in_file(&path)?;
+    if let Some(EngineSpec::Command(engine)) = &file.engine {
+        stays_inside(folder, engine).in_file(&path)?;
+    }
+    Ok(file)
+}
+
+/// A candidate names nothing but programs of the system and what lies in its own folder.
+fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
+    let root = folder.canonicalize().map_err(|error| error.to_string())?;
+    let inside = |word: &str| {
+        let found = folder.join(word).canonicalize();
+        found.map(|path| path.starts_with(&root)).map_err(|error| format!("{word:?}: {error}"))
+    };
+    let leads_out = |key: &str, word: &str| {
+        Err(format!(
+            "{key}: expected what lies in the candidate's folder, found {word:?}, which leads out of it"
+        ))
+    };
+    for (index, file) in engine.files.iter().enumerate() {
+        let key = format!("engine.files[{index}]");
+        if !inside(file).map_err(|problem| format!("{key}: expected a file or folder, found {problem}"))? {
+            return leads_out(&key, file);
+        }
+    }
+    for (index, word) in engine.command.iter().enumerate() {
+        let key = format!("engine.command[{index}]");
+        match (inside(word), index) {
+            (Ok(false), _) if index == 0 || !word.starts_with('/') => return leads_out(&key, word),
+            (Err(problem), 0) if word.contains('/') => {
+                return Err(format!(
+                    "{key}: expected a program's name, or a file of the folder, found {problem}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Where a checkpoint source lies on this machine.

@@ -133,3 +133,46 @@ fn checkpoints() {
         }
     }
 }
+
+#[test]
+fn candidate_files() {
+    let ground = || Playground::new("[[candidate]]\nname = \"mine\"\ncheckpoint = \"mine\"\n");
+    let file = |it: &Playground, engine: &str| {
+        fs::create_dir_all(it.path("mine")).unwrap();
+        fs::write(it.path("mine/weights.safetensors"), "not read by the mock").unwrap();
+        fs::write(it.path("mine/edgemaxx.toml"), format!("[engine]\n{engine}\n")).unwrap();
+    };
+    // a stranger's file must not open the judge's own files to its engine
+    for (engine, expected) in [
+        ("comand = [\"x\"]", "unknown field `comand`"),
+        (
+            "command = [\"../contest.toml\"]",
+            "engine.command[0]: expected what lies in the candidate's folder",
+        ),
+        ("command = [\"python3\", \"../prompts.txt\"]", "engine.command[1]"),
+        ("command = [\"/bin/sh\"]", "engine.command[0]"),
+        (
+            "command = [\"./no-engine\"]",
+            "engine.command[0]: expected a program's name, or a file of the folder",
+        ),
+        ("command = [\"python3\"]\nfiles = [\"../model\"]", "engine.files[0]"),
+        ("command = [\"python3\"]\nfiles = [\"lib\"]", "engine.files[0]: expected a file or folder"),
+    ] {
+        let it = ground();
+        file(&it, engine);
+        refused(&it, &["mine/edgemaxx.toml", expected]);
+    }
+    let it = ground();
+    file(&it, "command = [\"edgemaxx\", \"engine\", \"mock\"]\nneeds = [\"no-such-program\"]");
+    let (code, message) = failure(&mut it.run("out"));
+    assert_eq!(code, 4, "its own fault: {message}");
+    let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
+    assert!(ranking.contains("it needs \\\"no-such-program\\\""), "{ranking}");
+
+    let it = ground();
+    file(
+        &it,
+        "command = [\"edgemaxx\", \"engine\", \"mock\"]\nfiles = [\"weights.safetensors\"]\nneeds = [\"sh\"]\nresources = { memory_mib = 4096, processes = 16 }",
+    );
+    it.run("out").assert().success();
+}

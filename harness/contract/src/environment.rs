@@ -24,6 +24,10 @@ pub struct Environment {
     pub gpus: Vec<String>,
     /// How engines are confined: `bubblewrap`, or `unsandboxed` and why.
     pub sandbox: String,
+    /// Latency recorded for an engine that answers at once, nanoseconds, median: what the protocol
+    /// itself costs here at the contest's size; the same for every engine. `None`: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_ns: Option<u64>,
     /// Variables set for every engine, `NAME=value`, sorted.
     pub pins: Vec<String>,
     /// What preflight found unfit, in words; weights are refused when there is any.

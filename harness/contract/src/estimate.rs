@@ -118,6 +118,61 @@ pub struct CandidateEstimates {
     pub quality: Vec<MetricEstimate>,
     /// Requests with the lowest similarity first, at most ten.
     pub worst_requests: Vec<u32>,
+    /// Whether its clock and its pictures are honest, check by check.
+    #[serde(default)]
+    pub honesty: Vec<HonestyCheck>,
+}
+
+/// One way to cheat, looked for after the fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HonestyCheck {
+    /// What was looked for.
+    pub what: HonestyKind,
+    /// What was found.
+    pub verdict: HonestyVerdict,
+    /// In words, with the numbers.
+    pub detail: String,
+}
+
+/// Ways to cheat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HonestyKind {
+    /// A request repeated among others is answered from memory.
+    Repeats,
+    /// Different prompts get the same picture.
+    Distinct,
+    /// Work goes on after the answer, in the other side's time.
+    Idle,
+    /// Work is hidden in loading, which is not scored.
+    Load,
+}
+
+impl HonestyKind {
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Repeats => "Repeated requests",
+            Self::Distinct => "Distinct pictures",
+            Self::Idle => "Idle when not asked",
+            Self::Load => "Work in loading",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HonestyVerdict {
+    /// Nothing.
+    Passed,
+    /// Too few data.
+    Unknown,
+    /// Something that may have an honest reason.
+    Doubtful,
+    /// Something that has none: the candidate earns nothing.
+    Failed,
 }
 
 /// A candidate whose remaining sessions were not needed.

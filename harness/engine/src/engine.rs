@@ -20,6 +20,11 @@ pub trait Engine {
     /// The failure to be recorded.
     fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure>;
 
+    /// Processor time of its whole process tree so far, nanoseconds; `None` where it is not known.
+    fn cpu_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// Says goodbye, waits, and ends whatever is left of the process tree. Idempotent.
     fn close(&mut self) -> Closed;
 }

@@ -14,5 +14,8 @@ pub use check::{Check, Verdict, check};
 pub use clock::{Clock, FakeClock, MonotonicClock};
 pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
 pub use mock::{MockEngine, MockLauncher, MockScript};
-pub use process::{Limits, Pins, ProcessEngine, ProcessLauncher, ProcessSpec, SandboxStatus, detect_sandbox};
+pub use process::{
+    Limits, Pins, Place, ProcessEngine, ProcessLauncher, ProcessLimit, ProcessSpec, SandboxStatus,
+    detect_sandbox,
+};
 pub use serve::{Connection, Picture, ServeError, serve, serve_over};

@@ -91,7 +91,7 @@ fn the_conformance_kit_praises_and_blames() {
         checks.into_iter().map(|c| (c.what, c.verdict, c.detail)).collect::<Vec<_>>()
     };
     let honest = verdicts("honest");
-    assert_eq!(honest.len(), 10, "{honest:?}");
+    assert_eq!(honest.len(), 11, "{honest:?}");
     let doubtful: Vec<&str> = honest.iter().filter(|c| c.1 != Verdict::Good).map(|c| c.0).collect();
     // two prompts of another length give other pictures; so every check is good
     assert!(doubtful.is_empty(), "{honest:?}");
@@ -129,6 +129,6 @@ fn the_c_example_conforms() {
         // its pictures do not depend on the prompt
         let doubtful: Vec<&str> =
             checks.iter().filter(|c| c.verdict != Verdict::Good).map(|c| c.what).collect();
-        assert_eq!((checks.len(), doubtful), (10, vec!["other prompt"]), "{checks:?}");
+        assert_eq!((checks.len(), doubtful), (11, vec!["other prompt"]), "{checks:?}");
     }
 }

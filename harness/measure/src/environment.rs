@@ -20,6 +20,7 @@ pub fn environment(device: &Device, sandbox: &SandboxStatus, pins: &Pins) -> Env
         memory_bytes: memory_bytes(),
         gpus,
         sandbox: sandbox.to_string(),
+        protocol_ns: None,
         pins: pins.lines(),
         unfit,
     }
@@ -91,6 +92,7 @@ fn memory_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use edgemaxx_engine::ProcessLimit;
 
     fn device(kind: DeviceKind, name: Option<&str>) -> Device {
         Device { kind, name: name.map(str::to_owned) }
@@ -98,7 +100,11 @@ mod tests {
 
     #[test]
     fn a_wrong_device_and_a_missing_sandbox_are_unfit() {
-        let bwrap = SandboxStatus::Bubblewrap { program: "/usr/bin/bwrap".into(), disable_userns: true };
+        let bwrap = SandboxStatus::Bubblewrap {
+            program: "/usr/bin/bwrap".into(),
+            disable_userns: true,
+            processes: ProcessLimit::User,
+        };
         let none = SandboxStatus::Unsandboxed { reason: "bwrap not found".to_owned() };
         let rtx = "NVIDIA GeForce RTX 4090".to_owned();
         assert!(unfit(&device(DeviceKind::Cpu, None), &[], &bwrap).is_empty());

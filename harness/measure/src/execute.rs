@@ -142,7 +142,7 @@ impl Run<'_, '_> {
             Record::Attempt(attempt) => self.tell(&Event::Attempt(attempt)),
             Record::Session(end) => self.tell(&Event::Ended(end)),
             Record::Stop(stop) => self.tell(&Event::Stopped(stop)),
-            Record::Header(_) => {}
+            Record::Header(_) | Record::Idle(_) => {}
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Run<'_, '_> {
                 Record::Session(end) if end.status == SessionStatus::Complete => summary.complete += 1,
                 Record::Session(_) => summary.aborted += 1,
                 Record::Stop(stop) => summary.stopped.push((stop.candidate.clone(), stop.reason.clone())),
-                Record::Header(_) | Record::Launch(_) => {}
+                Record::Header(_) | Record::Idle(_) | Record::Launch(_) => {}
             }
         }
         summary

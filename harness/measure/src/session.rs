@@ -3,7 +3,7 @@
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side};
 use edgemaxx_contract::sample::{
-    Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
+    Attempt, Failure, FailureKind, Idle, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
 };
 use edgemaxx_engine::{Closed, Engine, Launched, Loaded, Request};
@@ -25,6 +25,31 @@ pub(crate) enum Ended {
 struct Process {
     side: Side,
     engine: Box<dyn Engine>,
+    rest: Rest,
+}
+
+/// What a process does while nothing is asked of it.
+#[derive(Clone, Copy, Default)]
+struct Rest {
+    /// When it was last seen to begin: harness's clock and its own processor time, nanoseconds.
+    since: Option<(u64, u64)>,
+    waited_ns: u64,
+    busy_ns: u64,
+}
+
+impl Process {
+    /// Nothing is asked of it from now on.
+    fn rests(&mut self, now_ns: u64) {
+        self.rest.since = self.engine.cpu_ns().map(|cpu_ns| (now_ns, cpu_ns));
+    }
+
+    /// Something is about to be asked of it, or its session is over.
+    fn wakes(&mut self, now_ns: u64) {
+        let Some((since_ns, cpu_ns)) = self.rest.since.take() else { return };
+        let Some(cpu_now_ns) = self.engine.cpu_ns() else { return };
+        self.rest.waited_ns += now_ns.saturating_sub(since_ns);
+        self.rest.busy_ns += cpu_now_ns.saturating_sub(cpu_ns);
+    }
 }
 
 /// Both processes, in the order of launch, and the latents' shape.
@@ -62,7 +87,10 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         Ok(pair) => pair,
         Err(broken) => return end(run, session, Some(broken), [None, None]),
     };
-    let result = warm_up(run, session, &mut pair).and_then(|()| measure(run, session, todo, &mut pair));
+    let result = warm_up(run, session, &mut pair)
+        .and_then(|()| measure(run, session, todo, &mut pair))
+        .and_then(|()| repeat(run, session, &mut pair));
+    idle(run, session, &mut pair)?;
     let [first, second] = &mut pair.processes;
     let closed = [first, second].map(|process| (process.side, process.engine.close()));
     let peak =
@@ -73,6 +101,20 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         Err(Halt::Broken(broken)) => end(run, session, Some(broken), peaks),
         Err(Halt::Error(error)) => Err(error),
     }
+}
+
+/// Records what both processes did while nothing was asked of them, where it is known.
+fn idle(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), MeasureError> {
+    let (now_ns, launch) = (run.now_ns(), pair.launch);
+    for process in &mut pair.processes {
+        process.wakes(now_ns);
+        let Rest { waited_ns, busy_ns, .. } = process.rest;
+        if waited_ns > 0 {
+            let side = process.side;
+            run.append(Record::Idle(Idle { session: session.index, launch, side, waited_ns, busy_ns }))?;
+        }
+    }
+    Ok(())
 }
 
 /// Records the session's end, unless the baseline is to be tried again.
@@ -140,7 +182,12 @@ fn launch(
             },
         }))?;
     }
-    let mut processes = launched.into_iter().map(|(side, process)| Process { side, engine: process.engine });
+    let now_ns = run.now_ns();
+    let mut processes = launched.into_iter().map(|(side, launched)| {
+        let mut process = Process { side, engine: launched.engine, rest: Rest::default() };
+        process.rests(now_ns);
+        process
+    });
     match (processes.next(), processes.next()) {
         (Some(first), Some(second)) => Ok(Ok(Pair { processes: [first, second], shape, launch, next_id: 1 })),
         _ => Err(MeasureError::Plan("a session has two sides".to_owned())),
@@ -247,6 +294,31 @@ fn measure(
     Ok(())
 }
 
+/// Pairs asked once more, to see that no answer comes faster the second time. They end with the
+/// session: a resumed one repeats only what it asked itself.
+fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), Halt> {
+    let plan = run.plan;
+    for planned in &session.repeats {
+        let asked = run.log.session(session.index).complete_pairs(session.pairs.len() as u32).any(
+            |(index, baseline, candidate)| {
+                index == planned.pair && baseline.launch == pair.launch && candidate.launch == pair.launch
+            },
+        );
+        let Some(original) = session.pairs.get(planned.pair as usize).filter(|_| asked) else { continue };
+        let request = &plan.requests[original.request as usize];
+        let latents = torch_randn(request.seed, pair.values());
+        for side in Side::both_from(planned.first) {
+            let which = usize::from(pair.processes[0].side != side);
+            let phase = Phase::Repeat { pair: planned.pair };
+            let question = Question { request, latents: &latents, phase, split: false };
+            if ask(run, session, pair, which, question)?.is_err() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Pair {
     /// Number of latents.
     fn values(&self) -> usize {
@@ -284,6 +356,7 @@ fn ask(
             session.index
         ))));
     };
+    process.wakes(run.now_ns());
     let started_ns = run.now_ns();
     let answer = process.engine.generate(&Request {
         id,
@@ -297,6 +370,7 @@ fn ask(
         latent_shape: shape,
         latents,
     });
+    process.rests(run.now_ns());
     let (outcome, result) = match answer {
         Ok(answer) => {
             let image = run.store(&answer.rgb)?;

@@ -9,7 +9,7 @@ use common::{MemoryDisk, launcher, plan, run, run_with};
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Attempt, FailureKind, LaunchOutcome, Log, Outcome, Phase, Record, Stop};
 use edgemaxx_engine::FakeClock;
-use edgemaxx_engine::mock::{Asked, MockScript};
+use edgemaxx_engine::mock::{Asked, Cheat, MockScript};
 use edgemaxx_measure::{Event, MeasureError, NoStops, Observer, Progress, Silent, StopRule};
 
 fn attempts(log: &Log) -> Vec<&Attempt> {
@@ -38,7 +38,7 @@ fn every_pair_is_asked_in_the_plans_order_and_every_picture_is_kept() {
             .iter()
             .filter_map(|a| match a.phase {
                 Phase::Measured { pair } => Some((pair, a.side, a.request)),
-                Phase::Warmup { .. } => None,
+                Phase::Warmup { .. } | Phase::Repeat { .. } => None,
             })
             .collect();
         let expected: Vec<(u32, Side, u32)> = (0u32..)
@@ -61,6 +61,39 @@ fn every_pair_is_asked_in_the_plans_order_and_every_picture_is_kept() {
         let Outcome::Picture { image, .. } = &attempt.outcome else { panic!("a failure") };
         assert!(disk.files.borrow().contains_key(&format!("images/{image}.png")));
     }
+}
+
+#[test]
+fn a_pair_of_each_session_is_asked_again_at_its_end() {
+    let plan = plan(2, 3, "");
+    let (disk, clock) = (MemoryDisk::default(), FakeClock::default());
+    let mut launcher = launcher(&clock);
+    let script = |cheat| MockScript { latency_us: 1000, cheat: Some(cheat), ..MockScript::default() };
+    launcher.insert("fast", vec![script(Cheat::Cache), script(Cheat::Busy)]);
+    run(&plan, &disk, &clock, &mut launcher).expect("finished");
+    let log = disk.parsed(&plan);
+    let mut of_fast = Vec::new();
+    for (planned, recorded) in plan.sessions.iter().zip(log.sessions(&plan)) {
+        let last: Vec<(Phase, Side)> =
+            recorded.attempts.iter().rev().take(2).rev().map(|a| (a.phase, a.side)).collect();
+        let [repeat] = planned.repeats[..] else { panic!("one for three pairs") };
+        let phase = Phase::Repeat { pair: repeat.pair };
+        assert_eq!(last, Side::both_from(repeat.first).map(|side| (phase, side)));
+        let ns = |attempt: &Attempt| match attempt.outcome {
+            Outcome::Picture { latency_ns, .. } => latency_ns,
+            Outcome::Failed(_) => panic!("a failure"),
+        };
+        let again = recorded.attempts.iter().find(|a| a.side == Side::Candidate && a.phase == phase);
+        let [baseline, candidate] = [Side::Baseline, Side::Candidate]
+            .map(|side| *recorded.idle.iter().copied().find(|idle| idle.side == side).expect("recorded"));
+        assert!(baseline.waited_ns > 0 && baseline.busy_ns == 0);
+        if planned.candidate == "fast" {
+            of_fast
+                .push((ns(again.expect("repeated")), candidate.busy_ns as f64 / candidate.waited_ns as f64));
+        }
+    }
+    // the first launch answers from memory, the second one works while the baseline is asked
+    assert_eq!(of_fast, [(1000, 0.0), (1_000_000, 1.0)]);
 }
 
 #[test]
@@ -193,8 +226,8 @@ fn the_budget_starts_no_further_session() {
         launcher.insert(name, vec![MockScript { latency_us: 50_000, ..MockScript::default() }]);
     }
     let summary = run(&plan, &disk, &clock, &mut launcher).expect("finished");
-    // a session: 2×2 warm-ups and 2×2 measured of 50 ms, two launches of 1 ms: three make 1.2 s
-    assert_eq!(summary.complete, 3);
+    // a session: 2×2 warm-ups, 2×2 measured and 2 repeats of 50 ms, two launches of 1 ms: two make 1 s
+    assert_eq!(summary.complete, 2);
     assert_eq!(summary.stopped.len(), 2);
     assert!(summary.stopped.iter().all(|(_, reason)| reason.contains("budget")));
 }

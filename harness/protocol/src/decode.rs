@@ -17,8 +17,13 @@ pub struct Decoder {
     part: Part,
     buffer: Vec<u8>,
     filled: usize,
+    /// Memory for the next payload, see [`Self::prepare`].
+    spare: Vec<u8>,
     failed: Option<ProtocolError>,
 }
+
+/// Below this, memory is at hand anyway.
+const PAGE: usize = 4096;
 
 /// What [`Decoder::buffer`] is being filled with.
 #[derive(Debug)]
@@ -32,12 +37,29 @@ enum Part {
 impl Decoder {
     /// A decoder at the start of a connection.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, part: Part::Preamble, buffer: vec![0; PREAMBLE_BYTES], filled: 0, failed: None }
+        Self {
+            limits,
+            part: Part::Preamble,
+            buffer: vec![0; PREAMBLE_BYTES],
+            filled: 0,
+            spare: Vec::new(),
+            failed: None,
+        }
     }
 
     /// From the next frame on, other limits hold.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// Holds memory ready for a payload of `bytes`, or of the limits if they are lower, so that
+    /// reading it need not wait for the system to find some.
+    pub fn prepare(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.limits.image_bytes.max(self.limits.latent_bytes));
+        if self.spare.len() < bytes {
+            // Not zeroes, which the system would only promise.
+            self.spare = vec![0xA5; bytes];
+        }
     }
 
     /// Where the next bytes belong; never empty, and never reaching beyond the current frame.
@@ -99,13 +121,17 @@ impl Decoder {
             Part::Payload { header, .. } => header.capacity(),
             _ => 0,
         };
-        self.buffer.capacity() + header
+        self.buffer.capacity() + header + self.spare.capacity()
     }
 
     fn expect(&mut self, part: Part, bytes: usize) -> Vec<u8> {
         self.part = part;
         self.filled = 0;
-        std::mem::replace(&mut self.buffer, vec![0; bytes])
+        let fits = bytes > PAGE && self.spare.len() >= bytes;
+        let next = if fits { std::mem::take(&mut self.spare) } else { vec![0; bytes] };
+        let full = std::mem::replace(&mut self.buffer, next);
+        self.buffer.truncate(bytes);
+        full
     }
 
     /// The current part is complete.

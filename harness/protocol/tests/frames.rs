@@ -223,3 +223,29 @@ fn what_makes_no_sense_is_refused() {
         ProtocolError::Value { field: "payload", .. }
     ));
 }
+
+#[test]
+fn memory_held_ready_changes_nothing_but_stays_within_the_limits() {
+    let image = |side: u32| {
+        let bytes = (0..side * side * 3).map(|i| i as u8).collect();
+        Message::Image(Image {
+            id: 1,
+            width: side,
+            height: side,
+            encoding: Encoding::Rgb8,
+            engine_ns: None,
+            bytes,
+        })
+    };
+    let limits = Limits::harness(64, 64);
+    let mut decoder = Decoder::new(limits);
+    assert_eq!(decoder.push(&mut &preamble()[..]), Ok(None));
+    decoder.prepare(usize::MAX);
+    assert!(decoder.allocated() <= limits.image_bytes + 4096);
+    for side in [64, 40, 8, 64] {
+        decoder.prepare(64 * 64 * 3);
+        let message = image(side);
+        let bytes = encode(&message).expect("allowed");
+        assert_eq!(decoder.push(&mut &bytes[..]).expect("valid"), Some(message));
+    }
+}

@@ -18,7 +18,7 @@ enum { CHANNELS = 4, FACTOR = 8 };
 static int sock;
 
 static void read_all(void *to, size_t count) {
-    for (char *at = to; count > 0;) {
+    for (char *at = (char *)to; count > 0;) {
         ssize_t got = read(sock, at, count);
         if (got <= 0)
             exit(got == 0 ? 0 : 1); /* the harness is gone */
@@ -27,7 +27,7 @@ static void read_all(void *to, size_t count) {
 }
 
 static void write_all(const void *from, size_t count) {
-    for (const char *at = from; count > 0;) {
+    for (const char *at = (const char *)from; count > 0;) {
         ssize_t put = write(sock, at, count);
         if (put <= 0)
             exit(1);
@@ -90,8 +90,8 @@ int main(void) {
         if (header_bytes > 32768 || length < 5 + header_bytes || length > 65u << 20)
             return fprintf(stderr, "a frame beyond its bounds\n"), 1;
         size_t payload_bytes = length - 5 - header_bytes;
-        char *header = calloc(header_bytes + 1, 1);
-        float *payload = malloc(payload_bytes + 4);
+        char *header = (char *)calloc(header_bytes + 1, 1);
+        float *payload = (float *)malloc(payload_bytes + 4);
         if (!header || !payload)
             return 1;
         read_all(header, header_bytes);
@@ -107,7 +107,7 @@ int main(void) {
                 snprintf(answer, sizeof answer, "{\"id\":%llu,\"message\":\"latents of another size\"}", id);
                 send_frame(ERROR, answer, "", 0);
             } else {
-                unsigned char *rgb = malloc(width * height * 3 + 1);
+                unsigned char *rgb = (unsigned char *)malloc(width * height * 3 + 1);
                 if (!rgb)
                     return 1;
                 make_picture(rgb, payload, width, height);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec, Generation, Metric};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, GateEstimate, Latency};
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, Claim, Estimate, GateEstimate, HonestyVerdict, Latency,
+};
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
@@ -219,6 +221,18 @@ fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
     if let Some(speedup) = &e.speedup {
         facts.push(Fact::new("Method", visible(&speedup.method)));
     }
+    facts.extend(e.honesty.iter().map(|check| {
+        let verdict = match check.verdict {
+            HonestyVerdict::Passed => "good",
+            HonestyVerdict::Unknown => "not known",
+            HonestyVerdict::Doubtful => "doubtful",
+            HonestyVerdict::Failed => "dishonest",
+        };
+        Fact::new(
+            format!("Honesty: {}", check.what.title().to_lowercase()),
+            format!("{verdict}: {}", visible(&check.detail)),
+        )
+    }));
     facts
 }
 
@@ -246,7 +260,7 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
             "Engine",
             match &pipeline.engine {
                 EngineSpec::Native => "built in (candle)".to_owned(),
-                EngineSpec::Command(words) => visible(&words.join(" ")),
+                EngineSpec::Command(engine) => visible(&engine.command.join(" ")),
             },
         ),
         Fact::new("Digest", pipeline.digest.to_string()),
@@ -351,6 +365,8 @@ fn metric_short(metric: Metric, value: f64) -> String {
         }
         Metric::Lpips => format!("LPIPS {shown}"),
         Metric::Wombo2025 => format!("mix {shown}"),
+        Metric::HeldBackSsimGray => format!("held-back SSIM {shown}"),
+        Metric::HeldBackClipImageCosine => format!("held-back CLIP {shown}"),
     }
 }
 

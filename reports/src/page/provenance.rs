@@ -44,6 +44,12 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
             Fact::new("GPUs", gpus),
             Fact::new("Device of the contest", device(view)),
             Fact::new("Sandbox", visible(&e.sandbox)),
+            Fact::new(
+                "Protocol's own share of every latency",
+                number::optional(e.protocol_ns.map(|ns| ns as f64 / 1e6), |ms| {
+                    format!("{} ms", number::significant(ms, 3))
+                }),
+            ),
             Fact::new("Threads per engine", view.plan.measurement.threads.to_string()),
             Fact::new("Measurement began", number::utc(view.log.header.started_unix_ms)),
             Fact::new("Entropy of the plan", visible(view.plan.entropy.as_str())),

@@ -47,6 +47,7 @@ pub(crate) fn by_candidate<'a>(plan: &'a Plan, log: &Log) -> BTreeMap<&'a str, C
 fn session(recorded: &RecordedSession<'_>) -> SessionShots {
     let mut session = SessionShots::default();
     let mut attempts: Vec<&Attempt> = recorded.attempts.clone();
+    attempts.retain(|a| !matches!(a.phase, Phase::Repeat { .. }));
     // Warm-up first, so that it can be shaded; otherwise in order of time.
     attempts.sort_by_key(|a| (a.launch, matches!(a.phase, Phase::Measured { .. }), a.started_ns));
     let mut pairs: BTreeMap<u32, [Option<f64>; 2]> = BTreeMap::new();

@@ -200,6 +200,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         memory_bytes: 8 << 30,
         gpus: Vec::new(),
         sandbox: "bubblewrap".to_owned(),
+        protocol_ns: None,
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),
     };

@@ -120,6 +120,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .into_iter()
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
+            honesty: Vec::new(),
         }
     };
     let all: Vec<CandidateEstimates> = candidates.iter().map(of).collect();

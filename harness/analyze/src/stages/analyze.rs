@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Estimate, Estimates, FailureCount, Latency, Outliers, RankSet, StoppedEarly,
+    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyVerdict, Latency, Outliers, RankSet,
+    StoppedEarly,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
@@ -16,7 +17,7 @@ use edgemaxx_contract::sample::{
 
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
-use super::judge;
+use super::{honesty, judge};
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
@@ -122,8 +123,11 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.similarity = judge::similarity(records, contest);
         estimates.quality = judge::metrics(records, settings.level);
         estimates.worst_requests = judge::worst_requests(records, contest);
+        estimates.honesty = honesty::checks(plan, &recorded, &pipeline.name);
         candidates.push(estimates);
     }
+    let mut warnings = warnings(plan, &table, inference.warnings);
+    warnings.extend(candidates.iter().flat_map(doubts));
     Ok(Estimates {
         format: Estimates::expected_format(),
         plan: plan.digest()?,
@@ -134,7 +138,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         baseline: plan.baseline().name.clone(),
         candidates,
         certificate: control.unwrap_or_else(|| certificate(None, None, "", &[], settings.level)),
-        warnings: warnings(plan, &table, inference.warnings),
+        warnings,
     })
 }
 
@@ -188,6 +192,7 @@ fn speed(
         similarity: None,
         quality: Vec::new(),
         worst_requests: Vec::new(),
+        honesty: Vec::new(),
     }
 }
 
@@ -237,7 +242,7 @@ fn process(estimates: &mut CandidateEstimates, sessions: &[Measured<'_>]) {
     let attempted = |session: &Measured<'_>| {
         let pair_of = |attempt: &&Attempt| match attempt.phase {
             Phase::Measured { pair } => Some(pair),
-            Phase::Warmup { .. } => None,
+            Phase::Warmup { .. } | Phase::Repeat { .. } => None,
         };
         let mut pairs: Vec<u32> = session.recorded.attempts.iter().filter_map(pair_of).collect();
         pairs.sort_unstable();
@@ -272,6 +277,12 @@ fn failures(sessions: &[Measured<'_>]) -> Vec<FailureCount> {
         }
     }
     counts.into_values().collect()
+}
+
+/// What of a candidate's honesty is in doubt; what is proven is a reason of its standing.
+fn doubts(candidate: &CandidateEstimates) -> impl Iterator<Item = String> {
+    let doubtful = candidate.honesty.iter().filter(|check| check.verdict == HonestyVerdict::Doubtful);
+    doubtful.map(|check| format!("{:?}: {}: {}", candidate.name, check.what.title(), check.detail))
 }
 
 fn warnings(plan: &Plan, table: &SampleTable, mut warnings: Vec<String>) -> Vec<String> {

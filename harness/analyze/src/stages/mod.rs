@@ -4,6 +4,7 @@ mod analyze;
 mod certificate;
 pub(crate) mod compare;
 pub(crate) mod estimate;
+mod honesty;
 mod judge;
 mod rank;
 #[cfg(test)]

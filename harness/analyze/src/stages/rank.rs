@@ -4,7 +4,7 @@ use edgemaxx_contract::contest::{Contest, ScoreSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate,
+    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyVerdict,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Role};
@@ -123,6 +123,11 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         return (Standing::Failed, reasons);
     };
     // A pipeline must answer every request; leaving out the hard ones would be a way to be fast.
+    if !reasons.is_empty() {
+        return (Standing::Failed, reasons);
+    }
+    let dishonest = candidate.honesty.iter().filter(|check| check.verdict == HonestyVerdict::Failed);
+    reasons.extend(dishonest.map(|check| format!("{}: {}", check.what.title(), check.detail)));
     if !reasons.is_empty() {
         return (Standing::Failed, reasons);
     }

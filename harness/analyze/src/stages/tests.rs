@@ -193,6 +193,7 @@ pub(super) fn environment(sandbox: &str) -> Environment {
         memory_bytes: 0,
         gpus: Vec::new(),
         sandbox: sandbox.to_owned(),
+        protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),
     }

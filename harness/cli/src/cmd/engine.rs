@@ -1,11 +1,11 @@
-//! `edgemaxx engine`: engine processes, which the harness starts.
+//! `edgemaxx engine`: engine processes, which the harness starts, and their check.
 
 use std::ffi::OsString;
 
 use clap::Subcommand;
 
 use crate::error::{Exit, Failure};
-use crate::native;
+use crate::{native, null};
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
 #[derive(Debug, clap::Args)]
@@ -16,8 +16,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Engine {
+    /// Put any engine through the protocol and say in words what is wrong.
+    Check(super::engine_check::Args),
     /// The built-in engine; started by the harness.
     Candle,
+    /// An engine that answers at once: what the protocol itself costs; started by the harness.
+    Null,
     /// A scripted engine for tests of the harness; started by the harness.
     #[command(disable_help_flag = true)]
     Mock {
@@ -30,9 +34,11 @@ enum Engine {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         match self.engine {
+            Engine::Check(args) => args.execute(),
             Engine::Candle => {
                 native::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string()))
             }
+            Engine::Null => null::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string())),
             Engine::Mock { arguments } => match edgemaxx_engine::mock::run(arguments) {
                 Ok(()) => Ok(()),
                 // The script decides the status, which may be any.

@@ -66,7 +66,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn dtype(text: &str) -> Result<Dtype, String> {
+/// `--dtype`.
+pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     match text {
         "f32" => Ok(Dtype::F32),
         "f16" => Ok(Dtype::F16),

@@ -14,10 +14,10 @@ use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Observer, Summary, e
 use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
-use crate::prepare;
 use crate::progress::Progress;
 use crate::stop_rule::SequentialStops;
 use crate::terminal::{answer, note};
+use crate::{null, prepare};
 
 /// Executes a plan: launches engines, times every request, records every attempt.
 #[derive(Debug, clap::Args)]
@@ -60,12 +60,21 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
     fit_device(&plan)?;
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
-    let environment = environment(&plan.device, &sandbox, &prepare::pins(&plan));
+    let mut environment = environment(&plan.device, &sandbox, &prepare::pins(&plan));
+    if let Some(gap) = sandbox.gap() {
+        note(&format!("warning: {gap}"));
+    }
     for reason in &environment.unfit {
         note(&format!("warning: no weights can come of this run: {reason}"));
     }
     // What was recorded stays true when a run is resumed on the same machine.
     if !folder.file("environment.json").exists() {
+        match null::overhead_ns(&plan, prepare::native(&plan, &sandbox)?) {
+            Ok(ns) => environment.protocol_ns = Some(ns),
+            Err(failure) => {
+                note(&format!("warning: the null engine {}: {}", failure.kind, failure.detail));
+            }
+        }
         folder.write_document("environment.json", &environment)?;
     }
     let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;

@@ -4,6 +4,7 @@ mod analyze;
 mod compare;
 mod copies;
 mod engine;
+mod engine_check;
 mod generate;
 mod history;
 mod measure;

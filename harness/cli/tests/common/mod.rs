@@ -117,11 +117,9 @@ pub fn copy_run(from: &Path, to: &Path) {
         let path = entry.expect("entry").path();
         let target = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
-            copy_run(&path, &target)
+            copy_run(&path, &target);
         } else {
-            {
-                std::fs::copy(&path, &target).expect("copy");
-            }
+            std::fs::copy(&path, &target).expect("copy");
         }
     }
 }
@@ -146,6 +144,7 @@ pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
             let place = match attempt.phase {
                 Phase::Measured { pair } => pair,
                 Phase::Warmup { index } => 1000 + index,
+                Phase::Repeat { pair } => 2000 + pair,
             };
             let place = u64::from(attempt.session) << 12 | u64::from(place) << 1 | attempt.side as u64;
             *latency_ns = (4e6 * own * (1.0 + 0.004 * noise(seed, place))) as u64;

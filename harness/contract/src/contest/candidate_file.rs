@@ -1,7 +1,8 @@
 //! A candidate's own `edgemaxx.toml`, beside its checkpoint.
 
-use super::check::{ContestError, engine, patch};
-use super::spec::{EngineSpec, GenerationPatch};
+use super::check::{ContestError, patch};
+use super::engine::{EngineSpec, engine};
+use super::spec::GenerationPatch;
 use super::wire::WireCandidateFile;
 
 /// What a candidate says of itself.
@@ -20,9 +21,10 @@ impl CandidateFile {
     /// [`ContestError`] names line and column, or the key, what was expected and what was found.
     pub fn parse(text: &str) -> Result<Self, ContestError> {
         let wire: WireCandidateFile = toml::from_str(text)?;
-        Ok(Self {
-            generation: patch("generation", wire.generation.unwrap_or_default())?,
-            engine: engine("engine", wire.engine)?,
-        })
+        let mut engine = engine("engine", wire.engine)?;
+        if let Some(EngineSpec::Command(command)) = &mut engine {
+            command.own = true;
+        }
+        Ok(Self { generation: patch("generation", wire.generation.unwrap_or_default())?, engine })
     }
 }

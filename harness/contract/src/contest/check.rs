@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use super::engine::{EngineSpec, engine};
 use super::metric::{Gate, Metric, SimilarityFormula, Statistic};
 use super::spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, EngineSpec, Generation,
-    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, Generation, GenerationPatch,
+    Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
-    WireBaseline, WireCandidate, WireContest, WireEngine, WireGate, WireGeneration, WireMeasurement,
-    WireQuality, WireRecipe, WireRequest, WireRewards, WireScore,
+    WireBaseline, WireCandidate, WireContest, WireGate, WireGeneration, WireMeasurement, WireQuality,
+    WireRecipe, WireRequest, WireRewards, WireScore,
 };
 use crate::digest::Digest;
 
@@ -31,7 +32,7 @@ pub enum ContestError {
     },
 }
 
-fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
+pub(super) fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
     ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
 }
 
@@ -96,7 +97,7 @@ fn check_name(field: &str, name: &str) -> Result<(), ContestError> {
     Ok(())
 }
 
-fn within<T: PartialOrd + fmt::Display + Copy>(
+pub(super) fn within<T: PartialOrd + fmt::Display + Copy>(
     field: &str,
     value: T,
     low: T,
@@ -197,15 +198,6 @@ pub(super) fn patch(field: &str, wire: WireGeneration) -> Result<GenerationPatch
         scheduler: wire.scheduler,
         dtype: wire.dtype,
     })
-}
-
-pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, ContestError> {
-    let Some(wire) = wire else { return Ok(None) };
-    match (wire.native, wire.command) {
-        (Some(true), None) => Ok(Some(EngineSpec::Native)),
-        (None | Some(false), Some(command)) if !command.is_empty() => Ok(Some(EngineSpec::Command(command))),
-        _ => Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
-    }
 }
 
 fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {

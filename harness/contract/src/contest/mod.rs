@@ -5,15 +5,17 @@
 
 mod candidate_file;
 mod check;
+mod engine;
 mod metric;
 mod spec;
 mod wire;
 
 pub use candidate_file::CandidateFile;
 pub use check::ContestError;
+pub use engine::{CommandSpec, EngineSpec, Resources};
 pub use metric::{Gate, Metric, SimilarityFormula, Statistic};
 pub use spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, EngineSpec, Generation,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, Generation,
     GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::EngineSpec;
 use super::metric::{Gate, SimilarityFormula};
 use crate::digest::Digest;
 
@@ -176,16 +177,6 @@ impl fmt::Display for Recipe {
             Self::Noise { sigma, seed } => write!(f, "noise σ={sigma} seed={seed}"),
         }
     }
-}
-
-/// The process that generates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineSpec {
-    /// The built-in engine on candle.
-    Native,
-    /// A program that speaks the engine protocol, with its arguments.
-    Command(Vec<String>),
 }
 
 /// The pipeline all candidates are compared with.

@@ -72,5 +72,31 @@ fn a_candidate_file_is_read() {
     let file =
         CandidateFile::parse("[generation]\nsteps = 4\n[engine]\ncommand = [\"python3\", \"e.py\"]").unwrap();
     assert_eq!(file.generation.steps, Some(4));
-    assert!(CandidateFile::parse("[engine]\nnative = true\ncommand = [\"x\"]").is_err());
+    let Some(EngineSpec::Command(command)) = file.engine else { panic!("a command") };
+    assert!(command.own && command.files.is_empty() && command.resources == Resources::default());
+    let file = "[engine]\ncommand = [\"./e\"]\nfiles = [\"lib\"]\nneeds = [\"nvcc\"]\nresources = { memory_mib = 4096 }";
+    let Some(EngineSpec::Command(command)) = CandidateFile::parse(file).unwrap().engine else { panic!() };
+    assert_eq!((command.files[0].as_str(), command.needs[0].as_str()), ("lib", "nvcc"));
+    assert_eq!(command.resources.memory_mib, Some(4096));
+}
+
+#[test]
+fn a_bad_candidate_file_names_the_key() {
+    for (engine, expected) in [
+        ("native = true\ncommand = [\"x\"]", "engine: expected native = true, or command"),
+        ("command = []", "engine: expected"),
+        (
+            "native = true\nfiles = [\"x\"]",
+            "engine: expected files, needs and resources beside a command only",
+        ),
+        ("command = [\"x\"]\nneeds = [\"/bin/sh\"]", "engine.needs: expected names of programs"),
+        (
+            "command = [\"x\"]\nresources = { processes = 0 }",
+            "engine.resources.processes: expected a value from 1",
+        ),
+        ("comand = [\"x\"]", "unknown field `comand`"),
+    ] {
+        let message = CandidateFile::parse(&format!("[engine]\n{engine}\n")).unwrap_err().to_string();
+        assert!(message.contains(expected), "{engine}: {message}");
+    }
 }

@@ -5,8 +5,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::types::{
-    ContestRef, Day, Entropy, Extent, PipelinePlan, Plan, PlannedPair, PlannedRequest, PlannedSession,
-    PromptsRef, Side,
+    ContestRef, Day, Entropy, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat, PlannedRequest,
+    PlannedSession, PromptsRef, Side,
 };
 use crate::contest::Contest;
 use crate::digest::Digest;
@@ -111,6 +111,15 @@ pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PlanE
     Ok(lines)
 }
 
+/// Which pairs of a session are asked again at its end: one for every ten begun, none of them
+/// the last one where there are others, so that something else is asked in between.
+fn repeats(draws: &mut Draws, pairs: u32) -> Vec<PlannedRepeat> {
+    let mut among: Vec<u32> = (0..pairs.saturating_sub(1).max(1)).collect();
+    draws.shuffle(&mut among);
+    among.truncate(pairs.div_ceil(10) as usize);
+    among.into_iter().map(|pair| PlannedRepeat { pair, first: draws.side() }).collect()
+}
+
 /// Draws the plan: prompts without replacement (again from the start when they run out), a seed
 /// for each, the order of candidates in every round, of launches, and of the sides of every pair.
 ///
@@ -151,6 +160,7 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     }
 
     let mut draws = Draws::new("edgemaxx-plan-1 order", &public);
+    let mut repeat_draws = Draws::new("edgemaxx-plan-1 repeats", &public);
     let warmup: Vec<u32> = (rounds * pairs..rounds * pairs + warmups).collect();
     let mut sessions = Vec::new();
     for round in 0..rounds {
@@ -169,6 +179,7 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
                     .into_iter()
                     .map(|request| PlannedPair { request, first: draws.side() })
                     .collect(),
+                repeats: repeats(&mut repeat_draws, pairs),
             });
         }
     }

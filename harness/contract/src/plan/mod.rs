@@ -6,7 +6,7 @@ mod types;
 
 pub use draw::{PlanError, PlanInputs, draw_plan, prompt_lines};
 pub use types::{
-    ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair,
+    ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat,
     PlannedRequest, PlannedSession, PromptsRef, Role, Side,
 };
 

@@ -102,6 +102,19 @@ fn every_candidate_answers_the_same_requests_once() {
 }
 
 #[test]
+fn each_session_repeats_one_pair_of_ten_but_not_the_last() {
+    let plan = draw("2026-11-22", "0xabc", Extent::Full);
+    for session in &plan.sessions {
+        let pairs = session.pairs.len();
+        assert_eq!(session.repeats.len(), pairs.div_ceil(10));
+        assert!(session.repeats.iter().all(|repeat| (repeat.pair as usize) < pairs.max(2) - 1));
+    }
+    let mut wrong = plan.clone();
+    wrong.sessions[1].repeats[0].pair = 1000;
+    assert!(wrong.check().unwrap_err().starts_with("sessions[1].repeats"));
+}
+
+#[test]
 fn sides_and_launches_take_turns_by_chance() {
     let plan = draw("2026-11-22", "0xabc", Extent::Full);
     let firsts =

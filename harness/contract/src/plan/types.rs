@@ -87,6 +87,9 @@ impl Plan {
                     session.candidate
                 ));
             }
+            if let Some(repeat) = session.repeats.iter().find(|r| r.pair as usize >= session.pairs.len()) {
+                return Err(format!("sessions[{index}].repeats: there is no pair {}", repeat.pair));
+            }
             let ids = session.warmup.iter().copied().chain(session.pairs.iter().map(|p| p.request));
             if let Some(id) = ids.into_iter().find(|id| *id as usize >= self.requests.len()) {
                 return Err(format!("sessions[{index}]: no request has id {id}"));
@@ -222,6 +225,20 @@ pub struct PlannedSession {
     pub warmup: Vec<u32>,
     /// Pairs in order.
     pub pairs: Vec<PlannedPair>,
+    /// Pairs asked once more at the end, off the leaderboard: an answer must not be faster
+    /// because it was given before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<PlannedRepeat>,
+}
+
+/// A pair of the same session, asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedRepeat {
+    /// Position of the pair in its session.
+    pub pair: u32,
+    /// Which side answers first.
+    pub first: Side,
 }
 
 /// One request, asked of both sides one after the other.

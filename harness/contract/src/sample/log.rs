@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Attempt, Header, Launch, Outcome, Phase, Record, SessionEnd, Stop};
+use super::record::{Attempt, Header, Idle, Launch, Outcome, Phase, Record, SessionEnd, Stop};
 use crate::digest::Digest;
 use crate::format::{Format, FormatError};
 use crate::plan::{Plan, Side};
@@ -168,6 +168,7 @@ impl Log {
                 Record::Header(_) => continue,
                 Record::Launch(launch) => launch.session,
                 Record::Attempt(attempt) => attempt.session,
+                Record::Idle(idle) => idle.session,
                 Record::Session(end) => end.session,
                 Record::Stop(stop) => {
                     plan.pipeline(&stop.candidate)
@@ -177,7 +178,11 @@ impl Log {
             };
             let planned =
                 plan.sessions.get(session as usize).ok_or_else(|| foreign(format!("session {session}")))?;
-            if let Record::Attempt(Attempt { phase: Phase::Measured { pair }, request, .. }) = record
+            if let Record::Attempt(Attempt {
+                phase: Phase::Measured { pair } | Phase::Repeat { pair },
+                request,
+                ..
+            }) = record
                 && planned.pairs.get(*pair as usize).is_none_or(|p| p.request != *request)
             {
                 return Err(foreign(format!("pair {pair} with request {request} of session {session}")));
@@ -198,6 +203,7 @@ impl Log {
             match record {
                 Record::Launch(launch) if launch.session == index => session.launches.push(launch),
                 Record::Attempt(attempt) if attempt.session == index => session.attempts.push(attempt),
+                Record::Idle(idle) if idle.session == index => session.idle.push(idle),
                 Record::Session(end) if end.session == index => session.end = Some(end),
                 _ => {}
             }
@@ -212,6 +218,7 @@ impl Log {
             match record {
                 Record::Launch(launch) => sessions[launch.session as usize].launches.push(launch),
                 Record::Attempt(attempt) => sessions[attempt.session as usize].attempts.push(attempt),
+                Record::Idle(idle) => sessions[idle.session as usize].idle.push(idle),
                 Record::Session(end) => sessions[end.session as usize].end = Some(end),
                 Record::Header(_) | Record::Stop(_) => {}
             }
@@ -233,8 +240,10 @@ impl Log {
 pub struct RecordedSession<'a> {
     /// Its launches.
     pub launches: Vec<&'a Launch>,
-    /// Its attempts, warm-up and measured.
+    /// Its attempts: warm-up, measured and repeated.
     pub attempts: Vec<&'a Attempt>,
+    /// What its processes did while nothing was asked of them.
+    pub idle: Vec<&'a Idle>,
     /// Its end, once it has one.
     pub end: Option<&'a SessionEnd>,
 }

@@ -6,6 +6,6 @@ mod record;
 
 pub use log::{Chain, Log, LogError, RecordedSession};
 pub use record::{
-    Attempt, EngineInfo, Failure, FailureKind, Header, Launch, LaunchOutcome, Mark, Outcome, Phase, Record,
-    SessionEnd, SessionStatus, Stop,
+    Attempt, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark, Outcome, Phase,
+    Record, SessionEnd, SessionStatus, Stop,
 };

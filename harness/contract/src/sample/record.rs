@@ -18,6 +18,8 @@ pub enum Record {
     Launch(Launch),
     /// A request was made, answered or not.
     Attempt(Attempt),
+    /// What a process did while nothing was asked of it.
+    Idle(Idle),
     /// A session ended.
     Session(SessionEnd),
     /// No further session of a candidate is run.
@@ -114,6 +116,11 @@ pub enum Phase {
         /// Position of the pair in its session, from 0.
         pair: u32,
     },
+    /// A pair's request once more: not analysed for speed, but compared with the first time.
+    Repeat {
+        /// Position of the pair in its session, from 0.
+        pair: u32,
+    },
 }
 
 /// The answer to a request.
@@ -182,6 +189,22 @@ pub enum Mark {
     Throttled,
     /// The other side of the pair was measured in another launch.
     Split,
+}
+
+/// What a process did between `ready` and the session's end while nothing was asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idle {
+    /// [`crate::plan::PlannedSession::index`].
+    pub session: u32,
+    /// The launch.
+    pub launch: u32,
+    /// Which process.
+    pub side: Side,
+    /// How long nothing was asked of it, nanoseconds.
+    pub waited_ns: u64,
+    /// Processor time of its whole process tree meanwhile, nanoseconds.
+    pub busy_ns: u64,
 }
 
 /// A session ended.

@@ -1,7 +1,7 @@
 //! The mock without a process or a wait.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use edgemaxx_contract::plan::PipelinePlan;
@@ -9,8 +9,8 @@ use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
 use edgemaxx_protocol::{Dtype, Load, Ready, Settings};
 
 use super::picture::{Scene, paint};
-use super::script::{Misdeed, MockScript, When};
-use crate::clock::FakeClock;
+use super::script::{Cheat, Misdeed, MockScript, When};
+use crate::clock::{Clock as _, FakeClock};
 use crate::engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
 
 /// Memory a mock claims to have used, bytes.
@@ -44,6 +44,7 @@ pub struct MockEngine {
     asked: Rc<RefCell<Vec<Asked>>>,
     launch: u64,
     requests: u64,
+    seen: BTreeSet<(String, u64)>,
     answered_twice: bool,
     dead: bool,
     closed: bool,
@@ -99,7 +100,11 @@ impl Engine for MockEngine {
         if self.answered_twice {
             return Err(self.commit(Misdeed::AnswerTwice, &what));
         }
-        let latency_ns = self.script.latency_ns(self.launch, index);
+        let mut latency_ns = self.script.latency_ns(self.launch, index);
+        let new = self.seen.insert((request.prompt.to_owned(), request.seed));
+        if self.script.cheat == Some(Cheat::Cache) && !new {
+            latency_ns = 1000;
+        }
         match self.script.misdeed(When::Request(index)) {
             Some(Misdeed::AnswerTwice) => self.answered_twice = true,
             Some(misdeed) => return Err(self.commit(misdeed, &what)),
@@ -113,8 +118,13 @@ impl Engine for MockEngine {
             height: request.height,
             shape: request.latent_shape,
             latents: request.latents,
-        };
+        }
+        .seen_by(self.script.cheat);
         Ok(Answer { latency_ns, engine_ns: Some(latency_ns), rgb: paint(&scene, self.script.noise) })
+    }
+
+    fn cpu_ns(&self) -> Option<u64> {
+        Some(if self.script.cheat == Some(Cheat::Busy) { self.clock.now_ns() } else { 0 })
     }
 
     fn close(&mut self) -> Closed {
@@ -170,6 +180,7 @@ impl Launcher for MockLauncher {
             asked: Rc::clone(&self.asked),
             launch: *launch,
             requests: 0,
+            seen: BTreeSet::new(),
             answered_twice: false,
             dead: false,
             closed: false,

@@ -10,4 +10,4 @@ mod script;
 
 pub use in_process::{Asked, MockEngine, MockLauncher};
 pub use process::{MockError, run};
-pub use script::{Fault, Misdeed, MockScript, When};
+pub use script::{Cheat, Fault, Misdeed, MockScript, When};

@@ -1,5 +1,6 @@
 //! The mock as a process: `edgemaxx engine mock`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use edgemaxx_protocol::{
 };
 
 use super::picture::{Scene, paint};
-use super::script::{Misdeed, MockScript, When};
+use super::script::{Cheat, Misdeed, MockScript, When};
 use crate::serve::{Connection, ServeError};
 
 /// A mock that cannot start, or whose script ends it.
@@ -17,7 +18,7 @@ use crate::serve::{Connection, ServeError};
 pub enum MockError {
     /// The command line.
     #[error(
-        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--stubborn] [--fault MISDEED@WHEN]..."
+        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--stubborn] [--fault MISDEED@WHEN]... [--cheat cache|one-picture|busy]"
     )]
     Usage(String),
     /// The script.
@@ -62,7 +63,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), MockErro
     } else {
         Connection::from_environment()?
     };
-    let mut mock = Mock { script, connection, requests: 0 };
+    if script.cheat == Some(Cheat::Busy) {
+        std::thread::spawn(|| {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    let mut mock = Mock { script, connection, requests: 0, seen: BTreeSet::new() };
     let result = mock.live();
     if mock.script.stubborn && result.is_ok() {
         sleep_forever();
@@ -99,6 +107,11 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<MockScript, Mo
                 let fault = value.parse().map_err(|error| MockError::Usage(format!("--fault: {error}")))?;
                 script.faults.push(fault);
             }
+            "--cheat" => {
+                let cheat = serde_json::from_value(value.as_str().into())
+                    .map_err(|error| MockError::Usage(format!("--cheat: {error}")))?;
+                script.cheat = Some(cheat);
+            }
             _ => return Err(MockError::Usage(format!("unknown option {word:?}"))),
         }
     }
@@ -115,6 +128,8 @@ struct Mock {
     script: MockScript,
     connection: Connection,
     requests: u64,
+    /// Prompts and seeds answered before.
+    seen: BTreeSet<(String, u64)>,
 }
 
 impl Mock {
@@ -155,6 +170,10 @@ impl Mock {
         let start = Instant::now();
         let frame = encode(&Message::Image(self.picture(request))).map_err(ServeError::from)?;
         let latency = Duration::from_nanos(self.script.latency_ns(0, index));
+        let new = self.seen.insert((request.prompt.clone(), request.seed));
+        if self.script.cheat == Some(Cheat::Cache) && !new {
+            return Ok(self.connection.send_bytes(&frame)?);
+        }
         std::thread::sleep(latency.saturating_sub(start.elapsed()));
         Ok(self.connection.send_bytes(&frame)?)
     }
@@ -168,7 +187,8 @@ impl Mock {
             height: request.height,
             shape: [channels, rows, columns],
             latents: &request.latents,
-        };
+        }
+        .seen_by(self.script.cheat);
         Image {
             id: request.id,
             width: request.width,

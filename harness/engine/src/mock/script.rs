@@ -28,6 +28,20 @@ pub struct MockScript {
     pub stubborn: bool,
     /// What it does wrong.
     pub faults: Vec<Fault>,
+    /// How it cheats, within the protocol.
+    pub cheat: Option<Cheat>,
+}
+
+/// A way to look fast that no single answer betrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cheat {
+    /// Answers what it answered before at once.
+    Cache,
+    /// Gives every prompt the same picture.
+    OnePicture,
+    /// Works on after its answer, in the other side's time.
+    Busy,
 }
 
 impl Default for MockScript {
@@ -43,6 +57,7 @@ impl Default for MockScript {
             vae_scale_factor: 8,
             stubborn: false,
             faults: Vec::new(),
+            cheat: None,
         }
     }
 }

@@ -204,6 +204,7 @@ impl Engine for ProcessEngine {
         })?;
         drop(message);
         let what = format!("request {}", request.id);
+        self.link.prepare_picture(request.width, request.height);
         self.link.expect_silence().map_err(|error| self.fail(error, &what))?;
 
         let begin = Instant::now();
@@ -220,6 +221,10 @@ impl Engine for ProcessEngine {
             Ok(rgb) => Ok(Answer { latency_ns, engine_ns, rgb }),
             Err(detail) => Err(Failure { kind: FailureKind::Picture, detail: self.with_tail(detail) }),
         }
+    }
+
+    fn cpu_ns(&self) -> Option<u64> {
+        tree::cpu_ns(self.running.root())
     }
 
     fn close(&mut self) -> Closed {

@@ -83,6 +83,11 @@ impl Link {
         self.decoder.set_limits(Limits::harness(width, height));
     }
 
+    /// Holds memory ready for a raw picture of this size.
+    pub(super) fn prepare_picture(&mut self, width: u32, height: u32) {
+        self.decoder.prepare((width as usize).saturating_mul(height as usize).saturating_mul(3));
+    }
+
     /// Sends all bytes.
     pub(super) fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), LinkError> {
         let mut left = bytes;

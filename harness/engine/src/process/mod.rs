@@ -3,6 +3,7 @@
 //! harness ─fork→ supervisor ─fork, exec→ (bwrap → limits →) engine. The supervisor adopts every
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
+mod cgroup;
 mod driver;
 mod guard;
 mod launcher;
@@ -15,8 +16,9 @@ mod spec;
 mod supervisor;
 mod tree;
 
+pub use cgroup::Place;
 pub use driver::ProcessEngine;
 pub use launcher::ProcessLauncher;
-pub use sandbox::{SandboxStatus, detect_sandbox};
+pub use sandbox::{ProcessLimit, SandboxStatus, detect_sandbox};
 pub(crate) use spawn::SOCKET_VARIABLE;
 pub use spec::{Limits, Pins, ProcessSpec};

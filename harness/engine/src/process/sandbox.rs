@@ -3,9 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use super::cgroup::Place;
 use super::spec::{Limits, Pins, ProcessSpec};
 
 /// How engines are confined on this machine.
@@ -17,6 +19,8 @@ pub enum SandboxStatus {
         program: PathBuf,
         /// `--disable-userns` is understood (bubblewrap 0.8).
         disable_userns: bool,
+        /// What binds the number of their processes.
+        processes: ProcessLimit,
     },
     /// Not at all: engines can read what the user can, and use the network.
     Unsandboxed {
@@ -25,7 +29,55 @@ pub enum SandboxStatus {
     },
 }
 
+/// What keeps an engine from starting processes without end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessLimit {
+    /// `RLIMIT_NPROC`, which binds every user but root.
+    User,
+    /// A cgroup, which binds root too.
+    Group(Place),
+    /// `RLIMIT_NPROC` of this user, who is nobody else, and under whom a root harness starts them.
+    Stranger(u32),
+    /// Nothing in the kernel: the harness is root and may make no cgroup.
+    Nothing,
+}
+
+/// Users of such numbers do not exist; that of the harness's process is added.
+const STRANGERS: u32 = 1_700_000_000;
+
+impl ProcessLimit {
+    /// What may work here, the best first.
+    fn candidates() -> Vec<Self> {
+        match Place::find() {
+            Some(place) => vec![Self::Group(place)],
+            None if nix::unistd::geteuid().is_root() => {
+                vec![Self::Stranger(STRANGERS + std::process::id()), Self::Nothing]
+            }
+            None => vec![Self::User],
+        }
+    }
+
+    /// The user to start as, if another one.
+    pub(super) fn user(&self) -> Option<u32> {
+        match self {
+            Self::Stranger(user) => Some(*user),
+            _ => None,
+        }
+    }
+}
+
 impl SandboxStatus {
+    /// What is not protected although engines are confined, in words, with what to do about it.
+    pub fn gap(&self) -> Option<&'static str> {
+        match self {
+            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => Some(
+                "nothing in the kernel limits the number of an engine's processes, because the harness is root \
+                 and may make no cgroup; run it as an ordinary user, or where /sys/fs/cgroup can be written",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether engines are confined.
     pub fn is_sandboxed(&self) -> bool {
         matches!(self, Self::Bubblewrap { .. })
@@ -35,7 +87,16 @@ impl SandboxStatus {
 impl fmt::Display for SandboxStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bubblewrap { .. } => f.write_str("bubblewrap"),
+            Self::Bubblewrap { processes: ProcessLimit::User, .. } => f.write_str("bubblewrap"),
+            Self::Bubblewrap { processes: ProcessLimit::Stranger(_), .. } => {
+                f.write_str("bubblewrap; as a user of their own")
+            }
+            Self::Bubblewrap { processes: ProcessLimit::Group(place), .. } => {
+                write!(f, "bubblewrap; {}", place.words())
+            }
+            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => {
+                f.write_str("bubblewrap; the number of processes is not limited")
+            }
             Self::Unsandboxed { reason } => write!(f, "unsandboxed: {reason}"),
         }
     }
@@ -51,30 +112,61 @@ pub fn detect_sandbox() -> SandboxStatus {
         return unsandboxed("bwrap not found; install bubblewrap (apt install bubblewrap)".to_owned());
     };
     let mut complaint = String::new();
-    for disable_userns in [true, false] {
-        let status = SandboxStatus::Bubblewrap { program: program.clone(), disable_userns };
-        let spec = ProcessSpec {
-            command: vec!["true".into()],
-            folder: None,
-            read_only: Vec::new(),
-            pins: Pins { threads: 1, gpu: None },
-            limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },
-            timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
-            sandbox: status.clone(),
+    let ways = ProcessLimit::candidates();
+    for (processes, disable_userns) in ways.iter().flat_map(|way| [(way, true), (way, false)]) {
+        let status = SandboxStatus::Bubblewrap {
+            program: program.clone(),
+            disable_userns,
+            processes: processes.clone(),
         };
-        let mut words = arguments(&program, disable_userns, &spec, Path::new("/bin/true")).into_iter();
-        let Some(first) = words.next() else { continue };
-        let tried = Command::new(first).args(words).stdin(Stdio::null()).stdout(Stdio::null()).output();
-        match tried {
+        match attempt(&program, disable_userns, &status) {
             Ok(output) if output.status.success() => return status,
             Ok(output) => complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => complaint = error.to_string(),
         }
     }
     let first_line = complaint.lines().next().unwrap_or("bwrap failed without a word").to_owned();
-    unsandboxed(format!(
-        "{first_line}; bubblewrap needs unprivileged user namespaces, or root with CAP_SYS_ADMIN"
-    ))
+    let advice = advice(|path| std::fs::read_to_string(path).ok());
+    unsandboxed(format!("{first_line}; {advice}"))
+}
+
+/// Confines `true`.
+fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::io::Result<Output> {
+    let spec = ProcessSpec {
+        command: vec!["true".into()],
+        folder: None,
+        read_only: Vec::new(),
+        needs: Vec::new(),
+        pins: Pins { threads: 1, gpu: None },
+        limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },
+        timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
+        sandbox: status.clone(),
+    };
+    let words = arguments(bwrap, disable_userns, &spec, Path::new("/bin/true"));
+    let mut command = Command::new(bwrap);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+    if let SandboxStatus::Bubblewrap { processes, .. } = status
+        && let Some(user) = processes.user()
+    {
+        command.uid(user).gid(user);
+    }
+    command.output()
+}
+
+/// What to do where bubblewrap is there and may not make user namespaces; `read` gives a file of
+/// `/proc/sys`.
+fn advice(read: impl Fn(&str) -> Option<String>) -> &'static str {
+    let is = |path: &str, value: &str| read(path).is_some_and(|text| text.trim() == value);
+    if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        "AppArmor keeps bubblewrap from making user namespaces; give bwrap a profile with `userns,`, or set \
+         kernel.apparmor_restrict_unprivileged_userns=0 by sysctl"
+    } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        "set kernel.unprivileged_userns_clone=1 by sysctl: bubblewrap needs user namespaces"
+    } else if is("/proc/sys/user/max_user_namespaces", "0") {
+        "set user.max_user_namespaces=10000 by sysctl: bubblewrap needs user namespaces"
+    } else {
+        "bubblewrap needs user namespaces; a container must be allowed them (its seccomp profile, or CAP_SYS_ADMIN)"
+    }
 }
 
 /// A program as found in [`Pins::PATH`], or at its path.
@@ -138,10 +230,13 @@ pub(super) fn arguments(
             line.paths("--dev-bind-try", Path::new(node), Path::new(node));
         }
     }
-    for path in spec.read_only.iter().map(PathBuf::as_path).chain([program]) {
-        if !SYSTEM.iter().any(|folder| path.starts_with(folder)) {
-            line.paths("--ro-bind", path, path);
-        }
+    let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
+    for path in spec.read_only.iter().filter(|path| !visible(path)) {
+        line.paths("--ro-bind", path, path);
+    }
+    // What lies in a folder named above is there; binding over a link to it would fail.
+    if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {
+        line.paths("--ro-bind", program, program);
     }
     // Where the harness is root, the engine still owns root's files: /proc/sys among them.
     line.words(["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]);
@@ -158,6 +253,16 @@ pub(super) fn arguments(
     line.0
 }
 
+/// What of these paths only root, or one user or group, may read, if anything.
+pub(super) fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<&'a Path> {
+    let open = |path: &Path, bits: u32| std::fs::metadata(path).is_ok_and(|data| data.mode() & bits == bits);
+    paths.into_iter().find(|path| {
+        let Ok(real) = path.canonicalize() else { return true };
+        let readable = open(&real, if real.is_dir() { 0o005 } else { 0o004 });
+        !readable || !real.ancestors().skip(1).all(|folder| open(folder, 0o001))
+    })
+}
+
 /// A command line in the making.
 struct Line(Vec<OsString>);
 
@@ -168,5 +273,40 @@ impl Line {
 
     fn paths(&mut self, option: &str, from: &Path, to: &Path) {
         self.0.extend([option.into(), from.into(), to.into()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_what_forbids_user_namespaces() {
+        let with = |name: &'static str, value: &'static str| {
+            advice(move |path| path.ends_with(name).then(|| format!("{value}\n")))
+        };
+        assert!(with("apparmor_restrict_unprivileged_userns", "1").contains("AppArmor"));
+        assert!(with("unprivileged_userns_clone", "0").contains("unprivileged_userns_clone=1"));
+        assert!(with("max_user_namespaces", "0").contains("max_user_namespaces=10000"));
+        assert!(with("max_user_namespaces", "96365").contains("container"));
+    }
+
+    #[test]
+    fn what_is_private_is_found() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+        };
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").expect("write");
+        mode(&file, 0o644);
+        mode(folder.path(), 0o711);
+        assert_eq!(private([file.as_path()]), None);
+        mode(&file, 0o640);
+        assert_eq!(private([Path::new("/usr"), &file]), Some(file.as_path()));
+        mode(&file, 0o644);
+        mode(folder.path(), 0o700);
+        assert_eq!(private([file.as_path()]), Some(file.as_path()));
     }
 }

@@ -1,16 +1,17 @@
 //! Starts a process and ends it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::cgroup::Group;
 use super::link::{Ready, wait};
-use super::sandbox::{self, SandboxStatus, find_program};
+use super::sandbox::{self, ProcessLimit, SandboxStatus, find_program};
 use super::spec::{Limits, ProcessSpec};
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
@@ -24,6 +25,8 @@ pub(super) struct Running {
     control: Option<PipeWriter>,
     report: PipeReader,
     ended: Option<Ended>,
+    /// Removed when the tree has ended.
+    _group: Option<Group>,
 }
 
 /// How a process ended.
@@ -53,8 +56,26 @@ pub(super) fn spawn(spec: &ProcessSpec) -> Result<Spawned, String> {
             super::Pins::PATH
         )
     })?;
+    if let Some(missing) = spec.needs.iter().find(|name| find_program(OsStr::new(name)).is_none()) {
+        return Err(format!(
+            "it needs {missing:?}, which is in none of {}; install it here",
+            super::Pins::PATH
+        ));
+    }
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
+        && let Some(user) = processes.user()
+    {
+        let paths = spec.read_only.iter().map(PathBuf::as_path).chain([program.as_path()]);
+        if let Some(path) = sandbox::private(paths) {
+            return Err(format!(
+                "{}: private; a root harness that may make no cgroup starts engines as user {user}, who must be \
+                 able to read it (chmod o+rX, its parents o+x), or run the harness as an ordinary user",
+                path.display()
+            ));
+        }
     }
     start(spec, &program).map_err(|error| format!("{}: {error}", program.display()))
 }
@@ -68,7 +89,7 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
     let (report, report_end) = io::pipe()?;
 
     let words: Vec<OsString> = match &spec.sandbox {
-        SandboxStatus::Bubblewrap { program: bwrap, disable_userns } => {
+        SandboxStatus::Bubblewrap { program: bwrap, disable_userns, .. } => {
             sandbox::arguments(bwrap, *disable_userns, spec, program)
         }
         SandboxStatus::Unsandboxed { .. } => {
@@ -85,6 +106,18 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
     command.stdin(Stdio::null());
     command.stdout(OwnedFd::from(engine_output.try_clone()?)).stderr(OwnedFd::from(engine_output));
 
+    let group = match &spec.sandbox {
+        SandboxStatus::Bubblewrap { processes: ProcessLimit::Group(place), .. } => {
+            Some(Group::new(place, &spec.limits)?)
+        }
+        _ => None,
+    };
+    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
+        && let Some(user) = processes.user()
+    {
+        command.uid(user).gid(user);
+    }
+    let door = group.as_ref().map(|group| group.door().as_raw_fd());
     let (socket, limits) = (theirs.as_raw_fd(), spec.limits);
     let (control_fd, report_fd) = (control_end.as_raw_fd(), report_end.as_raw_fd());
     // SAFETY: between fork and exec only system calls are made; the descriptors live until
@@ -98,6 +131,11 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
                 let _ = (control_fd, report_fd);
                 libc::setsid();
             }
+            if let Some(door) = door
+                && libc::write(door, c"0".as_ptr().cast(), 1) != 1
+            {
+                return Err(io::Error::last_os_error());
+            }
             limit(&limits)?;
             close_on_exec();
             if libc::fcntl(socket, libc::F_SETFD, 0) != 0 {
@@ -109,7 +147,7 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
     let child = command.spawn()?;
     ours.set_nonblocking(true)?;
     Ok(Spawned {
-        running: Running { child, control: Some(control), report, ended: None },
+        running: Running { child, control: Some(control), report, ended: None, _group: group },
         socket: ours,
         output,
     })

@@ -17,6 +17,8 @@ pub struct ProcessSpec {
     /// Files and folders it may read beside the system: checkpoint, UNet, its own folder. In the
     /// sandbox they appear read-only at the same paths, and nothing beside them does.
     pub read_only: Vec<PathBuf>,
+    /// Names of programs that must be in [`Pins::PATH`].
+    pub needs: Vec<String>,
     /// Its environment.
     pub pins: Pins,
     /// Limits of resources.

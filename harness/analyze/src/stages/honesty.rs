@@ -1,0 +1,172 @@
+//! Cheating that no single answer betrays, looked for in the log after the fact.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::estimate::{HonestyCheck, HonestyKind, HonestyVerdict};
+use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
+use edgemaxx_contract::sample::{Attempt, LaunchOutcome, Outcome, Phase, RecordedSession};
+
+use crate::estimators::quantiles::Sorted;
+use crate::estimators::student;
+
+/// A repeated request proven to take less than this part of its first time, the baseline's own
+/// change taken off, was answered from memory.
+const CACHED: f64 = 0.9;
+/// Confidence of that proof, one-sided.
+const LEVEL: f64 = 0.99;
+/// More of a core than this in time that belongs to the other side is work left running.
+const DOUBTFUL_BUSY: f64 = 0.1;
+/// As much as this no runtime's habit of waiting actively explains; PROTOCOL.md forbids it.
+const FAILED_BUSY: f64 = 0.5;
+/// Idle time below which nothing can be said, nanoseconds.
+const MIN_WAITED_NS: u64 = 100_000_000;
+/// Loading longer than this many times the baseline's, and than so many milliseconds more.
+const LONG_LOAD: (f64, f64) = (10.0, 10_000.0);
+
+/// The sessions of one candidate.
+type Sessions<'a> = Vec<(&'a PlannedSession, &'a RecordedSession<'a>)>;
+
+/// Every check of `candidate`, in the order of [`HonestyKind`].
+pub(super) fn checks(plan: &Plan, recorded: &[RecordedSession<'_>], candidate: &str) -> Vec<HonestyCheck> {
+    let sessions: Sessions<'_> =
+        plan.sessions.iter().zip(recorded).filter(|(planned, _)| planned.candidate == candidate).collect();
+    [
+        (HonestyKind::Repeats, repeats(&sessions)),
+        (HonestyKind::Distinct, distinct(plan, &sessions)),
+        (HonestyKind::Idle, idle(&sessions)),
+        (HonestyKind::Load, load(&sessions)),
+    ]
+    .into_iter()
+    .map(|(what, (verdict, detail))| HonestyCheck { what, verdict, detail })
+    .collect()
+}
+
+fn unknown(detail: &str) -> (HonestyVerdict, String) {
+    (HonestyVerdict::Unknown, detail.to_owned())
+}
+
+fn picture(attempt: &Attempt) -> Option<(f64, Digest)> {
+    match attempt.outcome {
+        Outcome::Picture { latency_ns, image, .. } => Some((latency_ns.max(1) as f64, image)),
+        Outcome::Failed(_) => None,
+    }
+}
+
+/// A side's second time over its first; and whether the picture was the same.
+fn change(session: &RecordedSession<'_>, pair: u32, side: Side) -> Option<(f64, bool)> {
+    let again = session.attempts.iter().find(|a| a.side == side && a.phase == Phase::Repeat { pair })?;
+    let first = session.measured(pair, side).filter(|first| first.launch == again.launch)?;
+    let ((first_ns, first_image), (again_ns, again_image)) = (picture(first)?, picture(again)?);
+    Some((again_ns / first_ns, first_image == again_image))
+}
+
+/// As MLPerf's TEST04, but one after the other: the same request again must not be faster.
+fn repeats(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
+    let (mut means, mut count, mut same) = (Vec::new(), 0u32, 0u32);
+    for (planned, recorded) in sessions {
+        let changes: Vec<f64> = planned
+            .repeats
+            .iter()
+            .filter_map(|repeat| {
+                let (baseline, _) = change(recorded, repeat.pair, Side::Baseline)?;
+                let (candidate, equal) = change(recorded, repeat.pair, Side::Candidate)?;
+                (count, same) = (count + 1, same + u32::from(equal));
+                // Not in logarithms: those of answers in no time at all scatter beyond all bounds.
+                Some(candidate / baseline)
+            })
+            .collect();
+        if !changes.is_empty() {
+            means.push(student::mean(&changes));
+        }
+    }
+    if means.is_empty() {
+        return unknown("no request was repeated");
+    }
+    let ratio = student::mean(&means);
+    let pictures = format!("{same} of {count} gave the same picture");
+    match student::upper_bound(&means, LEVEL) {
+        Some(most) if most < CACHED => (
+            HonestyVerdict::Failed,
+            format!(
+                "took {ratio:.3} of the first time (at most {most:.3} with {:.0}% confidence, {} sessions): \
+                 answered from memory; {pictures}",
+                100.0 * LEVEL,
+                means.len()
+            ),
+        ),
+        Some(_) => (
+            HonestyVerdict::Passed,
+            format!("took {ratio:.3} of the first time, {} sessions; {pictures}", means.len()),
+        ),
+        None => unknown(&format!("took {ratio:.3} of the first time in one session; {pictures}")),
+    }
+}
+
+/// Different prompts must get different pictures where the baseline's differ.
+fn distinct(plan: &Plan, sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
+    let mut first: BTreeMap<Digest, (u32, Digest)> = BTreeMap::new();
+    let (mut pictures, mut twice) = (0u32, None);
+    let prompt = |request: u32| plan.requests.get(request as usize).map(|r| r.prompt.as_str());
+    for (planned, recorded) in sessions {
+        for (_, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
+            let (Some((_, theirs)), Some((_, image))) = (picture(baseline), picture(candidate)) else {
+                continue;
+            };
+            pictures += 1;
+            let (request, other) = *first.entry(image).or_insert((candidate.request, theirs));
+            if prompt(request) != prompt(candidate.request) && other != theirs {
+                twice = twice.or(Some((request, candidate.request)));
+            }
+        }
+    }
+    match twice {
+        Some((one, other)) => (
+            HonestyVerdict::Failed,
+            format!("requests {one} and {other} ask for different things and got the same picture"),
+        ),
+        None if pictures < 2 => unknown("fewer than two pictures"),
+        None => (HonestyVerdict::Passed, format!("no two prompts of {pictures} got the same picture")),
+    }
+}
+
+/// What a process does while the other side is asked slows the other side down.
+fn idle(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
+    let share = |side: Side| {
+        let (mut waited, mut busy) = (0, 0);
+        for idle in sessions.iter().flat_map(|(_, recorded)| &recorded.idle).filter(|idle| idle.side == side)
+        {
+            (waited, busy) = (waited + idle.waited_ns, busy + idle.busy_ns);
+        }
+        (waited >= MIN_WAITED_NS).then(|| busy as f64 / waited as f64)
+    };
+    let Some(own) = share(Side::Candidate) else { return unknown("processor time was not recorded") };
+    let verdict = match own {
+        share if share >= FAILED_BUSY => HonestyVerdict::Failed,
+        share if share >= DOUBTFUL_BUSY => HonestyVerdict::Doubtful,
+        _ => HonestyVerdict::Passed,
+    };
+    let theirs =
+        share(Side::Baseline).map_or_else(|| "—".to_owned(), |share| format!("{:.1}%", 100.0 * share));
+    let words = format!("busy {:.1}% of one core while nothing was asked (baseline {theirs})", 100.0 * own);
+    (verdict, words)
+}
+
+/// Loading is not scored; prompts are unknown then, so that only preparation can be hidden in it.
+fn load(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
+    let median = |side: Side| {
+        let launches = sessions.iter().flat_map(|(_, recorded)| &recorded.launches);
+        let ms = launches.filter(|launch| launch.side == side).filter_map(|launch| match launch.outcome {
+            LaunchOutcome::Ready { launch_ns, load_ns, .. } => Some((launch_ns + load_ns) as f64 / 1e6),
+            LaunchOutcome::Failed(_) => None,
+        });
+        Sorted::new(ms.collect()).quantile(0.5)
+    };
+    let (Some(own), Some(theirs)) = (median(Side::Candidate), median(Side::Baseline)) else {
+        return unknown("it was never loaded");
+    };
+    let (times, more_ms) = LONG_LOAD;
+    let long = own > theirs * times && own > theirs + more_ms;
+    let verdict = if long { HonestyVerdict::Doubtful } else { HonestyVerdict::Passed };
+    (verdict, format!("{:.2} s from spawn to ready (baseline {:.2} s)", own / 1e3, theirs / 1e3))
+}

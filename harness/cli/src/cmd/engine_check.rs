@@ -1,0 +1,208 @@
+//! `edgemaxx engine check`: the conformance kit for anybody's engine.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::contest::{CommandSpec, Dtype, EngineSpec, Timeouts};
+use edgemaxx_engine::{Check, Limits, Pins, ProcessSpec, SandboxStatus, Verdict, check, detect_sandbox};
+use edgemaxx_protocol::{Load, Settings};
+use serde::Serialize;
+
+use super::generate::dtype;
+use crate::error::{Exit, Failure, InFile as _};
+use crate::native::wire_dtype;
+use crate::prepare::{command, limits, path_text};
+use crate::resolve::candidate_file;
+use crate::terminal::{answer, answer_json, note};
+
+/// Puts an engine through the protocol and says in words what is wrong.
+///
+/// The engine is started as in a contest: confined where this machine can, with a scrubbed
+/// environment, reading its own folder, the checkpoint and the system only.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx engine check --checkpoint fixtures/models/emoji-sdxl edgemaxx engine candle
+  edgemaxx engine check --checkpoint my-model              the engine that my-model/edgemaxx.toml names
+  edgemaxx engine check --checkpoint my-model -- python3 my-model/engine.py --fast
+  edgemaxx engine check --width 64 --height 64 --json ./engine | jq .checks
+
+Verdicts: good · doubtful (allowed, but likely a mistake) · bad (a contest would record a failure)
+Exit code: 0 nothing bad · 1 something bad, such as a program that cannot be started · 2 a folder is missing")]
+pub(crate) struct Args {
+    /// The engine: a program and its arguments; files among them are found in this folder.
+    /// Without one, what the checkpoint's edgemaxx.toml names, else the built-in engine.
+    #[arg(required_unless_present = "checkpoint", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CMD")]
+    words: Vec<String>,
+    /// Checkpoint it is to load [default: an empty folder].
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Folder whose UNet replaces the checkpoint's.
+    #[arg(long, value_name = "DIR")]
+    unet: Option<PathBuf>,
+    /// Another file or folder it may read, such as a Python environment; repeatable.
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
+    /// Width in pixels [default: the checkpoint's own, else 512].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    width: Option<u32>,
+    /// Height in pixels [default: the checkpoint's own, else 512].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
+    height: Option<u32>,
+    /// Denoising steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: u32,
+    /// Classifier-free guidance; 1 or less: none.
+    #[arg(long, default_value_t = 5.0)]
+    guidance_scale: f64,
+    /// Scheduler class instead of the checkpoint's own.
+    #[arg(long, value_name = "CLASS")]
+    scheduler: Option<String>,
+    /// Number format to compute in.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    dtype: Dtype,
+    /// Threads it may compute with.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
+    /// NVIDIA GPU it may see, as numbered by bus [default: none].
+    #[arg(long)]
+    gpu: Option<u32>,
+    /// Seconds for launch and load.
+    #[arg(long, default_value_t = 600.0, value_parser = seconds)]
+    load_timeout: f64,
+    /// Seconds for each picture.
+    #[arg(long, default_value_t = 120.0, value_parser = seconds)]
+    request_timeout: f64,
+    /// Seconds to leave after goodbye.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    exit_timeout: f64,
+    /// Do not confine it: shows whether the sandbox is what breaks an engine of your own.
+    #[arg(long)]
+    unsandboxed: bool,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds))
+        .ok_or_else(|| "expected seconds from 0.1 to 86400".to_owned())
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    command: &'a [String],
+    sandbox: String,
+    verdict: Verdict,
+    checks: &'a [Check],
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if !self.guidance_scale.is_finite() {
+            return Err(Failure::input("--guidance-scale: expected a finite number"));
+        }
+        let sandbox = if self.unsandboxed {
+            SandboxStatus::Unsandboxed { reason: "as asked by --unsandboxed".to_owned() }
+        } else {
+            detect_sandbox()
+        };
+        if !self.unsandboxed && !sandbox.is_sandboxed() {
+            note(&format!("warning: the engine is not confined ({sandbox})"));
+        }
+        let empty = tempfile::tempdir().in_file(Path::new("a temporary folder"))?;
+        let (spec, load) = self.start(&sandbox, empty.path())?;
+        let checks = check(&spec, &load);
+        let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Bad);
+        if self.json {
+            let sandbox = sandbox.to_string();
+            answer_json(&Answer { command: &self.words, sandbox, verdict, checks: &checks })?;
+        } else {
+            let lines: Vec<String> = checks.iter().map(Check::to_string).collect();
+            answer(&lines.join("\n"))?;
+        }
+        if verdict == Verdict::Bad {
+            return Err(Failure::error(
+                Exit::No,
+                "the engine does not conform: a contest would record a failure (see harness/docs/PROTOCOL.md)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the engine is started with, and is to load.
+    fn start(&self, sandbox: &SandboxStatus, empty: &Path) -> anyhow::Result<(ProcessSpec, Load)> {
+        let here = Path::new(".").canonicalize().in_file(Path::new("."))?;
+        let folder = |path: &PathBuf| path.canonicalize().in_file(path);
+        let checkpoint = self.checkpoint.as_ref().map(folder).transpose()?;
+        let (default_width, default_height) = checkpoint.as_deref().and_then(own_size).unwrap_or((512, 512));
+        let checkpoint = checkpoint.unwrap_or_else(|| empty.to_owned());
+        let unet = self.unet.as_ref().map(folder).transpose()?;
+        let named = if self.words.is_empty() { named_by(&checkpoint)? } else { None };
+        let needs = named.as_ref().map(|engine| engine.needs.clone()).unwrap_or_default();
+        let limits = named.as_ref().map_or_else(Limits::default, |engine| limits(engine.resources, true));
+        let folder_of_engine = named.is_some().then(|| checkpoint.clone());
+        let (command, mut read_only) = match &named {
+            Some(engine) => command(&engine.command, &[&checkpoint], true),
+            None if self.words.is_empty() => {
+                command(&["edgemaxx", "engine", "candle"].map(str::to_owned), &[], true)
+            }
+            None => command(&self.words, &[&here], false),
+        };
+        read_only.push(checkpoint.clone());
+        read_only.extend(unet.clone());
+        for path in &self.read {
+            read_only.push(folder(path)?);
+        }
+        let load = Load {
+            checkpoint: path_text(&checkpoint)?,
+            unet: unet.as_deref().map(path_text).transpose()?,
+            settings: Settings {
+                steps: self.steps,
+                guidance_scale: self.guidance_scale,
+                scheduler: self.scheduler.clone(),
+                dtype: wire_dtype(self.dtype),
+                threads: self.threads,
+                width: self.width.unwrap_or(default_width),
+                height: self.height.unwrap_or(default_height),
+            },
+        };
+        let timeouts = Timeouts {
+            load_s: self.load_timeout,
+            request_s: self.request_timeout,
+            exit_s: self.exit_timeout,
+        };
+        let spec = ProcessSpec {
+            command,
+            folder: folder_of_engine,
+            read_only,
+            needs,
+            pins: Pins { threads: self.threads, gpu: self.gpu },
+            limits,
+            timeouts,
+            sandbox: sandbox.clone(),
+        };
+        Ok((spec, load))
+    }
+}
+
+/// The engine that a candidate's folder names itself.
+fn named_by(folder: &Path) -> anyhow::Result<Option<CommandSpec>> {
+    Ok(match candidate_file(folder)?.engine {
+        Some(EngineSpec::Command(engine)) => Some(engine),
+        Some(EngineSpec::Native) | None => None,
+    })
+}
+
+/// The size a checkpoint in the diffusers layout was made for: the UNet's latents times the
+/// VAE's factor, 2 for each of its blocks but the first.
+fn own_size(checkpoint: &Path) -> Option<(u32, u32)> {
+    let config = |part: &str| -> Option<serde_json::Value> {
+        serde_json::from_str(&std::fs::read_to_string(checkpoint.join(part).join("config.json")).ok()?).ok()
+    };
+    let latents = u32::try_from(config("unet")?.get("sample_size")?.as_u64()?).ok()?;
+    let blocks = config("vae")?.get("block_out_channels")?.as_array()?.len();
+    let side = latents.checked_mul(1u32.checked_shl(u32::try_from(blocks).ok()?.checked_sub(1)?)?)?;
+    (8..=8192).contains(&side).then_some((side, side))
+}

@@ -1,0 +1,102 @@
+//! `edgemaxx engine check`: a good engine is praised, and bad ones are told what is wrong.
+
+mod common;
+
+use common::{edgemaxx, failure};
+use serde_json::Value;
+
+/// `edgemaxx engine check OPTIONS -- edgemaxx engine mock ARGUMENTS`, as JSON, and its exit code.
+fn check(options: &[&str], arguments: &[&str]) -> (i32, Value) {
+    let mut command = edgemaxx();
+    command.args(["engine", "check", "--json", "--width", "64", "--height", "64"]);
+    command.args(["--load-timeout", "5", "--request-timeout", "1", "--exit-timeout", "1"]);
+    command.args(options).args(["--", "edgemaxx", "engine", "mock"]).args(arguments);
+    let output = command.output().unwrap();
+    let answer = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), answer)
+}
+
+#[test]
+fn a_good_engine_conforms() {
+    let (code, answer) = check(&[], &["--latency-us", "3000"]);
+    assert_eq!((code, &answer["verdict"]), (0, &Value::from("good")), "{answer:#}");
+    let what: Vec<&str> =
+        answer["checks"].as_array().unwrap().iter().map(|check| check["what"].as_str().unwrap()).collect();
+    for wanted in ["hello", "load", "picture", "repeated request", "other prompt", "idle", "bye"] {
+        assert!(what.contains(&wanted), "{wanted} in {what:?}");
+    }
+}
+
+#[test]
+fn bad_engines_are_told_what_is_wrong() {
+    for (fault, what, words) in [
+        ("wrong-version@hello", "hello", "protocol 99.0"),
+        ("refuse@load", "load", "refused"),
+        ("die@0", "first picture", "exited with status 3"),
+        ("wrong-id@1", "picture", "an answer to request"),
+        ("garbage@1", "picture", "broke the protocol"),
+        ("huge-frame@1", "picture", "at most"),
+        ("hang@1", "picture", "no answer to request 2 in time"),
+        ("wrong-size@1", "picture", "64×64 were asked for"),
+    ] {
+        let (code, answer) = check(&[], &["--fault", fault]);
+        assert_eq!((code, &answer["verdict"]), (1, &Value::from("bad")), "{fault}: {answer:#}");
+        let last = answer["checks"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(last["what"], what, "{fault}: {last}");
+        assert!(last["detail"].as_str().unwrap().contains(words), "{fault}: {last}");
+    }
+    // in the sandbox, whoever will not leave ends with it
+    for (options, verdict) in [(&["--unsandboxed"][..], "bad"), (&[], "doubtful")] {
+        let (code, answer) = check(options, &["--stubborn"]);
+        let last = answer["checks"].as_array().unwrap().last().unwrap().clone();
+        let sandboxed = answer["sandbox"].as_str().unwrap().starts_with("bubblewrap");
+        let verdict = if sandboxed { verdict } else { "bad" };
+        assert_eq!((&last["what"], &last["verdict"]), (&"bye".into(), &verdict.into()), "{last}");
+        assert_eq!(code, i32::from(verdict == "bad"));
+    }
+}
+
+#[test]
+fn people_get_a_line_for_each_check() {
+    let mut command = edgemaxx();
+    command.args(["engine", "check", "--width", "64", "--height", "64", "edgemaxx", "engine", "mock"]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.starts_with("good     hello: mock "), "{text}");
+}
+
+#[test]
+fn programs_and_folders_that_are_missing_are_named() {
+    let (code, message) = failure(edgemaxx().args(["engine", "check", "--checkpoint", "no/such", "true"]));
+    assert!(code == 2 && message.contains("no/such"), "{code} {message}");
+    let output = edgemaxx().args(["engine", "check", "no-such-program"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("no-such-program: no such program"), "{text}");
+    let (code, message) = failure(edgemaxx().args(["engine", "check"]));
+    assert!(code == 2 && message.contains("<CMD>"), "{code} {message}");
+}
+
+#[test]
+fn a_candidates_own_file_names_its_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| std::fs::write(folder.path().join("edgemaxx.toml"), text).unwrap();
+    let run = || {
+        let mut command = edgemaxx();
+        command
+            .args(["engine", "check", "--width", "64", "--height", "64", "--checkpoint"])
+            .arg(folder.path());
+        command.output().unwrap()
+    };
+    file("[engine]\ncommand = [\"edgemaxx\", \"engine\", \"mock\", \"--name\", \"of-the-folder\"]\n");
+    let output = run();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("hello: of-the-folder"), "{text}");
+    file("[engine]\ncommand = [\"python3\"]\nneeds = [\"no-such-program\"]\n");
+    let output = run();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("it needs \"no-such-program\""), "{text}");
+    file("[engine]\ncommand = [\"../engine\"]\n");
+    let message = String::from_utf8(run().stderr).unwrap();
+    assert!(message.contains("edgemaxx.toml: engine.command[0]"), "{message}");
+}

@@ -1,0 +1,48 @@
+//! Engines that cheat within the protocol, in a whole run.
+//!
+//! A file of its own: one of them keeps a core busy, which tests beside it would feel.
+
+mod common;
+
+use std::fs;
+
+use common::{Playground, candidate, failure};
+
+/// The standing and the reasons of every candidate.
+fn standings(ground: &Playground) -> std::collections::BTreeMap<String, (String, String)> {
+    let ranking: serde_json::Value =
+        serde_json::from_slice(&fs::read(ground.path("out/ranking.json")).unwrap()).unwrap();
+    let entries = ranking["entries"].as_array().unwrap().iter();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    entries.map(|e| (text(&e["name"]), (text(&e["standing"]), e["reasons"].to_string()))).collect()
+}
+
+#[test]
+fn cheats_earn_nothing_and_are_named() {
+    let candidates = [
+        candidate("fast", &["--latency-us", "30000"]),
+        candidate("caches", &["--latency-us", "30000", "--cheat", "cache"]),
+        candidate("one-picture", &["--latency-us", "30000", "--cheat", "one-picture"]),
+        candidate("busy", &["--latency-us", "30000", "--cheat", "busy"]),
+    ];
+    let ground = Playground::new(&candidates.concat());
+    ground.replace("contest.toml", "\"4000\"]", "\"40000\"]");
+    ground.replace("contest.toml", "pairs = 3\nwarmup_max = 3", "pairs = 2\nwarmup_max = 2");
+    ground.replace("contest.toml", "at_least = 0.5", "at_least = -1.0");
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 4, "{message}");
+    let standings = standings(&ground);
+    // On a busy machine it may not be proven faster; it must never look like a cheat.
+    assert!(["accepted", "not_faster"].contains(&standings["fast"].0.as_str()), "{standings:?}");
+    for (name, words) in [("caches", "answered from memory"), ("one-picture", "got the same picture")] {
+        let (standing, reasons) = &standings[name];
+        assert!(standing == "failed" && reasons.contains(words), "{name}: {standing} {reasons}");
+    }
+    let page = fs::read_to_string(ground.path("out/report.html")).unwrap();
+    for words in ["dishonest: took", "good: took", "dishonest: requests"] {
+        assert!(page.contains(words), "{words}");
+    }
+    // A core to itself makes it dishonest, less on a machine that others keep busy doubtful.
+    let failed = standings["busy"].0 == "failed" && page.contains("dishonest: busy");
+    assert!(failed || page.contains("doubtful: busy"), "{standings:?}");
+}

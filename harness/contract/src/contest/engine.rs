@@ -1,0 +1,83 @@
+//! The process that generates, as a contest or a candidate names it.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::{ContestError, bad, within};
+use super::wire::WireEngine;
+
+/// The process that generates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineSpec {
+    /// The built-in engine on candle.
+    Native,
+    /// A program that speaks the engine protocol.
+    Command(CommandSpec),
+}
+
+/// A program that speaks the engine protocol, and what it needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Files and folders that it reads beside its checkpoint. A contest may name any; a candidate
+    /// only what lies in its own folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Names of programs that must be installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Limits other than the usual ones.
+    #[serde(default)]
+    pub resources: Resources,
+    /// The candidate's own file names it, so its paths must not lead out of its folder.
+    #[serde(default)]
+    pub own: bool,
+}
+
+/// Limits of an engine's processes; `None`: the usual one. A contest may raise them, a candidate
+/// only lower.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Private memory of one process, MiB.
+    pub memory_mib: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Size of its private `/tmp`, MiB.
+    pub tmp_mib: Option<u64>,
+}
+
+pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, ContestError> {
+    let Some(wire) = wire else { return Ok(None) };
+    let command = match (wire.native, wire.command) {
+        (Some(true), None) => None,
+        (None | Some(false), Some(command)) if !command.is_empty() => Some(command),
+        _ => return Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
+    };
+    let Some(command) = command else {
+        if !wire.files.is_empty() || !wire.needs.is_empty() || wire.resources.is_some() {
+            return Err(bad(field, "files, needs and resources beside a command only", "native = true"));
+        }
+        return Ok(Some(EngineSpec::Native));
+    };
+    if let Some(name) = wire.needs.iter().find(|name| name.is_empty() || name.contains('/')) {
+        return Err(bad(
+            format!("{field}.needs"),
+            "names of programs, such as \"python3\"",
+            format!("{name:?}"),
+        ));
+    }
+    let resources = wire.resources.unwrap_or_default();
+    let limit = |key: &str, value: Option<u64>, most: u64| {
+        value.map(|value| within(&format!("{field}.resources.{key}"), value, 1, most)).transpose()
+    };
+    let resources = Resources {
+        memory_mib: limit("memory_mib", resources.memory_mib, 1 << 22)?,
+        processes: limit("processes", resources.processes, 1 << 15)?,
+        tmp_mib: limit("tmp_mib", resources.tmp_mib, 1 << 22)?,
+    };
+    let (files, needs) = (wire.files, wire.needs);
+    Ok(Some(EngineSpec::Command(CommandSpec { command, files, needs, resources, own: false })))
+}
