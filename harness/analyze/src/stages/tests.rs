@@ -3,13 +3,13 @@
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
-use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates};
+use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::format::{Document as _, Format};
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::sample::{
-    Attempt, Chain, Failure, FailureKind, Header, Log, Mark, Outcome, Phase, Record, Stop,
+    Attempt, Chain, Failure, FailureKind, Header, Idle, Log, Mark, Outcome, Phase, Record, Stop,
 };
 
 use super::{Evidence, analyze, rank, settings_of};
@@ -368,4 +368,53 @@ fn tables_hold_every_row_and_read_back() {
     assert!(second.starts_with("1,quick") && second.contains(",accepted,1,"), "{second}");
     assert!(tables::estimates(&estimates).unwrap().rows() > 6 * 12);
     assert_eq!(tables::quality(&run.quality).unwrap().rows(), 6 * 5 * 6);
+}
+
+#[test]
+fn cheats_are_told_from_honest_candidates() {
+    let mut run = run(Extent::Full, |_, _| ());
+    let mut more = Vec::new();
+    for record in &run.log.records {
+        let Record::Attempt(attempt) = record else { continue };
+        let Phase::Measured { pair } = attempt.phase else { continue };
+        let session = &run.plan.sessions[attempt.session as usize];
+        let cheat = attempt.side == Side::Candidate && session.candidate == "quick";
+        let mut again = attempt.clone();
+        again.phase = Phase::Repeat { pair };
+        if let Outcome::Picture { latency_ns, .. } = &mut again.outcome {
+            *latency_ns = if cheat { 10_000 + u64::from(session.round) } else { *latency_ns * 101 / 100 };
+        }
+        if session.repeats.iter().any(|repeat| repeat.pair == pair) {
+            more.push(Record::Attempt(again));
+        }
+        let busy_ns = match session.candidate.as_str() {
+            "middling" if attempt.side == Side::Candidate => 600_000_000,
+            "quick-too" if attempt.side == Side::Candidate => 200_000_000,
+            _ => 0,
+        };
+        if pair == 0 {
+            let (session, launch, side) = (attempt.session, attempt.launch, attempt.side);
+            more.push(Record::Idle(Idle { session, launch, side, waited_ns: 1_000_000_000, busy_ns }));
+        }
+    }
+    run.log.records.extend(more);
+    let (estimates, ranking) = verdict(&run);
+    let found = |name: &str, what| {
+        let candidate = estimates.candidates.iter().find(|c| c.name == name).unwrap();
+        candidate.honesty.iter().find(|check| check.what == what).unwrap().verdict
+    };
+    for (name, repeats, idle) in [
+        ("clone", HonestyVerdict::Passed, HonestyVerdict::Passed),
+        ("quick", HonestyVerdict::Failed, HonestyVerdict::Passed),
+        ("quick-too", HonestyVerdict::Passed, HonestyVerdict::Doubtful),
+        ("middling", HonestyVerdict::Passed, HonestyVerdict::Failed),
+    ] {
+        assert_eq!(found(name, HonestyKind::Repeats), repeats, "{name}");
+        assert_eq!(found(name, HonestyKind::Idle), idle, "{name}");
+        assert_eq!(found(name, HonestyKind::Distinct), HonestyVerdict::Passed, "{name}");
+        let standing = ranking.entries.iter().find(|e| e.name == name).unwrap().standing;
+        let failed = [repeats, idle].contains(&HonestyVerdict::Failed);
+        assert_eq!(standing == Standing::Failed, failed, "{name}");
+    }
+    assert!(estimates.warnings.iter().any(|w| w.contains("\"quick-too\": Idle")), "{:?}", estimates.warnings);
 }

@@ -111,6 +111,9 @@ impl Args {
         if !self.unsandboxed && !sandbox.is_sandboxed() {
             note(&format!("warning: the engine is not confined ({sandbox})"));
         }
+        if let Some(gap) = sandbox.gap() {
+            note(&format!("warning: {gap}"));
+        }
         let empty = tempfile::tempdir().in_file(Path::new("a temporary folder"))?;
         let (spec, load) = self.start(&sandbox, empty.path())?;
         let checks = check(&spec, &load);

@@ -109,6 +109,8 @@ fn each_session_repeats_one_pair_of_ten_but_not_the_last() {
         assert_eq!(session.repeats.len(), pairs.div_ceil(10));
         assert!(session.repeats.iter().all(|repeat| (repeat.pair as usize) < pairs.max(2) - 1));
     }
+    let quick = draw("2026-11-22", "0xabc", Extent::Quick);
+    assert!(quick.sessions.iter().all(|session| session.repeats.is_empty()));
     let mut wrong = plan.clone();
     wrong.sessions[1].repeats[0].pair = 1000;
     assert!(wrong.check().unwrap_err().starts_with("sessions[1].repeats"));
