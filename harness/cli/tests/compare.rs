@@ -117,7 +117,7 @@ fn the_script_for_any_ci_measures_compares_and_leaves_its_files() {
     };
     let first = script("none", "first");
     let said = String::from_utf8_lossy(&first.stderr).into_owned();
-    // An unfit control (one honest run in twenty) ends the script as it ends `edgemaxx run`.
+    // An unfit control (one honest run in a hundred) ends the script as it ends `edgemaxx run`.
     if first.status.code() == Some(3) {
         return;
     }
