@@ -83,7 +83,7 @@ impl GateWatch {
     fn of(folder: &RunFolder, contest: &Contest) -> anyhow::Result<Self> {
         Ok(Self {
             folder: folder.clone(),
-            judge: Models::of(folder, contest)?.judge(Vec::new())?,
+            judge: Models::of(folder, contest, None)?.judge(Vec::new())?,
             quality: contest.quality.clone(),
             judged: BTreeSet::new(),
             records: Vec::new(),

@@ -98,10 +98,15 @@ pub(crate) struct Models {
 }
 
 impl Models {
-    pub(crate) fn of(folder: &RunFolder, contest: &Contest) -> anyhow::Result<Self> {
-        let base = Origin::of(folder)?.base;
-        let at = |relative: &Option<String>| relative.as_ref().map(|relative| base.join(relative));
-        Ok(Self { clip: at(&contest.quality.clip), lpips: at(&contest.quality.lpips) })
+    /// The contest's models, but that CLIP where one is named.
+    pub(crate) fn of(folder: &RunFolder, contest: &Contest, clip: Option<&Path>) -> anyhow::Result<Self> {
+        // A published run has no origin; it needs none when every model is named.
+        let at = |relative: &String| anyhow::Ok(Origin::of(folder)?.base.join(relative));
+        let clip = match clip {
+            Some(clip) => Some(clip.to_owned()),
+            None => contest.quality.clip.as_ref().map(at).transpose()?,
+        };
+        Ok(Self { clip, lpips: contest.quality.lpips.as_ref().map(at).transpose()? })
     }
 
     pub(crate) fn judge(&self, views: Vec<View>) -> anyhow::Result<Judge> {
@@ -119,10 +124,7 @@ pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Resu
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let log = folder.samples(&plan)?;
-    let mut models = Models::of(folder, &contest)?;
-    if let Some(clip) = clip {
-        models.clip = Some(clip.to_owned());
-    }
+    let models = Models::of(folder, &contest, clip)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
     let header = QualityHeader {
         format: QualityHeader::format(),
