@@ -16,45 +16,44 @@ use crate::random::Seed;
 /// Resamples drawn from one random stream.
 const BLOCK: usize = 250;
 
-/// The means of `resamples` bootstrap samples of each series; all series have the same length.
-pub fn resampled_means(series: &[&[f64]], resamples: usize, seed: Seed) -> Vec<Vec<f64>> {
-    let n = series.first().map_or(0, |values| values.len());
+/// Series that are added up side by side.
+const LANES: usize = 8;
+
+/// The i-th values of up to [`LANES`] series together.
+fn side_by_side(group: &[&[f64]], n: usize) -> Vec<[f64; LANES]> {
+    let lane = |i: usize| std::array::from_fn(|lane| group.get(lane).map_or(0.0, |values| values[i]));
+    (0..n).map(lane).collect()
+}
+
+/// Row by row the drawn indices, `n` of each resample. Each row is sorted: a resample that is a mere
+/// permutation of the data then adds up to exactly the data's mean, and counts as a tie, not as
+/// above or below.
+fn draw_rows(resamples: usize, n: usize, seed: Seed) -> Vec<u32> {
     let seed = seed.purpose("bootstrap");
-    let blocks: Vec<Vec<f64>> = (0..resamples.div_ceil(BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let rows = BLOCK.min(resamples - block * BLOCK);
-            let draws = draw_rows(rows, n, seed, block as u64);
-            series.iter().flat_map(|values| row_means(values, &draws)).collect()
-        })
-        .collect();
-    (0..series.len())
-        .into_par_iter()
-        .map(|index| {
-            let mut means = Vec::with_capacity(resamples);
-            for block in &blocks {
-                let rows = block.len() / series.len();
-                means.extend_from_slice(&block[index * rows..(index + 1) * rows]);
-            }
-            means
-        })
-        .collect()
-}
-
-/// Row by row the drawn indices. Each row is sorted: a resample that is a mere permutation of the
-/// data then adds up to exactly the data's mean, and counts as a tie, not as above or below.
-fn draw_rows(rows: usize, n: usize, seed: Seed, block: u64) -> Vec<u32> {
-    let mut stream = seed.stream(block);
-    let mut draws: Vec<u32> = (0..rows * n).map(|_| stream.below(n as u32)).collect();
-    draws.chunks_exact_mut(n.max(1)).for_each(<[u32]>::sort_unstable);
+    let mut draws = vec![0; resamples * n];
+    draws.par_chunks_mut((BLOCK * n).max(1)).enumerate().for_each(|(block, draws)| {
+        let mut stream = seed.stream(block as u64);
+        draws.iter_mut().for_each(|draw| *draw = stream.below(n as u32));
+        draws.chunks_exact_mut(n.max(1)).for_each(<[u32]>::sort_unstable);
+    });
     draws
 }
 
-fn row_means(values: &[f64], draws: &[u32]) -> impl Iterator<Item = f64> {
-    let n = values.len();
-    draws
-        .chunks_exact(n.max(1))
-        .map(move |row| row.iter().map(|&index| values[index as usize]).sum::<f64>() / n as f64)
+/// The means of each row of draws, lane after lane. Each lane adds in the order of the row, as if
+/// it were alone.
+fn row_means(values: &[[f64; LANES]], draws: &[u32], means: &mut [f64]) {
+    let n = values.len().max(1);
+    let rows = draws.len() / n;
+    for (at, row) in draws.chunks_exact(n).enumerate() {
+        let mut sums = [0.0; LANES];
+        for &index in row {
+            let drawn = &values[index as usize];
+            sums.iter_mut().zip(drawn).for_each(|(sum, value)| *sum += value);
+        }
+        for (lane, sum) in sums.into_iter().enumerate() {
+            means[lane * rows + at] = sum / n as f64;
+        }
+    }
 }
 
 /// The percentile or BCa interval of each series' mean, at two-sided `level`.
@@ -74,14 +73,18 @@ pub fn intervals(
     let mut summaries: Vec<Option<Summary>> = vec![None; series.len()];
     for length in lengths {
         let members: Vec<usize> = (0..series.len()).filter(|&i| series[i].len() == length).collect();
-        let group: Vec<&[f64]> = members.iter().map(|&i| series[i]).collect();
-        let means =
-            if length < 2 { vec![Vec::new(); group.len()] } else { resampled_means(&group, resamples, seed) };
-        let found: Vec<Summary> = group
-            .par_iter()
-            .zip(means)
-            .map(|(values, mut means)| summarise(values, &mut means, method, level))
-            .collect();
+        let resamples = if length < 2 { 0 } else { resamples };
+        let draws = draw_rows(resamples, length, seed);
+        let summarise_group = |members: &[usize]| -> Vec<Summary> {
+            let group: Vec<&[f64]> = members.iter().map(|&i| series[i]).collect();
+            let mut means = vec![0.0; LANES * resamples];
+            row_means(&side_by_side(&group, length), &draws, &mut means);
+            let lane = |(lane, values): (usize, &&[f64])| {
+                summarise(values, &mut means[lane * resamples..][..resamples], method, level)
+            };
+            group.iter().enumerate().map(lane).collect()
+        };
+        let found: Vec<Summary> = members.par_chunks(LANES).flat_map_iter(summarise_group).collect();
         members.into_iter().zip(found).for_each(|(i, summary)| summaries[i] = Some(summary));
     }
     summaries.into_iter().flatten().collect()
