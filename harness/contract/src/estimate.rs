@@ -72,6 +72,9 @@ pub struct CandidateEstimates {
     pub pairs_throttled: u32,
     /// Sessions whose first pair came before both processes were steady.
     pub sessions_unsteady: u32,
+    /// Sessions in which the baseline's latency changed steadily from first to last pair; pairs and
+    /// random order keep that out of `speedup`.
+    pub sessions_drifting: u32,
     /// Where it was stopped early: after how many sessions, and why.
     pub stopped: Option<StoppedEarly>,
     /// What failed of the candidate, by kind.

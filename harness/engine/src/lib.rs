@@ -12,6 +12,7 @@ mod serve;
 
 pub use check::{Check, Verdict, check};
 pub use clock::{Clock, FakeClock, MonotonicClock};
+pub use edgemaxx_protocol::Ready;
 pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{

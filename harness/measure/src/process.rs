@@ -39,12 +39,12 @@ impl Process {
     }
 }
 
-/// Records what both processes did while nothing was asked of them, where it is known.
+/// Records what the processes did while nothing was asked of them, where it is known.
 pub(crate) fn idle(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
     launch: u32,
-    processes: &mut [Process; 2],
+    processes: &mut [Process],
 ) -> Result<(), MeasureError> {
     let now_ns = run.now_ns();
     for process in processes {

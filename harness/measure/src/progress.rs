@@ -41,6 +41,13 @@ pub(crate) struct Todo {
     pub(crate) missing: Vec<Missing>,
 }
 
+impl Todo {
+    /// Whether anything is to be asked of any of `sides`.
+    pub(crate) fn asks(&self, sides: &[Side]) -> bool {
+        self.missing.iter().flat_map(|missing| missing.sides).flatten().any(|side| sides.contains(&side))
+    }
+}
+
 /// Whether a failure leaves its engine unusable.
 pub(crate) fn is_fatal(failure: &Failure) -> bool {
     !matches!(failure.kind, FailureKind::Refused | FailureKind::Picture)
@@ -85,19 +92,16 @@ fn candidate_failed(recorded: &RecordedSession<'_>) -> bool {
     launch || attempt
 }
 
-/// Whether both processes of every launch with measured requests were steady before the first.
+/// Whether in every launch each process was steady before its first measured request.
 pub(crate) fn was_steady(plan: &Plan, recorded: &RecordedSession<'_>) -> bool {
     (0..launches(recorded)).all(|launch| {
-        let of_launch = || recorded.attempts.iter().filter(move |a| a.launch == launch);
-        let measured = of_launch().any(|a| matches!(a.phase, Phase::Measured { .. }));
-        !measured
-            || [Side::Baseline, Side::Candidate].into_iter().all(|side| {
-                let warmups: Vec<&Attempt> = of_launch()
-                    .filter(|a| a.side == side && matches!(a.phase, Phase::Warmup { .. }))
-                    .copied()
-                    .collect();
-                warm(plan, &latencies(&warmups))
-            })
+        [Side::Baseline, Side::Candidate].into_iter().all(|side| {
+            let own = || recorded.attempts.iter().filter(move |a| a.launch == launch && a.side == side);
+            let measured = own().any(|a| matches!(a.phase, Phase::Measured { .. }));
+            let warmups: Vec<&Attempt> =
+                own().filter(|a| matches!(a.phase, Phase::Warmup { .. })).copied().collect();
+            !measured || warm(plan, &latencies(&warmups))
+        })
     })
 }
 

@@ -1,12 +1,15 @@
-//! One launch of a session: both processes, warm-up, pairs.
+//! One launch of a session: its processes, warm-up, pairs.
 
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::contest::Residency;
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side};
 use edgemaxx_contract::sample::{
     Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
 };
-use edgemaxx_engine::{Closed, Launched, Loaded, Request};
+use edgemaxx_engine::{Launched, Loaded, Ready, Request};
 
 use crate::error::MeasureError;
 use crate::execute::Run;
@@ -22,9 +25,9 @@ pub(crate) enum Ended {
     Baseline(Failure),
 }
 
-/// Both processes, in the order of launch, and the latents' shape.
-struct Pair {
-    processes: [Process; 2],
+/// The processes that are in memory, in the order of launch, and the latents' shape.
+struct Residents {
+    processes: Vec<Process>,
     shape: [u32; 3],
     launch: u32,
     next_id: u64,
@@ -53,24 +56,34 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
     let plan = run.plan;
     let session = &plan.sessions[todo.session as usize];
     run.tell(&Event::Session { session, launch: todo.launch });
-    let mut pair = match launch(run, session, todo.launch)? {
-        Ok(pair) => pair,
-        Err(broken) => return end(run, session, Some(broken), [None, None]),
+    let both = Side::both_from(session.first);
+    let blocks: Vec<&[Side]> = match plan.measurement.residency {
+        Residency::Together => vec![&both],
+        Residency::Alternating => both.iter().map(std::slice::from_ref).collect(),
     };
-    let result = warm_up(run, session, &mut pair)
-        .and_then(|()| measure(run, session, todo, &mut pair))
-        .and_then(|()| repeat(run, session, &mut pair));
-    idle(run, session, pair.launch, &mut pair.processes)?;
-    let [first, second] = &mut pair.processes;
-    let closed = [first, second].map(|process| (process.side, process.engine.close()));
-    let peak =
-        |side| closed.iter().find(|(s, _)| *s == side).and_then(|(_, c): &(Side, Closed)| c.peak_rss_bytes);
-    let peaks = [peak(Side::Baseline), peak(Side::Candidate)];
-    match result {
-        Ok(()) => end(run, session, None, peaks),
-        Err(Halt::Broken(broken)) => end(run, session, Some(broken), peaks),
-        Err(Halt::Error(error)) => Err(error),
+    let (mut known, mut peaks) = (BTreeMap::new(), BTreeMap::new());
+    for sides in blocks {
+        if !todo.asks(sides) {
+            continue;
+        }
+        let mut residents = match launch(run, session, todo.launch, sides, &mut known)? {
+            Ok(residents) => residents,
+            Err(broken) => return end(run, session, Some(broken), &peaks),
+        };
+        let result = warm_up(run, session, &mut residents)
+            .and_then(|()| measure(run, session, todo, &mut residents))
+            .and_then(|()| repeat(run, session, &mut residents));
+        idle(run, session, todo.launch, &mut residents.processes)?;
+        for process in &mut residents.processes {
+            peaks.insert(process.side, process.engine.close().peak_rss_bytes);
+        }
+        match result {
+            Ok(()) => {}
+            Err(Halt::Broken(broken)) => return end(run, session, Some(broken), &peaks),
+            Err(Halt::Error(error)) => return Err(error),
+        }
     }
+    end(run, session, None, &peaks)
 }
 
 /// Records the session's end, unless the baseline is to be tried again.
@@ -78,7 +91,7 @@ fn end(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
     broken: Option<Broken>,
-    [baseline_peak_rss_bytes, candidate_peak_rss_bytes]: [Option<u64>; 2],
+    peaks: &BTreeMap<Side, Option<u64>>,
 ) -> Result<Ended, MeasureError> {
     let status = match broken {
         None => SessionStatus::Complete,
@@ -89,22 +102,25 @@ fn end(
     run.append(Record::Session(SessionEnd {
         session: session.index,
         status,
-        baseline_peak_rss_bytes,
-        candidate_peak_rss_bytes,
+        baseline_peak_rss_bytes: peaks.get(&Side::Baseline).copied().flatten(),
+        candidate_peak_rss_bytes: peaks.get(&Side::Candidate).copied().flatten(),
         steady,
     }))?;
     Ok(Ended::Recorded)
 }
 
-/// Launches both sides, then loads both, each in the order of `first`, and records how it went.
+/// Launches `sides`, then loads them, in that order, and records how it went. `known` is
+/// what the sides of the session have said of their latents.
 fn launch(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
     launch: u32,
-) -> Result<Result<Pair, Broken>, MeasureError> {
+    sides: &[Side],
+    known: &mut BTreeMap<Side, Ready>,
+) -> Result<Result<Residents, Broken>, MeasureError> {
     let plan = run.plan;
     let mut launched: Vec<(Side, Launched)> = Vec::new();
-    for side in Side::both_from(session.first) {
+    for side in sides.iter().copied() {
         let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
             return Err(MeasureError::Plan(format!("sessions[{}]: no such pipeline", session.index)));
         };
@@ -122,7 +138,7 @@ fn launch(
             Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
         }
     }
-    let shape = match common_shape(run, &loaded) {
+    let shape = match common_shape(run, &loaded, known) {
         Ok(shape) => shape,
         Err(Broken { side, failure }) => return broken_launch(run, session, launch, side, failure, launched),
     };
@@ -139,12 +155,9 @@ fn launch(
         }))?;
     }
     let now_ns = run.now_ns();
-    let mut processes =
-        launched.into_iter().map(|(side, launched)| Process::ready(side, launched.engine, now_ns));
-    match (processes.next(), processes.next()) {
-        (Some(first), Some(second)) => Ok(Ok(Pair { processes: [first, second], shape, launch, next_id: 1 })),
-        _ => Err(MeasureError::Plan("a session has two sides".to_owned())),
-    }
+    let ready = |(side, launched): (Side, Launched)| Process::ready(side, launched.engine, now_ns);
+    let processes = launched.into_iter().map(ready).collect();
+    Ok(Ok(Residents { processes, shape, launch, next_id: 1 }))
 }
 
 /// Ends what was launched and records whose fault it is.
@@ -155,7 +168,7 @@ fn broken_launch(
     side: Side,
     failure: Failure,
     mut launched: Vec<(Side, Launched)>,
-) -> Result<Result<Pair, Broken>, MeasureError> {
+) -> Result<Result<Residents, Broken>, MeasureError> {
     for (_, process) in &mut launched {
         process.engine.close();
     }
@@ -164,16 +177,19 @@ fn broken_launch(
     Ok(Err(Broken { side, failure }))
 }
 
-/// Channels, height and width of the latents. The baseline sets them; since both sides get the
-/// same noise, the candidate's must be equal.
-fn common_shape(run: &Run<'_, '_>, loaded: &[(Side, Loaded)]) -> Result<[u32; 3], Broken> {
-    let ready = |side| loaded.iter().find(|(s, _)| *s == side).map(|(_, loaded)| loaded.ready);
+/// Channels, height and width of the latents, and what the sides launched so far say of them. The
+/// baseline sets them; since both sides get the same noise, the candidate's must be equal.
+fn common_shape(
+    run: &Run<'_, '_>,
+    loaded: &[(Side, Loaded)],
+    known: &mut BTreeMap<Side, Ready>,
+) -> Result<[u32; 3], Broken> {
+    known.extend(loaded.iter().map(|(side, loaded)| (*side, loaded.ready)));
     let broken =
         |side, detail: String| Broken { side, failure: Failure { kind: FailureKind::Protocol, detail } };
-    let (Some(baseline), Some(candidate)) = (ready(Side::Baseline), ready(Side::Candidate)) else {
-        return Err(broken(Side::Baseline, "it was not loaded".to_owned()));
-    };
-    if candidate != baseline {
+    if let (Some(baseline), Some(candidate)) = (known.get(&Side::Baseline), known.get(&Side::Candidate))
+        && candidate != baseline
+    {
         let detail = format!(
             "ready: its latents have {} channels and a VAE factor of {}, the baseline's {} and {}; both get the same noise",
             candidate.latent_channels,
@@ -183,31 +199,37 @@ fn common_shape(run: &Run<'_, '_>, loaded: &[(Side, Loaded)]) -> Result<[u32; 3]
         );
         return Err(broken(Side::Candidate, detail));
     }
-    let (factor, request) = (baseline.vae_scale_factor, &run.plan.request);
+    // Where both are known they are equal; the baseline comes first and is named.
+    let Some((side, ready)) = known.first_key_value() else {
+        return Err(broken(Side::Baseline, "it was not loaded".to_owned()));
+    };
+    let (factor, request) = (ready.vae_scale_factor, &run.plan.request);
     if factor == 0 || !request.width.is_multiple_of(factor) || !request.height.is_multiple_of(factor) {
         let detail = format!(
             "ready: its VAE factor of {factor} does not divide {}×{}; change the contest's size",
             request.width, request.height
         );
-        return Err(broken(Side::Baseline, detail));
+        return Err(broken(*side, detail));
     }
-    Ok([baseline.latent_channels, request.height / factor, request.width / factor])
+    Ok([ready.latent_channels, request.height / factor, request.width / factor])
 }
 
-/// Requests to both sides in turn until both are steady, or the plan's warm-up requests are used.
-fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), Halt> {
+/// Requests to the residents in turn until all are steady, or the plan's warm-up requests are used.
+fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Residents) -> Result<(), Halt> {
     let plan = run.plan;
-    let mut latencies: [Vec<u64>; 2] = Default::default();
-    let mut refused: [Option<Failure>; 2] = [None, None];
+    let sides: Vec<Side> = residents.processes.iter().map(|process| process.side).collect();
+    let mut latencies: Vec<Vec<u64>> = vec![Vec::new(); sides.len()];
+    let mut refused: Vec<Option<Failure>> = vec![None; sides.len()];
     for (index, request) in (0u32..).zip(&session.warmup) {
         let request = &plan.requests[*request as usize];
-        let latents = torch_randn(request.seed, pair.values());
-        for which in 0..2 {
+        let latents = torch_randn(request.seed, residents.values());
+        for (which, side) in sides.iter().enumerate() {
             let phase = Phase::Warmup { index };
             let question = Question { request, latents: &latents, phase, split: false };
-            match ask(run, session, pair, which, question)? {
-                Ok(latency) => latencies[which].push(latency),
-                Err(failure) => refused[which] = Some(failure),
+            match ask(run, session, residents, *side, question)? {
+                Some(Ok(latency)) => latencies[which].push(latency),
+                Some(Err(failure)) => refused[which] = Some(failure),
+                None => {}
             }
         }
         if latencies.iter().all(|latencies| warm(plan, latencies)) {
@@ -215,9 +237,9 @@ fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> 
         }
     }
     // A side that never made a picture will not make one in a pair either.
-    for (which, failure) in refused.into_iter().enumerate() {
-        if let Some(failure) = failure.filter(|_| latencies[which].is_empty()) {
-            return Err(Halt::Broken(Broken { side: pair.processes[which].side, failure }));
+    for ((side, latencies), refused) in sides.into_iter().zip(latencies).zip(refused) {
+        if let Some(failure) = refused.filter(|_| latencies.is_empty()) {
+            return Err(Halt::Broken(Broken { side, failure }));
         }
     }
     Ok(())
@@ -228,18 +250,17 @@ fn measure(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
     todo: &Todo,
-    pair: &mut Pair,
+    residents: &mut Residents,
 ) -> Result<(), Halt> {
     let plan = run.plan;
     for missing in &todo.missing {
         let planned = &session.pairs[missing.pair as usize];
         let request = &plan.requests[planned.request as usize];
-        let latents = torch_randn(request.seed, pair.values());
+        let latents = torch_randn(request.seed, residents.values());
         for side in missing.sides.into_iter().flatten() {
-            let which = usize::from(pair.processes[0].side != side);
             let phase = Phase::Measured { pair: missing.pair };
             let question = Question { request, latents: &latents, phase, split: missing.split() };
-            if ask(run, session, pair, which, question)?.is_err() {
+            if let Some(Err(_)) = ask(run, session, residents, side, question)? {
                 break;
             }
         }
@@ -249,22 +270,20 @@ fn measure(
 
 /// Pairs asked once more, to see that no answer comes faster the second time. They end with the
 /// session: a resumed one repeats only what it asked itself.
-fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> Result<(), Halt> {
+fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Residents) -> Result<(), Halt> {
     let plan = run.plan;
     for planned in &session.repeats {
-        let asked = run.log.session(session.index).complete_pairs(session.pairs.len() as u32).any(
-            |(index, baseline, candidate)| {
-                index == planned.pair && baseline.launch == pair.launch && candidate.launch == pair.launch
-            },
-        );
-        let Some(original) = session.pairs.get(planned.pair as usize).filter(|_| asked) else { continue };
+        let Some(original) = session.pairs.get(planned.pair as usize) else { continue };
         let request = &plan.requests[original.request as usize];
-        let latents = torch_randn(request.seed, pair.values());
+        let latents = torch_randn(request.seed, residents.values());
         for side in Side::both_from(planned.first) {
-            let which = usize::from(pair.processes[0].side != side);
+            let recorded = run.log.session(session.index);
+            let answered = recorded.measured(planned.pair, side).is_some_and(|first| {
+                first.launch == residents.launch && matches!(first.outcome, Outcome::Picture { .. })
+            });
             let phase = Phase::Repeat { pair: planned.pair };
             let question = Question { request, latents: &latents, phase, split: false };
-            if ask(run, session, pair, which, question)?.is_err() {
+            if answered && let Some(Err(_)) = ask(run, session, residents, side, question)? {
                 break;
             }
         }
@@ -272,7 +291,7 @@ fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, pair: &mut Pair) -> R
     Ok(())
 }
 
-impl Pair {
+impl Residents {
     /// Number of latents.
     fn values(&self) -> usize {
         self.shape.iter().map(|side| *side as usize).product()
@@ -289,20 +308,21 @@ struct Question<'a> {
     split: bool,
 }
 
-/// One request to one side, recorded: its latency, or a failure that leaves the engine usable.
+/// One request to one side, recorded: its latency, or a failure that leaves the engine usable;
+/// `None` if that side is not in memory.
 fn ask(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
-    pair: &mut Pair,
-    which: usize,
+    residents: &mut Residents,
+    side: Side,
     Question { request, latents, phase, split }: Question<'_>,
-) -> Result<Result<u64, Failure>, Halt> {
+) -> Result<Option<Result<u64, Failure>>, Halt> {
     run.check_interrupt()?;
     let plan = run.plan;
-    let (shape, id) = (pair.shape, pair.next_id);
-    pair.next_id += 1;
-    let process = &mut pair.processes[which];
-    let side = process.side;
+    let Residents { processes, shape, launch, next_id } = residents;
+    let Some(process) = processes.iter_mut().find(|process| process.side == side) else { return Ok(None) };
+    let (shape, id) = (*shape, *next_id);
+    *next_id += 1;
     let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
         return Err(Halt::Error(MeasureError::Plan(format!(
             "sessions[{}]: no such pipeline",
@@ -334,7 +354,7 @@ fn ask(
     };
     run.append(Record::Attempt(Attempt {
         session: session.index,
-        launch: pair.launch,
+        launch: *launch,
         side,
         phase,
         request: request.id,
@@ -344,6 +364,6 @@ fn ask(
     }))?;
     match result {
         Err(failure) if is_fatal(&failure) => Err(Halt::Broken(Broken { side, failure })),
-        other => Ok(other),
+        other => Ok(Some(other)),
     }
 }

@@ -64,6 +64,37 @@ fn every_pair_is_asked_in_the_plans_order_and_every_picture_is_kept() {
 }
 
 #[test]
+fn alternating_sides_are_launched_and_asked_one_after_the_other() {
+    let plan = plan(2, 3, "residency = \"alternating\"");
+    let (disk, clock) = (MemoryDisk::default(), FakeClock::default());
+    let summary = run(&plan, &disk, &clock, &mut launcher(&clock)).expect("finished");
+    assert_eq!((summary.complete, summary.aborted, summary.failures), (4, 0, 0));
+    let log = disk.parsed(&plan);
+    for (planned, recorded) in plan.sessions.iter().zip(log.sessions(&plan)) {
+        let of_session = log.records.iter().filter(|r| match r {
+            Record::Launch(launch) => launch.session == planned.index,
+            Record::Attempt(attempt) => attempt.session == planned.index,
+            _ => false,
+        });
+        // a launch, four warm-ups, three pairs, one of them again; then the other side's
+        let sides: Vec<Side> = of_session
+            .map(|r| match r {
+                Record::Launch(launch) => launch.side,
+                Record::Attempt(attempt) => attempt.side,
+                _ => unreachable!("filtered"),
+            })
+            .collect();
+        let [first, second] = Side::both_from(planned.first);
+        assert_eq!(sides, [[first; 9], [second; 9]].concat());
+        let end = recorded.end.expect("an end");
+        assert!(
+            end.steady && end.baseline_peak_rss_bytes.is_some() && end.candidate_peak_rss_bytes.is_some()
+        );
+        assert_eq!(recorded.complete_pairs(3).count(), 3);
+    }
+}
+
+#[test]
 fn a_pair_of_each_session_is_asked_again_at_its_end() {
     let plan = plan(2, 3, "");
     let (disk, clock) = (MemoryDisk::default(), FakeClock::default());

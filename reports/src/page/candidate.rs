@@ -213,6 +213,9 @@ fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
         if e.sessions_unsteady > 0 {
             text.push_str(&format!("; not steady before the first pair in {} sessions", e.sessions_unsteady));
         }
+        if e.sessions_drifting > 0 {
+            text.push_str(&format!("; the baseline drifted in {} sessions", e.sessions_drifting));
+        }
         facts.push(Fact::new("Requests, both sides, with warm-up", text));
     }
     if let Some(rate) = &e.throughput_per_s {

@@ -88,6 +88,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             pairs_missing: (planned * plan.sessions[0].pairs.len() - pairs) as u32,
             pairs_throttled: 0,
             sessions_unsteady: 0,
+            sessions_drifting: 0,
             stopped: None,
             throughput_per_s: None,
             failures: failed.into_iter().collect(),

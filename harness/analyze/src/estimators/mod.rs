@@ -2,6 +2,7 @@
 
 pub mod autocorrelation;
 pub mod bootstrap;
+pub mod drift;
 #[cfg(test)]
 pub(crate) mod known;
 pub mod multiplicity;

@@ -18,10 +18,11 @@ use edgemaxx_contract::sample::{
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
 use super::{honesty, judge};
+use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
-use crate::samples::{CandidateSamples, Pair, SampleTable};
+use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 use crate::sequential::{FIRST_LOOK, StopReason};
 use crate::sources::from_log;
 
@@ -166,6 +167,7 @@ fn speed(
         pairs_missing: 0,
         pairs_throttled: samples.all_pairs().filter(|pair| pair.throttled).count() as u32,
         sessions_unsteady: 0,
+        sessions_drifting: samples.sessions.iter().filter(|session| drifts(session)).count() as u32,
         stopped: None,
         failures: Vec::new(),
         speedup: inferred.log_ratio.map(|summary| speedup(&summary, method)),
@@ -194,6 +196,11 @@ fn speed(
         worst_requests: Vec::new(),
         honesty: Vec::new(),
     }
+}
+
+fn drifts(session: &Session) -> bool {
+    let baseline: Vec<f64> = session.pairs.iter().map(|pair| pair.baseline_ms).collect();
+    drift(&baseline).is_some()
 }
 
 fn latency(samples: &CandidateSamples, side: fn(&Pair) -> f64, level: f64) -> Option<Latency> {

@@ -229,6 +229,7 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
             1000,
         )?,
         threads: within("measurement.threads", wire.threads.unwrap_or(1), 1, 1024)?,
+        residency: wire.residency,
         timeouts: Timeouts {
             load_s: within(
                 "measurement.load_timeout_s",

@@ -229,10 +229,31 @@ pub struct Measurement {
     pub warmup_max: u32,
     /// Threads an engine may compute with.
     pub threads: u32,
+    /// Whether both processes of a session are in memory at once.
+    #[serde(default, skip_serializing_if = "Residency::is_default")]
+    pub residency: Residency,
     /// Limits of time.
     pub timeouts: Timeouts,
     /// When to stop before all sessions are done.
     pub stopping: Stopping,
+}
+
+/// Whether both processes of a session are in memory at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Residency {
+    /// Both are launched and asked in turn: what drifts slowly touches both sides of a pair alike.
+    #[default]
+    Together,
+    /// For models of which only one fits: one side is launched, asked all its requests and closed,
+    /// then the other. Drift between the two blocks is left to the random order of sessions.
+    Alternating,
+}
+
+impl Residency {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Limits of time, in seconds.

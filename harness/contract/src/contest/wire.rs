@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::metric::{Metric, SimilarityFormula};
-use super::spec::{DeviceKind, Dtype};
+use super::spec::{DeviceKind, Dtype, Residency};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +144,8 @@ pub(super) struct WireMeasurement {
     pub warmup_min: Option<u32>,
     pub warmup_max: Option<u32>,
     pub threads: Option<u32>,
+    #[serde(default)]
+    pub residency: Residency,
     pub load_timeout_s: Option<f64>,
     pub request_timeout_s: Option<f64>,
     pub exit_timeout_s: Option<f64>,

@@ -51,6 +51,7 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         ("baseline's settings", json(&baseline.generation)),
         ("baseline's engine", json(&baseline.engine)),
         ("threads per engine", plan.measurement.threads.to_string()),
+        ("residency", json(&plan.measurement.residency)),
         ("warm-up", format!("{} to {}", plan.measurement.warmup_min, plan.measurement.warmup_max)),
         ("similarity", run.evidence.contest.score.similarity.metric().to_string()),
         ("CLIP folder", or_none(clip.unwrap_or_default())),
