@@ -192,6 +192,8 @@ fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device)
         same &= pipeline.generate(&request, None)? == first;
         Ok(())
     })?;
+    let (free, all) = device.as_cuda_device()?.cuda_stream().context().mem_get_info()?;
+    let used = (all - free) >> 20;
     let hash = first
         .rgb
         .iter()
@@ -200,7 +202,9 @@ fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device)
         "picture",
         dtype,
         &ms,
-        &format!(r#","hash":"{hash:016x}","same":{same},"load_ms":{load:.0},"first_ms":{first_ms:.0}"#),
+        &format!(
+            r#","hash":"{hash:016x}","same":{same},"load_ms":{load:.0},"first_ms":{first_ms:.0},"card_used_mib":{used}"#
+        ),
     );
     let mut ppm = format!("P6 {} {} 255\n", first.width, first.height).into_bytes();
     ppm.extend(&first.rgb);
