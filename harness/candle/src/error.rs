@@ -114,6 +114,9 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+    /// The device asked for is not there or cannot serve.
+    #[error("{0}")]
+    Device(String),
     /// The computation failed.
     #[error("computation failed: {0}")]
     Candle(#[from] candle_core::Error),

@@ -23,8 +23,11 @@
 //! # Ok(())
 //! # }
 //! ```
+mod accelerator;
 pub mod clip;
 mod cpu;
+mod cuda;
+mod denoise;
 pub mod derive;
 mod error;
 pub mod nn;
@@ -37,10 +40,12 @@ pub mod unet;
 pub mod vae;
 pub mod weights;
 
+pub use accelerator::{Accelerator, settings};
+pub use denoise::Recorded;
 pub use error::{Error, Result, read_json};
 pub use pipeline::{CheckpointSource, GenerateRequest, LoadOptions, Picture, Pipeline};
 pub use prompt::{PromptEmbeds, PromptEncoder};
 pub use trace::Trace;
 
 /// Compute types and devices, so that users need no dependency of their own.
-pub use candle_core::{DType, Device};
+pub use candle_core::{DType, Device, Tensor};

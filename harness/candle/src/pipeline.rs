@@ -1,13 +1,17 @@
 //! The whole way from prompt to picture, as diffusers' `StableDiffusionXLPipeline` goes it.
+use crate::accelerator::explain;
+use crate::cuda::Cuda;
+use crate::denoise::{Branches, Denoiser, Recorded, guide};
 use crate::error::{Error, Result, read_json};
 use crate::prompt::{PromptEmbeds, PromptEncoder};
 use crate::schedule::{Schedule, ScheduleConfig};
 use crate::trace::Trace;
-use crate::unet::{Condition, UNet, UNetConfig};
+use crate::unet::{UNet, UNetConfig};
 use crate::vae::{Vae, VaeConfig};
 use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// Where a checkpoint lies.
 #[derive(Debug, Clone)]
@@ -78,6 +82,8 @@ pub struct Pipeline {
     vae_dtype: DType,
     device: Device,
     threads: rayon::ThreadPool,
+    cuda: Option<Cuda>,
+    recorded: Mutex<Option<Recorded>>,
 }
 
 /// Keys of `model_index.json` that matter.
@@ -99,7 +105,7 @@ impl Pipeline {
     /// # Errors
     /// Every way in which the folder may be unfit, naming the file and the field or tensor.
     pub fn load(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
-        Self::load_with(source, options, false)
+        Self::load_with(source, options, false).map_err(explain)
     }
 
     /// Loads a checkpoint for candle's own operations even where fused ones exist: slow, to compare with.
@@ -151,16 +157,32 @@ impl Pipeline {
             let weights = Weights::open_dir(dir, stem, dtype, &device)?;
             Ok(if plain { weights.plain() } else { weights })
         };
+        let cuda = Cuda::of(&device)?.filter(|_| !plain);
         let model = "diffusion_pytorch_model";
+        // f32 only because half overflows: the precision asked for is that of half, which TF32 has
+        let vae_weights = |w: Weights| if vae_dtype == dtype { w } else { w.allowing_tf32() };
         let (prompts, unet, vae) = threads.install(|| -> Result<_> {
             Ok((
                 PromptEncoder::load(root, |dir| component(dir, "model", dtype))?,
                 UNet::load(&component(&unet_dir, model, dtype)?, unet_config)?,
-                Vae::load(&component(&vae_dir, model, vae_dtype)?, vae_config)?,
+                Vae::load(&vae_weights(component(&vae_dir, model, vae_dtype)?), vae_config)?,
             ))
         })?;
         let zeros_for_empty = index.force_zeros_for_empty_prompt;
-        Ok(Self { prompts, unet, vae, schedule, zeros_for_empty, dtype, vae_dtype, device, threads })
+        let recorded = Mutex::new(None);
+        Ok(Self {
+            prompts,
+            unet,
+            vae,
+            schedule,
+            zeros_for_empty,
+            dtype,
+            vae_dtype,
+            device,
+            threads,
+            cuda,
+            recorded,
+        })
     }
 
     /// Shape of the initial noise for a picture: `[1, channels, height / factor, width / factor]`.
@@ -182,7 +204,7 @@ impl Pipeline {
 
     /// Makes a picture, and notes intermediate tensors in `trace`.
     pub fn generate(&self, request: &GenerateRequest, trace: Option<&mut Trace>) -> Result<Picture> {
-        self.threads.install(|| self.run(request, trace))
+        self.threads.install(|| self.run(request, trace)).map_err(explain)
     }
 
     fn run(&self, r: &GenerateRequest, mut trace: Option<&mut Trace>) -> Result<Picture> {
@@ -212,23 +234,31 @@ impl Pipeline {
         let prompt = self.prompts.encode(&r.prompt)?;
         note("prompt_embeds", &|| Ok(prompt.states.clone()))?;
         note("pooled_prompt_embeds", &|| Ok(prompt.pooled.clone()))?;
-        let mut branches = vec![];
+        let (h, w) = (r.height as f32, r.width as f32);
+        let sizes = [h, w, 0.0, 0.0, h, w];
+        let mut branches = Branches { states: vec![], pooled: vec![], sizes };
         if r.guidance_scale > 1.0 {
             let negative = self.negative(&prompt, r.negative_prompt.as_deref())?;
             note("negative_prompt_embeds", &|| Ok(negative.states.clone()))?;
             note("negative_pooled_prompt_embeds", &|| Ok(negative.pooled.clone()))?;
-            branches.push(self.condition(&negative, r)?);
+            branches.push(negative);
         }
-        branches.push(self.condition(&prompt, r)?);
+        branches.push(prompt);
 
         let latents = Tensor::from_slice(&r.latents, &shape, &Device::Cpu)?.to_device(&self.device)?;
         note("initial_latents", &|| Ok(latents.clone()))?;
         let mut x = (to_last(&latents)? * f64::from(schedule.initial_scale()))?;
+        let [n, c, rows, columns] = shape;
+        let cuda = self.cuda.as_ref();
+        let denoiser =
+            Denoiser::new(&self.unet, cuda, &branches, &[n, rows, columns, c], self.dtype, &self.recorded)?;
         for (i, &t) in schedule.times().iter().enumerate() {
-            let input = schedule.scale_input(&x, i)?.to_dtype(self.dtype)?;
-            let outputs = self.denoise(&input, t, &branches)?;
+            let input = schedule.scale_input(&x, i)?;
+            let outputs = denoiser.run(&input, t)?;
             if i == 0 {
-                note("unet_first_input", &|| to_first(&Tensor::cat(&vec![&input; outputs.len()], 0)?))?;
+                note("unet_first_input", &|| {
+                    to_first(&Tensor::cat(&vec![&input.to_dtype(self.dtype)?; outputs.len()], 0)?)
+                })?;
                 note("unet_first_output", &|| to_first(&Tensor::cat(&outputs, 0)?))?;
             }
             let output = guide(&outputs, r.guidance_scale)?;
@@ -253,24 +283,6 @@ impl Pipeline {
             text => self.prompts.encode(text.unwrap_or("")),
         }
     }
-
-    fn condition(&self, p: &PromptEmbeds, r: &GenerateRequest) -> Result<Condition> {
-        let (h, w) = (r.height as f32, r.width as f32);
-        self.unet.condition(&p.states, &p.pooled, &[h, w, 0.0, 0.0, h, w])
-    }
-
-    /// The UNet's output for each branch, in f32; branches are independent and run side by side on the CPU.
-    fn denoise(&self, input: &Tensor, t: f32, branches: &[Condition]) -> Result<Vec<Tensor>> {
-        let one =
-            |c: &Condition| -> Result<Tensor> { Ok(self.unet.forward(input, t, c)?.to_dtype(DType::F32)?) };
-        match branches {
-            [a, b] if self.device.is_cpu() => {
-                let (a, b) = rayon::join(|| one(a), || one(b));
-                Ok(vec![a?, b?])
-            }
-            all => all.iter().map(one).collect(),
-        }
-    }
 }
 
 /// The folder of the UNet: the replacement, or its `unet` subfolder, or the checkpoint's own.
@@ -279,14 +291,6 @@ pub(crate) fn unet_dir(source: &CheckpointSource) -> PathBuf {
         Some(dir) if dir.join("config.json").is_file() => dir.clone(),
         Some(dir) => dir.join("unet"),
         None => source.root.join("unet"),
-    }
-}
-
-/// Classifier-free guidance: unconditional + scale·(conditional − unconditional).
-fn guide(outputs: &[Tensor], scale: f64) -> Result<Tensor> {
-    match outputs {
-        [without, with] => Ok((without + ((with - without)? * scale)?)?),
-        _ => Ok(outputs[0].clone()),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Besides f32, f16, bf16 (and f64) a tensor may be stored as int8 per output channel: `NAME` as I8 and `NAME.scale` as
 //! F32 of shape `[dim 0]`; its value is q·scale. See [`crate::derive`].
+use crate::cuda::Cuda;
 use crate::error::{Error, Result, read_json};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -38,6 +39,7 @@ pub struct Weights {
     dtype: DType,
     device: Device,
     plain: bool,
+    cuda: Option<Cuda>,
 }
 
 /// The safetensors files of a component's folder, in the order of the names diffusers and transformers use:
@@ -143,6 +145,7 @@ impl Weights {
             dtype,
             device: device.clone(),
             plain: false,
+            cuda: Cuda::of(device)?,
         })
     }
 
@@ -161,7 +164,23 @@ impl Weights {
     /// The same weights for layers that use candle's own operations even where fused ones exist.
     #[must_use]
     pub fn plain(&self) -> Self {
-        Self { plain: true, ..self.clone() }
+        Self { plain: true, cuda: None, ..self.clone() }
+    }
+
+    /// The same weights for layers whose products of f32 may round their factors to TF32 where that is faster.
+    #[must_use]
+    pub fn allowing_tf32(&self) -> Self {
+        Self { cuda: self.cuda.as_ref().map(Cuda::allowing_tf32), ..self.clone() }
+    }
+
+    /// The GPU whose fused operations layers use, unless [`Self::plain`] says otherwise.
+    pub(crate) fn cuda(&self) -> Option<&Cuda> {
+        self.cuda.as_ref()
+    }
+
+    /// As [`Self::cuda`], for a layer whose tensors end in that many channels.
+    pub(crate) fn cuda_for(&self, channels: &[usize]) -> Option<Cuda> {
+        self.cuda.clone().filter(|cuda| channels.iter().all(|&c| cuda.fits(c, self.dtype)))
     }
 
     /// Whether layers use the fused operations: on the CPU, unless [`Self::plain`] says otherwise.
@@ -206,6 +225,18 @@ impl Weights {
 
     /// Reads a tensor, checking its shape.
     pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
+        let (_, entry) = self.entry(shape, name)?;
+        let stored = match entry.dtype {
+            Dtype::F16 => Some(DType::F16),
+            Dtype::BF16 => Some(DType::BF16),
+            Dtype::F32 => Some(DType::F32),
+            _ => None,
+        };
+        if let (Some(dtype), false) = (stored, self.device.is_cpu()) {
+            // straight from the file to the device, which converts faster
+            let tensor = Tensor::from_raw_buffer(self.bytes(entry), dtype, shape, &self.device)?;
+            return Ok(tensor.to_dtype(self.dtype)?);
+        }
         let values = self.values(shape, name)?;
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }

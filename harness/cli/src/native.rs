@@ -2,20 +2,30 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
+use edgemaxx_candle::{Accelerator, CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
 use edgemaxx_contract::contest::Dtype;
 use edgemaxx_engine::Picture;
 use edgemaxx_protocol::{Dtype as WireDtype, Generate, Hello, Load, Ready};
 
-/// How a checkpoint is run on the CPU.
-pub(crate) fn load_options(dtype: Dtype, scheduler: Option<String>, threads: Option<u32>) -> LoadOptions {
+/// The contract's number format in the engine's words.
+pub(crate) fn engine_dtype(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    }
+}
+
+/// How a checkpoint is run.
+pub(crate) fn load_options(
+    dtype: Dtype,
+    scheduler: Option<String>,
+    threads: Option<u32>,
+    device: Device,
+) -> LoadOptions {
     LoadOptions {
-        dtype: match dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::Bf16 => DType::BF16,
-        },
-        device: Device::Cpu,
+        dtype: engine_dtype(dtype),
+        device,
         threads: threads.map(|threads| threads as usize),
         scheduler,
     }
@@ -30,16 +40,17 @@ pub(crate) fn wire_dtype(dtype: Dtype) -> WireDtype {
     }
 }
 
-/// Serves the harness with the built-in engine.
-pub(crate) fn serve() -> Result<(), edgemaxx_engine::ServeError> {
+/// Serves the harness with the built-in engine on a device.
+pub(crate) fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
     let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    edgemaxx_engine::serve(&hello, load).map(|_| ())
+    edgemaxx_engine::serve(&hello, |wanted| load(device, wanted)).map(|_| ())
 }
 
 /// Makes a picture, or says why not.
 type Generator = Box<dyn FnMut(&Generate) -> Result<Picture, String>>;
 
-fn load(load: &Load) -> Result<(Ready, Generator), String> {
+fn load(device: Accelerator, load: &Load) -> Result<(Ready, Generator), String> {
+    let device = device.open().map_err(|error| error.to_string())?;
     let source = CheckpointSource {
         root: PathBuf::from(&load.checkpoint),
         unet: load.unet.as_ref().map(PathBuf::from),
@@ -50,7 +61,7 @@ fn load(load: &Load) -> Result<(Ready, Generator), String> {
         WireDtype::F16 => Dtype::F16,
         WireDtype::Bf16 => Dtype::Bf16,
     };
-    let options = load_options(dtype, settings.scheduler.clone(), Some(settings.threads));
+    let options = load_options(dtype, settings.scheduler.clone(), Some(settings.threads), device);
     let pipeline = Pipeline::load(&source, &options).map_err(|error| error.to_string())?;
     let (width, height) = (settings.width as usize, settings.height as usize);
     let [_, channels, latent_height, _] =

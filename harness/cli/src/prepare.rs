@@ -1,12 +1,13 @@
 //! What each pipeline of a plan is started with: its checkpoint, derived where the plan says so,
 //! and its process.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_candle::CheckpointSource;
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
-use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Resources};
+use edgemaxx_candle::{Accelerator, CheckpointSource};
+use edgemaxx_contract::contest::{CommandSpec, DeviceKind, Dtype, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_engine::{Limits, Pins, ProcessLauncher, ProcessSpec, SandboxStatus};
 use edgemaxx_protocol::{Load, Settings};
@@ -144,12 +145,67 @@ fn process(command: Vec<OsString>, plan: &Plan, sandbox: &SandboxStatus) -> Proc
     }
 }
 
+/// The device that the built-in engine computes on for a plan.
+pub(crate) fn accelerator(plan: &Plan) -> Accelerator {
+    match plan.device.kind {
+        DeviceKind::Cuda => Accelerator::Cuda,
+        DeviceKind::Cpu | DeviceKind::Metal => Accelerator::Cpu,
+    }
+}
+
+/// What decides bits and speed of the built-in engine on the plan's device, `engine.NAME=VALUE` sorted, as a process of
+/// its own says it: this one is to open no GPU. Empty on the CPU.
+///
+/// # Errors
+/// The device cannot be used: exit code 3, in the engine's words.
+pub(crate) fn engine_settings(plan: &Plan) -> anyhow::Result<Vec<String>> {
+    let dtypes: BTreeSet<&str> = plan
+        .pipelines
+        .iter()
+        .filter(|pipeline| pipeline.engine == EngineSpec::Native)
+        .map(|pipeline| dtype_name(pipeline.generation.dtype))
+        .collect();
+    if accelerator(plan) == Accelerator::Cpu {
+        return Ok(Vec::new());
+    }
+    let unfit = |why: String| Failure::error(Exit::Environment, why);
+    let program =
+        std::env::current_exe().map_err(|error| unfit(format!("this program cannot be found: {error}")))?;
+    let mut lines = BTreeSet::new();
+    for dtype in dtypes {
+        let words = ["engine", "candle", "--device", "cuda", "--settings", "--dtype", dtype];
+        let mut process = std::process::Command::new(&program);
+        process.args(words).env_clear().envs(pins(plan).variables());
+        let said = process.output().map_err(|error| unfit(format!("the built-in engine: {error}")))?;
+        if !said.status.success() {
+            let why = String::from_utf8_lossy(&said.stderr);
+            return Err(unfit(format!("the built-in engine: {}", why.trim().trim_start_matches("error: "))));
+        }
+        let text = String::from_utf8_lossy(&said.stdout);
+        lines.extend(
+            text.lines().filter(|line| !line.is_empty()).map(|line| format!("engine.{dtype}.{line}")),
+        );
+    }
+    Ok(lines.into_iter().collect())
+}
+
+fn dtype_name(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => "f32",
+        Dtype::F16 => "f16",
+        Dtype::Bf16 => "bf16",
+    }
+}
+
 /// The built-in engine: this program.
 pub(crate) fn native(plan: &Plan, sandbox: &SandboxStatus) -> anyhow::Result<ProcessSpec> {
     let program = std::env::current_exe().map_err(|error| {
         Failure::error(Exit::Environment, format!("this program cannot be found: {error}"))
     })?;
-    let words = vec![program.clone().into_os_string(), OsString::from("engine"), OsString::from("candle")];
+    let device = accelerator(plan).name();
+    let words = std::iter::once(program.clone().into_os_string())
+        .chain(["engine", "candle", "--device", device].map(OsString::from))
+        .collect();
     Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, sandbox) })
 }
 

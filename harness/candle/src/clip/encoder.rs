@@ -70,14 +70,14 @@ impl Encoder {
         let (mut before, mut x) = (x.clone(), x.clone());
         for layer in &self.layers {
             before = x;
-            x = layer.forward(&before, self.heads, self.act, causal)?;
+            x = layer.forward(&before, &self.heads, self.act, causal)?;
         }
         Ok((before, x))
     }
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, heads: Heads, act: Activation, causal: bool) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, heads: &Heads, act: Activation, causal: bool) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
         let a = heads.attend(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, causal)?;
         let x = self.out.forward_add(&a, x)?;

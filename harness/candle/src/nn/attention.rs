@@ -1,5 +1,6 @@
 //! Scaled dot-product attention over token tensors.
 use crate::cpu::Attend;
+use crate::cuda::{Columns, Cuda};
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor};
@@ -8,16 +9,17 @@ use candle_core::{DType, Device, Tensor};
 const SCORES: usize = 1 << 26;
 
 /// Multi-headed attention, without the projections around it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Heads {
     count: usize,
     fused: bool,
+    cuda: Option<Cuda>,
 }
 
 impl Heads {
     /// Attention with `count` heads on the device of `w`.
     pub fn new(w: &Weights, count: usize) -> Self {
-        Self { count, fused: w.fused() }
+        Self { count, fused: w.fused(), cuda: w.cuda().cloned() }
     }
 
     /// softmax(q·kᵀ/√d)·v; where `causal`, token i sees only the first i + 1 of the context.
@@ -30,6 +32,9 @@ impl Heads {
         }
         let (b, s, c) = q.dims3()?;
         let (heads, d) = (self.count, c / self.count);
+        if let Some(cuda) = self.cuda.as_ref().filter(|cuda| cuda.attends(heads, d, q.dtype())) {
+            return Ok(cuda.attend(Columns::all(q), Columns::all(k), Columns::all(v), (heads, d), causal)?);
+        }
         let split = |t: &Tensor| -> Result<Tensor> {
             let n = t.dim(1)?;
             Ok(t.reshape((b, n, heads, d))?.transpose(1, 2)?.contiguous()?.to_dtype(DType::F32)?)
@@ -51,6 +56,16 @@ impl Heads {
         }
         let y = if slices.len() == 1 { slices.remove(0) } else { Tensor::cat(&slices, 2)? };
         Ok(y.to_dtype(q.dtype())?.transpose(1, 2)?.reshape((b, s, c))?)
+    }
+
+    /// As [`Self::attend`], where queries, keys and values, `width` columns each, may lie side by side in one tensor.
+    pub(crate) fn attend_columns(&self, q: Columns, k: Columns, v: Columns, width: usize) -> Result<Tensor> {
+        let d = width / self.count;
+        if let Some(cuda) = self.cuda.as_ref().filter(|cuda| cuda.attends(self.count, d, q.of.dtype())) {
+            return Ok(cuda.attend(q, k, v, (self.count, d), false)?);
+        }
+        let part = |c: Columns| c.of.narrow(2, c.start, width)?.contiguous();
+        self.attend(&part(q)?, &part(k)?, &part(v)?, false)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Two-dimensional convolution on channels-last images.
 use crate::cpu::{Convolve, Packed, Source};
+use crate::cuda::Cuda;
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::{DType, Tensor};
@@ -10,6 +11,8 @@ enum Kernel {
     Plain { weight: Tensor, bias: Tensor },
     /// Fused on the CPU.
     Fused(Packed),
+    /// Fused on an NVIDIA GPU; `weight` is `[out, window, window, inp]`.
+    Cuda { cuda: Cuda, weight: Tensor, bias: Option<Tensor> },
 }
 
 /// Convolution with a square window and padding of half of it.
@@ -23,7 +26,10 @@ impl Conv2d {
     /// Reads `weight` (`[out, inp, window, window]`) and `bias` (`[out]`).
     pub fn load(w: &Weights, inp: usize, out: usize, window: usize, stride: usize) -> Result<Self> {
         let shape = [out, inp, window, window];
-        let kernel = if w.fused() {
+        let kernel = if let Some(cuda) = w.cuda_for(&[]) {
+            let weight = w.get(&shape, "weight")?.permute((0, 2, 3, 1))?.contiguous()?;
+            Kernel::Cuda { cuda, weight, bias: Some(w.get(&[out], "bias")?) }
+        } else if w.fused() {
             let (values, bias) = (w.rounded(&shape, "weight")?, w.rounded(&[out], "bias")?);
             let area = window * window;
             // the inner dimension becomes row and column of the window, then channel
@@ -39,6 +45,25 @@ impl Conv2d {
             Kernel::Plain { weight: w.get(&shape, "weight")?, bias: w.get(&[out], "bias")? }
         };
         Ok(Self { kernel, window, stride })
+    }
+
+    /// Takes the bias (`[out]`) out for somebody else to add; only on a GPU.
+    pub(crate) fn take_bias(&mut self) -> Option<Tensor> {
+        match &mut self.kernel {
+            Kernel::Cuda { bias, .. } => bias.take(),
+            _ => None,
+        }
+    }
+
+    /// Adds `more` (`[out]`) to the bias; only on a GPU.
+    pub(crate) fn absorb(&mut self, more: &Tensor) -> Result<()> {
+        if let Kernel::Cuda { bias, .. } = &mut self.kernel {
+            *bias = Some(match bias {
+                Some(b) => (&*b + more)?,
+                None => more.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// `[batch, h, w, inp]` → `[batch, h′, w′, out]`.
@@ -75,6 +100,21 @@ impl Conv2d {
                 return Ok(match residual {
                     Some(r) => x.apply_op2_no_bwd(r, &op)?,
                     None => x.apply_op1_no_bwd(&op)?,
+                });
+            }
+            Kernel::Cuda { cuda, weight, bias } => {
+                let big;
+                let x = match enlarged {
+                    Some((height, width)) => {
+                        big = cuda.enlarge(x, height, width)?;
+                        &big
+                    }
+                    None => x,
+                };
+                let y = cuda.convolve(x, weight, bias.as_ref(), self.stride, residual)?;
+                return Ok(match shift {
+                    Some(s) => y.broadcast_add(&s.unsqueeze(1)?.unsqueeze(1)?)?,
+                    None => y,
                 });
             }
             Kernel::Plain { weight, bias } => (weight, bias),

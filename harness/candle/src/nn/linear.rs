@@ -1,6 +1,7 @@
 //! Fully connected layer, y = x·Wᵀ + b.
 use super::act::{Activation, geglu};
 use crate::cpu::{Finish, Packed, Product, Source};
+use crate::cuda::Cuda;
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::Tensor;
@@ -11,6 +12,8 @@ enum Kernel {
     Plain { weight: Tensor, bias: Option<Tensor> },
     /// Fused on the CPU.
     Fused(Packed),
+    /// Fused on an NVIDIA GPU; `weight` is `[out, inp]`.
+    Cuda { cuda: Cuda, weight: Tensor, bias: Option<Tensor> },
 }
 
 /// Fully connected layer.
@@ -29,9 +32,31 @@ impl Linear {
         Self::read(w, &[out, inp, 1, 1], true, false)
     }
 
+    /// Reads several layers of the same input as one whose outputs lie side by side; only where there is a GPU.
+    pub(crate) fn load_stacked(layers: &[Weights], inp: usize, out: usize) -> Result<Option<Self>> {
+        let Some(cuda) = layers.first().and_then(|w| w.cuda_for(&[inp, out])) else { return Ok(None) };
+        let weights = layers.iter().map(|w| w.get(&[out, inp], "weight")).collect::<Result<Vec<_>>>()?;
+        let weight = Tensor::cat(&weights, 0)?;
+        Ok(Some(Self { kernel: Kernel::Cuda { cuda, weight, bias: None } }))
+    }
+
+    /// Adds `more` (`[out]`) to the bias; only on a GPU.
+    pub(crate) fn absorb(&mut self, more: &Tensor) -> Result<()> {
+        if let Kernel::Cuda { bias, .. } = &mut self.kernel {
+            *bias = Some(match bias {
+                Some(b) => (&*b + more)?,
+                None => more.clone(),
+            });
+        }
+        Ok(())
+    }
+
     fn read(w: &Weights, shape: &[usize], bias: bool, gated: bool) -> Result<Self> {
         let (out, inp) = (shape[0], shape[1]);
-        let kernel = if w.fused() {
+        let kernel = if let Some(cuda) = w.cuda_for(&[inp, out]) {
+            let weight = w.get(shape, "weight")?.reshape((out, inp))?;
+            Kernel::Cuda { cuda, weight, bias: if bias { Some(w.get(&[out], "bias")?) } else { None } }
+        } else if w.fused() {
             let values = w.rounded(shape, "weight")?;
             let bias = if bias { w.rounded(&[out], "bias")? } else { vec![0.0; out] };
             let pack = if gated { Packed::gated } else { Packed::new };
@@ -48,6 +73,7 @@ impl Linear {
         match &self.kernel {
             Kernel::Plain { weight, bias } => plain(x, weight, bias.as_ref()),
             Kernel::Fused(w) => Ok(x.apply_op1_no_bwd(&Product { w, finish: Finish::None })?),
+            Kernel::Cuda { cuda, weight, bias } => Ok(cuda.linear(x, weight, bias.as_ref(), None)?),
         }
     }
 
@@ -56,6 +82,9 @@ impl Linear {
         match &self.kernel {
             Kernel::Plain { weight, bias } => Ok((plain(x, weight, bias.as_ref())? + residual)?),
             Kernel::Fused(w) => Ok(x.apply_op2_no_bwd(residual, &Product { w, finish: Finish::None })?),
+            Kernel::Cuda { cuda, weight, bias } => {
+                Ok(cuda.linear(x, weight, bias.as_ref(), Some(residual))?)
+            }
         }
     }
 
@@ -64,6 +93,9 @@ impl Linear {
         match &self.kernel {
             Kernel::Plain { weight, bias } => act.apply(&plain(x, weight, bias.as_ref())?),
             Kernel::Fused(w) => Ok(x.apply_op1_no_bwd(&Product { w, finish: act.finish() })?),
+            Kernel::Cuda { cuda, weight, bias } => {
+                Ok(cuda.activate(cuda.linear(x, weight, bias.as_ref(), None)?, act)?)
+            }
         }
     }
 }
@@ -82,6 +114,9 @@ impl Geglu {
         match &self.0.kernel {
             Kernel::Plain { weight, bias } => geglu(&plain(x, weight, bias.as_ref())?),
             Kernel::Fused(w) => Ok(x.apply_op1_no_bwd(&Product { w, finish: Finish::Geglu })?),
+            Kernel::Cuda { cuda, weight, bias } => {
+                Ok(cuda.geglu(&cuda.linear(x, weight, bias.as_ref(), None)?)?)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Normalisations; statistics in f32 whatever the compute type.
 use crate::cpu::{GroupNormOp, LayerNormOp};
+use crate::cuda::Cuda;
 use crate::error::{Error, Result};
 use crate::weights::Weights;
 use candle_core::{D, DType, Tensor};
@@ -9,12 +10,15 @@ use candle_core::{D, DType, Tensor};
 enum Affine {
     Plain(Tensor, Tensor),
     Fused(Vec<f32>, Vec<f32>),
+    Cuda(Cuda, Tensor, Tensor),
 }
 
 impl Affine {
     /// Reads `weight` and `bias` (`[dim]`), rounded to the compute type, as f32.
     fn load(w: &Weights, dim: usize) -> Result<Self> {
-        Ok(if w.fused() {
+        Ok(if let Some(cuda) = w.cuda_for(&[dim]).filter(|_| dim * w.dtype().size_in_bytes() <= 6144) {
+            Self::Cuda(cuda, w.get(&[dim], "weight")?, w.get(&[dim], "bias")?)
+        } else if w.fused() {
             Self::Fused(w.rounded(&[dim], "weight")?, w.rounded(&[dim], "bias")?)
         } else {
             let get = |name| Ok::<_, Error>(w.get(&[dim], name)?.to_dtype(DType::F32)?);
@@ -42,6 +46,7 @@ impl LayerNorm {
             Affine::Fused(weight, bias) => {
                 return Ok(x.apply_op1_no_bwd(&LayerNormOp { weight, bias, eps: self.eps })?);
             }
+            Affine::Cuda(cuda, weight, bias) => return Ok(cuda.layer_norm(x, (weight, bias), self.eps)?),
             Affine::Plain(weight, bias) => (weight, bias),
         };
         let f = x.to_dtype(DType::F32)?;
@@ -77,10 +82,28 @@ impl GroupNorm {
 
     /// `[batch, h, w, channels]` → the same shape, followed by x·σ(x) if `silu`.
     pub fn forward(&self, x: &Tensor, silu: bool) -> Result<Tensor> {
+        self.forward_shifted(x, None, silu)
+    }
+
+    /// As [`Self::forward`] of `x` plus `shift` per image and channel (`[batch, channels]`).
+    pub(crate) fn forward_shifted(&self, x: &Tensor, shift: Option<&Tensor>, silu: bool) -> Result<Tensor> {
+        if let Affine::Cuda(cuda, weight, bias) = &self.affine {
+            return Ok(cuda.group_norm(x, shift, (weight, bias), self.groups, self.eps, silu)?);
+        }
+        match shift {
+            Some(s) => self.normalise(&x.broadcast_add(&s.unsqueeze(1)?.unsqueeze(1)?)?, silu),
+            None => self.normalise(x, silu),
+        }
+    }
+
+    fn normalise(&self, x: &Tensor, silu: bool) -> Result<Tensor> {
         let (weight, bias) = match &self.affine {
             Affine::Fused(weight, bias) => {
                 let (groups, eps) = (self.groups, self.eps);
                 return Ok(x.apply_op1_no_bwd(&GroupNormOp { weight, bias, groups, eps, silu })?);
+            }
+            Affine::Cuda(cuda, weight, bias) => {
+                return Ok(cuda.group_norm(x, None, (weight, bias), self.groups, self.eps, silu)?);
             }
             Affine::Plain(weight, bias) => (weight, bias),
         };

@@ -2,6 +2,7 @@
 use super::config::{Level, UNetConfig};
 use super::resnet::{Resnet, ResnetShape};
 use super::transformer::{KeyValue, Transformer};
+use crate::cuda::Cuda;
 use crate::error::Result;
 use crate::nn::Conv2d;
 use crate::weights::Weights;
@@ -114,6 +115,7 @@ impl Mid {
 pub(super) struct Up {
     stack: Stack,
     sampler: Option<Conv2d>,
+    cuda: Option<Cuda>,
 }
 
 impl Up {
@@ -133,7 +135,8 @@ impl Up {
         } else {
             Some(Conv2d::load(&w.pp("upsamplers.0.conv"), l.channels, l.channels, 3, 1)?)
         };
-        Ok(Self { stack: Stack::load(w, &inputs, l, l.up_attention, c)?, sampler })
+        let cuda = w.cuda_for(&[before, l.channels, finer]);
+        Ok(Self { stack: Stack::load(w, &inputs, l, l.up_attention, c)?, sampler, cuda })
     }
 
     pub(super) fn key_values(&self, context: &Tensor, out: &mut Vec<KeyValue>) -> Result<()> {
@@ -150,7 +153,10 @@ impl Up {
     ) -> Result<Tensor> {
         for j in 0..self.stack.resnets.len() {
             if let Some(skip) = skips.pop() {
-                x = Tensor::cat(&[&x, &skip], 3)?;
+                x = match &self.cuda {
+                    Some(cuda) => cuda.beside(&x, &skip)?,
+                    None => Tensor::cat(&[&x, &skip], 3)?,
+                };
             }
             x = self.stack.step(j, &x, time, text)?;
         }

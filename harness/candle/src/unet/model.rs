@@ -28,6 +28,24 @@ pub struct Condition {
     added: Tensor,
 }
 
+impl Condition {
+    /// Where it lies.
+    pub(crate) fn device(&self) -> &candle_core::Device {
+        self.added.device()
+    }
+
+    /// Overwrites the numbers of this condition with those of another of the same shapes.
+    pub(crate) fn overwrite(&self, with: &Self) -> Result<()> {
+        let tensors = |c: &Self| -> Vec<Tensor> {
+            c.text.iter().flat_map(KeyValue::tensors).chain([&c.added]).cloned().collect()
+        };
+        for (mine, other) in tensors(self).iter().zip(&tensors(with)) {
+            mine.slice_set(other, 0, 0)?;
+        }
+        Ok(())
+    }
+}
+
 impl UNet {
     /// Reads the UNet's weights.
     pub fn load(w: &Weights, config: UNetConfig) -> Result<Self> {
@@ -87,9 +105,27 @@ impl UNet {
     /// Predicts from latents `[batch, h, w, in_channels]` at time `t` (of the training schedule, may be fractional):
     /// `[batch, h, w, out_channels]`.
     pub fn forward(&self, latents: &Tensor, t: f32, condition: &Condition) -> Result<Tensor> {
-        let c = &self.config;
-        let wave = sinusoid(&[t], c.levels[0].channels, c, latents.device(), latents.dtype())?;
-        let time = self.time.forward(&wave)?.broadcast_add(&condition.added)?.silu()?;
+        self.forward_wave(latents, &self.wave(&[t], latents.device(), latents.dtype())?, condition)
+    }
+
+    /// Sinusoids of times: `[times, n]`.
+    pub(crate) fn wave(
+        &self,
+        times: &[f32],
+        device: &candle_core::Device,
+        dtype: candle_core::DType,
+    ) -> Result<Tensor> {
+        sinusoid(times, self.config.levels[0].channels, &self.config, device, dtype)
+    }
+
+    /// As [`Self::forward`], from the sinusoids of the time, one for all or one per image.
+    pub(crate) fn forward_wave(
+        &self,
+        latents: &Tensor,
+        wave: &Tensor,
+        condition: &Condition,
+    ) -> Result<Tensor> {
+        let time = self.time.forward(wave)?.broadcast_add(&condition.added)?.silu()?;
         let mut text = condition.text.iter();
         let mut x = self.conv_in.forward(latents)?;
         let mut skips = vec![x.clone()];

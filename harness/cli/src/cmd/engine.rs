@@ -3,8 +3,11 @@
 use std::ffi::OsString;
 
 use clap::Subcommand;
+use edgemaxx_candle::Accelerator;
+use edgemaxx_contract::contest::Dtype;
 
 use crate::error::{Exit, Failure};
+use crate::terminal::answer;
 use crate::{native, null};
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
@@ -19,7 +22,17 @@ enum Engine {
     /// Put any engine through the protocol and say in words what is wrong.
     Check(super::engine_check::Args),
     /// The built-in engine; started by the harness.
-    Candle,
+    Candle {
+        /// Device to compute on: cpu or cuda.
+        #[arg(long, default_value = "cpu")]
+        device: Accelerator,
+        /// Say what decides bits and speed on the device, one NAME=VALUE a line, and end.
+        #[arg(long)]
+        settings: bool,
+        /// Number format that --settings is asked about.
+        #[arg(long, default_value = "f16", value_parser = super::generate::dtype, requires = "settings")]
+        dtype: Dtype,
+    },
     /// An engine that answers at once: what the protocol itself costs; started by the harness.
     Null,
     /// A scripted engine for tests of the harness; started by the harness.
@@ -35,8 +48,9 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         match self.engine {
             Engine::Check(args) => args.execute(),
-            Engine::Candle => {
-                native::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string()))
+            Engine::Candle { device, settings: true, dtype } => say_settings(device, dtype),
+            Engine::Candle { device, .. } => {
+                native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
             }
             Engine::Null => null::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string())),
             Engine::Mock { arguments } => match edgemaxx_engine::mock::run(arguments) {
@@ -49,4 +63,13 @@ impl Args {
             },
         }
     }
+}
+
+/// What decides bits and speed on the device; fails with exit code 3 where it cannot be used.
+fn say_settings(device: Accelerator, dtype: Dtype) -> anyhow::Result<()> {
+    let failure = |error| super::generate::engine_failure(&error, Exit::Environment);
+    let device = device.open().map_err(failure)?;
+    let settings = edgemaxx_candle::settings(&device, native::engine_dtype(dtype)).map_err(failure)?;
+    let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    answer(&lines.join("\n"))
 }

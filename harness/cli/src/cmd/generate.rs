@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use edgemaxx_candle::{CheckpointSource, GenerateRequest, Pipeline, Trace};
+use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, Pipeline, Trace};
 use edgemaxx_contract::contest::Dtype;
 use edgemaxx_contract::latents::torch_randn;
 use serde::Serialize;
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Number format to compute in.
     #[arg(long, default_value = "f32", value_parser = dtype)]
     dtype: Dtype,
+    /// Device to compute on: cpu or cuda.
+    #[arg(long, default_value = "cpu")]
+    device: Accelerator,
     /// Scheduler class instead of the checkpoint's own.
     #[arg(long, value_name = "CLASS")]
     scheduler: Option<String>,
@@ -76,6 +79,12 @@ pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     }
 }
 
+/// The engine's error as a failure: of the environment where the device is to blame.
+pub(super) fn engine_failure(error: &edgemaxx_candle::Error, otherwise: Exit) -> anyhow::Error {
+    let exit = if matches!(error, edgemaxx_candle::Error::Device(_)) { Exit::Environment } else { otherwise };
+    Failure::error(exit, error.to_string())
+}
+
 #[derive(Serialize)]
 struct Answer {
     out: PathBuf,
@@ -92,9 +101,10 @@ impl Args {
         }
         let began = Instant::now();
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
-        let options = load_options(self.dtype, self.scheduler, self.threads);
+        let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
+        let options = load_options(self.dtype, self.scheduler, self.threads, device);
         let pipeline =
-            Pipeline::load(&source, &options).map_err(|error| Failure::input(error.to_string()))?;
+            Pipeline::load(&source, &options).map_err(|error| engine_failure(&error, Exit::Input))?;
         let load_ms = began.elapsed().as_secs_f64() * 1e3;
 
         let default = pipeline.default_size();
@@ -119,7 +129,7 @@ impl Args {
         let began = Instant::now();
         let picture = pipeline
             .generate(&request, trace.as_mut())
-            .map_err(|error| Failure::error(Exit::Engine, error.to_string()))?;
+            .map_err(|error| engine_failure(&error, Exit::Engine))?;
         let generate_ms = began.elapsed().as_secs_f64() * 1e3;
 
         let (width, height) = (picture.width as u32, picture.height as u32);

@@ -75,6 +75,8 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
                 note(&format!("warning: the null engine {}: {}", failure.kind, failure.detail));
             }
         }
+        environment.pins.extend(prepare::engine_settings(&plan)?);
+        environment.pins.sort();
         folder.write_document("environment.json", &environment)?;
     }
     let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;
@@ -128,9 +130,9 @@ fn fit_device(plan: &Plan) -> anyhow::Result<()> {
             if plan.device.name.as_ref().is_some_and(|name| !gpus.contains(name)) {
                 return unfit(format!("the contest is for {wanted:?}; here is {}", gpus.join(", ")));
             }
-            if native {
+            if native && !cfg!(feature = "cuda") {
                 return unfit(
-                    "this build's own engine computes on the CPU only; name another engine in the contest"
+                    "this build's own engine computes on the CPU only; build it with scripts/build-cuda.sh, or name another engine in the contest"
                         .to_owned(),
                 );
             }

@@ -1,0 +1,155 @@
+//! The card, its libraries' handles, and memory that the operations share.
+use candle_core::{CudaDevice, DType, Device, Error, Result, bail};
+use cudarc::cublaslt::{result as lt, sys as lts};
+use cudarc::cudnn::{result as dnn, sys as dnns};
+use cudarc::driver::{CudaSlice, DevicePtr as _, sys};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+/// Bytes for cuBLASLt's and cuDNN's intermediate results.
+const WORKSPACE: usize = 128 << 20;
+/// Partial sums of group norms, in numbers.
+pub(super) const PARTIAL: usize = 1 << 21;
+/// Images per batch at most.
+pub(super) const IMAGES: usize = 4096;
+
+/// A GPU that layers compute on; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Cuda {
+    pub(super) shared: Arc<Shared>,
+    /// Whether products of f32 may round their factors to TF32's 10 bits.
+    pub(super) tf32: bool,
+}
+
+pub(super) struct Shared {
+    pub(super) device: CudaDevice,
+    pub(super) lt: lts::cublasLtHandle_t,
+    pub(super) dnn: dnns::cudnnHandle_t,
+    pub(super) workspace: CudaSlice<u8>,
+    pub(super) partial: CudaSlice<f32>,
+    pub(super) done: CudaSlice<u32>,
+    pub(super) algorithms: Mutex<BTreeMap<super::product::Key, lts::cublasLtMatmulAlgo_t>>,
+}
+
+// SAFETY: all work goes through the one stream of `device`, and a pipeline lets one thread at a time use it.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl std::fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cuda({:?}, tf32: {})", self.shared.device, self.tf32)
+    }
+}
+
+/// One set of handles a device, for as long as the process lives: the libraries take a second to load.
+static OPEN: LazyLock<Mutex<Vec<Cuda>>> = LazyLock::new(Mutex::default);
+
+impl Cuda {
+    /// The operations on `device`, `None` where it is no CUDA device.
+    pub(crate) fn of(device: &Device) -> Result<Option<Self>> {
+        let Device::Cuda(device) = device else { return Ok(None) };
+        let mut open = OPEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = open.iter().find(|c| c.shared.device.id() == device.id()) {
+            return Ok(Some(known.clone()));
+        }
+        let new = Self::new(device.clone())?;
+        open.push(new.clone());
+        Ok(Some(new))
+    }
+
+    fn new(device: CudaDevice) -> Result<Self> {
+        let stream = device.cuda_stream();
+        // one stream only: nothing to order between streams, and events would not go into a recording
+        // SAFETY: no other stream of this context is used.
+        unsafe { device.disable_event_tracking() };
+        keep_memory(&device)?;
+        let lt = lt::create_handle().map_err(Error::wrap)?;
+        let dnn = dnn::create_handle().map_err(Error::wrap)?;
+        // SAFETY: handle and stream are alive.
+        unsafe { dnn::set_stream(dnn, stream.cu_stream().cast()) }.map_err(Error::wrap)?;
+        // SAFETY: written before it is read.
+        let workspace = unsafe { device.alloc::<u8>(WORKSPACE)? };
+        // SAFETY: as above.
+        let partial = unsafe { device.alloc::<f32>(PARTIAL)? };
+        let done = device.alloc_zeros::<u32>(IMAGES)?;
+        let algorithms = Mutex::default();
+        Ok(Self {
+            shared: Arc::new(Shared { device, lt, dnn, workspace, partial, done, algorithms }),
+            tf32: false,
+        })
+    }
+
+    /// The same, where products of f32 may use tensor cores: for a VAE in f32 only because half would overflow.
+    pub(crate) fn allowing_tf32(&self) -> Self {
+        Self { tf32: true, ..self.clone() }
+    }
+
+    /// Whether rows of `channels` numbers can be moved in 16-byte vectors.
+    #[expect(clippy::unused_self, reason = "a question to the device")]
+    pub(crate) fn fits(&self, channels: usize, dtype: DType) -> bool {
+        (channels * dtype.size_in_bytes()).is_multiple_of(16)
+    }
+
+    /// What decides the bits and the speed beside the weights: to compare runs by.
+    pub(crate) fn settings(&self, dtype: DType) -> Vec<(&'static str, String)> {
+        let shared = &self.shared;
+        let mut driver = 0;
+        // SAFETY: writes one number.
+        let known = unsafe { sys::cuDriverGetVersion(&raw mut driver) } == sys::CUresult::CUDA_SUCCESS;
+        let dotted = |v: usize, big: usize, small: usize| format!("{}.{}", v / big, v % big / small);
+        let half = matches!(dtype, DType::F16 | DType::BF16);
+        vec![
+            ("dtype", format!("{dtype:?}").to_lowercase()),
+            ("convolution", "cudnn implicit_precomp_gemm nhwc, sums f32".to_owned()),
+            ("product", "cublaslt, first heuristic, sums f32".to_owned()),
+            ("attention", if half { "flash (own)" } else { "plain f32" }.to_owned()),
+            ("graph", "on".to_owned()),
+            ("cuda_driver", if known { dotted(driver as usize, 1000, 10) } else { "unknown".to_owned() }),
+            ("cudart", dotted(dnn::get_cudart_version(), 1000, 10)),
+            // SAFETY: plain function.
+            ("cublaslt", unsafe { lts::cublasLtGetVersion() }.to_string()),
+            ("cudnn", dnn::get_version().to_string()),
+            ("gpu", shared.device.cuda_stream().context().name().unwrap_or_default()),
+        ]
+    }
+
+    /// Address of the shared workspace, or of `more` bytes that live as long as the second value.
+    pub(super) fn workspace(&self, bytes: usize) -> Result<(u64, Option<CudaSlice<u8>>)> {
+        let stream = self.shared.device.cuda_stream();
+        if bytes <= WORKSPACE {
+            return Ok((self.shared.workspace.device_ptr(&stream).0, None));
+        }
+        // SAFETY: written before it is read.
+        let more = unsafe { self.shared.device.alloc::<u8>(bytes)? };
+        let at = more.device_ptr(&stream).0;
+        Ok((at, Some(more)))
+    }
+
+    /// Bytes that the workspace always has.
+    pub(super) const fn workspace_bytes() -> usize {
+        WORKSPACE
+    }
+}
+
+/// Has the driver keep freed memory for the next tensor instead of giving it back at every synchronisation.
+fn keep_memory(device: &CudaDevice) -> Result<()> {
+    let mut pool = std::ptr::null_mut();
+    let mut all = u64::MAX;
+    let card = device.cuda_stream().context().cu_device();
+    // SAFETY: the context is alive; the value is a u64 as the attribute wants.
+    let result = unsafe {
+        match sys::cuDeviceGetDefaultMemPool(&raw mut pool, card) {
+            sys::CUresult::CUDA_SUCCESS => sys::cuMemPoolSetAttribute(
+                pool,
+                sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+                (&raw mut all).cast(),
+            ),
+            other => other,
+        }
+    };
+    if result != sys::CUresult::CUDA_SUCCESS {
+        bail!("the driver's memory pool: {result:?}");
+    }
+    Ok(())
+}
