@@ -78,10 +78,7 @@ pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result
 fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
     let copy = |recipe: Recipe| -> anyhow::Result<()> {
         derive(&CheckpointSource { root: from.to_owned(), unet: None }, &recipe, to)?;
-        let settings = from.join(SETTINGS);
-        if settings.is_file() {
-            std::fs::copy(&settings, to.join(SETTINGS)).in_file(&settings)?;
-        }
+        rest(from, to)?;
         Ok(())
     };
     match step {
@@ -112,6 +109,25 @@ fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 const SETTINGS: &str = "edgemaxx.toml";
+/// Folders that deriving writes as a whole.
+const DERIVED: [&str; 4] = ["text_encoder", "text_encoder_2", "unet", "vae"];
+
+/// Copy what deriving leaves out: settings, an engine's files, whatever a script added.
+fn rest(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(from).in_file(from)? {
+        let path = entry.in_file(from)?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            if !DERIVED.iter().any(|name| path.ends_with(name)) {
+                std::fs::create_dir_all(&target).in_file(&target)?;
+                rest(&path, &target)?;
+            }
+        } else if !target.exists() {
+            std::fs::copy(&path, &target).in_file(&path)?;
+        }
+    }
+    Ok(())
+}
 
 /// Set one key of `[generation]`.
 fn set(path: &Path, key: &str, value: &toml::Value) -> anyhow::Result<()> {
