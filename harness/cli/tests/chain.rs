@@ -102,8 +102,9 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     assert_eq!((code, said.contains("nothing is committed")), (1, true), "{said}");
 
     // The entry as a contest's candidate: fetched when planned, pinned, read from the cache when measured.
+    let engine = "engine = { command = [\"edgemaxx\", \"engine\", \"mock\"] }";
     let ground = Playground::new(&format!(
-        "[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\nengine = {{ command = [\"edgemaxx\", \"engine\", \"mock\"] }}\n"
+        "[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\n{engine}\n"
     ));
     let (contest, run) = (ground.contest().display().to_string(), ground.path("run").display().to_string());
     let plan = answer(&mut desk.with_hub(&["plan", &contest, "--out", &run, "--json"]));
@@ -183,17 +184,14 @@ fn only_a_fit_full_sandboxed_untouched_run_with_hotkeys_sets_weights() {
         change(&mut ranking);
         std::fs::write(&path, serde_json::to_vec_pretty(&ranking).unwrap()).unwrap();
     };
-    let refusals: [(&str, &dyn Fn(&mut Value)); 3] = [
-        ("unsandboxed: for a test", &|r| {
-            r["weights_refused"] = json!("engines were unsandboxed: for a test")
-        }),
-        ("unfit", &|r| r["fitness"] = json!("unfit")),
-        ("quick look", &|r| r["extent"] = json!("quick")),
-    ];
-    for (expected, change) in refusals {
+    for (key, value, expected) in [
+        ("weights_refused", "engines were unsandboxed: for a test", "unsandboxed: for a test"),
+        ("fitness", "unfit", "unfit"),
+        ("extent", "quick", "quick look"),
+    ] {
         edgemaxx().arg("rank").arg(&run).assert().success();
         write(&|r| r["weights_refused"] = Value::Null);
-        write(change);
+        write(&|r| r[key] = json!(value));
         let (code, said) = set(&[]);
         assert_eq!((code, said.contains(expected)), (2, true), "{expected}: {said}");
     }
