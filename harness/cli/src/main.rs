@@ -3,13 +3,16 @@
 mod cmd;
 mod error;
 mod folder;
+mod hub;
 mod native;
 mod null;
 mod prepare;
 mod progress;
 mod resolve;
 mod stop_rule;
+mod subtensor;
 mod terminal;
+mod variant;
 
 use clap::Parser as _;
 

@@ -1,6 +1,7 @@
 //! The verbs, one per file.
 
 mod analyze;
+pub(crate) mod chain;
 mod compare;
 mod copies;
 mod engine;
@@ -8,12 +9,14 @@ mod engine_check;
 mod generate;
 mod history;
 mod measure;
+mod miner;
 mod plan;
 pub(crate) mod quality;
 mod rank;
 mod report;
 mod run;
 mod stats;
+mod weights;
 
 use clap::{Parser, Subcommand};
 
@@ -68,6 +71,12 @@ enum Verb {
     Engine(engine::Args),
     /// Simulate how often the statistics are wrong.
     Stats(stats::Args),
+    /// For miners: optimise, tune, publish and commit a checkpoint.
+    Miner(miner::Args),
+    /// Set weights from a run, or show those on chain.
+    Weights(weights::Args),
+    /// Read a subnet: neurons, commitments, hyperparameters.
+    Chain(chain::Args),
 }
 
 impl Cli {
@@ -86,6 +95,9 @@ impl Cli {
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),
             Verb::Stats(args) => args.execute(),
+            Verb::Miner(args) => args.execute(),
+            Verb::Weights(args) => args.execute(),
+            Verb::Chain(args) => args.execute(),
         }
     }
 }
