@@ -13,6 +13,7 @@ use crate::execute::Run;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
 use crate::progress::{Todo, is_fatal, warm, was_steady};
+use crate::telemetry::Watched;
 
 /// How a launch of a session ended.
 pub(crate) enum Ended {
@@ -63,6 +64,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
     idle(run, session, pair.launch, &mut pair.processes)?;
     let [first, second] = &mut pair.processes;
     let closed = [first, second].map(|process| (process.side, process.engine.close()));
+    run.io.telemetry.watch(&[]);
     let peak =
         |side| closed.iter().find(|(s, _)| *s == side).and_then(|(_, c): &(Side, Closed)| c.peak_rss_bytes);
     let peaks = [peak(Side::Baseline), peak(Side::Candidate)];
@@ -109,7 +111,10 @@ fn launch(
             return Err(MeasureError::Plan(format!("sessions[{}]: no such pipeline", session.index)));
         };
         match run.launcher.launch(pipeline) {
-            Ok(process) => launched.push((side, process)),
+            Ok(process) => {
+                launched.push((side, process));
+                watch(run, session, launch, &launched);
+            }
             Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
         }
     }
@@ -147,6 +152,18 @@ fn launch(
     }
 }
 
+/// Tells telemetry which processes there are.
+fn watch(run: &mut Run<'_, '_>, session: &PlannedSession, launch: u32, launched: &[(Side, Launched)]) {
+    let engines: Vec<Watched> = launched
+        .iter()
+        .filter_map(|(side, process)| {
+            let root = process.engine.root()?;
+            Some(Watched { session: session.index, launch, side: *side, root })
+        })
+        .collect();
+    run.io.telemetry.watch(&engines);
+}
+
 /// Ends what was launched and records whose fault it is.
 fn broken_launch(
     run: &mut Run<'_, '_>,
@@ -159,6 +176,7 @@ fn broken_launch(
     for (_, process) in &mut launched {
         process.engine.close();
     }
+    run.io.telemetry.watch(&[]);
     let outcome = LaunchOutcome::Failed(failure.clone());
     run.append(Record::Launch(Launch { session: session.index, launch, side, outcome }))?;
     Ok(Err(Broken { side, failure }))
@@ -309,6 +327,7 @@ fn ask(
             session.index
         ))));
     };
+    process.engine.set_patience(run.patience.seconds(side));
     process.wakes(run.now_ns());
     let started_ns = run.now_ns();
     let answer = process.engine.generate(&Request {

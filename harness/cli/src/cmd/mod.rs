@@ -3,6 +3,7 @@
 mod analyze;
 mod compare;
 mod copies;
+mod doctor;
 mod engine;
 mod engine_check;
 mod generate;
@@ -58,6 +59,8 @@ enum Verb {
     Report(report::Args),
     /// Find checkpoints that repeat an earlier one's weights.
     Copies(copies::Args),
+    /// Is this machine fit to measure, and how is it mended?
+    Doctor(doctor::Args),
     /// Compare two runs, or candidates with their baseline: regressed or not.
     Compare(compare::Args),
     /// Build a site from many runs: days, trends, lasting changes.
@@ -81,6 +84,7 @@ impl Cli {
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
             Verb::Copies(args) => args.execute(),
+            Verb::Doctor(args) => args.execute(),
             Verb::Compare(args) => args.execute(),
             Verb::History(args) => args.execute(),
             Verb::Generate(args) => args.execute(),

@@ -30,6 +30,8 @@ pub(crate) struct Args {
     /// Go on with an interrupted run in --out; nothing recorded is measured again.
     #[arg(long, requires = "out")]
     resume: bool,
+    #[command(flatten)]
+    options: measure::Options,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -49,7 +51,7 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
         note(&format!("run folder: {}", folder.path().display()));
-        measure::measure_run(&folder, &self.resume_command(&folder))?;
+        measure::measure_run(&folder, self.options, &self.resume_command(&folder))?;
         quality::judge_run(&folder, None)?;
         analyze::analyze_run(&folder)?;
         let ranking = rank::rank_run(&folder)?;
