@@ -97,9 +97,13 @@ pub struct SummaryCandidate {
     /// Share of the rewards.
     pub weight: f64,
     /// Time from spawn to ready, milliseconds.
-    pub load_ms: Option<f64>,
+    pub load_ms: Option<SummaryEstimate>,
     /// Peak resident memory, bytes.
-    pub peak_rss_bytes: Option<u64>,
+    pub peak_rss_bytes: Option<SummaryEstimate>,
+    /// Energy that the GPU draws for a picture, joules.
+    pub energy_j: Option<SummaryEstimate>,
+    /// Peak memory on the GPU, bytes.
+    pub peak_vram_bytes: Option<SummaryEstimate>,
 }
 
 /// A number with its interval.
@@ -183,8 +187,10 @@ pub fn summary(view: &RunView<'_>) -> Summary {
                     pairs: estimates.map_or(0, |e| e.pairs),
                     score: entry.score,
                     weight: entry.weight,
-                    load_ms: estimates.and_then(|e| e.load_ms),
-                    peak_rss_bytes: estimates.and_then(|e| e.peak_rss_bytes),
+                    load_ms: estimate(|e| e.load_ms.as_ref()),
+                    peak_rss_bytes: estimate(|e| e.peak_rss_bytes.as_ref()),
+                    energy_j: estimate(|e| e.energy_j.as_ref()),
+                    peak_vram_bytes: estimate(|e| e.peak_vram_bytes.as_ref()),
                 }
             })
             .collect(),

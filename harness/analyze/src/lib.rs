@@ -9,6 +9,7 @@ pub mod sequential;
 pub mod sources;
 mod stages;
 pub mod tables;
+pub mod telemetry;
 pub mod verify;
 
 pub use estimators::Method;

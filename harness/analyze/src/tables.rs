@@ -11,6 +11,8 @@ use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
 use polars::prelude::*;
 
+use crate::telemetry::Derived;
+
 /// A table that could not be made or written.
 #[derive(Debug, thiserror::Error)]
 #[error("the {table} table could not be written: {source}")]
@@ -205,6 +207,20 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
     if let Some(estimate) = &candidate.throughput_per_s {
         add("throughput".to_owned(), "1/s", estimate);
     }
+    for (quantity, unit, estimate) in [
+        ("load", "ms", &candidate.load_ms),
+        ("baseline_load", "ms", &candidate.baseline_load_ms),
+        ("peak_rss", "byte", &candidate.peak_rss_bytes),
+        ("baseline_peak_rss", "byte", &candidate.baseline_peak_rss_bytes),
+        ("energy", "J", &candidate.energy_j),
+        ("baseline_energy", "J", &candidate.baseline_energy_j),
+        ("peak_vram", "byte", &candidate.peak_vram_bytes),
+        ("baseline_peak_vram", "byte", &candidate.baseline_peak_vram_bytes),
+    ] {
+        if let Some(estimate) = estimate {
+            add(quantity.to_owned(), unit, estimate);
+        }
+    }
     if let Some(estimate) = &candidate.similarity {
         add("similarity".to_owned(), "", estimate);
     }
@@ -227,11 +243,12 @@ fn unit(metric: Metric) -> &'static str {
     }
 }
 
-/// Every attempt, warm-up and failures included, in the order of the log.
+/// Every attempt, warm-up and failures included, in the order of the log, with what telemetry says
+/// of it.
 ///
 /// # Errors
 /// [`TableError`].
-pub fn samples(plan: &Plan, log: &Log) -> Result<Table, TableError> {
+pub fn samples(plan: &Plan, log: &Log, telemetry: Option<&Derived>) -> Result<Table, TableError> {
     let attempts: Vec<&Attempt> = log
         .records
         .iter()
@@ -244,6 +261,7 @@ pub fn samples(plan: &Plan, log: &Log) -> Result<Table, TableError> {
     let planned =
         |attempt: &Attempt| -> Option<&PlannedSession> { plan.sessions.get(attempt.session as usize) };
     let request = |attempt: &Attempt| plan.requests.get(attempt.request as usize);
+    let known = |attempt: &Attempt| telemetry?.attempt(attempt);
     Table::new(
         "samples",
         vec![
@@ -259,6 +277,9 @@ pub fn samples(plan: &Plan, log: &Log) -> Result<Table, TableError> {
             Column::new("seed".into(), rows().map(|a| Some(request(a)?.seed)).collect::<Vec<_>>()),
             number("started_ms", rows().map(|a| Some(a.started_ns as f64 / 1e6))),
             number("latency_ms", rows().map(|a| picture(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
+            number("energy_j", rows().map(|a| Some(known(a)?.energy_j?.0))),
+            number("gpu_mhz", rows().map(|a| known(a)?.gpu_mhz)),
+            number("cpu_mhz", rows().map(|a| known(a)?.cpu_mhz)),
             flag("throttled", rows().map(|a| a.marks.contains(&Mark::Throttled))),
             flag("split", rows().map(|a| a.marks.contains(&Mark::Split))),
             maybe_text("failure", rows().map(failure)),

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
@@ -14,6 +15,8 @@ use edgemaxx_contract::format::Document;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::sample::Log;
+use edgemaxx_contract::telemetry::TelemetryLog;
+use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 
 use crate::error::{Failure, InFile as _};
 
@@ -141,6 +144,19 @@ impl RunFolder {
 
     pub(crate) fn samples(&self, plan: &Plan) -> anyhow::Result<Log> {
         Log::parse_for(&self.read("samples.jsonl", "measure")?, plan).in_file(&self.file("samples.jsonl"))
+    }
+
+    /// The samples with what telemetry, where there is any, says of them; its marks stand in the log.
+    pub(crate) fn samples_with_telemetry(&self, plan: &Plan) -> anyhow::Result<(Log, Option<Derived>)> {
+        let mut log = self.samples(plan)?;
+        if !self.loaded.contains_key(TELEMETRY_FILE) && !self.file(TELEMETRY_FILE).exists() {
+            return Ok((log, None));
+        }
+        let text = self.read(TELEMETRY_FILE, "measure")?;
+        let telemetry = TelemetryLog::parse(&text, plan.digest()?).in_file(&self.file(TELEMETRY_FILE))?;
+        let derived = Derived::of(&log, &telemetry, Digest::of(text.as_bytes()));
+        derived.mark(&mut log);
+        Ok((log, Some(derived)))
     }
 
     pub(crate) fn environment(&self) -> anyhow::Result<Environment> {

@@ -35,6 +35,12 @@ fn a_faster_candidate_wins_and_every_file_is_there() {
     for name in DOWNSTREAM {
         assert!(ground.path("out").join(name).metadata().unwrap().len() > 0, "{name}");
     }
+    let estimates: serde_json::Value =
+        serde_json::from_slice(&fs::read(ground.path("out/estimates.json")).unwrap()).unwrap();
+    let telemetry = fs::read(ground.path("out/telemetry.jsonl")).unwrap();
+    let digest = edgemaxx_contract::digest::Digest::of(telemetry).to_string();
+    assert_eq!(estimates["telemetry"]["digest"], digest);
+    assert!(estimates["telemetry"]["attempts"].as_u64().unwrap() > 0);
     retime(&ground.path("out"), 1, |candidate| if candidate == "fast" { 0.25 } else { 1.0 });
     derive(&ground.path("out"));
     assert_eq!(ranking(&ground.path("out"))["winner"], "fast");

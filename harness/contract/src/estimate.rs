@@ -38,6 +38,8 @@ pub struct Estimates {
     pub samples: Digest,
     /// Digest of `quality.jsonl`.
     pub quality: Digest,
+    /// What telemetry was used; `None`: the run has none.
+    pub telemetry: Option<TelemetrySummary>,
     /// Full or quick.
     pub extent: Extent,
     /// Two-sided level of the speed intervals.
@@ -53,6 +55,28 @@ pub struct Estimates {
 }
 
 document!(Estimates, "edgemaxx-estimates", 1);
+
+/// The telemetry of a run in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySummary {
+    /// Digest of `telemetry.jsonl`.
+    pub digest: Digest,
+    /// The GPU that was watched.
+    pub gpu: Option<String>,
+    /// How often the machine was read.
+    pub readings: u64,
+    /// Requests that it tells of.
+    pub attempts: u32,
+    /// Requests during which the GPU was slowed down.
+    pub throttled: u32,
+    /// Energy that the GPU drew while it was watched, by its own counter, joules.
+    pub energy_counter_j: Option<f64>,
+    /// The same from its power, integrated: the two must agree.
+    pub energy_integral_j: Option<f64>,
+    /// Part of one processor that reading took.
+    pub processor_share: Option<f64>,
+}
 
 /// What is known of one candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,14 +129,23 @@ pub struct CandidateEstimates {
     pub throughput_per_s: Option<Estimate>,
     /// Log ratios outside Tukey's fences; kept in the estimates.
     pub outliers: Outliers,
-    /// Time from spawn to ready, milliseconds, median over sessions.
-    pub load_ms: Option<f64>,
+    /// Time from spawn to ready, milliseconds, mean over sessions.
+    pub load_ms: Option<Estimate>,
     /// The same for the baseline in these sessions.
-    pub baseline_load_ms: Option<f64>,
-    /// Peak resident memory, bytes, largest over sessions.
-    pub peak_rss_bytes: Option<u64>,
+    pub baseline_load_ms: Option<Estimate>,
+    /// Peak resident memory, bytes, mean over sessions of each one's peak.
+    pub peak_rss_bytes: Option<Estimate>,
     /// The same for the baseline in these sessions.
-    pub baseline_peak_rss_bytes: Option<u64>,
+    pub baseline_peak_rss_bytes: Option<Estimate>,
+    /// Energy that the GPU draws for a picture, joules; `None` where telemetry does not tell.
+    pub energy_j: Option<Estimate>,
+    /// The same for the baseline in these sessions.
+    pub baseline_energy_j: Option<Estimate>,
+    /// Peak memory on the GPU, bytes, mean over sessions of each one's peak as far as it was read;
+    /// `None` where telemetry does not tell.
+    pub peak_vram_bytes: Option<Estimate>,
+    /// The same for the baseline in these sessions.
+    pub baseline_peak_vram_bytes: Option<Estimate>,
     /// Every gate of the contest with its bound.
     pub gates: Vec<GateEstimate>,
     /// The similarity that enters the score; each bound one-sided at the score's level.
@@ -150,6 +183,10 @@ pub enum HonestyKind {
     Idle,
     /// Work is hidden in loading, which is not scored.
     Load,
+    /// Work goes on on the GPU after the answer, in the other side's time.
+    GpuIdle,
+    /// Its requests run at another clock frequency than the baseline's.
+    Clocks,
 }
 
 impl HonestyKind {
@@ -160,6 +197,8 @@ impl HonestyKind {
             Self::Distinct => "Distinct pictures",
             Self::Idle => "Idle when not asked",
             Self::Load => "Work in loading",
+            Self::GpuIdle => "GPU idle when not asked",
+            Self::Clocks => "Clock frequency",
         }
     }
 }

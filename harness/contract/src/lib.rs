@@ -11,3 +11,4 @@ pub mod plan;
 pub mod quality;
 pub mod ranking;
 pub mod sample;
+pub mod telemetry;

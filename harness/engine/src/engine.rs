@@ -14,6 +14,9 @@ pub trait Engine {
     /// The failure to be recorded.
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
 
+    /// Answers are waited for this long from now on, seconds.
+    fn set_patience(&mut self, _seconds: f64) {}
+
     /// Makes one picture.
     ///
     /// # Errors
@@ -22,6 +25,11 @@ pub trait Engine {
 
     /// Processor time of its whole process tree so far, nanoseconds; `None` where it is not known.
     fn cpu_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// The process whose descendants are the engine's; `None`: there is no process.
+    fn root(&self) -> Option<u32> {
         None
     }
 

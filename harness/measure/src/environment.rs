@@ -2,15 +2,12 @@
 
 use std::fs;
 
-use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_engine::{Pins, SandboxStatus};
 
-/// The machine, the pins, and what is unfit about them for `device`.
-pub fn environment(device: &Device, sandbox: &SandboxStatus, pins: &Pins) -> Environment {
-    let gpus = gpu_names();
-    let unfit = unfit(device, &gpus, sandbox);
+/// The machine, the pins, and what preflight found that keeps weights from this run.
+pub fn environment(sandbox: &SandboxStatus, pins: &Pins, unfit: Vec<String>) -> Environment {
     Environment {
         format: Environment::expected_format(),
         edgemaxx: env!("CARGO_PKG_VERSION").to_owned(),
@@ -18,7 +15,7 @@ pub fn environment(device: &Device, sandbox: &SandboxStatus, pins: &Pins) -> Env
         cpu: cpu(),
         cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
         memory_bytes: memory_bytes(),
-        gpus,
+        gpus: gpu_names(),
         sandbox: sandbox.to_string(),
         protocol_ns: None,
         pins: pins.lines(),
@@ -26,29 +23,20 @@ pub fn environment(device: &Device, sandbox: &SandboxStatus, pins: &Pins) -> Env
     }
 }
 
-/// Why results of this machine must not set weights, in words; empty: nothing found.
-pub fn unfit(device: &Device, gpus: &[String], sandbox: &SandboxStatus) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if device.kind == DeviceKind::Cuda && gpus.is_empty() {
-        reasons.push("the contest is for an NVIDIA GPU, and the driver shows none here".to_owned());
-    }
-    if let (DeviceKind::Cuda, Some(name)) = (device.kind, &device.name)
-        && !gpus.is_empty()
-        && !gpus.contains(name)
-    {
-        reasons.push(format!("the contest is for {name:?}; here is {}", gpus.join(", ")));
-    }
-    if device.kind == DeviceKind::Metal && !cfg!(target_os = "macos") {
-        reasons.push("the contest is for an Apple GPU, and this is not macOS".to_owned());
-    }
-    if !sandbox.is_sandboxed() {
-        reasons.push(format!("engines are not confined ({sandbox})"));
-    }
-    reasons
+/// GPUs as NVIDIA's driver names them, by bus.
+pub fn gpu_names() -> Vec<String> {
+    let names = kernel_gpu_names();
+    // Some containers show the library and not the kernel's files.
+    if names.is_empty() { library_gpu_names() } else { names }
 }
 
-/// GPUs as NVIDIA's kernel driver names them, by bus.
-pub fn gpu_names() -> Vec<String> {
+fn library_gpu_names() -> Vec<String> {
+    let Ok(nvml) = nvml_wrapper::Nvml::init() else { return Vec::new() };
+    let count = nvml.device_count().unwrap_or(0);
+    (0..count).filter_map(|index| nvml.device_by_index(index).ok()?.name().ok()).collect()
+}
+
+fn kernel_gpu_names() -> Vec<String> {
     let mut folders: Vec<_> = fs::read_dir("/proc/driver/nvidia/gpus")
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
@@ -92,34 +80,12 @@ fn memory_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use edgemaxx_engine::ProcessLimit;
-
-    fn device(kind: DeviceKind, name: Option<&str>) -> Device {
-        Device { kind, name: name.map(str::to_owned) }
-    }
-
-    #[test]
-    fn a_wrong_device_and_a_missing_sandbox_are_unfit() {
-        let bwrap = SandboxStatus::Bubblewrap {
-            program: "/usr/bin/bwrap".into(),
-            disable_userns: true,
-            processes: ProcessLimit::User,
-        };
-        let none = SandboxStatus::Unsandboxed { reason: "bwrap not found".to_owned() };
-        let rtx = "NVIDIA GeForce RTX 4090".to_owned();
-        assert!(unfit(&device(DeviceKind::Cpu, None), &[], &bwrap).is_empty());
-        assert_eq!(unfit(&device(DeviceKind::Cpu, None), &[], &none).len(), 1);
-        let wants = device(DeviceKind::Cuda, Some(&rtx));
-        assert!(unfit(&wants, std::slice::from_ref(&rtx), &bwrap).is_empty());
-        assert_eq!(unfit(&wants, &[], &bwrap).len(), 1);
-        assert_eq!(unfit(&wants, &["NVIDIA H200".to_owned()], &bwrap).len(), 1);
-    }
-
     #[test]
     fn this_machine_has_a_processor_and_memory() {
         let sandbox = SandboxStatus::Unsandboxed { reason: "not asked".to_owned() };
         let pins = Pins { threads: 2, gpu: None };
-        let environment = environment(&device(DeviceKind::Cpu, None), &sandbox, &pins);
+        let environment = environment(&sandbox, &pins, vec!["a reason".to_owned()]);
+        assert_eq!(environment.unfit, ["a reason"]);
         assert!(environment.cpus > 0 && !environment.cpu.is_empty() && !environment.os.is_empty());
         assert!(environment.memory_bytes > 1 << 20 || !cfg!(target_os = "linux"));
         assert!(environment.pins.is_sorted() && environment.pins.contains(&"LC_ALL=C".to_owned()));

@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::sample::{Failure, LogError};
+use edgemaxx_contract::telemetry::TelemetryError;
 
 /// A measurement that ended early. Everything recorded is kept, and all but [`Self::Plan`],
-/// [`Self::Log`] and [`Self::Encode`] can be resumed.
+/// [`Self::Log`], [`Self::Telemetry`] and [`Self::Encode`] can be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// A file cannot be read or written.
@@ -32,6 +33,14 @@ pub enum MeasureError {
         path: PathBuf,
         /// What is wrong with it.
         source: LogError,
+    },
+    /// The telemetry cannot be gone on with.
+    #[error("{}: {source}", path.display())]
+    Telemetry {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TelemetryError,
     },
     /// The plan contradicts itself.
     #[error("plan.json: {0}")]

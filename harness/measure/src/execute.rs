@@ -11,8 +11,11 @@ use crate::error::MeasureError;
 use crate::image_store::{file_name, png_bytes};
 use crate::log_file::Disk;
 use crate::observe::{Event, Observer, Progress, StopRule};
+use crate::patience::Patience;
 use crate::progress;
 use crate::session::{self, Ended};
+use crate::tally::Tally;
+use crate::telemetry::Telemetry;
 
 /// The world outside.
 pub struct Io<'a> {
@@ -20,6 +23,8 @@ pub struct Io<'a> {
     pub disk: &'a mut dyn Disk,
     /// Gives [`edgemaxx_contract::sample::Attempt::started_ns`] and the time spent.
     pub clock: &'a dyn Clock,
+    /// Who watches the machine meanwhile.
+    pub telemetry: &'a mut dyn Telemetry,
     /// Wall clock at the start, milliseconds since 1970-01-01 UTC, for the header.
     pub unix_ms: u64,
 }
@@ -49,7 +54,8 @@ pub(crate) struct Run<'a, 'io> {
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) interrupt: &'a AtomicBool,
     pub(crate) log: Log,
-    pub(crate) progress: Progress,
+    pub(crate) tally: Tally,
+    pub(crate) patience: Patience,
     /// Time spent in earlier executions.
     earlier_ns: u64,
     start_ns: u64,
@@ -73,9 +79,12 @@ pub fn execute(
 ) -> Result<Summary, MeasureError> {
     plan.check().map_err(MeasureError::Plan)?;
     let (log, resumed) = open_log(plan, io)?;
-    let progress = progress::progress(plan, &log);
-    let (earlier_ns, start_ns) = (progress.spent_ns, io.clock.now_ns());
-    let mut run = Run { plan, io, launcher, observer, interrupt, log, progress, earlier_ns, start_ns };
+    let tally = Tally::of(plan, &log);
+    let patience = Patience::of(plan.measurement.timeouts, &log);
+    let (earlier_ns, start_ns) = (progress::spent_ns(&log), io.clock.now_ns());
+    // The header is a line too.
+    io.telemetry.begin(log.records.len() as u64 + 1, start_ns)?;
+    let mut run = Run { plan, io, launcher, observer, interrupt, log, tally, patience, earlier_ns, start_ns };
     run.tell(&Event::Started { resumed });
     loop {
         while let Some(record) = progress::due(plan, &run.log) {
@@ -122,8 +131,8 @@ impl Run<'_, '_> {
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
-        self.progress.spent_ns = self.earlier_ns.saturating_add(self.now_ns());
-        self.observer.on(event, &self.progress);
+        let spent_ns = self.earlier_ns.saturating_add(self.now_ns());
+        self.observer.on(event, &Progress { spent_ns, ..self.tally.progress() });
     }
 
     /// Appends a record and tells the observer.
@@ -134,9 +143,8 @@ impl Run<'_, '_> {
         self.log.chain = chain;
         self.log.complete_bytes += line.len();
         self.log.records.push(record.clone());
-        if !matches!(record, Record::Launch(_)) {
-            self.progress = progress::progress(self.plan, &self.log);
-        }
+        self.tally.add(self.plan, &record);
+        self.patience.add(&record);
         match &record {
             Record::Launch(launch) => self.tell(&Event::Launch(launch)),
             Record::Attempt(attempt) => self.tell(&Event::Attempt(attempt)),

@@ -9,12 +9,16 @@ mod execute;
 mod image_store;
 mod log_file;
 mod observe;
+mod patience;
+pub mod preflight;
 mod process;
 mod progress;
 mod session;
 mod steady;
+mod tally;
+pub mod telemetry;
 
-pub use environment::{environment, gpu_names, unfit};
+pub use environment::{environment, gpu_names};
 pub use error::MeasureError;
 pub use execute::{Io, Summary, execute};
 pub use image_store::png_bytes;

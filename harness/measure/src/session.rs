@@ -16,6 +16,7 @@ use crate::execute::Run;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
 use crate::progress::{Todo, is_fatal, warm, was_steady};
+use crate::telemetry::Watched;
 
 /// How a launch of a session ended.
 pub(crate) enum Ended {
@@ -77,6 +78,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         for process in &mut residents.processes {
             peaks.insert(process.side, process.engine.close().peak_rss_bytes);
         }
+        run.io.telemetry.watch(&[]);
         match result {
             Ok(()) => {}
             Err(Halt::Broken(broken)) => return end(run, session, Some(broken), &peaks),
@@ -125,7 +127,10 @@ fn launch(
             return Err(MeasureError::Plan(format!("sessions[{}]: no such pipeline", session.index)));
         };
         match run.launcher.launch(pipeline) {
-            Ok(process) => launched.push((side, process)),
+            Ok(process) => {
+                launched.push((side, process));
+                watch(run, session, launch, &launched);
+            }
             Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
         }
     }
@@ -160,6 +165,18 @@ fn launch(
     Ok(Ok(Residents { processes, shape, launch, next_id: 1 }))
 }
 
+/// Tells telemetry which processes there are.
+fn watch(run: &mut Run<'_, '_>, session: &PlannedSession, launch: u32, launched: &[(Side, Launched)]) {
+    let engines: Vec<Watched> = launched
+        .iter()
+        .filter_map(|(side, process)| {
+            let root = process.engine.root()?;
+            Some(Watched { session: session.index, launch, side: *side, root })
+        })
+        .collect();
+    run.io.telemetry.watch(&engines);
+}
+
 /// Ends what was launched and records whose fault it is.
 fn broken_launch(
     run: &mut Run<'_, '_>,
@@ -172,6 +189,7 @@ fn broken_launch(
     for (_, process) in &mut launched {
         process.engine.close();
     }
+    run.io.telemetry.watch(&[]);
     let outcome = LaunchOutcome::Failed(failure.clone());
     run.append(Record::Launch(Launch { session: session.index, launch, side, outcome }))?;
     Ok(Err(Broken { side, failure }))
@@ -329,6 +347,7 @@ fn ask(
             session.index
         ))));
     };
+    process.engine.set_patience(run.patience.seconds(side));
     process.wakes(run.now_ns());
     let started_ns = run.now_ns();
     let answer = process.engine.generate(&Request {

@@ -8,13 +8,13 @@ mod trust;
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::estimate::{CandidateEstimates, CertificateVerdict, Estimate};
+use edgemaxx_contract::estimate::{CandidateEstimates, CertificateVerdict, Estimate, Estimates};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
 
 use crate::images;
-use crate::number::{self, UNDEFINED};
+use crate::number;
 use crate::plot;
 use crate::text::visible;
 use crate::view::{ImageSource, RunView, standing_key};
@@ -66,6 +66,8 @@ pub(crate) struct Page {
     pub clouds_left_out: usize,
     pub candidates: Vec<candidate::Drill>,
     pub resources: Vec<ResourceRow>,
+    pub resource_heads: &'static [&'static str],
+    pub resources_note: String,
     pub certificate: trust::CertificateView,
     pub stopping: trust::StoppingView,
     pub methods: Vec<Fact>,
@@ -77,8 +79,44 @@ pub(crate) struct Page {
 pub(crate) struct ResourceRow {
     pub anchor: String,
     pub name: String,
-    pub load: [String; 3],
-    pub memory: [String; 3],
+    pub groups: Vec<ResourceCells>,
+}
+
+/// What [`ResourceRow::groups`] show; the last two only where a GPU was watched.
+const RESOURCES: [&str; 4] = ["Load", "Memory", "Energy of a picture", "GPU memory"];
+
+/// What was watched, and what watching took.
+fn resources_note(estimates: &Estimates) -> String {
+    let Some(telemetry) = &estimates.telemetry else {
+        return "Energy, GPU memory and clocks were not recorded in this run.".to_owned();
+    };
+    let mut note = match &telemetry.gpu {
+        Some(gpu) => format!(
+            "Energy is what {gpu} drew from request to picture; GPU memory is the peak of what the driver says \
+             the engine's processes held. The GPU was slowed down by heat or supply in {} of {} requests.",
+            telemetry.throttled, telemetry.attempts
+        ),
+        None => "No GPU was watched.".to_owned(),
+    };
+    if let Some((counter, integral)) = telemetry.energy_counter_j.zip(telemetry.energy_integral_j) {
+        note += &format!(
+            " Its energy counter and its power, integrated over the run, differ by {}.",
+            number::percent((integral / counter - 1.0).abs(), 2)
+        );
+    }
+    if let Some(share) = telemetry.processor_share {
+        note += &format!(" Telemetry took {} of one processor.", number::percent(share, 3));
+    }
+    note
+}
+
+/// One quantity of both sides.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResourceCells {
+    /// The baseline's, the candidate's with its interval, and the change of the points.
+    pub cells: [String; 3],
+    /// The candidate's interval and how it was made, for the cell's title.
+    pub title: String,
 }
 
 impl Page {
@@ -94,10 +132,11 @@ impl Page {
                 .enumerate()
                 .map(|(i, (row, (entry, _)))| (i, row, shots.get(entry.name.as_str()))),
         );
+        let gpu = view.estimates.telemetry.as_ref().is_some_and(|telemetry| telemetry.gpu.is_some());
         let resources = rows
             .iter()
             .zip(&ranked)
-            .filter_map(|(row, (_, estimates))| Some(resources(row, (*estimates)?)))
+            .filter_map(|(row, (_, estimates))| Some(resources(row, (*estimates)?, gpu)))
             .collect();
 
         let candidates = drills(view, rows, &ranked, &shots, source);
@@ -129,6 +168,8 @@ impl Page {
             clouds_left_out,
             candidates,
             resources,
+            resource_heads: if gpu { &RESOURCES } else { &RESOURCES[..2] },
+            resources_note: resources_note(view.estimates),
             certificate: trust::certificate(view),
             stopping,
             methods: trust::methods(view),
@@ -274,25 +315,35 @@ fn drills(
     drills
 }
 
-fn resources(row: &board::BoardRow, e: &CandidateEstimates) -> ResourceRow {
-    let change = |candidate: Option<f64>, baseline: Option<f64>| {
-        let ratio = candidate.zip(baseline).map(|(c, b)| c / b - 1.0);
-        number::optional(ratio, |r| format!("{}{}", if r > 0.0 { "+" } else { "" }, number::percent(r, 1)))
-    };
-    let memory = |v: Option<u64>| v.map_or_else(|| UNDEFINED.to_owned(), number::bytes);
-    let real = |v: Option<u64>| v.map(|v| v as f64);
-    ResourceRow {
-        anchor: row.anchor.clone(),
-        name: row.name.clone(),
-        load: [
-            number::optional(e.baseline_load_ms, number::millis),
-            number::optional(e.load_ms, number::millis),
-            change(e.load_ms, e.baseline_load_ms),
-        ],
-        memory: [
-            memory(e.baseline_peak_rss_bytes),
-            memory(e.peak_rss_bytes),
-            change(real(e.peak_rss_bytes), real(e.baseline_peak_rss_bytes)),
-        ],
+fn resources(row: &board::BoardRow, e: &CandidateEstimates, gpu: bool) -> ResourceRow {
+    let bytes = |v: f64| number::bytes(v.max(0.0) as u64);
+    let joules = |v: f64| format!("{} J", number::significant(v, 4));
+    let mut groups = vec![
+        cells(e.baseline_load_ms.as_ref(), e.load_ms.as_ref(), number::millis),
+        cells(e.baseline_peak_rss_bytes.as_ref(), e.peak_rss_bytes.as_ref(), bytes),
+    ];
+    if gpu {
+        groups.push(cells(e.baseline_energy_j.as_ref(), e.energy_j.as_ref(), joules));
+        groups.push(cells(e.baseline_peak_vram_bytes.as_ref(), e.peak_vram_bytes.as_ref(), bytes));
+    }
+    ResourceRow { anchor: row.anchor.clone(), name: row.name.clone(), groups }
+}
+
+fn cells(
+    baseline: Option<&Estimate>,
+    candidate: Option<&Estimate>,
+    show: impl Fn(f64) -> String + Copy,
+) -> ResourceCells {
+    let point = |e: Option<&Estimate>| e.map(|e| e.point);
+    let ratio = point(candidate).zip(point(baseline)).map(|(c, b)| c / b - 1.0);
+    let change =
+        number::optional(ratio, |r| format!("{}{}", if r > 0.0 { "+" } else { "" }, number::percent(r, 1)));
+    let title = candidate.map_or_else(String::new, |e| {
+        let interval = number::interval(e.lower, e.upper, show);
+        format!("{} interval {interval}, {}, n = {}", number::percent(e.level, 0), e.method, e.n)
+    });
+    ResourceCells {
+        cells: [number::optional(point(baseline), show), number::optional(point(candidate), show), change],
+        title,
     }
 }

@@ -17,6 +17,7 @@ use edgemaxx_contract::sample::{
 
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
+use super::resources::{disagreement, resources};
 use super::{honesty, judge};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
@@ -25,6 +26,7 @@ use crate::inference::{CandidateInference, Settings, SettingsError, infer};
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 use crate::sequential::{FIRST_LOOK, StopReason};
 use crate::sources::from_log;
+use crate::telemetry::Derived;
 
 /// Everything `analyze` reads.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +41,8 @@ pub struct Evidence<'a> {
     pub quality: &'a QualityLog,
     /// Digest of `quality.jsonl`.
     pub quality_digest: Digest,
+    /// What telemetry says of the samples, where there is any; its marks stand in the log.
+    pub telemetry: Option<&'a Derived>,
 }
 
 /// Evidence that cannot be analysed.
@@ -73,7 +77,7 @@ fn looks_of(plan: &Plan) -> (usize, usize) {
 /// # Errors
 /// [`AnalyzeError`]: settings out of range.
 pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates, AnalyzeError> {
-    let Evidence { contest, plan, log, quality, quality_digest } = *evidence;
+    let Evidence { contest, plan, log, quality, quality_digest, telemetry } = *evidence;
     let table = from_log(plan, log);
     let inference = infer(&table, settings)?;
     let recorded = log.sessions(plan);
@@ -100,7 +104,11 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
             .filter(|planned| planned.candidate == pipeline.name)
             .filter_map(|planned| {
                 let pairs = planned.pairs.len() as u32;
-                Some(Measured { pairs, recorded: recorded.get(planned.index as usize)? })
+                Some(Measured {
+                    index: planned.index,
+                    pairs,
+                    recorded: recorded.get(planned.index as usize)?,
+                })
             })
             .collect();
         let records = by_candidate.get(pipeline.name.as_str()).unwrap_or(&none);
@@ -113,6 +121,8 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.name = pipeline.name.clone();
         estimates.role = pipeline.role;
         process(&mut estimates, &sessions);
+        let recorded_of: Vec<_> = sessions.iter().map(|s| (s.index, s.recorded)).collect();
+        resources(&mut estimates, &recorded_of, telemetry, settings.level);
         estimates.stopped =
             log.stops().find(|stop| stop.candidate == pipeline.name).map(|stop| StoppedEarly {
                 after_sessions: stop.after_sessions,
@@ -124,16 +134,18 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.similarity = judge::similarity(records, contest);
         estimates.quality = judge::metrics(records, settings.level);
         estimates.worst_requests = judge::worst_requests(records, contest);
-        estimates.honesty = honesty::checks(plan, &recorded, &pipeline.name);
+        estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);
         candidates.push(estimates);
     }
     let mut warnings = warnings(plan, &table, inference.warnings);
     warnings.extend(candidates.iter().flat_map(doubts));
+    warnings.extend(telemetry.and_then(|telemetry| disagreement(&telemetry.summary)));
     Ok(Estimates {
         format: Estimates::expected_format(),
         plan: plan.digest()?,
         samples: log.chain.head(),
         quality: quality_digest,
+        telemetry: telemetry.map(|telemetry| telemetry.summary.clone()),
         extent: plan.extent,
         level: settings.level,
         baseline: plan.baseline().name.clone(),
@@ -145,6 +157,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
 
 /// A planned session and what was recorded of it.
 struct Measured<'a> {
+    index: u32,
     pairs: u32,
     recorded: &'a RecordedSession<'a>,
 }
@@ -190,6 +203,10 @@ fn speed(
         baseline_load_ms: None,
         peak_rss_bytes: None,
         baseline_peak_rss_bytes: None,
+        energy_j: None,
+        baseline_energy_j: None,
+        peak_vram_bytes: None,
+        baseline_peak_vram_bytes: None,
         gates: Vec::new(),
         similarity: None,
         quality: Vec::new(),
@@ -229,23 +246,11 @@ fn outliers(log_ratios: Vec<f64>) -> Outliers {
     counts
 }
 
-/// The part that the processes' lives give: loads, memory, failures, what was never attempted.
+/// The part that the processes' lives give: failures, what was never attempted.
 fn process(estimates: &mut CandidateEstimates, sessions: &[Measured<'_>]) {
-    let load = |side: Side| {
-        let loads = sessions.iter().flat_map(|s| &s.recorded.launches).filter(|launch| launch.side == side);
-        let ms = loads.filter_map(|launch| match launch.outcome {
-            LaunchOutcome::Ready { launch_ns, load_ns, .. } => Some((launch_ns + load_ns) as f64 / 1e6),
-            LaunchOutcome::Failed(_) => None,
-        });
-        Sorted::new(ms.collect()).quantile(0.5)
-    };
-    estimates.load_ms = load(Side::Candidate);
-    estimates.baseline_load_ms = load(Side::Baseline);
-    let ends = || sessions.iter().filter_map(|s| s.recorded.end);
-    estimates.peak_rss_bytes = ends().filter_map(|end| end.candidate_peak_rss_bytes).max();
-    estimates.baseline_peak_rss_bytes = ends().filter_map(|end| end.baseline_peak_rss_bytes).max();
+    let ends = sessions.iter().filter_map(|s| s.recorded.end);
     estimates.sessions_unsteady =
-        ends().filter(|end| end.status == SessionStatus::Complete && !end.steady).count() as u32;
+        ends.filter(|end| end.status == SessionStatus::Complete && !end.steady).count() as u32;
     let attempted = |session: &Measured<'_>| {
         let pair_of = |attempt: &&Attempt| match attempt.phase {
             Phase::Measured { pair } => Some(pair),

@@ -48,6 +48,14 @@ pub(crate) fn mean_latency(
     plain(&summary, summary.method.title())
 }
 
+/// The mean of what each session gave, of a quantity that is never negative; `None` of no sessions.
+pub(crate) fn over_sessions(values: &[f64], level: f64, what: &str) -> Option<Estimate> {
+    (!values.is_empty()).then(|| {
+        let found = plain(&student::interval(values, level), &format!("t on {what}"));
+        Estimate { lower: found.lower.map(|lower| lower.max(0.0)), ..found }
+    })
+}
+
 /// A quantile with its order-statistic interval; `None` of no values.
 pub(crate) fn quantile(sorted: &Sorted, q: f64, level: f64) -> Option<Estimate> {
     let found = sorted.interval(q, level)?;

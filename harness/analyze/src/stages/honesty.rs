@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{HonestyCheck, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
@@ -9,6 +10,7 @@ use edgemaxx_contract::sample::{Attempt, LaunchOutcome, Outcome, Phase, Recorded
 
 use crate::estimators::quantiles::Sorted;
 use crate::estimators::student;
+use crate::telemetry::{AttemptTelemetry, Derived};
 
 /// A repeated request proven to take less than this part of its first time, the baseline's own
 /// change taken off, was answered from memory.
@@ -24,22 +26,38 @@ const MIN_WAITED_NS: u64 = 100_000_000;
 /// Loading longer than this many times the baseline's, and than so many milliseconds more.
 const LONG_LOAD: (f64, f64) = (10.0, 10_000.0);
 
+/// The same of a GPU, as parts of it.
+const GPU_BUSY: (f64, f64) = (0.1, 0.5);
+/// Clock frequencies that differ by more than this, proven, are no noise. Less power drawn lets a
+/// GPU clock higher, which is honest where clocks are not locked: never more than doubtful.
+const OTHER_CLOCK: f64 = 0.02;
+
 /// The sessions of one candidate.
 type Sessions<'a> = Vec<(&'a PlannedSession, &'a RecordedSession<'a>)>;
 
 /// Every check of `candidate`, in the order of [`HonestyKind`].
-pub(super) fn checks(plan: &Plan, recorded: &[RecordedSession<'_>], candidate: &str) -> Vec<HonestyCheck> {
+pub(super) fn checks(
+    plan: &Plan,
+    recorded: &[RecordedSession<'_>],
+    telemetry: Option<&Derived>,
+    candidate: &str,
+) -> Vec<HonestyCheck> {
     let sessions: Sessions<'_> =
         plan.sessions.iter().zip(recorded).filter(|(planned, _)| planned.candidate == candidate).collect();
-    [
+    let mut checks = vec![
         (HonestyKind::Repeats, repeats(&sessions)),
         (HonestyKind::Distinct, distinct(plan, &sessions)),
         (HonestyKind::Idle, idle(&sessions)),
         (HonestyKind::Load, load(&sessions)),
-    ]
-    .into_iter()
-    .map(|(what, (verdict, detail))| HonestyCheck { what, verdict, detail })
-    .collect()
+    ];
+    // Without telemetry nobody looked.
+    if let Some(telemetry) = telemetry {
+        if plan.device.kind == DeviceKind::Cuda {
+            checks.push((HonestyKind::GpuIdle, gpu_idle(&sessions, telemetry)));
+        }
+        checks.push((HonestyKind::Clocks, clocks(&sessions, telemetry)));
+    }
+    checks.into_iter().map(|(what, (verdict, detail))| HonestyCheck { what, verdict, detail }).collect()
 }
 
 fn unknown(detail: &str) -> (HonestyVerdict, String) {
@@ -169,4 +187,76 @@ fn load(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
     let long = own > theirs * times && own > theirs + more_ms;
     let verdict = if long { HonestyVerdict::Doubtful } else { HonestyVerdict::Passed };
     (verdict, format!("{:.2} s from spawn to ready (baseline {:.2} s)", own / 1e3, theirs / 1e3))
+}
+
+/// As [`idle`], on the GPU: what its processes do there long after their last answer.
+fn gpu_idle(sessions: &Sessions<'_>, telemetry: &Derived) -> (HonestyVerdict, String) {
+    let share = |side: Side| {
+        let unasked = |planned: &PlannedSession| telemetry.unasked(planned.index, side);
+        let busy: Vec<f64> = sessions
+            .iter()
+            .flat_map(|(planned, _)| unasked(planned))
+            .map(|percent| f64::from(*percent) / 100.0)
+            .collect();
+        (!busy.is_empty()).then(|| (student::mean(&busy), busy.len()))
+    };
+    let Some((own, readings)) = share(Side::Candidate) else {
+        return unknown("its work on the GPU was never read two seconds after its last answer or later");
+    };
+    let (doubtful, failed) = GPU_BUSY;
+    let verdict = match own {
+        share if share >= failed => HonestyVerdict::Failed,
+        share if share >= doubtful => HonestyVerdict::Doubtful,
+        _ => HonestyVerdict::Passed,
+    };
+    let theirs =
+        share(Side::Baseline).map_or_else(|| "—".to_owned(), |(share, _)| format!("{:.1}%", 100.0 * share));
+    let words = format!(
+        "used {:.1}% of the GPU while nothing was asked (baseline {theirs}), {readings} readings",
+        100.0 * own
+    );
+    (verdict, words)
+}
+
+/// Who changes the clocks wins without being faster.
+fn clocks(sessions: &Sessions<'_>, telemetry: &Derived) -> (HonestyVerdict, String) {
+    let compared = |of: fn(&AttemptTelemetry) -> Option<f64>| -> Vec<f64> {
+        let mean = |recorded: &RecordedSession<'_>, side: Side| {
+            let measured = |a: &&&Attempt| a.side == side && matches!(a.phase, Phase::Measured { .. });
+            let clocks: Vec<f64> = recorded
+                .attempts
+                .iter()
+                .filter(measured)
+                .filter_map(|attempt| of(telemetry.attempt(attempt)?))
+                .collect();
+            (!clocks.is_empty()).then(|| student::mean(&clocks))
+        };
+        sessions
+            .iter()
+            .filter_map(|(_, recorded)| {
+                Some(mean(recorded, Side::Candidate)? / mean(recorded, Side::Baseline)?)
+            })
+            .collect()
+    };
+    let (what, ratios) = match compared(|known| known.gpu_mhz) {
+        ratios if ratios.is_empty() => ("processors'", compared(|known| known.cpu_mhz)),
+        ratios => ("GPU's", ratios),
+    };
+    if ratios.is_empty() {
+        return unknown("clock frequencies cannot be read here");
+    }
+    let ratio = student::mean(&ratios);
+    let found = student::interval(&ratios, LEVEL);
+    let (Some(lower), Some(upper)) = (found.lower, found.upper) else {
+        return unknown(&format!(
+            "its requests ran at {ratio:.3} of the baseline's {what} clock in one session"
+        ));
+    };
+    let words = format!(
+        "its requests ran at {ratio:.3} of the baseline's {what} clock ({lower:.3} to {upper:.3} with {:.0}% confidence, {} sessions)",
+        100.0 * LEVEL,
+        ratios.len()
+    );
+    let other = lower > 1.0 + OTHER_CLOCK || upper < 1.0 - OTHER_CLOCK;
+    (if other { HonestyVerdict::Doubtful } else { HonestyVerdict::Passed }, words)
 }

@@ -82,7 +82,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn evidence(&self) -> Evidence<'_> {
         let Self { contest, plan, log, quality } = self;
-        Evidence { contest, plan, log, quality, quality_digest: Digest::of("q") }
+        Evidence { contest, plan, log, quality, quality_digest: Digest::of("q"), telemetry: None }
     }
 }
 
@@ -348,7 +348,7 @@ fn tables_hold_every_row_and_read_back() {
 
     let run = run(Extent::Full, break_broken);
     let (estimates, ranking) = verdict(&run);
-    let samples = tables::samples(&run.plan, &run.log).unwrap();
+    let samples = tables::samples(&run.plan, &run.log, None).unwrap();
     assert_eq!(samples.rows(), 6 * 5 * 6 * 2);
     let csv = String::from_utf8(samples.to_csv().unwrap()).unwrap();
     assert!(

@@ -69,9 +69,16 @@ impl Args {
 pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    let log = folder.samples(&plan)?;
+    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
     let (quality, quality_digest) = folder.quality(&log)?;
-    let evidence = Evidence { contest: &contest, plan: &plan, log: &log, quality: &quality, quality_digest };
+    let evidence = Evidence {
+        contest: &contest,
+        plan: &plan,
+        log: &log,
+        quality: &quality,
+        quality_digest,
+        telemetry: telemetry.as_ref(),
+    };
     let estimates = analyze(&evidence, &settings_of(&contest, &plan, &log))
         .map_err(|error| Failure::input(error.to_string()))?;
     folder.write_document("estimates.json", &estimates)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_analyze::{ComparableRun, CompareSettings, Evidence, compare_runs, compare_with_baseline};
 use edgemaxx_contract::comparison::{Comparison, Verdict};
 use edgemaxx_contract::contest::Contest;
@@ -134,6 +135,7 @@ struct Loaded {
     contest: Contest,
     plan: Plan,
     log: Log,
+    telemetry: Option<Derived>,
     quality: QualityLog,
     quality_digest: Digest,
     environment: Environment,
@@ -143,7 +145,7 @@ impl Loaded {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let folder = RunFolder::open(path)?;
         let plan = folder.plan()?;
-        let log = folder.samples(&plan)?;
+        let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
         let (quality, quality_digest) = folder.quality(&log)?;
         let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
@@ -154,6 +156,7 @@ impl Loaded {
             environment: folder.environment()?,
             plan,
             log,
+            telemetry,
         })
     }
 
@@ -166,6 +169,7 @@ impl Loaded {
                 log: &self.log,
                 quality: &self.quality,
                 quality_digest: self.quality_digest,
+                telemetry: self.telemetry.as_ref(),
             },
             environment: &self.environment,
         }

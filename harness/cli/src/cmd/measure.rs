@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_engine::{MonotonicClock, detect_sandbox};
+use edgemaxx_measure::preflight::Wanted;
+use edgemaxx_measure::telemetry::{
+    HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
+};
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Observer, Summary, environment, execute};
 
+use crate::cmd::doctor;
 use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
@@ -30,6 +35,8 @@ pub(crate) struct Args {
     /// Go on with an interrupted measurement.
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl Args {
@@ -41,7 +48,8 @@ impl Args {
                 self.run.display()
             )));
         }
-        let summary = measure_run(&folder, &format!("edgemaxx measure {} --resume", self.run.display()))?;
+        let summary =
+            measure_run(&folder, self.options, &format!("edgemaxx measure {} --resume", self.run.display()))?;
         answer(&format!(
             "{} sessions complete, {} aborted; {} requests, {} failed\nnext: edgemaxx quality {}",
             summary.complete,
@@ -53,20 +61,37 @@ impl Args {
     }
 }
 
+/// Time between two readings of a GPU: several in a picture that takes a second.
+const GPU_PERIOD: Duration = Duration::from_millis(250);
+/// The same where there is none: the processors' frequencies and the engines' memory change slowly.
+const CPU_PERIOD: Duration = Duration::from_secs(1);
+
+/// What may be left out of a measurement.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Write no telemetry.jsonl: no energy, GPU memory or clock frequencies in the report.
+    #[arg(long)]
+    no_telemetry: bool,
+    /// Measure although this machine is not fit for the contest; no weights can come of it.
+    #[arg(long)]
+    pub(crate) allow_unfit: bool,
+    /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
+    #[arg(long)]
+    lock_clocks: bool,
+}
+
 /// Measures a planned run, or goes on with it; `resume` is the command that would go on again.
-pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Summary> {
+pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) -> anyhow::Result<Summary> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    fit_device(&plan)?;
+    runs_here(&plan)?;
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
-    let mut environment = environment(&plan.device, &sandbox, &prepare::pins(&plan));
-    if let Some(gap) = sandbox.gap() {
-        note(&format!("warning: {gap}"));
-    }
-    for reason in &environment.unfit {
-        note(&format!("warning: no weights can come of this run: {reason}"));
-    }
+    doctor::put_back_leftovers();
+    let wanted = Wanted { device: plan.device.clone(), threads: plan.measurement.threads };
+    let unfit = doctor::judge(&doctor::examine(&wanted, &sandbox, folder.path()), options.allow_unfit)?;
+    let mut environment = environment(&sandbox, &prepare::pins(&plan), unfit);
+    let _locked = if options.lock_clocks { Some(doctor::lock_clocks()?) } else { None };
     // What was recorded stays true when a run is resumed on the same machine.
     if !folder.file("environment.json").exists() {
         match null::overhead_ns(&plan, prepare::native(&plan, &sandbox)?) {
@@ -78,6 +103,14 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
         environment.pins.extend(prepare::engine_settings(&plan)?);
         environment.pins.sort();
         folder.write_document("environment.json", &environment)?;
+    } else {
+        // A machine that has become unfit meanwhile is unfit for all of the run.
+        let mut before = folder.environment()?;
+        environment.unfit.retain(|reason| !before.unfit.contains(reason));
+        if !environment.unfit.is_empty() {
+            before.unfit.append(&mut environment.unfit);
+            folder.write_document("environment.json", &before)?;
+        }
     }
     let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;
 
@@ -96,10 +129,19 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
     let clock = MonotonicClock::start();
     let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
     let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let mut io = Io { disk: &mut disk, clock: &clock, unix_ms };
+    let mut recorder =
+        if options.no_telemetry { None } else { Some(recorder(folder, &plan, clock, resume)?) };
+    let telemetry: &mut dyn Telemetry = match &mut recorder {
+        Some(recorder) => recorder,
+        None => &mut NoTelemetry,
+    };
+    let mut io = Io { disk: &mut disk, clock: &clock, telemetry, unix_ms };
     let mut watcher = Watcher { progress: Progress::begin("measure", pair_count(&plan)), done: 0 };
     let mut rule = SequentialStops::of(folder, &plan, &contest)?;
     let result = execute(&plan, &mut io, &mut launcher, &mut rule, &mut watcher, &interrupt);
+    if let Some(Err(error)) = recorder.map(Recorder::finish) {
+        note(&format!("warning: telemetry ended early: {error}"));
+    }
     match result {
         Ok(summary) => {
             watcher.progress.end(&format!(
@@ -113,35 +155,42 @@ pub(crate) fn measure_run(folder: &RunFolder, resume: &str) -> anyhow::Result<Su
     }
 }
 
-/// Refuses a device that cannot be what the contest asks for.
-fn fit_device(plan: &Plan) -> anyhow::Result<()> {
+/// Refuses a device that this build's own engine cannot use.
+fn runs_here(plan: &Plan) -> anyhow::Result<()> {
     let native = plan.pipelines.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
-    let wanted = plan.device.name.as_deref().unwrap_or("any");
     let unfit = |why: String| Err(Failure::error(Exit::Environment, why));
     match plan.device.kind {
-        DeviceKind::Cpu => Ok(()),
-        DeviceKind::Cuda => {
-            let gpus = edgemaxx_measure::gpu_names();
-            if gpus.is_empty() {
-                return unfit(format!(
-                    "the contest is for an NVIDIA GPU ({wanted}), and the driver shows none here; run it on such a machine"
-                ));
-            }
-            if plan.device.name.as_ref().is_some_and(|name| !gpus.contains(name)) {
-                return unfit(format!("the contest is for {wanted:?}; here is {}", gpus.join(", ")));
-            }
-            if native && !cfg!(feature = "cuda") {
-                return unfit(
-                    "this build's own engine computes on the CPU only; build it with scripts/build-cuda.sh, or name another engine in the contest"
-                        .to_owned(),
-                );
-            }
-            Ok(())
-        }
-        DeviceKind::Metal => {
-            unfit(format!("the contest is for an Apple GPU ({wanted}), which this build cannot use"))
+        DeviceKind::Cuda if native && !cfg!(feature = "cuda") => unfit(
+            "this build's own engine computes on the CPU only; build it with scripts/build-cuda.sh, or name another engine in the contest"
+                .to_owned(),
+        ),
+        DeviceKind::Metal => unfit("the contest is for an Apple GPU, which this build cannot use".to_owned()),
+        DeviceKind::Cpu | DeviceKind::Cuda => Ok(()),
+    }
+}
+
+/// The thread that reads the machine meanwhile.
+fn recorder(
+    folder: &RunFolder,
+    plan: &Plan,
+    clock: MonotonicClock,
+    resume: &str,
+) -> anyhow::Result<Recorder> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    // The GPU that engines may see, if any.
+    if let Some(gpu) = prepare::pins(plan).gpu {
+        match NvmlSource::open(gpu) {
+            Ok(source) => sources.push(Box::new(source)),
+            Err(why) => note(&format!("warning: no telemetry of the GPU: {why}")),
         }
     }
+    let period = if sources.is_empty() { CPU_PERIOD } else { GPU_PERIOD };
+    sources.push(Box::new(HostSource::new()));
+    sources.push(Box::new(TreeSource::default()));
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = Settings { period, spare_processor: cpus > plan.measurement.threads as usize };
+    Recorder::open(folder.path(), plan.digest()?, clock, settings, sources)
+        .map_err(|error| failure(error, resume))
 }
 
 fn pair_count(plan: &Plan) -> u64 {
@@ -154,7 +203,10 @@ fn failure(error: MeasureError, resume: &str) -> anyhow::Error {
         MeasureError::Interrupted => Exit::Interrupted,
         MeasureError::Baseline { .. } => Exit::Engine,
         MeasureError::Io { .. } | MeasureError::Locked { .. } => Exit::Environment,
-        MeasureError::Log { .. } | MeasureError::Plan(_) | MeasureError::Encode(_) => Exit::Input,
+        MeasureError::Log { .. }
+        | MeasureError::Telemetry { .. }
+        | MeasureError::Plan(_)
+        | MeasureError::Encode(_) => Exit::Input,
     };
     let message = match error {
         MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with\n  {resume}"),

@@ -4,6 +4,7 @@ mod analyze;
 pub(crate) mod chain;
 mod compare;
 mod copies;
+mod doctor;
 mod engine;
 mod engine_check;
 mod generate;
@@ -61,6 +62,8 @@ enum Verb {
     Report(report::Args),
     /// Find checkpoints that repeat an earlier one's weights.
     Copies(copies::Args),
+    /// Is this machine fit to measure, and how is it mended?
+    Doctor(doctor::Args),
     /// Compare two runs, or candidates with their baseline: regressed or not.
     Compare(compare::Args),
     /// Build a site from many runs: days, trends, lasting changes.
@@ -90,6 +93,7 @@ impl Cli {
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
             Verb::Copies(args) => args.execute(),
+            Verb::Doctor(args) => args.execute(),
             Verb::Compare(args) => args.execute(),
             Verb::History(args) => args.execute(),
             Verb::Generate(args) => args.execute(),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use edgemaxx_analyze::tables;
+use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
 
 use crate::error::Failure;
@@ -21,7 +23,7 @@ pub(crate) struct Args {
     run: PathBuf,
 }
 
-/// The files a report rests on, and the verbs that write them.
+/// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
 const SOURCES: [(&str, &str); 7] = [
     ("contest.toml", "plan"),
     ("plan.json", "plan"),
@@ -50,10 +52,14 @@ impl ImageSource for FolderImages {
 
 /// Writes all forms of the report; returns the page's path.
 pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
-    let folder = &folder.loaded(&SOURCES)?;
+    let mut sources = SOURCES.to_vec();
+    if folder.file(TELEMETRY_FILE).exists() {
+        sources.insert(4, (TELEMETRY_FILE, "measure"));
+    }
+    let folder = &folder.loaded(&sources)?;
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    let log = folder.samples(&plan)?;
+    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
     let (quality, _) = folder.quality(&log)?;
     let estimates: Estimates = folder.document("estimates.json", "analyze")?;
     let ranking: Ranking = folder.document("ranking.json", "rank")?;
@@ -65,7 +71,14 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
             folder.path().display()
         )));
     }
-    let files = SOURCES
+    if estimates.telemetry.as_ref() != telemetry.as_ref().map(|telemetry| &telemetry.summary) {
+        return Err(Failure::input(format!(
+            "{}: rests on other telemetry than telemetry.jsonl holds; run `edgemaxx analyze {}` again",
+            folder.file("estimates.json").display(),
+            folder.path().display()
+        )));
+    }
+    let files = sources
         .iter()
         .map(|(name, made_by)| {
             let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
@@ -85,7 +98,7 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {
         let page = scope.spawn(|| html(&view, &FolderImages(folder.images())));
-        let rest = machine_forms(folder, &view);
+        let rest = machine_forms(folder, &view, telemetry.as_ref());
         (page.join(), rest)
     });
     rest?;
@@ -96,8 +109,8 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
 }
 
 /// Writes everything but the page.
-fn machine_forms(folder: &RunFolder, view: &RunView<'_>) -> anyhow::Result<()> {
-    let samples = tables::samples(view.plan, view.log)?;
+fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Derived>) -> anyhow::Result<()> {
+    let samples = tables::samples(view.plan, view.log, telemetry)?;
     for table in [
         &tables::leaderboard(view.ranking, view.estimates)?,
         &tables::estimates(view.estimates)?,

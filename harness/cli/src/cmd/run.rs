@@ -30,6 +30,8 @@ pub(crate) struct Args {
     /// Go on with an interrupted run in --out; nothing recorded is measured again.
     #[arg(long, requires = "out")]
     resume: bool,
+    #[command(flatten)]
+    options: measure::Options,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -48,7 +50,7 @@ struct Answer<'a> {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
-        let (ranking, page) = whole(&folder, &self.resume_command(&folder))?;
+        let (ranking, page) = whole(&folder, self.options, &self.resume_command(&folder))?;
         let failed: Vec<&str> = ranking
             .entries
             .iter()
@@ -99,9 +101,13 @@ impl Args {
 }
 
 /// All stages on a planned run: its ranking and its report.
-pub(crate) fn whole(folder: &RunFolder, resume_command: &str) -> anyhow::Result<(Ranking, PathBuf)> {
+pub(crate) fn whole(
+    folder: &RunFolder,
+    options: measure::Options,
+    resume_command: &str,
+) -> anyhow::Result<(Ranking, PathBuf)> {
     note(&format!("run folder: {}", folder.path().display()));
-    measure::measure_run(folder, resume_command)?;
+    measure::measure_run(folder, options, resume_command)?;
     quality::judge_run(folder, None)?;
     analyze::analyze_run(folder)?;
     let ranking = rank::rank_run(folder)?;

@@ -70,7 +70,12 @@ impl Contest {
             description: wire.description.unwrap_or_default(),
             name: wire.name,
             netuid: wire.netuid,
-            device: Device { kind: wire.device.kind, name: wire.device.name },
+            device: Device {
+                kind: wire.device.kind,
+                name: wire.device.name,
+                free_memory_mib: wire.device.free_memory_mib,
+                driver: wire.device.driver,
+            },
             request: request(wire.request)?,
             baseline,
             candidates,

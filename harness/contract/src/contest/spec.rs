@@ -47,6 +47,12 @@ pub struct Device {
     pub kind: DeviceKind,
     /// The exact name the driver gives, e.g. `NVIDIA GeForce RTX 4090`; `None`: any.
     pub name: Option<String>,
+    /// Memory that must be free on a GPU before a run, MiB; `None`: not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_memory_mib: Option<u64>,
+    /// The oldest driver of a GPU, e.g. `550.54.14`; `None`: the oldest that runs CUDA 12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
 }
 
 /// Kind of device.

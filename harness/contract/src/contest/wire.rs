@@ -36,6 +36,10 @@ pub(super) struct WireDevice {
     pub kind: DeviceKind,
     #[serde(default)]
     pub name: Option<String>,
+    #[serde(default)]
+    pub free_memory_mib: Option<u64>,
+    #[serde(default)]
+    pub driver: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -183,6 +183,10 @@ impl Engine for ProcessEngine {
         Err(Failure { kind: FailureKind::Protocol, detail })
     }
 
+    fn set_patience(&mut self, seconds: f64) {
+        self.timeouts.request_s = seconds;
+    }
+
     fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         self.ensure_usable()?;
         let [channels, height, width] = request.latent_shape;
@@ -225,6 +229,10 @@ impl Engine for ProcessEngine {
 
     fn cpu_ns(&self) -> Option<u64> {
         tree::cpu_ns(self.running.root())
+    }
+
+    fn root(&self) -> Option<u32> {
+        Some(self.running.root())
     }
 
     fn close(&mut self) -> Closed {

@@ -15,6 +15,7 @@ mod spec;
 #[cfg(target_os = "linux")]
 mod supervisor;
 mod tree;
+mod usage;
 
 pub use cgroup::Place;
 pub use driver::ProcessEngine;
@@ -22,3 +23,4 @@ pub use launcher::ProcessLauncher;
 pub use sandbox::{ProcessLimit, SandboxStatus, detect_sandbox};
 pub(crate) use spawn::SOCKET_VARIABLE;
 pub use spec::{Limits, Pins, ProcessSpec};
+pub use usage::{TreeUsage, pss_bytes, tree_usage};

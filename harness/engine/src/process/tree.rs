@@ -84,7 +84,7 @@ fn waited_ticks(pid: u32) -> Option<u64> {
 }
 
 /// Children of all threads of a process.
-fn children(pid: u32) -> Option<Vec<u32>> {
+pub(super) fn children(pid: u32) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
         let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();

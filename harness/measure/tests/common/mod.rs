@@ -14,6 +14,7 @@ use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw
 use edgemaxx_contract::sample::Log;
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
 use edgemaxx_engine::{FakeClock, Launcher};
+use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, NoStops, Observer, Silent, StopRule, Summary, execute};
 
 /// Two candidates, `sessions` rounds of `pairs` pairs, 1 to 4 warm-ups, pictures of 8×8.
@@ -178,6 +179,6 @@ pub(crate) fn run_with(
     interrupt: &AtomicBool,
 ) -> Result<Summary, MeasureError> {
     let mut disk = disk.clone();
-    let mut io = Io { disk: &mut disk, clock, unix_ms: 0 };
+    let mut io = Io { disk: &mut disk, clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
     execute(plan, &mut io, launcher, rule, observer, interrupt)
 }

@@ -1,0 +1,400 @@
+//! What the facts mean for a contest. Pure.
+
+use edgemaxx_contract::contest::{Device, DeviceKind};
+use edgemaxx_engine::SandboxStatus;
+use serde::Serialize;
+
+use super::facts::{Facts, GpuFacts};
+
+/// The oldest driver that runs programs built with CUDA 12 (NVIDIA's CUDA compatibility guide,
+/// minor version compatibility).
+const OLDEST_DRIVER: &str = "525.60.13";
+/// More work than this on a GPU nobody should be using is somebody else's, percent.
+const BUSY_PERCENT: u32 = 5;
+/// Less memory than this makes engines swap, bytes.
+const LITTLE_MEMORY: u64 = 1 << 30;
+/// Less disk than this leaves no room for a run's pictures, bytes.
+const LITTLE_DISK: u64 = 256 << 20;
+
+/// What a contest asks of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The device.
+    pub device: Device,
+    /// Threads that an engine may compute with.
+    pub threads: u32,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fitness {
+    /// As it should be.
+    Fit,
+    /// The system does not tell.
+    Unknown,
+    /// Results are noisier than they need be.
+    Advice,
+    /// A run may be made; no weights can come of it.
+    NoWeights,
+    /// Nothing should be measured here.
+    Unfit,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// The verdict.
+    pub fitness: Fitness,
+    /// What was found.
+    pub found: String,
+    /// Why it matters.
+    pub why: &'static str,
+    /// How to mend it, in words; empty: nothing to mend.
+    pub cure: String,
+    /// Commands that mend it; empty: there is none.
+    pub commands: Vec<String>,
+}
+
+impl Check {
+    fn fit(name: &'static str, why: &'static str, found: impl Into<String>) -> Self {
+        let (cure, commands) = (String::new(), Vec::new());
+        Self { name, fitness: Fitness::Fit, found: found.into(), why, cure, commands }
+    }
+
+    fn but(self, fitness: Fitness, cure: impl Into<String>) -> Self {
+        Self { fitness, cure: cure.into(), ..self }
+    }
+
+    fn by(self, command: String) -> Self {
+        Self { commands: vec![command], ..self }
+    }
+
+    fn unknown(name: &'static str, why: &'static str) -> Self {
+        Self { fitness: Fitness::Unknown, ..Self::fit(name, why, "the system does not tell") }
+    }
+}
+
+/// Every check, in the order in which they are shown.
+pub fn checks(wanted: &Wanted, facts: &Facts) -> Vec<Check> {
+    let mut checks = device(wanted, facts);
+    if let Some(Ok(gpu)) = &facts.gpu {
+        checks.extend(gpu_checks(&wanted.device, gpu));
+    }
+    checks.extend([sandbox(&facts.sandbox), governor(facts), load(wanted, facts)]);
+    let (memory, disk) = (facts.memory_free_bytes, facts.disk_free_bytes);
+    checks.push(room(
+        "memory",
+        memory,
+        LITTLE_MEMORY,
+        Fitness::Advice,
+        "engines that swap are timed by the disk",
+    ));
+    checks.push(room("disk", disk, LITTLE_DISK, Fitness::Unfit, "a full disk ends a run"));
+    checks
+}
+
+fn device(wanted: &Wanted, facts: &Facts) -> Vec<Check> {
+    const WHY: &str = "a contest is won on its own device";
+    let name = wanted.device.name.as_deref();
+    let check = match (wanted.device.kind, &facts.gpu) {
+        (DeviceKind::Cpu, _) => Check::fit("device", WHY, "the processor, as the contest asks"),
+        (DeviceKind::Metal, _) if cfg!(target_os = "macos") => Check::unknown("device", WHY),
+        (DeviceKind::Metal, _) => Check::fit("device", WHY, "this is not macOS")
+            .but(Fitness::Unfit, "the contest is for an Apple GPU: run it on a Mac"),
+        (DeviceKind::Cuda, Some(Ok(gpu))) => {
+            let found = Check::fit("device", WHY, gpu.name.clone());
+            match name {
+                Some(name) if name != gpu.name => found.but(
+                    Fitness::Unfit,
+                    format!("the contest is for {name:?}: run it on a machine that has one"),
+                ),
+                _ => found,
+            }
+        }
+        (DeviceKind::Cuda, found) => {
+            let why_not = match found {
+                Some(Err(error)) => error.as_str(),
+                _ => "nobody looked",
+            };
+            Check::fit("device", WHY, format!("the driver shows no NVIDIA GPU: {why_not}")).but(
+                Fitness::Unfit,
+                format!(
+                    "the contest is for {}: run it on such a machine, with NVIDIA's driver installed \
+                     (`nvidia-smi` must list the card; in a container, start it with --gpus all)",
+                    name.unwrap_or("an NVIDIA GPU")
+                ),
+            )
+        }
+    };
+    vec![check]
+}
+
+fn gpu_checks(wanted: &Device, gpu: &GpuFacts) -> Vec<Check> {
+    let smi = |what: String| format!("sudo nvidia-smi -i {} {what}", gpu.index);
+    let mut checks = vec![driver(wanted, gpu), busy(gpu), memory(wanted, gpu)];
+
+    const MODE: &str = "engines must be able to open the card, two of them at a time";
+    checks.push(match gpu.compute_mode {
+        None => Check::unknown("compute mode", MODE),
+        Some("default") => Check::fit("compute mode", MODE, "default"),
+        Some(other) => Check::fit("compute mode", MODE, other)
+            .but(Fitness::Unfit, "baseline and candidate share the card: set the default mode")
+            .by(smi("-c DEFAULT".to_owned())),
+    });
+
+    const CLOCKS: &str = "clocks that follow heat and load are the largest noise there is";
+    checks.push(match gpu.clock_mhz {
+        None => Check::unknown("clocks", CLOCKS),
+        Some((now, most)) => {
+            let steady = gpu.default_clock_mhz.unwrap_or(most);
+            Check::fit("clocks", CLOCKS, format!("{now} MHz now, {most} MHz at most; the driver does not tell whether they are locked"))
+                .but(Fitness::Advice, format!("lock them to what the card holds under load ({steady} MHz unless you know better), and undo it with `nvidia-smi -i {} -rgc`; --lock-clocks does both for one run", gpu.index))
+                .by(smi(format!("-lgc {steady},{steady}")))
+        }
+    });
+
+    const POWER: &str = "a lower limit is a slower card";
+    checks.push(match gpu.power_limit_w {
+        None => Check::unknown("power limit", POWER),
+        Some((now, default)) if (now - default).abs() < 1.0 => {
+            Check::fit("power limit", POWER, format!("{now:.0} W, the default"))
+        }
+        Some((now, default)) => {
+            Check::fit("power limit", POWER, format!("{now:.0} W; the default is {default:.0} W"))
+                .but(Fitness::Advice, "other validators measure at the default")
+                .by(smi(format!("-pl {default:.0}")))
+        }
+    });
+
+    const HEAT: &str = "a card that is slowed down by heat measures its fan";
+    let slow: Vec<String> = gpu.throttle.iter().filter(|t| t.slows()).map(ToString::to_string).collect();
+    let temperature = gpu.temperature_c.map_or("temperature unknown".to_owned(), |c| format!("{c} °C"));
+    checks.push(if slow.is_empty() {
+        Check::fit("heat", HEAT, temperature)
+    } else {
+        Check::fit("heat", HEAT, format!("{temperature}; {}", slow.join(", ")))
+            .but(Fitness::Unfit, "let it cool, see to its fans and its power supply")
+    });
+
+    const PERSISTENCE: &str =
+        "without it the driver starts anew with the first engine, and forgets locked clocks";
+    checks.push(match gpu.persistence {
+        None => Check::unknown("persistence", PERSISTENCE),
+        Some(true) => Check::fit("persistence", PERSISTENCE, "on"),
+        Some(false) => Check::fit("persistence", PERSISTENCE, "off")
+            .but(Fitness::Advice, "turn it on")
+            .by(smi("-pm 1".to_owned())),
+    });
+
+    const ECC: &str = "it costs memory and bandwidth; validators should agree on it";
+    checks.push(match gpu.ecc {
+        None => Check::unknown("ECC", ECC),
+        Some(on) => Check::fit("ECC", ECC, if on { "on" } else { "off" }),
+    });
+    checks
+}
+
+fn driver(wanted: &Device, gpu: &GpuFacts) -> Check {
+    const WHY: &str = "an old driver cannot run the engines' kernels";
+    let oldest = wanted.driver.as_deref().unwrap_or(OLDEST_DRIVER);
+    let cuda = gpu.cuda.map_or(String::new(), |(major, minor)| format!(", CUDA up to {major}.{minor}"));
+    let found = Check::fit("driver", WHY, format!("{}{cuda}", gpu.driver));
+    if version(&gpu.driver).is_empty() {
+        return Check::unknown("driver", WHY);
+    }
+    if version(&gpu.driver) < version(oldest) {
+        return found.but(Fitness::Unfit, format!("install NVIDIA's driver {oldest} or newer"));
+    }
+    found
+}
+
+/// The numbers of a version, to be compared.
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map_while(|part| part.trim().parse().ok()).collect()
+}
+
+fn busy(gpu: &GpuFacts) -> Check {
+    const WHY: &str = "what others compute there, the engines wait for";
+    let work = gpu.busy_percent.unwrap_or(0);
+    if gpu.processes.is_empty() && work <= BUSY_PERCENT {
+        return Check::fit("other programs", WHY, "none on the card");
+    }
+    let named = |(pid, memory): &(u32, Option<u64>)| match memory {
+        Some(bytes) => format!("process {pid} holds {} MiB", bytes >> 20),
+        None => format!("process {pid}"),
+    };
+    let mut found: Vec<String> = gpu.processes.iter().take(8).map(named).collect();
+    found.push(format!("{work}% busy"));
+    Check::fit("other programs", WHY, found.join(", "))
+        .but(Fitness::Unfit, "end them, a display on the card too, or wait (`nvidia-smi` names them)")
+}
+
+fn memory(wanted: &Device, gpu: &GpuFacts) -> Check {
+    const WHY: &str = "both engines of a pair are on the card at once";
+    let Some((total, free)) = gpu.memory_bytes else { return Check::unknown("GPU memory", WHY) };
+    let found = Check::fit("GPU memory", WHY, format!("{} of {} MiB free", free >> 20, total >> 20));
+    match wanted.free_memory_mib {
+        Some(least) if free >> 20 < least => found.but(
+            Fitness::Unfit,
+            format!("the contest needs {least} MiB free: end what holds the rest, or take a larger card"),
+        ),
+        _ => found,
+    }
+}
+
+fn sandbox(sandbox: &SandboxStatus) -> Check {
+    const WHY: &str = "engines are programs of strangers, beside your wallet";
+    let found = Check::fit("sandbox", WHY, sandbox.to_string());
+    match (sandbox.is_sandboxed(), sandbox.gap()) {
+        (false, _) => found.but(Fitness::NoWeights, "install bubblewrap, and allow user namespaces"),
+        (true, Some(gap)) => found.but(Fitness::Advice, gap),
+        (true, None) => found,
+    }
+}
+
+fn governor(facts: &Facts) -> Check {
+    const WHY: &str = "a governor that saves power lets frequencies wander";
+    if facts.governors.is_empty() {
+        return Check::unknown("processor governor", WHY);
+    }
+    let found = Check::fit("processor governor", WHY, facts.governors.join(", "));
+    if facts.governors == ["performance"] {
+        return found;
+    }
+    let command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor";
+    found.but(Fitness::Advice, "set it to performance").by(command.to_owned())
+}
+
+fn load(wanted: &Wanted, facts: &Facts) -> Check {
+    const WHY: &str = "what others compute, the engines wait for";
+    let Some(load) = facts.load else { return Check::unknown("load", WHY) };
+    let found = Check::fit("load", WHY, format!("{load:.2} on {} processors", facts.cpus));
+    if wanted.threads > facts.cpus {
+        let cure =
+            format!("the contest computes with {} threads: take a machine that has as many", wanted.threads);
+        return found.but(Fitness::Advice, cure);
+    }
+    if load + f64::from(wanted.threads) > f64::from(facts.cpus) + 0.5 {
+        return found.but(Fitness::Advice, "end other programs (`top` names them), or wait");
+    }
+    found
+}
+
+fn room(name: &'static str, free: Option<u64>, least: u64, without: Fitness, why: &'static str) -> Check {
+    let Some(free) = free else { return Check::unknown(name, why) };
+    let found = Check::fit(name, why, format!("{} MiB free", free >> 20));
+    if free < least { found.but(without, format!("free {} MiB", least >> 20)) } else { found }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::telemetry::Throttle;
+    use edgemaxx_engine::ProcessLimit;
+
+    use super::*;
+
+    const RTX: &str = "NVIDIA GeForce RTX 4090";
+
+    fn gpu() -> GpuFacts {
+        GpuFacts {
+            name: RTX.to_owned(),
+            driver: "550.54.14".to_owned(),
+            cuda: Some((12, 4)),
+            compute_mode: Some("default"),
+            power_limit_w: Some((450.0, 450.0)),
+            clock_mhz: Some((210, 3105)),
+            temperature_c: Some(40),
+            memory_bytes: Some((24 << 30, 23 << 30)),
+            persistence: Some(true),
+            busy_percent: Some(0),
+            ..GpuFacts::default()
+        }
+    }
+
+    fn facts(gpu: Result<GpuFacts, String>) -> Facts {
+        let sandbox = SandboxStatus::Bubblewrap {
+            program: "/usr/bin/bwrap".into(),
+            disable_userns: true,
+            processes: ProcessLimit::User,
+        };
+        Facts {
+            gpu: Some(gpu),
+            sandbox,
+            governors: vec!["performance".to_owned()],
+            cpus: 16,
+            load: Some(0.2),
+            memory_free_bytes: Some(64 << 30),
+            disk_free_bytes: Some(64 << 30),
+        }
+    }
+
+    fn wanted() -> Wanted {
+        let device = Device {
+            kind: DeviceKind::Cuda,
+            name: Some(RTX.to_owned()),
+            free_memory_mib: Some(20_000),
+            driver: None,
+        };
+        Wanted { device, threads: 4 }
+    }
+
+    /// What is worse than advice, by name, with what is to be done.
+    fn unfit(facts: &Facts) -> Vec<(&'static str, String)> {
+        let found = checks(&wanted(), facts).into_iter();
+        found.filter(|check| check.fitness > Fitness::Advice).map(|check| (check.name, check.cure)).collect()
+    }
+
+    #[test]
+    fn the_right_machine_is_fit_and_told_to_lock_its_clocks() {
+        let facts = facts(Ok(gpu()));
+        assert_eq!(unfit(&facts), []);
+        let found = checks(&wanted(), &facts);
+        let clocks = found.iter().find(|check| check.name == "clocks").expect("a check");
+        assert_eq!(clocks.commands, ["sudo nvidia-smi -i 0 -lgc 3105,3105"]);
+        assert!(found.iter().all(|check| check.fitness == Fitness::Fit
+            || !check.cure.is_empty()
+            || check.fitness == Fitness::Unknown));
+    }
+
+    #[test]
+    fn every_unfit_machine_is_told_why_and_what_to_do() {
+        let with = |change: &dyn Fn(&mut GpuFacts)| {
+            let mut gpu = gpu();
+            change(&mut gpu);
+            unfit(&facts(Ok(gpu)))
+        };
+        let one = |found: Vec<(&'static str, String)>, name: &str, words: &str| {
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            assert!(found[0].0 == name && found[0].1.contains(words), "{found:?}");
+        };
+        one(unfit(&facts(Err("libnvidia-ml.so.1: not found".to_owned()))), "device", "driver installed");
+        one(with(&|gpu| gpu.name = "NVIDIA H200".to_owned()), "device", RTX);
+        one(with(&|gpu| gpu.driver = "470.199.02".to_owned()), "driver", OLDEST_DRIVER);
+        one(with(&|gpu| gpu.processes = vec![(77, Some(1 << 30))]), "other programs", "end them");
+        one(with(&|gpu| gpu.busy_percent = Some(90)), "other programs", "end them");
+        one(with(&|gpu| gpu.memory_bytes = Some((24 << 30, 8 << 30))), "GPU memory", "20000 MiB");
+        one(with(&|gpu| gpu.compute_mode = Some("prohibited")), "compute mode", "default mode");
+        one(with(&|gpu| gpu.throttle = vec![Throttle::HwThermalSlowdown]), "heat", "cool");
+        assert!(with(&|gpu| gpu.throttle = vec![Throttle::SwPowerCap, Throttle::GpuIdle]).is_empty());
+        let mut full = facts(Ok(gpu()));
+        full.disk_free_bytes = Some(5 << 20);
+        one(unfit(&full), "disk", "free 256 MiB");
+        let mut open = facts(Ok(gpu()));
+        open.sandbox = SandboxStatus::Unsandboxed { reason: "bwrap not found".to_owned() };
+        one(unfit(&open), "sandbox", "bubblewrap");
+        assert_eq!(
+            checks(&wanted(), &open).iter().map(|check| check.fitness).max(),
+            Some(Fitness::NoWeights)
+        );
+    }
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(version("525.60.13") < version("525.105.17"));
+        assert!(version("535.54") > version("525.60.13"));
+        assert!(version("").is_empty());
+    }
+}
