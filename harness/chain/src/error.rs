@@ -119,6 +119,14 @@ pub enum ChainError {
         /// Last block it was valid in.
         expired: u64,
     },
+    /// Certainly not executed: its place was taken.
+    #[error(
+        "{call}: another submission of this hotkey came first, so this one can never happen; see who else uses the hotkey, then try again"
+    )]
+    Superseded {
+        /// Pallet and call.
+        call: String,
+    },
     /// Executed, but reading back shows something else.
     #[error(
         "{call}: was executed, but reading it back at block {block} shows something else: {found}; do not repeat it before looking"

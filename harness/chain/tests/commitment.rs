@@ -80,13 +80,14 @@ fn each_way_to_be_unreadable_is_named() {
     assert_eq!(read(&good[..good.len() - 1]), bad(Unreadable::Truncated("revision".into())));
 }
 
+/// Anything that fits: 4 bytes of head, 2 lengths, at most 32 + 20 + 1 + 37 of text and 32 of revision are 128.
 fn submission() -> impl Strategy<Value = Submission> {
     let revision = prop_oneof![
         any::<[u8; 20]>().prop_map(Revision::Sha1),
         any::<[u8; 32]>().prop_map(Revision::Sha256),
     ];
     let engine = prop_oneof![Just(EngineKind::Native), Just(EngineKind::Command)];
-    ("[a-z0-9_.-]{1,32}", "[a-zA-Z0-9_]{1,20}", "[a-zA-Z0-9_]{1,38}", revision, engine).prop_map(
+    ("[a-z0-9_.-]{1,32}", "[a-zA-Z0-9_]{1,20}", "[a-zA-Z0-9_]{1,37}", revision, engine).prop_map(
         |(contest, owner, name, revision, engine)| Submission {
             contest,
             provider: Provider::HuggingFace,

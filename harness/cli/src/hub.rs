@@ -1,6 +1,8 @@
 //! Checkpoints that lie elsewhere: fetched with progress, read from the cache afterwards.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use edgemaxx_hub::{Cache, Hub, Patience, Published, Resolved, Rules, Source, Step, Upload, resolve_offline};
 
@@ -60,6 +62,9 @@ impl Watch {
     }
 }
 
+/// Folders found so far: their files are read and digested once per command, not at every mention.
+static PLACED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+
 /// Fetch what is missing of a source.
 pub(crate) fn fetch(source: &Source) -> anyhow::Result<Resolved> {
     let mut watch = Watch::default();
@@ -68,9 +73,26 @@ pub(crate) fn fetch(source: &Source) -> anyhow::Result<Resolved> {
     Ok(resolved)
 }
 
-/// The folder of a source that was fetched before.
+/// The folder of a source that was fetched before: plain files, no links.
 pub(crate) fn cached(source: &Source) -> anyhow::Result<PathBuf> {
-    Ok(resolve_offline(source, &Cache::from_env(variable), &rules())?.root)
+    let mut placed = PLACED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let name = source.to_string();
+    if let Some(folder) = placed.get(&name) {
+        return Ok(folder.clone());
+    }
+    let resolved = resolve_offline(source, &Cache::from_env(variable), &rules())?;
+    let folder = match (source, &resolved.revision) {
+        (Source::Hub { .. }, Some(commit)) => {
+            // REPOSITORY/snapshots/COMMIT, and REPOSITORY/edgemaxx/COMMIT beside it.
+            let repository = resolved.root.ancestors().nth(2).unwrap_or(&resolved.root);
+            let folder = repository.join("edgemaxx").join(commit);
+            resolved.place(&folder)?;
+            folder
+        }
+        _ => resolved.root,
+    };
+    placed.insert(name, folder.clone());
+    Ok(folder)
 }
 
 /// Publish a folder.

@@ -102,10 +102,13 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     assert_eq!((code, said.contains("nothing is committed")), (1, true), "{said}");
 
     // The entry as a contest's candidate: fetched when planned, pinned, read from the cache when measured.
-    let engine = "engine = { command = [\"edgemaxx\", \"engine\", \"mock\"] }";
-    let ground = Playground::new(&format!(
-        "[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\n{engine}\n"
-    ));
+    // The built-in engine really loads it, confined where this machine can.
+    let ground = Playground::new(
+        "[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\ngeneration = { steps = 1 }\n\
+         engine = { native = true }\n",
+    );
+    ground.replace("contest.toml", "sessions = 5\npairs = 3", "sessions = 2\npairs = 1");
+    ground.replace("contest.toml", "load_timeout_s = 5\nrequest_timeout_s = 2", "load_timeout_s = 60");
     let (contest, run) = (ground.contest().display().to_string(), ground.path("run").display().to_string());
     let plan = answer(&mut desk.with_hub(&["plan", &contest, "--out", &run, "--json"]));
     let theirs = plan["pipelines"].as_array().unwrap().iter().find(|p| p["name"] == "theirs").unwrap();
@@ -113,6 +116,9 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     desk.hub.faults(Faults { refuse: 99, status: 500, ..Faults::default() });
     desk.with_hub(&["measure", &run]).assert().success();
     assert_eq!(desk.hub.state().log.len(), 0, "measuring asks nobody");
+    let samples = std::fs::read_to_string(ground.path("run/samples.jsonl")).unwrap();
+    let theirs = |line: &&str| line.contains("\"side\":\"candidate\"") && line.contains("\"picture\"");
+    assert!(samples.lines().filter(theirs).count() >= 2, "{samples}");
 }
 
 #[test]

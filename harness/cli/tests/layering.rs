@@ -28,7 +28,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("polars", &["analyze"]),
     ("tera", &["report"]),
     ("subxt", &["chain"]),
-    ("hf-hub", &["hub"]),
+    ("ureq", &["hub"]),
     ("image_hasher", &["quality"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),

@@ -42,6 +42,38 @@ impl Resolved {
     pub fn total_bytes(&self) -> u64 {
         self.files.iter().map(|f| f.size).sum()
     }
+
+    /// The same files as plain files in the folder `to`, where the snapshot of a cache has links: an engine that sees
+    /// only its own folder can read them, and programs find each other. Hard links, where the file system has them.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn place(&self, to: &Path) -> Result<(), HubError> {
+        let same = |f: &CheckpointFile| {
+            std::fs::symlink_metadata(to.join(&f.path)).is_ok_and(|m| m.is_file() && m.len() == f.size)
+        };
+        let mut found = Vec::new();
+        let whole = to.is_dir() && walk(to, "", to, &Rules::default(), 0, &mut found).is_ok();
+        if whole && found.len() == self.files.len() && self.files.iter().all(same) {
+            return Ok(());
+        }
+        let part = to.with_extension(format!("{}.part", std::process::id()));
+        for folder in [&part, to] {
+            if folder.exists() {
+                std::fs::remove_dir_all(folder).map_err(io(folder))?;
+            }
+        }
+        for file in &self.files {
+            let (from, target) = (self.root.join(&file.path), part.join(&file.path));
+            let from = from.canonicalize().map_err(io(&from))?;
+            let parent = target.parent().unwrap_or(&part);
+            std::fs::create_dir_all(parent).map_err(io(parent))?;
+            if std::fs::hard_link(&from, &target).is_err() {
+                std::fs::copy(&from, &target).map_err(io(&from))?;
+            }
+        }
+        std::fs::rename(&part, to).map_err(io(to))
+    }
 }
 
 /// Resolve the files below `root`. Links may lead anywhere within `boundary` (the folder itself, or the cache

@@ -196,6 +196,13 @@ fn store(
             "operation": "upload", "transfers": ["basic", "multipart"], "hash_algo": "sha256",
             "objects": [{"oid": oid, "size": file.size}],
         });
+        let mut told = 0;
+        let mut reach = |at: u64| {
+            if at > told {
+                watch(Step::Bytes(at - told));
+                told = at;
+            }
+        };
         // A failed transfer asks again: addresses expire, and what arrived after all is not sent twice.
         let fresh = http.persist(
             || {
@@ -204,7 +211,7 @@ fn store(
                 let bad = || HubError::Answer { url: shown(&url), why: format!("refuses {}", file.path) };
                 let Some(actions) = object.ok_or_else(bad)?.actions else { return Ok(false) };
                 if let Some(action) = &actions.upload {
-                    send(http, action, &oid, &path, file.size)?;
+                    send(http, action, &oid, &path, file.size, &mut reach)?;
                 }
                 if let Some(action) = &actions.verify {
                     let body = json!({"oid": oid, "size": file.size}).to_string();
@@ -220,7 +227,7 @@ fn store(
             },
             || 0,
         )?;
-        watch(Step::Bytes(file.size));
+        reach(file.size);
         sent += if fresh { file.size } else { 0 };
     }
     Ok(sent)
@@ -237,11 +244,36 @@ fn headers(action: &Action) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn send(http: &Http, action: &Action, oid: &str, path: &Path, size: u64) -> Result<(), HubError> {
+/// A file on its way up, telling how far it is.
+struct Counted<'a> {
+    file: &'a mut File,
+    at: u64,
+    reach: &'a mut dyn FnMut(u64),
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.at += n as u64;
+        (self.reach)(self.at);
+        Ok(n)
+    }
+}
+
+/// Send one file as the store asks for it: at once, or in parts.
+fn send(
+    http: &Http,
+    action: &Action,
+    oid: &str,
+    path: &Path,
+    size: u64,
+    reach: &mut dyn FnMut(u64),
+) -> Result<(), HubError> {
     let mut file = File::open(path).map_err(io(path))?;
     let number = |v: &Value| v.as_u64().or_else(|| v.as_str()?.parse().ok());
     let Some(chunk) = action.header.get("chunk_size").and_then(number).filter(|&c| c > 0) else {
-        let answer = http.once("PUT", &action.href, &headers(action), Payload::Stream(&mut file, size))?;
+        let mut whole = Counted { file: &mut file, at: 0, reach };
+        let answer = http.once("PUT", &action.href, &headers(action), Payload::Stream(&mut whole, size))?;
         return accept(&action.href, answer).map(|_| ());
     };
     let urls: BTreeMap<u64, &str> =
@@ -258,7 +290,7 @@ fn send(http: &Http, action: &Action, oid: &str, path: &Path, size: u64) -> Resu
         let etag = http.persist(
             || {
                 file.seek(SeekFrom::Start(start)).map_err(io(path))?;
-                let mut part = (&mut file).take(length);
+                let mut part = Counted { file: &mut file, at: start, reach: &mut *reach }.take(length);
                 let answer = accept(url, http.once("PUT", url, &[], Payload::Stream(&mut part, length))?)?;
                 let none = || HubError::Answer { url: shown(url), why: "gives no ETag".into() };
                 header(&answer, "etag").ok_or_else(none)

@@ -70,6 +70,17 @@ fn a_repository_is_fetched_once_and_read_offline_afterwards() {
     let offline = resolve_offline(&source, &Cache::at(home.path().join("hub")), &Rules::default()).unwrap();
     assert_eq!(offline, first);
 
+    // Placed as plain files, once.
+    let place = home.path().join("placed/here");
+    for _ in 0..2 {
+        first.place(&place).unwrap();
+        let plain = resolve_offline(&Source::Path(place.clone()), &Cache::at("/nowhere"), &Rules::default());
+        assert_eq!(plain.unwrap().digest, first.digest);
+        assert!(fs::symlink_metadata(place.join(UNET)).unwrap().is_file());
+        // What does not belong there goes.
+        fs::write(place.join("extra.json"), "{}").unwrap();
+    }
+
     // A damaged cache is noticed.
     let blob = fs::canonicalize(first.root.join(UNET)).unwrap();
     let mut content = fs::read(&blob).unwrap();

@@ -64,8 +64,8 @@ impl Chain {
     /// still part of the finalised chain, nothing is submitted. Attempts left open earlier are settled first.
     ///
     /// # Errors
-    /// [`ChainError::Rejected`] and [`ChainError::Invalid`] when the chain says no, [`ChainError::Expired`] when
-    /// it certainly did not happen. A transient error leaves the attempt open in the journal: call again.
+    /// [`ChainError::Rejected`] and [`ChainError::Invalid`] when the chain says no, [`ChainError::Expired`] and
+    /// [`ChainError::Superseded`] when it certainly did not happen. A transient error leaves the attempt open in the journal: call again.
     pub fn submit(
         &self,
         call: &Call,
@@ -119,7 +119,10 @@ impl Chain {
         for open in journal.open_attempts(hotkey) {
             // Its own failure is history; only not knowing its fate stops us.
             match self.settle(&open, false, journal, options).await {
-                Ok(_) | Err(ChainError::Rejected { .. } | ChainError::Expired { .. }) => {}
+                Ok(_)
+                | Err(
+                    ChainError::Rejected { .. } | ChainError::Expired { .. } | ChainError::Superseded { .. },
+                ) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -152,7 +155,11 @@ impl Chain {
                     return Err(rejected(name));
                 }
                 Fate::Open { head } if head < attempt.valid_until => {}
-                Fate::Open { .. } | Fate::Superseded => {
+                Fate::Superseded => {
+                    journal.concluded(&attempt.extrinsic, Outcome::Expired)?;
+                    return Err(ChainError::Superseded { call: attempt.call.clone() });
+                }
+                Fate::Open { .. } => {
                     journal.concluded(&attempt.extrinsic, Outcome::Expired)?;
                     return Err(ChainError::Expired {
                         call: attempt.call.clone(),

@@ -6,3 +6,4 @@ mod faults;
 mod flow;
 mod node;
 mod proxy;
+mod secrets;

@@ -97,7 +97,7 @@ impl Node {
                 }
             }
         });
-        let port = receive.recv_timeout(Duration::from_secs(30)).ok().flatten();
+        let port = receive.recv_timeout(Duration::from_secs(90)).ok().flatten();
         // Dropping it ends the child.
         let node = Self { child, port: port.unwrap_or(0) };
         port?;
