@@ -100,3 +100,15 @@ fn a_bad_candidate_file_names_the_key() {
         assert!(message.contains(expected), "{engine}: {message}");
     }
 }
+
+#[test]
+fn every_contest_that_is_shipped_can_be_read() {
+    for (name, text) in [
+        ("emoji-cpu", include_str!("../../../../fixtures/contests/emoji-cpu.toml")),
+        ("sdxl-newdream-4090", include_str!("../../../../fixtures/contests/sdxl-newdream-4090.toml")),
+        ("sdxl-newdream-m2", include_str!("../../../../fixtures/contests/sdxl-newdream-m2.toml")),
+    ] {
+        let read = Contest::parse(text);
+        assert!(read.is_ok(), "{name}: {}", read.unwrap_err());
+    }
+}
