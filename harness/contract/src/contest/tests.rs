@@ -87,7 +87,7 @@ fn a_bad_candidate_file_names_the_key() {
         ("command = []", "engine: expected"),
         (
             "native = true\nfiles = [\"x\"]",
-            "engine: expected files, needs and resources beside a command only",
+            "engine: expected files, needs, install and resources beside a command only",
         ),
         ("command = [\"x\"]\nneeds = [\"/bin/sh\"]", "engine.needs: expected names of programs"),
         (
