@@ -18,7 +18,7 @@ pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
 pub use machine::free_bytes;
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{
-    Limits, Pins, Place, ProcessEngine, ProcessLauncher, ProcessLimit, ProcessSpec, SandboxStatus, TreeUsage,
-    detect_sandbox, pss_bytes, tree_usage,
+    InstallError, InstallSpec, Installed, Limits, Pins, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
+    ProcessSpec, SandboxStatus, TreeUsage, detect_sandbox, install, pss_bytes, tree_usage,
 };
 pub use serve::{Connection, Picture, ServeError, serve, serve_over};

@@ -21,6 +21,8 @@ pub(crate) struct Args {
 enum Engine {
     /// Put any engine through the protocol and say in words what is wrong.
     Check(super::engine_check::Args),
+    /// Fetch what a candidate's engine needs: with a network, without anything of yours.
+    Install(super::engine_install::Args),
     /// The built-in engine; started by the harness.
     Candle {
         /// Device to compute on: cpu or cuda.
@@ -48,6 +50,7 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         match self.engine {
             Engine::Check(args) => args.execute(),
+            Engine::Install(args) => args.execute(),
             Engine::Candle { device, settings: true, dtype } => say_settings(device, dtype),
             Engine::Candle { device, .. } => {
                 native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))

@@ -7,6 +7,7 @@ mod copies;
 mod doctor;
 mod engine;
 mod engine_check;
+mod engine_install;
 mod generate;
 mod history;
 mod measure;

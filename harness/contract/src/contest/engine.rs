@@ -28,6 +28,10 @@ pub struct CommandSpec {
     /// Names of programs that must be installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
+    /// Program and arguments that fetch what it needs into the folder's `deps/`, once, with a
+    /// network, before anything is measured; empty: nothing is fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub install: Vec<String>,
     /// Limits other than the usual ones.
     #[serde(default)]
     pub resources: Resources,
@@ -57,8 +61,16 @@ pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<Eng
         _ => return Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
     };
     let Some(command) = command else {
-        if !wire.files.is_empty() || !wire.needs.is_empty() || wire.resources.is_some() {
-            return Err(bad(field, "files, needs and resources beside a command only", "native = true"));
+        if !wire.files.is_empty()
+            || !wire.needs.is_empty()
+            || !wire.install.is_empty()
+            || wire.resources.is_some()
+        {
+            return Err(bad(
+                field,
+                "files, needs, install and resources beside a command only",
+                "native = true",
+            ));
         }
         return Ok(Some(EngineSpec::Native));
     };
@@ -78,6 +90,6 @@ pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<Eng
         processes: limit("processes", resources.processes, 1 << 15)?,
         tmp_mib: limit("tmp_mib", resources.tmp_mib, 1 << 22)?,
     };
-    let (files, needs) = (wire.files, wire.needs);
-    Ok(Some(EngineSpec::Command(CommandSpec { command, files, needs, resources, own: false })))
+    let (files, needs, install) = (wire.files, wire.needs, wire.install);
+    Ok(Some(EngineSpec::Command(CommandSpec { command, files, needs, install, resources, own: false })))
 }

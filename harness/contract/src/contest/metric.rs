@@ -54,6 +54,7 @@ pub enum Metric {
     /// Learned perceptual distance.
     Lpips,
     /// 0.35·CLIP image cosine + 0.65·SSIM.
+    #[serde(alias = "wombo_2025")]
     Wombo2025,
     /// The smallest [`Self::SsimGray`] over the held-back views: crops, mirroring, JPEG.
     HeldBackSsimGray,

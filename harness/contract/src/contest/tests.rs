@@ -87,7 +87,7 @@ fn a_bad_candidate_file_names_the_key() {
         ("command = []", "engine: expected"),
         (
             "native = true\nfiles = [\"x\"]",
-            "engine: expected files, needs and resources beside a command only",
+            "engine: expected files, needs, install and resources beside a command only",
         ),
         ("command = [\"x\"]\nneeds = [\"/bin/sh\"]", "engine.needs: expected names of programs"),
         (
@@ -98,5 +98,17 @@ fn a_bad_candidate_file_names_the_key() {
     ] {
         let message = CandidateFile::parse(&format!("[engine]\n{engine}\n")).unwrap_err().to_string();
         assert!(message.contains(expected), "{engine}: {message}");
+    }
+}
+
+#[test]
+fn every_contest_that_is_shipped_can_be_read() {
+    for (name, text) in [
+        ("emoji-cpu", include_str!("../../../../fixtures/contests/emoji-cpu.toml")),
+        ("sdxl-newdream-4090", include_str!("../../../../fixtures/contests/sdxl-newdream-4090.toml")),
+        ("sdxl-newdream-m2", include_str!("../../../../fixtures/contests/sdxl-newdream-m2.toml")),
+    ] {
+        let read = Contest::parse(text);
+        assert!(read.is_ok(), "{name}: {}", read.unwrap_err());
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct WireEngine {
     #[serde(default)]
     pub needs: Vec<String>,
     #[serde(default)]
+    pub install: Vec<String>,
+    #[serde(default)]
     pub resources: Option<WireResources>,
 }
 

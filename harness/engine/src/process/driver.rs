@@ -10,6 +10,7 @@ use edgemaxx_protocol::{Generate, Hello, Image, LatentShape, Load, Message, Refu
 use super::guard::Guard;
 use super::link::{Link, LinkError, MAX_HEARTBEATS};
 use super::picture;
+use super::sandbox::Access;
 use super::spawn::{Running, Spawned, spawn};
 use super::spec::ProcessSpec;
 use super::tree;
@@ -43,7 +44,7 @@ impl ProcessEngine {
     pub fn launch(spec: &ProcessSpec) -> Result<(Self, EngineInfo, u64), Failure> {
         let start = Instant::now();
         let Spawned { running, socket, output } =
-            spawn(spec).map_err(|detail| Failure { kind: FailureKind::Spawn, detail })?;
+            spawn(spec, Access::Measured).map_err(|detail| Failure { kind: FailureKind::Spawn, detail })?;
         let guard = Guard::new(running.root(), spec.limits.processes);
         let mut engine = Self {
             running,
@@ -263,7 +264,7 @@ fn seconds(value: f64) -> Duration {
 }
 
 /// How a process ended, in words. Shells and bubblewrap pass a signal on as 128 + its number.
-fn describe(status: ExitStatus) -> String {
+pub(super) fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     let named = |signal: i32| match nix::sys::signal::Signal::try_from(signal) {
         Ok(name) => format!("killed by signal {signal} ({name})"),

@@ -6,6 +6,7 @@
 mod cgroup;
 mod driver;
 mod guard;
+mod install;
 mod launcher;
 mod link;
 mod picture;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use cgroup::Place;
 pub use driver::ProcessEngine;
+pub use install::{InstallError, InstallSpec, Installed, install};
 pub use launcher::ProcessLauncher;
 pub use sandbox::{ProcessLimit, SandboxStatus, detect_sandbox};
 pub(crate) use spawn::SOCKET_VARIABLE;

@@ -142,7 +142,7 @@ fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::i
         timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
         sandbox: status.clone(),
     };
-    let words = arguments(bwrap, disable_userns, &spec, Path::new("/bin/true"));
+    let words = arguments(bwrap, disable_userns, &spec, Path::new("/bin/true"), Access::Measured);
     let mut command = Command::new(bwrap);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
     if let SandboxStatus::Bubblewrap { processes, .. } = status
@@ -195,16 +195,32 @@ const ETC: [&str; 9] = [
     "/etc/OpenCL",
 ];
 
+/// What of `/etc` names hosts and whom to trust; only with a network.
+const NETWORK: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl", "/etc/ca-certificates", "/etc/pki"];
+
+/// What a process may do beyond computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access<'a> {
+    /// Nothing: it is measured.
+    Measured,
+    /// Use the network and write below one folder: it fetches what an engine needs.
+    Install(&'a Path),
+}
+
 /// The whole command line: bubblewrap, limits, and `program` with the spec's arguments.
 pub(super) fn arguments(
     bwrap: &Path,
     disable_userns: bool,
     spec: &ProcessSpec,
     program: &Path,
+    access: Access<'_>,
 ) -> Vec<OsString> {
     let mut line = Line(vec![bwrap.into()]);
     line.words(["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]);
-    line.words(["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]);
+    line.words(["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]);
+    if access == Access::Measured {
+        line.words(["--unshare-net"]);
+    }
     line.words(["--die-with-parent", "--new-session", "--hostname", "engine"]);
     if disable_userns {
         line.words(["--disable-userns"]);
@@ -222,6 +238,14 @@ pub(super) fn arguments(
     for file in ETC {
         line.paths("--ro-bind-try", Path::new(file), Path::new(file));
     }
+    if let Access::Install(_) = access {
+        for file in NETWORK.map(Path::new) {
+            // Often a link into a folder that is not shown.
+            if let Ok(real) = file.canonicalize() {
+                line.paths("--ro-bind", &real, file);
+            }
+        }
+    }
     line.words(["--proc", "/proc", "--dev", "/dev"]);
     line.words(["--perms", "1777", "--size", &size, "--tmpfs", "/dev/shm"]);
     if let Some(gpu) = spec.pins.gpu {
@@ -233,6 +257,9 @@ pub(super) fn arguments(
     let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
         line.paths("--ro-bind", path, path);
+    }
+    if let Access::Install(folder) = access {
+        line.paths("--bind", folder, folder);
     }
     // What lies in a folder named above is there; binding over a link to it would fail.
     if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {

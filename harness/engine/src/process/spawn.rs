@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::cgroup::Group;
 use super::link::{Ready, wait};
-use super::sandbox::{self, ProcessLimit, SandboxStatus, find_program};
+use super::sandbox::{self, Access, ProcessLimit, SandboxStatus, find_program};
 use super::spec::{Limits, ProcessSpec};
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
@@ -47,7 +47,7 @@ pub(super) struct Spawned {
 }
 
 /// Starts the process.
-pub(super) fn spawn(spec: &ProcessSpec) -> Result<Spawned, String> {
+pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, String> {
     let name = spec.command.first().ok_or("an empty command")?;
     let program = find_program(name).ok_or_else(|| {
         format!(
@@ -77,10 +77,10 @@ pub(super) fn spawn(spec: &ProcessSpec) -> Result<Spawned, String> {
             ));
         }
     }
-    start(spec, &program).map_err(|error| format!("{}: {error}", program.display()))
+    start(spec, &program, access).map_err(|error| format!("{}: {error}", program.display()))
 }
 
-fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
+fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<Spawned> {
     let (ours, theirs) = UnixStream::pair()?;
     enlarge_buffers(&ours);
     enlarge_buffers(&theirs);
@@ -90,7 +90,7 @@ fn start(spec: &ProcessSpec, program: &Path) -> io::Result<Spawned> {
 
     let words: Vec<OsString> = match &spec.sandbox {
         SandboxStatus::Bubblewrap { program: bwrap, disable_userns, .. } => {
-            sandbox::arguments(bwrap, *disable_userns, spec, program)
+            sandbox::arguments(bwrap, *disable_userns, spec, program, access)
         }
         SandboxStatus::Unsandboxed { .. } => {
             std::iter::once(program.into()).chain(spec.command.iter().skip(1).cloned()).collect()

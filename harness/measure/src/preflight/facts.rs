@@ -75,7 +75,7 @@ pub fn gather(gpu: Option<u32>, sandbox: &SandboxStatus, folder: &Path) -> Facts
         line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
     });
     Facts {
-        gpu: gpu.map(|index| gpu_facts(index)),
+        gpu: gpu.map(gpu_facts),
         sandbox: sandbox.clone(),
         governors: governors(),
         cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),

@@ -59,8 +59,11 @@ pub struct Recorder {
     watched: Arc<Mutex<Vec<Watched>>>,
     /// Until the thread takes them.
     idle: Option<(TelemetryFile, Vec<Box<dyn Source>>)>,
-    running: Option<(Sender<()>, JoinHandle<Result<(), MeasureError>>)>,
+    running: Option<Running>,
 }
+
+/// The thread: dropping the sender ends it.
+type Running = (Sender<()>, JoinHandle<Result<(), MeasureError>>);
 
 impl Recorder {
     /// Opens `telemetry.jsonl` in a run folder. `clock` is the one that `execute` is given.

@@ -1,0 +1,72 @@
+//! `edgemaxx engine install`: fetches what a candidate's engine needs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edgemaxx_contract::contest::EngineSpec;
+use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
+
+use crate::error::{Exit, Failure};
+use crate::prepare::{command, limits};
+use crate::resolve::{candidate_file, folder_digest};
+use crate::terminal::{answer, note};
+
+/// Runs the `install` command of a candidate's edgemaxx.toml, once, before anything is planned.
+///
+/// It has a network and may write to the folder's `deps/`. It sees the system and its own folder,
+/// read-only, and nothing else: no home, no wallet, no other candidate, no variables of yours.
+/// Whatever it leaves is part of the candidate's digest. Measured engines never have a network.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  [engine]                                             (edgemaxx.toml in the candidate's folder)
+  command = [\"python3\", \"engine.py\"]
+  install = [\"python3\", \"-m\", \"pip\", \"install\", \"--target\", \"deps\", \"-r\", \"requirements.txt\"]
+
+  edgemaxx engine install candidates/fast
+
+Exit code: 0 installed, or nothing to install · 3 no sandbox here · 4 the installer failed")]
+pub(crate) struct Args {
+    /// The candidate's folder.
+    folder: PathBuf,
+    /// Minutes that it may take.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
+    /// MiB that it may leave.
+    #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    mib: u64,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let Some(EngineSpec::Command(engine)) = candidate_file(&self.folder)?.engine else {
+            return answer("nothing to install: the candidate names no engine of its own");
+        };
+        if engine.install.is_empty() {
+            return answer("nothing to install: its edgemaxx.toml has no install command");
+        }
+        note(&format!("installing: {}", engine.install.join(" ")));
+        let places: [&Path; 1] = [&self.folder];
+        let spec = InstallSpec {
+            command: command(&engine.install, &places, true).0,
+            folder: self.folder.clone(),
+            limits: limits(engine.resources, true),
+            timeout: Duration::from_secs(self.minutes * 60),
+            bytes: self.mib << 20,
+            sandbox: detect_sandbox(),
+        };
+        let done = install(&spec).map_err(|error| {
+            let exit = match error {
+                InstallError::Unsandboxed(_) => Exit::Environment,
+                _ => Exit::Engine,
+            };
+            Failure::error(exit, error.to_string())
+        })?;
+        answer(&format!(
+            "{}: {} files, {} MiB\ndigest of the candidate: {}",
+            done.deps.display(),
+            done.files,
+            done.bytes.div_ceil(1 << 20),
+            folder_digest(&self.folder)?
+        ))
+    }
+}

@@ -1,0 +1,89 @@
+//! What `doctor` says of a machine, a run does; and a candidate's installer is kept apart.
+
+mod common;
+
+use std::fs;
+
+use common::{Playground, candidate, edgemaxx, failure};
+
+#[test]
+fn a_run_on_the_wrong_device_measures_nothing_unless_told_to() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    let device = "kind = \"cuda\"\nname = \"No Such GPU\"\nfree_memory_mib = 1024\ndriver = \"550.54.14\"";
+    ground.replace("contest.toml", "kind = \"cpu\"", device);
+
+    let (code, message) = failure(edgemaxx().arg("doctor").arg(ground.path("contest.toml")));
+    assert_eq!(code, 3, "{message}");
+    let output = edgemaxx().arg("doctor").arg("--json").arg(ground.path("contest.toml")).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["fit"], false);
+    let device = &answer["checks"][0];
+    assert_eq!((device["name"].as_str(), device["fitness"].as_str()), (Some("device"), Some("unfit")));
+    for words in ["why", "cure"] {
+        assert!(!device[words].as_str().unwrap().is_empty(), "{device}");
+    }
+
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("No Such GPU") && message.contains("--allow-unfit"), "{message}");
+    assert!(!ground.path("out/samples.jsonl").exists(), "nothing was measured");
+
+    // Real latencies of a busy machine may fail the control; the report is written all the same.
+    ground.run("unfit").arg("--allow-unfit").output().unwrap();
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(ground.path("unfit").join(name)).unwrap()).unwrap()
+    };
+    assert!(read("environment.json")["unfit"].to_string().contains("No Such GPU"));
+    assert!(read("ranking.json")["weights_refused"].is_string());
+}
+
+#[test]
+fn a_processor_contest_is_fit_here_or_says_what_is_not() {
+    let ground = Playground::new("");
+    let output = edgemaxx().arg("doctor").arg("--json").arg(ground.path("contest.toml")).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bad = answer["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|check| ["unfit", "no_weights"].contains(&check["fitness"].as_str().unwrap()));
+    assert_eq!(answer["fit"].as_bool(), Some(!bad), "{answer}");
+    assert_eq!(output.status.code(), Some(if bad { 3 } else { 0 }));
+}
+
+#[test]
+fn an_installer_changes_the_candidates_digest_and_a_folder_without_one_is_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    let install = || {
+        let output = edgemaxx().args(["engine", "install"]).arg(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(
+        install(),
+        (Some(0), "nothing to install: the candidate names no engine of its own\n".to_owned())
+    );
+    fs::write(folder.path().join("engine.py"), "").unwrap();
+    let engine = "[engine]\ncommand = [\"python3\", \"engine.py\"]\n";
+    fs::write(folder.path().join("edgemaxx.toml"), engine).unwrap();
+    assert!(install().1.contains("no install command"));
+    let with = |script: &str| {
+        let text = format!("{engine}install = [\"sh\", \"-c\", \"{script}\"]\n");
+        fs::write(folder.path().join("edgemaxx.toml"), text).unwrap();
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    with("date +%N > deps/now");
+    let (code, first) = install();
+    if code == Some(3) {
+        return; // no sandbox here; the engine's own tests say so
+    }
+    let (_, second) = install();
+    let digest = |text: &str| text.lines().last().unwrap().to_owned();
+    assert!(first.contains("1 files") && digest(&first).starts_with("digest of the candidate: "), "{first}");
+    assert_ne!(digest(&first), digest(&second), "what was fetched is part of it");
+    with("exit 7");
+    assert_eq!(install().0, Some(4));
+}
