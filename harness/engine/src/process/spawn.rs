@@ -1,7 +1,9 @@
 //! Starts a process and ends it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+#[cfg(target_os = "linux")]
+use std::io::Read as _;
+use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;

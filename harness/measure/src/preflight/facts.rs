@@ -6,9 +6,9 @@ use std::path::Path;
 
 use edgemaxx_contract::telemetry::Throttle;
 use edgemaxx_engine::SandboxStatus;
-use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{Clock, ComputeMode, TemperatureSensor};
 use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::{Device, Nvml};
 
 use crate::telemetry::throttle_reasons;
 
@@ -131,7 +131,18 @@ fn gpu_facts(index: u32) -> Result<GpuFacts, String> {
             .into_iter()
             .map(|process| (process.pid, memory_of(process.used_gpu_memory)))
             .collect(),
-        persistence: device.is_in_persistent_mode().ok(),
+        persistence: persistence(&device),
         busy_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
     })
+}
+
+#[cfg(target_os = "linux")]
+fn persistence(device: &Device<'_>) -> Option<bool> {
+    device.is_in_persistent_mode().ok()
+}
+
+/// Elsewhere drivers know no such thing.
+#[cfg(not(target_os = "linux"))]
+fn persistence(_: &Device<'_>) -> Option<bool> {
+    None
 }
