@@ -1,6 +1,7 @@
 """Times diffusers on what checkpoint.py made: one JSON object a line, as examples/gpu.rs prints them.
 
-usage: diffusers_side.py CHECKPOINT PICTURE.npy [compile]
+usage: bench_diffusers.py CHECKPOINT PICTURE.npy [compile | vae]
+compile: torch.compile too; vae: the decoder in f32 and nothing else
 """
 import json
 import os
@@ -35,6 +36,14 @@ def error(a, b):
     return ((a.float() - b).norm() / b.norm()).item()
 
 
+def decoder(pipe, vio):
+    pipe.vae.float()
+    decode = lambda: pipe.vae.decode(vio["z"]).sample
+    with torch.inference_mode():
+        wrong = error(decode(), vio["image"])
+        say("vae" if os.environ.get("NVIDIA_TF32_OVERRIDE") == "0" else "vae, TF32", "F32", times(decode, 10), error=wrong)
+
+
 def main():
     root, out = sys.argv[1:3]
     began = time.time()
@@ -43,6 +52,9 @@ def main():
     print(json.dumps(dict(what="versions", diffusers=diffusers.__version__, torch=torch.__version__,
                           cudnn=torch.backends.cudnn.version(), gpu=torch.cuda.get_device_name(0),
                           load_s=round(time.time() - began, 1))), flush=True)
+    vio = {k: v.cuda() for k, v in load_file(os.path.join(root, "vae.safetensors")).items()}
+    if "vae" in sys.argv[3:]:
+        return decoder(pipe, vio)
     io = {k: v.cuda() for k, v in load_file(os.path.join(root, "step.safetensors")).items()}
     x, ctx, te = io["x"].half(), io["ctx"].half(), io["te"].half()
     added = dict(text_embeds=te, time_ids=io["ids"].repeat(2, 1).half())
@@ -63,7 +75,6 @@ def main():
             step(t)
         say("step, graph", "F16", times(graph.replay))
         del graph
-        vio = {k: v.cuda() for k, v in load_file(os.path.join(root, "vae.safetensors")).items()}
         z = vio["z"].half()
         decode = lambda: pipe.vae.decode(z).sample
         wrong = error(decode(), vio["image"])
@@ -75,11 +86,7 @@ def main():
     import numpy
     numpy.save(out, (picture()[0] * 255).round().astype("uint8"))
     say("picture", "F16", times(lambda: picture("pil"), 5))
-    with torch.inference_mode():
-        pipe.vae.float()
-        z = vio["z"]
-        wrong = error(decode(), vio["image"])
-        say("vae", "F32", times(decode, 10), error=wrong, tf32=os.environ.get("NVIDIA_TF32_OVERRIDE", "torch's default"))
+    decoder(pipe, vio)
     if "compile" in sys.argv[3:]:
         unet.to(memory_format=torch.channels_last)
         unet.fuse_qkv_projections()

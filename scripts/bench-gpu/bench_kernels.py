@@ -1,6 +1,6 @@
 """Checks and times the kernels of harness/candle/src/cuda/kernels against PyTorch in f32, through CuPy.
 
-usage: kernels.py FOLDER_OF_PTX [FLASH_VARIANTS.ptx]
+usage: bench_kernels.py harness/candle/src/cuda/kernels
 """
 import sys
 import warnings
@@ -14,7 +14,6 @@ DEV = "cuda"
 KINDS = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
 folder = sys.argv[1]
 modules = {m: cupy.RawModule(path=f"{folder}/{m}.ptx") for m in ("flash", "glue", "norm")}
-variants = cupy.RawModule(path=sys.argv[2]) if len(sys.argv) > 2 else None
 worst = 0
 
 
@@ -64,7 +63,7 @@ def report(name, got, want, kind, work, bytes_moved=0, flop=0, beside=None):
 SHAPES = {40: (64, 64, 112), 64: (64, 64, 128), 80: (64, 64, 176), 128: (64, 32, 256)}
 
 
-def flash(b, h, l, m, d, kind, causal=False, packed=False, function=None, rows=None, keys=None, threads=128, name=""):
+def flash(b, h, l, m, d, kind, causal=False, packed=False):
     t = KINDS[kind]
     torch.manual_seed(l + d)
     if packed:
@@ -77,16 +76,17 @@ def flash(b, h, l, m, d, kind, causal=False, packed=False, function=None, rows=N
     o = torch.full((b, l, h * d), float("nan"), device=DEV, dtype=t)
     split = lambda x: x.reshape(b, -1, h, d).transpose(1, 2)
     want = F.scaled_dot_product_attention(split(q).float(), split(k).float(), split(v).float(), is_causal=causal).transpose(1, 2).reshape(b, l, h * d)
-    f = function or modules["flash"].get_function(f"flash_{d}_{kind}")
-    dr, dk, rb = SHAPES[d]
-    rows, keys = rows or dr, keys or dk
+    long = d == 64 and l >= 2048 and m >= 512
+    f = modules["flash"].get_function(f"flash_{d}{'_long' if long else ''}_{kind}")
+    rows, keys, rb = SHAPES[d]
+    rows *= 1 + long
     shared = max(4 * keys, rows) * rb
     f.max_dynamic_shared_size_bytes = max(shared, 1024)
     args = (q, k, v, o, l, m, h, int(causal), float(d**-0.5 * 1.4426950408889634), row, row, row, h * d)
-    work = lambda: launch(f, ((l + rows - 1) // rows, h, b), threads, args, shared)
+    work = lambda: launch(f, (-(-l // rows), h, b), 128, args, shared)
     work()
     qs, ks, vs = split(q), split(k), split(v)
-    report(f"flash {name or kind} b{b} h{h} {l}x{m} d{d}{' causal' if causal else ''}", o, want, kind, work, flop=4 * b * h * l * m * d,
+    report(f"flash {kind} b{b} h{h} {l}x{m} d{d}{' causal' if causal else ''}", o, want, kind, work, flop=4 * b * h * l * m * d,
            beside=lambda: F.scaled_dot_product_attention(qs, ks, vs, is_causal=causal))
 
 
@@ -101,9 +101,9 @@ def group_norm(n, hw, c, g, kind, shift, act):
     per = 16 // x.element_size()
     vectors = c // per
     most = (48 << 10) // (8 * c)
-    threads = (min(max(512 // vectors, 1), most) * vectors + 31) // 32 * 32
+    threads = (min(max(256 // vectors, 1), most) * vectors + 31) // 32 * 32
     rows = threads // vectors
-    runs = min(max(-(-hw // (rows * 4)), 1), -(-512 // n))
+    runs = min(max(-(-hw // (rows * 8)), 1), -(-396 // n))
     part = torch.empty(n * runs * g * 2, device=DEV)
     done = torch.zeros(4096, device=DEV, dtype=torch.int32)
     stats, y = torch.empty(n, g, 2, device=DEV), torch.full_like(x, float("nan"))
@@ -111,7 +111,7 @@ def group_norm(n, hw, c, g, kind, shift, act):
 
     def work():
         launch(a, (runs, n, 1), threads, (x, s, part, done, stats, hw, c, g, 1e-5), rows * c * 8)
-        launch(p, (min(-(-hw // (rows * 2)), 2048), n, 1), threads, (x, s, stats, w, b, y, hw, c, g, int(act)))
+        launch(p, (min(-(-hw // (rows * 4)), -(-792 // n)), n, 1), threads, (x, s, stats, w, b, y, hw, c, g, int(act)))
     work(); work()
     report(f"group norm {kind} {n}x{hw}x{c} g{g}{' shift' if shift else ''}{' silu' if act else ''}", y, want, kind, work,
            bytes_moved=3 * x.numel() * x.element_size())
@@ -168,17 +168,6 @@ for kind in ("f16", "bf16"):
         flash(2, 8, 1024, 1024, d, kind)
         flash(2, 3, 145, 77, d, kind)
         flash(1, 2, 100, 100, d, kind, causal=True)
-if variants:
-    for name in ("1_4_64", "1_8_64b", "1_4_32", "2_4_64", "2_2_64", "1_2_64"):
-        tiles, warps, keys = (int(n.strip("b")) for n in name.split("_"))
-        rows, threads = 16 * tiles * warps, 32 * warps
-        try:
-            f = variants.get_function(f"flash_64_f16_{name}")
-            flash(2, 10, 4096, 4096, 64, "f16", function=f, rows=rows, keys=keys, threads=threads, name=name, packed=True)
-            flash(2, 20, 1024, 1024, 64, "f16", function=f, rows=rows, keys=keys, threads=threads, name=name, packed=True)
-            flash(2, 20, 1024, 77, 64, "f16", function=f, rows=rows, keys=keys, threads=threads, name=name)
-        except Exception as e:
-            print("variant", name, repr(e)[:200])
 for kind in KINDS:
     for n, hw, c, g, shift, act in ((2, 16384, 320, 32, True, True), (2, 4096, 1280, 32, False, True), (2, 1024, 2560, 32, False, False),
                                     (2, 16384, 960, 32, True, True), (1, 1048576, 128, 32, True, True), (2, 64, 64, 16, True, False), (1, 65536, 512, 32, False, True)):

@@ -14,13 +14,15 @@ known = {(r["what"], r.get("dtype")): r for r in rows if "median_ms" in r}
 eager = known.get(("diffusers step, eager", "F16"), {}).get("median_ms")
 base = {"step": eager, "vae F16": known.get(("diffusers vae", "F16"), {}).get("median_ms"),
         "vae F32": known.get(("diffusers vae", "F32"), {}).get("median_ms"),
+        "vae, TF32": known.get(("diffusers vae, TF32", "F32"), {}).get("median_ms"),
         "picture": known.get(("diffusers picture", "F16"), {}).get("median_ms")}
 print("| what | type | median ms | min–max | ÷ diffusers eager | relative error | bits |\n|---|---|---|---|---|---|---|")
 for r in rows:
     if "median_ms" not in r:
         continue
-    kind = r["what"].replace("diffusers ", "").split(",")[0]
-    against = base.get(kind) or base.get(f"{kind} {r.get('dtype')}")
+    name = r["what"].replace("diffusers ", "")
+    kind = name.split(",")[0]
+    against = base.get(name) or base.get(kind) or base.get(f"{kind} {r.get('dtype')}")
     ratio = f"{r['median_ms'] / against:.2f}" if against else "—"
     wrong = f"{r['error']:.1e}" if "error" in r else "—"
     print(f"| {r['what']} | {r['dtype'].lower()} | {r['median_ms']:.1f} | {r['min_ms']:.1f}–{r['max_ms']:.1f} | {ratio} | {wrong} | {r.get('hash', '—')} |")

@@ -146,7 +146,8 @@ fn step(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &De
 fn vae(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &Device) -> Result<()> {
     let config = VaeConfig::read(&root.join("vae/config.json"))?;
     let mut w = weights(root, "vae", dtype, device)?;
-    if std::env::var_os("TF32").is_some() {
+    let tf32 = std::env::var_os("TF32").is_some();
+    if tf32 {
         w = w.allowing_tf32();
     }
     let vae = Vae::load(&w, config)?;
@@ -160,7 +161,8 @@ fn vae(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &Dev
         Ok(())
     })?;
     let same = hash(&out)? == first;
-    say("vae", dtype, &ms, &format!(r#","error":{wrong:e},"hash":"{first:016x}","same":{same}"#));
+    let what = if tf32 { "vae, TF32" } else { "vae" };
+    say(what, dtype, &ms, &format!(r#","error":{wrong:e},"hash":"{first:016x}","same":{same}"#));
     Ok(())
 }
 

@@ -115,10 +115,12 @@ fn open_gpu() -> Result<Device> {
 /// Makes an error of a full card say so.
 pub(crate) fn explain(error: Error) -> Error {
     match error {
-        Error::Candle(e) if e.to_string().contains("OUT_OF_MEMORY") => Error::Device(format!(
-            "the GPU's memory is full ({}): end other programs on it, or ask for f16 or a smaller picture",
-            e.to_string().lines().next().unwrap_or_default()
-        )),
+        Error::Candle(e) if ["OUT_OF_MEMORY", "ALLOC_FAILED"].iter().any(|w| e.to_string().contains(w)) => {
+            Error::Device(format!(
+                "the GPU's memory is full ({}): end other programs on it, or ask for f16 or a smaller picture",
+                e.to_string().lines().next().unwrap_or_default()
+            ))
+        }
         other => other,
     }
 }

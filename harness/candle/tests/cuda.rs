@@ -1,6 +1,7 @@
 //! The engine on an NVIDIA GPU: its fused operations beside candle's own on the same card, and beside the CPU. Skipped
 //! where there is no GPU, unless EDGEMAXX_GPU is set.
 #![cfg(feature = "cuda")]
+#![allow(clippy::print_stderr, reason = "says what was skipped and how near results are")]
 
 mod common;
 

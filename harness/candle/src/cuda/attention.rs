@@ -11,17 +11,22 @@ const SCORES: usize = 1 << 26;
 
 /// A compiled kernel: rows of queries, keys a stage, bytes of a row in shared memory.
 struct Shape {
+    name: &'static str,
     rows: usize,
     keys: usize,
     row_bytes: usize,
 }
 
-fn shape(width: usize) -> Option<Shape> {
+/// The kernel for heads of a width. Many queries per block pay where there are queries enough for all multiprocessors.
+fn shape(width: usize, queries: usize, keys: usize) -> Option<Shape> {
     Some(match width {
-        40 => Shape { rows: 64, keys: 64, row_bytes: 112 },
-        64 => Shape { rows: 64, keys: 64, row_bytes: 128 },
-        80 => Shape { rows: 64, keys: 64, row_bytes: 176 },
-        128 => Shape { rows: 64, keys: 32, row_bytes: 256 },
+        40 => Shape { name: "flash_40", rows: 64, keys: 64, row_bytes: 112 },
+        64 if queries >= 2048 && keys >= 512 => {
+            Shape { name: "flash_64_long", rows: 128, keys: 64, row_bytes: 128 }
+        }
+        64 => Shape { name: "flash_64", rows: 64, keys: 64, row_bytes: 128 },
+        80 => Shape { name: "flash_80", rows: 64, keys: 64, row_bytes: 176 },
+        128 => Shape { name: "flash_128", rows: 64, keys: 32, row_bytes: 256 },
         _ => return None,
     })
 }
@@ -30,7 +35,7 @@ impl Cuda {
     /// Whether heads of that width can be attended to here.
     pub(crate) fn attends(&self, heads: usize, width: usize, dtype: DType) -> bool {
         match dtype {
-            DType::F16 | DType::BF16 if shape(width).is_some() => true,
+            DType::F16 | DType::BF16 if shape(width, 1, 1).is_some() => true,
             DType::F16 | DType::BF16 | DType::F32 => heads == 1 && width >= 256 && self.fits(width, dtype),
             _ => false,
         }
@@ -56,7 +61,7 @@ impl Cuda {
         }
         let y = self.empty((batch, queries, heads * width), q.of.dtype())?;
         let scale = 1.0 / (width as f64).sqrt();
-        let Some(s) = shape(width).filter(|_| q.of.dtype() != DType::F32) else {
+        let Some(s) = shape(width, queries, keys).filter(|_| q.of.dtype() != DType::F32) else {
             if heads != 1 || causal {
                 bail!("attention: no kernel for {heads} heads of {width}");
             }
@@ -83,7 +88,7 @@ impl Cuda {
         let shared = (4 * s.keys).max(s.rows) * s.row_bytes;
         let grid = (queries.div_ceil(s.rows) as u32, heads as u32, batch as u32);
         let threads = 128;
-        let name = format!("flash_{width}_{}", suffix(q.of.dtype())?);
+        let name = format!("{}_{}", s.name, suffix(q.of.dtype())?);
         self.launch(Module::Flash, &name, grid, threads, shared, &args)?;
         Ok(y)
     }

@@ -97,6 +97,9 @@ impl Cuda {
         let mut driver = 0;
         // SAFETY: writes one number.
         let known = unsafe { sys::cuDriverGetVersion(&raw mut driver) } == sys::CUresult::CUDA_SUCCESS;
+        let mut runtime = 0;
+        // SAFETY: writes one number.
+        unsafe { cudaRuntimeGetVersion(&raw mut runtime) };
         let dotted = |v: usize, big: usize, small: usize| format!("{}.{}", v / big, v % big / small);
         let half = matches!(dtype, DType::F16 | DType::BF16);
         vec![
@@ -106,7 +109,7 @@ impl Cuda {
             ("attention", if half { "flash (own)" } else { "plain f32" }.to_owned()),
             ("graph", "on".to_owned()),
             ("cuda_driver", if known { dotted(driver as usize, 1000, 10) } else { "unknown".to_owned() }),
-            ("cudart", dotted(dnn::get_cudart_version(), 1000, 10)),
+            ("cudart", dotted(runtime as usize, 1000, 10)),
             // SAFETY: plain function.
             ("cublaslt", unsafe { lts::cublasLtGetVersion() }.to_string()),
             ("cudnn", dnn::get_version().to_string()),
@@ -130,6 +133,11 @@ impl Cuda {
     pub(super) const fn workspace_bytes() -> usize {
         WORKSPACE
     }
+}
+
+// libcudart comes with candle's kernels.
+unsafe extern "C" {
+    fn cudaRuntimeGetVersion(version: *mut i32) -> i32;
 }
 
 /// Has the driver keep freed memory for the next tensor instead of giving it back at every synchronisation.

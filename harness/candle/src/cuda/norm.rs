@@ -7,9 +7,9 @@ use candle_core::{Result, Tensor, bail};
 use cudarc::driver::DevicePtr as _;
 
 /// Threads of a block that sums or applies.
-const THREADS: usize = 512;
+const THREADS: usize = 256;
 /// Blocks that fill a card.
-const BLOCKS: usize = 512;
+const BLOCKS: usize = 396;
 /// Shared memory a block may have without asking.
 const SHARED: usize = 48 << 10;
 
@@ -41,7 +41,7 @@ impl Cuda {
         if rows > most {
             bail!("group norm: {c} channels do not fit");
         }
-        let runs = pixels.div_ceil(rows * 4).clamp(1, BLOCKS.div_ceil(n));
+        let runs = pixels.div_ceil(rows * 8).clamp(1, BLOCKS.div_ceil(n));
         let stats = self.empty((n, groups, 2), candle_core::DType::F32)?;
         if n * runs * groups * 2 > PARTIAL {
             bail!("group norm: {groups} groups of {n} images do not fit");
@@ -78,7 +78,7 @@ impl Cuda {
             int(groups),
             Arg::Int(silu.into()),
         ];
-        let grid = (pixels.div_ceil(rows * 2).min(4 * BLOCKS) as u32, n as u32, 1);
+        let grid = (pixels.div_ceil(rows * 4).min((2 * BLOCKS).div_ceil(n)) as u32, n as u32, 1);
         self.launch(Module::Norm, &format!("group_apply_{name}"), grid, threads as u32, 0, &args)?;
         Ok(y)
     }

@@ -256,15 +256,8 @@ __device__ __forceinline__ void flash(const T* q, const T* k, const T* v, T* o, 
 #define KERNELS(type, T)                             \
   KERNEL(flash_40_##type, T, 40, 1, 4, 64, 3)        \
   KERNEL(flash_64_##type, T, 64, 1, 4, 64, 3)        \
+  KERNEL(flash_64_long_##type, T, 64, 2, 4, 64, 2)   \
   KERNEL(flash_80_##type, T, 80, 1, 4, 64, 2)        \
   KERNEL(flash_128_##type, T, 128, 1, 4, 32, 2)
 KERNELS(f16, __half)
 KERNELS(bf16, __nv_bfloat16)
-#ifdef VARIANTS
-KERNEL(flash_64_f16_1_4_64, __half, 64, 1, 4, 64, 3)
-KERNEL(flash_64_f16_1_8_64b, __half, 64, 1, 8, 64, 2)
-KERNEL(flash_64_f16_1_4_32, __half, 64, 1, 4, 32, 4)
-KERNEL(flash_64_f16_2_4_64, __half, 64, 2, 4, 64, 2)
-KERNEL(flash_64_f16_2_2_64, __half, 64, 2, 2, 64, 4)
-KERNEL(flash_64_f16_1_2_64, __half, 64, 1, 2, 64, 6)
-#endif

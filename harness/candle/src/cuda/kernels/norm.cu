@@ -25,7 +25,7 @@ __device__ void group_stats(const T* x, const T* shift, float* partial, unsigned
       s[i] = q[i] = 0.f;
       off[i] = (shift ? widen(shift[(size_t)n * c + v * N + i]) - widen(shift[(size_t)n * c + first]) : 0.f) - widen(image[first]);
     }
-#pragma unroll 4
+#pragma unroll 8
     for (int p = from + r; p < to; p += rows) {
       float e[N];
       load(image + (size_t)p * c + v * N, e);
@@ -104,15 +104,18 @@ __device__ void group_apply(const T* x, const T* shift, const float* stats, cons
   const int n = blockIdx.y, vectors = c / N, rows = blockDim.x / vectors, per = c / groups;
   const int v = threadIdx.x % vectors, r = threadIdx.x / vectors;
   if (r >= rows) return;
-  float scale[N], add[N];
+  float scale[N], add[N], more[N] = {};
+  load(w + v * N, scale);
+  load(b + v * N, add);
+  if (shift) load(shift + (size_t)n * c + v * N, more);
 #pragma unroll
   for (int i = 0; i < N; i++) {
-    const int ch = v * N + i;
-    const float* s = stats + ((size_t)n * groups + ch / per) * 2;
-    scale[i] = s[1] * widen(w[ch]);
-    add[i] = widen(b[ch]) + ((shift ? widen(shift[(size_t)n * c + ch]) : 0.f) - s[0]) * scale[i];
+    const float2 s = reinterpret_cast<const float2*>(stats)[n * groups + (v * N + i) / per];
+    scale[i] *= s.y;
+    add[i] += (more[i] - s.x) * scale[i];
   }
   const size_t base = (size_t)n * pixels * c + v * N;
+#pragma unroll 4
   for (int p = blockIdx.x * rows + r; p < pixels; p += gridDim.x * rows) {
     float e[N];
     load(x + base + (size_t)p * c, e);
