@@ -69,6 +69,18 @@ fn answer(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// A contest whose baseline is the tiny model with one step, measured as briefly as can be.
+fn native_contest(candidates: &str) -> Playground {
+    let ground = Playground::new(candidates);
+    let change = |from: &str, to: &str| ground.replace("contest.toml", from, to);
+    change("engine = { command = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"] }", "");
+    change("checkpoint = \"model\"", &format!("checkpoint = {:?}", fixture()));
+    change("steps = 20", "steps = 1");
+    change("sessions = 5\npairs = 3", "sessions = 2\npairs = 1\nquick_sessions = 2\nquick_pairs = 1");
+    change("load_timeout_s = 5\nrequest_timeout_s = 2", "load_timeout_s = 60");
+    ground
+}
+
 fn fixture() -> String {
     repository("fixtures/models/emoji-sdxl").display().to_string()
 }
@@ -103,12 +115,7 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
 
     // The entry as a contest's candidate: fetched when planned, pinned, read from the cache when measured.
     // The built-in engine really loads it, confined where this machine can.
-    let ground = Playground::new(
-        "[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\ngeneration = { steps = 1 }\n\
-         engine = { native = true }\n",
-    );
-    ground.replace("contest.toml", "sessions = 5\npairs = 3", "sessions = 2\npairs = 1");
-    ground.replace("contest.toml", "load_timeout_s = 5\nrequest_timeout_s = 2", "load_timeout_s = 60");
+    let ground = native_contest("[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\n");
     let (contest, run) = (ground.contest().display().to_string(), ground.path("run").display().to_string());
     let plan = answer(&mut desk.with_hub(&["plan", &contest, "--out", &run, "--json"]));
     let theirs = plan["pipelines"].as_array().unwrap().iter().find(|p| p["name"] == "theirs").unwrap();
@@ -117,8 +124,7 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     desk.with_hub(&["measure", &run]).assert().success();
     assert_eq!(desk.hub.state().log.len(), 0, "measuring asks nobody");
     let samples = std::fs::read_to_string(ground.path("run/samples.jsonl")).unwrap();
-    let theirs = |line: &&str| line.contains("\"side\":\"candidate\"") && line.contains("\"picture\"");
-    assert!(samples.lines().filter(theirs).count() >= 2, "{samples}");
+    assert!(samples.contains("\"picture\"") && !samples.contains("\"failed\""), "{samples}");
 }
 
 #[test]
@@ -289,4 +295,34 @@ fn recipes_make_the_same_checkpoint_twice_and_a_script_may_take_part() {
     let (code, said) =
         failure(edgemaxx().args(["miner", "optimize", "script=false", "--from", &fixture(), "--to", "x"]));
     assert_eq!((code, said.contains("ended with")), (4, true), "{said}");
+}
+
+#[test]
+fn a_loser_is_measured_and_not_published_unless_told() {
+    let ground = native_contest("");
+    let contest = ground.contest().display().to_string();
+    let submit = |extra: &[&str]| {
+        let mut command = edgemaxx();
+        command.args([
+            "miner",
+            "submit",
+            "--repository",
+            "me/slow",
+            "--from",
+            &fixture(),
+            "--bench",
+            &contest,
+        ]);
+        // Optimised the wrong way: eight times the steps.
+        let to = ground.path(&format!("slow{}", extra.len()));
+        command.args(["--optimize", "steps=8", "--to"]).arg(&to);
+        command.args(["--quick", "--no-commit", "--dry-run"]).args(extra).env("TMPDIR", ground.folder.path());
+        failure(&mut command)
+    };
+    let (code, said) = submit(&[]);
+    assert_eq!((code, said.contains("not proven faster at equal quality")), (1, true), "{said}");
+    let (code, said) = submit(&["--anyway"]);
+    assert_eq!((code, said.contains("warning: not proven faster")), (0, true), "{said}");
+    let (code, said) = submit(&["--contest", "another"]);
+    assert_eq!((code, said.contains("--bench is of contest mock")), (2, true), "{said}");
 }
