@@ -1,5 +1,6 @@
 //! The `edgemaxx` command: one verb per file in [`cmd`].
 
+mod audit;
 mod cmd;
 mod error;
 mod folder;

@@ -28,11 +28,14 @@ pub(crate) struct Resolved {
     pub(crate) pipelines: Vec<PipelinePlan>,
 }
 
-/// Reads the contest at `path` and all it names.
-pub(crate) fn resolve(path: &Path) -> anyhow::Result<Resolved> {
+/// Reads the contest at `path` and all it names, below `base` where that is given.
+pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolved> {
     let text = read_text(path)?;
     let contest = Contest::parse(&text).in_file(path)?;
-    let base = fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default();
+    let base = match base {
+        Some(base) => fs::canonicalize(base).in_file(base)?,
+        None => fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default(),
+    };
     let prompts_path = base.join(&contest.request.prompts);
     let prompts = read_text(&prompts_path)
         .map_err(|error| Failure::input(format!("{}: request.prompts: {error}", path.display())))?;

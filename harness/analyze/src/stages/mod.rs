@@ -7,6 +7,7 @@ pub(crate) mod estimate;
 mod honesty;
 mod judge;
 mod rank;
+mod rewards;
 #[cfg(test)]
 mod tests;
 

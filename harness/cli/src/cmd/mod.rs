@@ -1,19 +1,22 @@
 //! The verbs, one per file.
 
-mod analyze;
+pub(crate) mod analyze;
 mod compare;
 mod copies;
 mod engine;
 mod engine_check;
 mod generate;
 mod history;
-mod measure;
-mod plan;
+pub(crate) mod measure;
+pub(crate) mod plan;
 pub(crate) mod quality;
-mod rank;
-mod report;
+pub(crate) mod rank;
+pub(crate) mod report;
+mod reproduce;
 mod run;
+mod seal;
 mod stats;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +36,7 @@ Examples:
   edgemaxx run fixtures/contests/emoji-cpu.toml          the whole way, to report.html
   edgemaxx run fixtures/contests/emoji-cpu.toml --quick  a first look within a minute
   edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
+  edgemaxx verify days/2026-11-22                        is a published run what it says?
   edgemaxx compare runs/main runs/change                 has anything become slower?
   edgemaxx history runs --out site                       all runs as a site
 
@@ -56,6 +60,12 @@ enum Verb {
     Rank(rank::Args),
     /// Write report.html, CSV, Markdown, JUnit and summary.json.
     Report(report::Args),
+    /// Seal a run: digests of all files, chained to the day before, signed.
+    Seal(seal::Args),
+    /// Check a sealed run, down to recomputing every byte that follows from its log.
+    Verify(verify::Args),
+    /// Measure a published candidate on this machine by the same plan.
+    Reproduce(reproduce::Args),
     /// Find checkpoints that repeat an earlier one's weights.
     Copies(copies::Args),
     /// Compare two runs, or candidates with their baseline: regressed or not.
@@ -80,6 +90,9 @@ impl Cli {
             Verb::Analyze(args) => args.execute(),
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
+            Verb::Seal(args) => args.execute(),
+            Verb::Verify(args) => args.execute(),
+            Verb::Reproduce(args) => args.execute(),
             Verb::Copies(args) => args.execute(),
             Verb::Compare(args) => args.execute(),
             Verb::History(args) => args.execute(),

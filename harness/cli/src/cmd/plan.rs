@@ -34,6 +34,9 @@ pub(crate) struct Draw {
     /// Contest file.
     #[arg(value_name = "CONTEST.toml")]
     pub(crate) contest: PathBuf,
+    /// Folder that the contest's paths are relative to [default: the contest's own].
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
     /// Day of the contest [default: today, UTC].
     #[arg(long, value_name = "YYYY-MM-DD")]
     day: Option<Day>,
@@ -88,7 +91,7 @@ impl Args {
 impl Draw {
     /// The plan, and what it was drawn from.
     pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
-        let mut resolved = resolve(&self.contest)?;
+        let mut resolved = resolve(&self.contest, self.base.as_deref())?;
         let stopping = &mut resolved.contest.measurement.stopping;
         stopping.until_half_width = self.until.or(stopping.until_half_width);
         stopping.budget_s = self.budget.map(|minutes| minutes * 60.0).or(stopping.budget_s);
@@ -124,6 +127,7 @@ impl Draw {
 /// Writes what a run starts from.
 pub(crate) fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> anyhow::Result<()> {
     folder.write("contest.toml", &resolved.text)?;
+    folder.write("prompts.txt", &resolved.prompts)?;
     folder.write(
         "origin.json",
         serde_json::to_string_pretty(&Origin { base: resolved.base.clone() })? + "\n",
