@@ -30,6 +30,7 @@ mod error;
 pub mod nn;
 mod pipeline;
 mod prompt;
+pub mod prune;
 pub mod schedule;
 mod tensors;
 mod trace;

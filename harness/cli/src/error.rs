@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Environment = 3,
     /// An engine or candidate failed.
     Engine = 4,
+    /// Chain or hub failed.
+    Chain = 5,
     /// Interrupted, resumable.
     Interrupted = 130,
 }
@@ -54,10 +56,8 @@ impl<T, E: std::fmt::Display> InFile<T> for Result<T, E> {
     }
 }
 
-/// The exit code of an error: what it says itself, else bad input.
+/// The exit code of an error: what it says itself, what chain or hub say, else bad input.
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
-    error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Failure>())
-        .map_or(Exit::Input, |failure| failure.exit)
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.exit);
+    own.or_else(|| crate::subtensor::exit_of(error)).unwrap_or(Exit::Input)
 }

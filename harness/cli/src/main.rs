@@ -4,13 +4,17 @@ mod audit;
 mod cmd;
 mod error;
 mod folder;
+mod hub;
 mod native;
 mod null;
 mod prepare;
 mod progress;
 mod resolve;
 mod stop_rule;
+mod subtensor;
 mod terminal;
+mod validator;
+mod variant;
 
 use clap::Parser as _;
 

@@ -6,11 +6,14 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::Context as _;
 use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
+use edgemaxx_hub::Source;
 
 use crate::error::{Failure, InFile as _};
+use crate::hub;
 
 /// Name of the control when the contest names none.
 const CONTROL: &str = "control";
@@ -30,7 +33,11 @@ pub(crate) struct Resolved {
 
 /// Reads the contest at `path` and all it names, below `base` where that is given.
 pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolved> {
-    let text = read_text(path)?;
+    resolve_text(path, base, read_text(path)?)
+}
+
+/// The same of another text that could stand at `path`.
+pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> anyhow::Result<Resolved> {
     let contest = Contest::parse(&text).in_file(path)?;
     let base = match base {
         Some(base) => fs::canonicalize(base).in_file(base)?,
@@ -42,8 +49,7 @@ pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolv
     check_prompt_digest(&prompts_path, &prompts)?;
     let prompts_file =
         prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let pipelines =
-        pipelines(&contest, &base).map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    let pipelines = pipelines(&contest, &base).with_context(|| path.display().to_string())?;
     for (field, folder) in
         [("quality.clip", &contest.quality.clip), ("quality.lpips", &contest.quality.lpips)]
     {
@@ -100,12 +106,13 @@ fn check_prompt_digest(path: &Path, text: &str) -> anyhow::Result<()> {
 
 fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>> {
     let mut digests = FolderDigests::default();
+    let checkpoint = pinned(base, &contest.baseline.checkpoint)?;
     let baseline = PipelinePlan {
         name: contest.baseline.name.clone(),
         role: Role::Baseline,
         description: contest.baseline.description.clone(),
-        digest: digests.of(base, &contest.baseline.checkpoint)?,
-        checkpoint: contest.baseline.checkpoint.clone(),
+        digest: digests.of(base, &checkpoint)?,
+        checkpoint,
         generation: contest.baseline.generation.clone(),
         engine: contest.baseline.engine.clone(),
     };
@@ -122,19 +129,19 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
             control.description = candidate.description.clone();
             continue;
         }
+        let context = || format!("candidate {:?}", candidate.name);
+        let checkpoint = pinned(base, &candidate.checkpoint).with_context(context)?;
         let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
             CandidateFile::default()
         } else {
-            candidate_file(&source_folder(base, &candidate.checkpoint.source)?)?
+            candidate_file(&source_folder(base, &checkpoint.source)?)?
         };
         candidates.push(PipelinePlan {
             name: candidate.name.clone(),
             role: Role::Candidate,
             description: candidate.description.clone(),
-            digest: digests
-                .of(base, &candidate.checkpoint)
-                .map_err(|error| Failure::input(format!("candidate {:?}: {error}", candidate.name)))?,
-            checkpoint: candidate.checkpoint.clone(),
+            digest: digests.of(base, &checkpoint).with_context(context)?,
+            checkpoint,
             generation: candidate.generation.apply(&own.generation.apply(&contest.baseline.generation)),
             engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
         });
@@ -188,18 +195,38 @@ fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a checkpoint source lies on this machine.
-pub(crate) fn source_folder(base: &Path, source: &str) -> anyhow::Result<PathBuf> {
-    if source.starts_with("hf:") {
-        return Err(Failure::input(format!(
-            "checkpoint {source:?}: repositories are not fetched here; download it and name the folder instead"
-        )));
+/// Fetches a checkpoint that lies elsewhere, and names it so that it can never mean something else.
+pub(crate) fn pinned(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CheckpointSpec> {
+    let mut source = source_of(base, &checkpoint.source)?;
+    match &mut source {
+        Source::Path(_) => Ok(checkpoint.clone()),
+        Source::Git { .. } | Source::Hub { .. } => {
+            let resolved = hub::fetch(&source)?;
+            if let Source::Git { revision, .. } | Source::Hub { revision, .. } = &mut source {
+                *revision = resolved.revision;
+            }
+            Ok(CheckpointSpec { source: source.to_string(), ..checkpoint.clone() })
+        }
     }
-    let folder = base.join(source.strip_prefix("path:").unwrap_or(source));
-    if folder.is_dir() {
-        Ok(folder)
-    } else {
-        Err(Failure::input(format!("checkpoint {}: no such folder", folder.display())))
+}
+
+/// The source a text names; paths are relative to the contest's folder.
+fn source_of(base: &Path, text: &str) -> anyhow::Result<Source> {
+    Ok(match text.parse::<Source>()? {
+        Source::Path(path) => Source::Path(base.join(path)),
+        Source::Git { mirror, revision } => Source::Git { mirror: base.join(mirror), revision },
+        hub => hub,
+    })
+}
+
+/// Where a checkpoint source lies on this machine. Nothing is fetched: that was done when the run was planned.
+pub(crate) fn source_folder(base: &Path, source: &str) -> anyhow::Result<PathBuf> {
+    match source_of(base, source)? {
+        Source::Path(folder) if folder.is_dir() => Ok(folder),
+        Source::Path(folder) => {
+            Err(Failure::input(format!("checkpoint {}: no such folder", folder.display())))
+        }
+        elsewhere => hub::cached(&elsewhere),
     }
 }
 

@@ -21,9 +21,10 @@ pub struct DayRecord {
     pub netuid: u16,
     /// Address (SS58) of the validator's hotkey.
     pub validator: String,
-    /// Noon in New York, seconds since 1970-01-01 UTC: when submissions closed.
-    pub noon_unix_s: i64,
-    /// The first finalised block at or after noon; `None`: the chain could not be read all day.
+    /// When submissions closed, seconds since 1970-01-01 UTC: noon in New York, unless the day was
+    /// begun by hand.
+    pub closed_unix_s: i64,
+    /// The first finalised block at or after that; `None`: the chain could not be read all day.
     pub block: Option<BlockRef>,
     /// Hotkeys registered at that block, sorted.
     pub registered: Vec<String>,

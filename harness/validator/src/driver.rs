@@ -9,7 +9,7 @@ use edgemaxx_contract::plan::Day;
 use crate::machine::{Event, Impossible, Step, apply, decide, following};
 use crate::policy::Policy;
 use crate::publish::{self, PublishError};
-use crate::schedule::{ScheduleError, day_at, noon};
+use crate::schedule::{ScheduleError, day_at, next, noon};
 use crate::sign::Signer;
 use crate::state::{OnChain, Phase, State};
 use crate::status::{Seen, Status};
@@ -95,10 +95,13 @@ impl<'a> Driver<'a> {
             None => {
                 let previous = publish::last_sealed(&settings.days)?;
                 let current = day_at(now)?;
-                let late = now - noon(&current)? > settings.policy.late_start_s && !now_please;
+                let late = now - noon(&current)? > settings.policy.late_start_s;
                 let done = previous.as_ref().is_some_and(|previous| previous.day >= current);
-                let day = if late || done { crate::schedule::next(&current)? } else { current };
-                let state = State::waiting(day, now, previous);
+                // By hand: what is committed now counts, as far as the chain knows it.
+                let by_hand = if now_please { world.chain.head().ok().map(|head| head.unix_s) } else { None };
+                let day = if by_hand.is_none() && (late || done) { next(&current)? } else { current };
+                let start = by_hand.map_or_else(|| noon(&day), Ok)?;
+                let state = State::waiting(day, start, now, previous);
                 store.record(&state, now, "began")?;
                 state
             }
@@ -221,7 +224,7 @@ impl<'a> Driver<'a> {
 
     /// The day is over: the next one, or a later one if noons were missed.
     fn turn(&mut self, day: Day, now: i64) -> Result<(), DriverError> {
-        let expected = crate::schedule::next(&self.state.day)?;
+        let expected = next(&self.state.day)?;
         let what = if day == expected {
             "the day is over".to_owned()
         } else {
@@ -230,7 +233,8 @@ impl<'a> Driver<'a> {
                 self.state.day
             )
         };
-        let after = State::waiting(day, now, self.state.legacy());
+        let start = noon(&day)?;
+        let after = State::waiting(day, start, now, self.state.legacy());
         self.store.record(&after, now, &what)?;
         self.state = after;
         self.seen.pairs = None;
@@ -244,13 +248,13 @@ impl<'a> Driver<'a> {
 
     /// Reads the chain at the first finalised block after noon.
     fn collect(&mut self, now: i64) -> Result<Event, DriverError> {
-        let noon = noon(&self.state.day)?;
+        let noon = self.state.start;
         let mut record = DayRecord {
             format: DayRecord::expected_format(),
             day: self.state.day.clone(),
             netuid: self.settings.netuid,
             validator: self.world.signer.hotkey(),
-            noon_unix_s: noon,
+            closed_unix_s: noon,
             block: None,
             registered: Vec::new(),
             submissions: Vec::new(),
@@ -333,7 +337,7 @@ impl<'a> Driver<'a> {
             contest: contest_file::compose(&self.settings.contest, record, winner),
             day: self.state.day.clone(),
             entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
-            deadline: noon(&crate::schedule::next(&self.state.day)?)? - self.settings.policy.reserve_s,
+            deadline: noon(&next(&self.state.day)?)? - self.settings.policy.reserve_s,
         };
         match self.world.bench.advance(&job) {
             Ok(BenchState::Finished) => self.happened(Event::Measured),

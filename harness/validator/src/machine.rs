@@ -94,7 +94,7 @@ pub struct Impossible {
 /// # Errors
 /// [`ScheduleError`] at the end of the calendar.
 pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, ScheduleError> {
-    let noon_today = noon(&state.day)?;
+    let noon_today = state.start;
     let noon_next = noon(&next(&state.day)?)?;
     if let Some(gone) = too_late(state, now, policy, noon_today, noon_next) {
         return Ok(Step::GiveUp(gone));
@@ -131,9 +131,14 @@ fn too_late(state: &State, now: i64, policy: &Policy, today: i64, next: i64) -> 
     let why = |state: &State| state.trouble.as_ref().map(|trouble| trouble.what.clone());
     match state.phase {
         Phase::Preparing if now >= today + policy.prepare_for_s => {
-            let (hotkey, _) = pending(state)?;
-            let reason = format!("out of reach: {}", why(state)?);
-            Some(Event::Prepared(hotkey, Fate::Invalid { reason }))
+            let why = why(state)?;
+            Some(match pending(state) {
+                Some((hotkey, _)) => {
+                    Event::Prepared(hotkey, Fate::Invalid { reason: format!("out of reach: {why}") })
+                }
+                // Nobody is a copy who cannot be shown to be one.
+                None => Event::Compared(Vec::new()),
+            })
         }
         Phase::Measuring if now >= next + policy.overrun_s => {
             Some(Event::NotMeasured("the contest did not end in time".to_owned()))

@@ -66,6 +66,8 @@ impl Phase {
 pub struct State {
     /// The day.
     pub day: Day,
+    /// When submissions close, seconds since 1970-01-01 UTC: its noon, unless it was begun by hand.
+    pub start: i64,
     /// How far it is.
     pub phase: Phase,
     /// Since when, seconds since 1970-01-01 UTC.
@@ -132,10 +134,11 @@ pub struct Previous {
 }
 
 impl State {
-    /// A day that waits for its noon.
-    pub fn waiting(day: Day, now: i64, previous: Option<Previous>) -> Self {
+    /// A day that waits for its start.
+    pub fn waiting(day: Day, start: i64, now: i64, previous: Option<Previous>) -> Self {
         Self {
             day,
+            start,
             phase: Phase::Waiting,
             since: now,
             record: None,

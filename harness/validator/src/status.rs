@@ -103,7 +103,7 @@ impl Status {
         });
         let submissions = state.record.as_ref().map(count).unwrap_or_default();
         let next_noon = match state.phase {
-            Phase::Waiting => noon(&state.day),
+            Phase::Waiting => Ok(state.start),
             _ => next(&state.day).and_then(|day| noon(&day)),
         };
         let mut status = Self {

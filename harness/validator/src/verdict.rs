@@ -154,7 +154,7 @@ mod tests {
             day: "2026-11-22".parse().unwrap(),
             netuid: 39,
             validator: "v".to_owned(),
-            noon_unix_s: 0,
+            closed_unix_s: 0,
             block: Some(BlockRef { number: 1, hash: "0x01".to_owned(), unix_s: 0 }),
             registered: registered.iter().map(|name| (*name).to_owned()).collect(),
             submissions: Vec::new(),

@@ -23,7 +23,7 @@ fn record(fates: &[Fate]) -> DayRecord {
         day: "2026-11-22".parse().unwrap(),
         netuid: 39,
         validator: "v".to_owned(),
-        noon_unix_s: 0,
+        closed_unix_s: 0,
         block: None,
         registered: Vec::new(),
         submissions: fates.iter().enumerate().map(submission).collect(),
@@ -46,7 +46,8 @@ fn weights(origin: Origin) -> Box<Weights> {
 }
 
 fn state(phase: Phase, record: Option<DayRecord>) -> State {
-    let mut state = State::waiting("2026-11-22".parse().unwrap(), 0, None);
+    let day: edgemaxx_contract::plan::Day = "2026-11-22".parse().unwrap();
+    let mut state = State::waiting(day.clone(), noon(&day).unwrap(), 0, None);
     state.phase = phase;
     state.record = record;
     state

@@ -1,6 +1,6 @@
 //! The plan: drawn again from the contest, the candidates' digests, the day and the entropy.
 
-use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::contest::{CheckpointSpec, Contest};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, PlanInputs, Role, draw_plan};
@@ -55,7 +55,7 @@ fn pipelines(plan: &Plan, contest: &Contest) -> anyhow::Result<()> {
     };
     let baseline = plan.baseline();
     let same = |pipeline: &PipelinePlan| {
-        pipeline.checkpoint == contest.baseline.checkpoint
+        pins(&pipeline.checkpoint, &contest.baseline.checkpoint)
             && pipeline.generation == contest.baseline.generation
             && pipeline.engine == contest.baseline.engine
             && pipeline.digest == baseline.digest
@@ -73,7 +73,7 @@ fn pipelines(plan: &Plan, contest: &Contest) -> anyhow::Result<()> {
                 let Some(spec) = wanted.next().filter(|spec| spec.name == pipeline.name) else {
                     return foreign(&pipeline.name, "its place");
                 };
-                if spec.checkpoint != pipeline.checkpoint {
+                if !pins(&pipeline.checkpoint, &spec.checkpoint) {
                     return foreign(&pipeline.name, "its checkpoint");
                 }
                 if spec.generation.apply(&pipeline.generation) != pipeline.generation {
@@ -89,6 +89,14 @@ fn pipelines(plan: &Plan, contest: &Contest) -> anyhow::Result<()> {
         Some(spec) => foreign(&spec.name, "its absence"),
         None => Ok(()),
     }
+}
+
+/// Whether `planned` is what the contest asked for: a repository is planned at a full revision.
+fn pins(planned: &CheckpointSpec, asked: &CheckpointSpec) -> bool {
+    let repository = asked.source.split('@').next().unwrap_or_default();
+    let same = planned.source == asked.source
+        || planned.source.strip_prefix(repository).is_some_and(|rest| rest.starts_with('@'));
+    same && planned.unet == asked.unet && planned.derive == asked.derive
 }
 
 /// How many checkpoints are on this machine; they must be the plan's.

@@ -1,13 +1,15 @@
 //! The verbs, one per file.
 
 pub(crate) mod analyze;
+pub(crate) mod chain;
 mod compare;
-mod copies;
+pub(crate) mod copies;
 mod engine;
 mod engine_check;
 mod generate;
 mod history;
 pub(crate) mod measure;
+mod miner;
 pub(crate) mod plan;
 pub(crate) mod quality;
 pub(crate) mod rank;
@@ -16,7 +18,9 @@ mod reproduce;
 mod run;
 mod seal;
 mod stats;
+mod validator;
 mod verify;
+mod weights;
 
 use clap::{Parser, Subcommand};
 
@@ -60,6 +64,8 @@ enum Verb {
     Rank(rank::Args),
     /// Write report.html, CSV, Markdown, JUnit and summary.json.
     Report(report::Args),
+    /// Run a subnet's contest every day, or see how it is doing.
+    Validator(validator::Args),
     /// Seal a run: digests of all files, chained to the day before, signed.
     Seal(seal::Args),
     /// Check a sealed run, down to recomputing every byte that follows from its log.
@@ -78,6 +84,12 @@ enum Verb {
     Engine(engine::Args),
     /// Simulate how often the statistics are wrong.
     Stats(stats::Args),
+    /// For miners: optimise, tune, publish and commit a checkpoint.
+    Miner(miner::Args),
+    /// Set weights from a run, or show those on chain.
+    Weights(weights::Args),
+    /// Read a subnet: neurons, commitments, hyperparameters.
+    Chain(chain::Args),
 }
 
 impl Cli {
@@ -90,6 +102,7 @@ impl Cli {
             Verb::Analyze(args) => args.execute(),
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
+            Verb::Validator(args) => args.execute(),
             Verb::Seal(args) => args.execute(),
             Verb::Verify(args) => args.execute(),
             Verb::Reproduce(args) => args.execute(),
@@ -99,6 +112,9 @@ impl Cli {
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),
             Verb::Stats(args) => args.execute(),
+            Verb::Miner(args) => args.execute(),
+            Verb::Weights(args) => args.execute(),
+            Verb::Chain(args) => args.execute(),
         }
     }
 }

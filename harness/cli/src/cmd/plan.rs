@@ -89,9 +89,19 @@ impl Args {
 }
 
 impl Draw {
+    /// Today's plan of a contest, with nothing else said.
+    pub(crate) fn today(contest: PathBuf, quick: bool) -> anyhow::Result<Self> {
+        let entropy = "offline".parse().map_err(|error| Failure::input(format!("entropy: {error}")))?;
+        Ok(Self { contest, base: None, day: None, entropy, quick, until: None, budget: None })
+    }
+
     /// The plan, and what it was drawn from.
     pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
-        let mut resolved = resolve(&self.contest, self.base.as_deref())?;
+        self.draw_resolved(resolve(&self.contest, self.base.as_deref())?)
+    }
+
+    /// The same of a contest that was resolved already.
+    pub(crate) fn draw_resolved(&self, mut resolved: Resolved) -> anyhow::Result<(Resolved, Plan)> {
         let stopping = &mut resolved.contest.measurement.stopping;
         stopping.until_half_width = self.until.or(stopping.until_half_width);
         stopping.budget_s = self.budget.map(|minutes| minutes * 60.0).or(stopping.budget_s);

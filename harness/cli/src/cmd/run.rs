@@ -48,13 +48,7 @@ struct Answer<'a> {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
-        note(&format!("run folder: {}", folder.path().display()));
-        measure::measure_run(&folder, &self.resume_command(&folder))?;
-        quality::judge_run(&folder, None)?;
-        analyze::analyze_run(&folder)?;
-        let ranking = rank::rank_run(&folder)?;
-        let page = report::report_run(&folder)?;
-
+        let (ranking, page) = whole(&folder, &self.resume_command(&folder))?;
         let failed: Vec<&str> = ranking
             .entries
             .iter()
@@ -102,6 +96,17 @@ impl Args {
     fn resume_command(&self, folder: &RunFolder) -> String {
         format!("edgemaxx run {} --out {} --resume", self.draw.contest.display(), folder.path().display())
     }
+}
+
+/// All stages on a planned run: its ranking and its report.
+pub(crate) fn whole(folder: &RunFolder, resume_command: &str) -> anyhow::Result<(Ranking, PathBuf)> {
+    note(&format!("run folder: {}", folder.path().display()));
+    measure::measure_run(folder, resume_command)?;
+    quality::judge_run(folder, None)?;
+    analyze::analyze_run(folder)?;
+    let ranking = rank::rank_run(folder)?;
+    let page = report::report_run(folder)?;
+    Ok((ranking, page))
 }
 
 /// The exit code of a run that was finished.

@@ -1,0 +1,86 @@
+//! The forgiving reader: any bytes give an answer, never a panic and never a silent nothing.
+
+use super::format::{MAGIC, VERSION, is_contest, is_repository};
+use super::{EngineKind, LegacySubmission, Provider, Revision, Submission, legacy};
+use serde::Serialize;
+
+/// What a commitment's bytes mean.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Commitment {
+    /// An entry that can be measured.
+    Submission(Submission),
+    /// An entry in the original subnet's format 2.
+    Legacy(LegacySubmission),
+    /// Something else; kept as such, so that a decoding change never passes for an empty day.
+    Unreadable(Unreadable),
+}
+
+/// Why bytes are no entry for us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Written by some other program.
+    #[error("not an EdgeMaxx commitment")]
+    Foreign,
+    /// Ours, but from the future.
+    #[error("commitment version {0}, this program reads 1; update it")]
+    Version(u8),
+    /// A provider unknown to this version.
+    #[error("provider {0} is unknown to this program; update it")]
+    Provider(u8),
+    /// Ours, but cut off.
+    #[error("cut off within the {0}")]
+    Truncated(String),
+    /// Ours, with a malformed field.
+    #[error("the {0} is malformed")]
+    Malformed(String),
+}
+
+/// Read a commitment. Bytes after the last known field are left alone: a later writer may add fields
+/// without changing the meaning of these.
+pub fn read(bytes: &[u8]) -> Commitment {
+    if let Some(rest) = bytes.strip_prefix(MAGIC) {
+        return match ours(rest) {
+            Ok(submission) => Commitment::Submission(submission),
+            Err(why) => Commitment::Unreadable(why),
+        };
+    }
+    match legacy::read(bytes) {
+        Some(entry) => Commitment::Legacy(entry),
+        None => Commitment::Unreadable(Unreadable::Foreign),
+    }
+}
+
+fn ours(bytes: &[u8]) -> Result<Submission, Unreadable> {
+    let cut = |field: &str| Unreadable::Truncated(field.to_owned());
+    let (&[version, header], rest) = bytes.split_first_chunk().ok_or_else(|| cut("header"))?;
+    if version != VERSION {
+        return Err(Unreadable::Version(version));
+    }
+    let provider = match header >> 2 {
+        0 => Provider::HuggingFace,
+        other => return Err(Unreadable::Provider(other)),
+    };
+    let engine = if header & 1 == 0 { EngineKind::Native } else { EngineKind::Command };
+    let (contest, rest) = text(rest, "contest", is_contest)?;
+    let (repository, rest) = text(rest, "repository", is_repository)?;
+    let revision = if header & 2 == 0 {
+        rest.first_chunk().map(|r| Revision::Sha1(*r))
+    } else {
+        rest.first_chunk().map(|r| Revision::Sha256(*r))
+    };
+    let revision = revision.ok_or_else(|| cut("revision"))?;
+    Ok(Submission { contest, provider, repository, revision, engine })
+}
+
+/// One length-prefixed text that satisfies `good`, and what follows it.
+fn text<'a>(bytes: &'a [u8], field: &str, good: fn(&str) -> bool) -> Result<(String, &'a [u8]), Unreadable> {
+    let cut = || Unreadable::Truncated(field.to_owned());
+    let (&length, rest) = bytes.split_first().ok_or_else(cut)?;
+    let (raw, rest) = rest.split_at_checked(length as usize).ok_or_else(cut)?;
+    match std::str::from_utf8(raw) {
+        Ok(text) if good(text) => Ok((text.to_owned(), rest)),
+        _ => Err(Unreadable::Malformed(field.to_owned())),
+    }
+}

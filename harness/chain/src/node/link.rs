@@ -1,0 +1,265 @@
+//! The connection: several endpoints, back-off, one network only, time-outs on everything.
+
+use crate::{ChainError, Network};
+use serde::Serialize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use subxt::backend::LegacyBackend;
+use subxt::config::RpcConfigFor;
+use subxt::rpcs::{LegacyRpcMethods, RpcClient};
+use subxt::utils::H256;
+use subxt::{OnlineClient, OnlineClientAtBlock, SubstrateConfig};
+
+pub(super) type Online = OnlineClient<SubstrateConfig>;
+pub(super) type At = OnlineClientAtBlock<SubstrateConfig>;
+
+/// How patient the connection is.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// For opening a connection.
+    pub connect: Duration,
+    /// For one whole read (a metagraph, all commitments).
+    pub read: Duration,
+    /// How often a read is tried over all, endpoints taken in turn.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles, up to eight seconds.
+    pub pause: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            attempts: 5,
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
+/// One finalised block. All reads of one decision name the same pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: H256,
+    /// The runtime's version at this block.
+    pub spec_version: u32,
+    /// The chain's clock at this block, milliseconds since 1970; `None` where it keeps none.
+    pub timestamp_ms: Option<u64>,
+}
+
+/// A chain that can be read and written to. Blocking; to be used outside asynchronous code.
+pub struct Chain {
+    runtime: tokio::runtime::Runtime,
+    endpoints: Vec<String>,
+    pub(super) options: ConnectOptions,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<Arc<Link>>,
+    /// Which endpoint to try next.
+    next: usize,
+    /// The first connection decides which chain this is.
+    genesis: Option<H256>,
+}
+
+/// One open connection.
+pub(super) struct Link {
+    pub client: Online,
+    pub rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>,
+    pub endpoint: String,
+}
+
+impl Chain {
+    /// Connect to the first endpoint that answers.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn connect(network: &Network, options: ConnectOptions) -> Result<Self, ChainError> {
+        // One worker keeps the connection alive between calls.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(ChainError::Runtime)?;
+        let chain = Self { runtime, endpoints: network.endpoints(), options, state: Mutex::default() };
+        chain.block_on(async {
+            let mut tried = Vec::new();
+            for _ in 0..chain.endpoints.len() {
+                match chain.link().await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => tried.push(error.to_string()),
+                }
+            }
+            Err(ChainError::Connect { tried })
+        })?;
+        Ok(chain)
+    }
+
+    /// The endpoint in use.
+    pub fn endpoint(&self) -> Option<String> {
+        self.lock().link.as_ref().map(|l| l.endpoint.clone())
+    }
+
+    /// The hash of block 0: which chain this is.
+    pub fn genesis(&self) -> Option<H256> {
+        self.lock().genesis
+    }
+
+    /// The latest finalised block.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub fn pin(&self) -> Result<Pin, ChainError> {
+        self.read("the finalised head", async |link| {
+            let at = head(link).await?;
+            pin_of(link, &at).await
+        })
+    }
+
+    /// Run a read until it succeeds, taking endpoints in turn.
+    pub(super) fn read<T>(
+        &self,
+        what: &'static str,
+        op: impl AsyncFn(&Link) -> Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
+        self.block_on(self.retry(what, &op))
+    }
+
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// As [`Self::read`], inside asynchronous code.
+    pub(super) async fn retry<T>(
+        &self,
+        what: &'static str,
+        op: &impl AsyncFn(&Link) -> Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
+        let mut pause = self.options.pause;
+        let mut attempt = 1;
+        loop {
+            let result = match self.link().await {
+                Ok(link) => match tokio::time::timeout(self.options.read, op(&link)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(ChainError::Timeout {
+                        what,
+                        endpoint: link.endpoint.clone(),
+                        seconds: self.options.read.as_secs(),
+                    }),
+                },
+                Err(error) => Err(error),
+            };
+            match result {
+                Err(error) if error.is_transient() && attempt < self.options.attempts => {
+                    self.hang_up();
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(8));
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Forget the connection; the next use opens one to the next endpoint.
+    pub(super) fn hang_up(&self) {
+        self.lock().link = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The guarded code does not panic; were it to, the state is still whole.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The open connection, or a new one to the next endpoint.
+    pub(super) async fn link(&self) -> Result<Arc<Link>, ChainError> {
+        let endpoint = {
+            let mut state = self.lock();
+            if let Some(link) = &state.link {
+                return Ok(link.clone());
+            }
+            let endpoint = self.endpoints[state.next % self.endpoints.len()].clone();
+            state.next += 1;
+            endpoint
+        };
+        let what = "connecting";
+        let failed = |why: String| ChainError::Transport { what, endpoint: endpoint.clone(), why };
+        let open = async {
+            let rpc = RpcClient::from_insecure_url(&endpoint).await.map_err(|e| failed(e.to_string()))?;
+            // Explicitly the legacy methods: the default backend returned empty maps without an error.
+            let backend = LegacyBackend::builder().storage_page_size(512).build(rpc.clone());
+            let client = Online::from_backend_with_config(SubstrateConfig::new(), Arc::new(backend))
+                .await
+                .map_err(|e| failed(e.to_string()))?;
+            Ok::<_, ChainError>((client, LegacyRpcMethods::new(rpc)))
+        };
+        let (client, rpc) = tokio::time::timeout(self.options.connect, open).await.map_err(|_| {
+            ChainError::Timeout { what, endpoint: endpoint.clone(), seconds: self.options.connect.as_secs() }
+        })??;
+        let link = Arc::new(Link { client, rpc, endpoint: endpoint.clone() });
+        let mut state = self.lock();
+        let genesis = link.client.genesis_hash();
+        match state.genesis {
+            Some(first) if first != genesis => {
+                return Err(ChainError::Contradiction {
+                    endpoint,
+                    what: "genesis block".into(),
+                    expected: format!("{first:?}"),
+                    found: format!("{genesis:?}"),
+                });
+            }
+            _ => state.genesis = Some(genesis),
+        }
+        // The endpoint that works is kept: the next turn comes only after a failure.
+        state.link = Some(link.clone());
+        Ok(link)
+    }
+}
+
+/// The finalised head.
+pub(super) async fn head(link: &Link) -> Result<At, ChainError> {
+    link.client.at_current_block().await.map_err(|e| ChainError::Transport {
+        what: "the finalised head",
+        endpoint: link.endpoint.clone(),
+        why: e.to_string(),
+    })
+}
+
+/// The pinned block on this connection, whichever it is.
+pub(super) async fn at(link: &Link, pin: &Pin) -> Result<At, ChainError> {
+    let at = link.client.at_block_hash_and_number(pin.hash, pin.number).await.map_err(|e| {
+        ChainError::Transport {
+            what: "the pinned block",
+            endpoint: link.endpoint.clone(),
+            why: e.to_string(),
+        }
+    })?;
+    if at.spec_version() != pin.spec_version {
+        return Err(ChainError::Contradiction {
+            endpoint: link.endpoint.clone(),
+            what: format!("spec version at block {}", pin.number),
+            expected: pin.spec_version.to_string(),
+            found: at.spec_version().to_string(),
+        });
+    }
+    Ok(at)
+}
+
+pub(super) async fn pin_of(link: &Link, at: &At) -> Result<Pin, ChainError> {
+    let timestamp_ms = if super::fetch::has(at, "Timestamp", "Now") {
+        super::fetch::value::<(), u64>(link, at, "Timestamp", "Now", ()).await?
+    } else {
+        None
+    };
+    Ok(Pin {
+        number: at.block_number(),
+        hash: at.block_hash(),
+        spec_version: at.spec_version(),
+        timestamp_ms,
+    })
+}

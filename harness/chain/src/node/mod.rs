@@ -1,0 +1,27 @@
+//! Talking to a node: one connection at a time, every read at a pinned block, submissions one by one.
+
+mod advice;
+mod blocks;
+mod call;
+mod commitments;
+mod fetch;
+mod journal;
+mod link;
+mod metagraph;
+mod network;
+mod params;
+mod set_weights;
+mod snapshot;
+mod submit;
+
+pub use advice::advice;
+pub use blocks::BlockAt;
+pub use call::Call;
+pub use commitments::ChainCommitment;
+pub use journal::{Attempt, Journal, Outcome};
+pub use link::{Chain, ConnectOptions, Pin};
+pub use metagraph::{Metagraph, Neuron};
+pub use network::Network;
+pub use set_weights::{Method, WeightsPlan, WeightsRequest};
+pub use snapshot::Snapshot;
+pub use submit::{Landed, SubmitOptions};

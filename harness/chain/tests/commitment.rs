@@ -1,0 +1,133 @@
+//! The commitment codec: strict out, forgiving in, known bytes, arbitrary bytes.
+
+use edgemaxx_chain::commitment::{
+    Commitment, CommitmentError, EngineKind, MAX_BYTES, Provider, Revision, Submission, Unreadable, read,
+};
+use proptest::prelude::*;
+
+fn example() -> Submission {
+    Submission {
+        contest: "sdxl-4090".into(),
+        provider: Provider::HuggingFace,
+        repository: "miner/newdream-fast".into(),
+        revision: "000102030405060708090a0b0c0d0e0f10111213".parse().unwrap(),
+        engine: EngineKind::Command,
+    }
+}
+
+#[test]
+fn version_one_has_exactly_these_bytes() {
+    let mut expected = b"EM\x01\x01\x09sdxl-4090\x13miner/newdream-fast".to_vec();
+    expected.extend(0u8..20);
+    assert_eq!(example().to_bytes().unwrap(), expected);
+}
+
+#[test]
+fn the_writer_refuses_what_could_change_its_meaning() {
+    let with = |change: fn(&mut Submission)| {
+        let mut s = example();
+        change(&mut s);
+        s.to_bytes()
+    };
+    assert!(matches!(with(|s| s.contest.clear()), Err(CommitmentError::Contest(_))));
+    assert!(matches!(with(|s| s.contest = "a".repeat(33)), Err(CommitmentError::Contest(_))));
+    for repository in ["", "name", "a/b/c", "/b", "a/", "a/..", "a/b c", "a/-b", "a/é", "a/b."] {
+        let mut s = example();
+        s.repository = repository.into();
+        assert!(matches!(s.to_bytes(), Err(CommitmentError::Repository(_))), "{repository}");
+    }
+    for revision in ["main", "0001", &"A".repeat(40), &"0".repeat(41), &"g".repeat(64)] {
+        assert!(matches!(revision.parse::<Revision>(), Err(CommitmentError::Revision(_))));
+    }
+}
+
+#[test]
+fn the_size_limit_is_exact() {
+    let mut s = example();
+    s.repository = format!("m/{}", "n".repeat(91));
+    assert_eq!(s.to_bytes().unwrap().len(), MAX_BYTES);
+    s.repository.push('n');
+    assert_eq!(s.to_bytes(), Err(CommitmentError::TooLong { got: MAX_BYTES + 1 }));
+    s.revision = Revision::Sha256([7; 32]);
+    let error = s.to_bytes().unwrap_err();
+    assert!(error.to_string().ends_with("by 13"), "{error}");
+}
+
+#[test]
+fn format_two_of_the_original_subnet_is_read() {
+    // struct.pack(">HB", 2, 11) + b"owner/model" + struct.pack(">fH", 1.25, 3)
+    let bytes = b"\x00\x02\x0bowner/model\x3f\xa0\x00\x00\x00\x03";
+    let Commitment::Legacy(entry) = read(bytes) else { panic!("{:?}", read(bytes)) };
+    assert_eq!((entry.repository.as_str(), entry.claimed_seconds, entry.contest), ("owner/model", 1.25, 3));
+    assert_eq!(read(&bytes[..bytes.len() - 1]), Commitment::Unreadable(Unreadable::Foreign));
+}
+
+#[test]
+fn each_way_to_be_unreadable_is_named() {
+    let good = example().to_bytes().unwrap();
+    let at = |i: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[i] = value;
+        read(&bytes)
+    };
+    let bad = Commitment::Unreadable;
+    assert_eq!(read(b""), bad(Unreadable::Foreign));
+    assert_eq!(read(b"hello"), bad(Unreadable::Foreign));
+    assert_eq!(at(2, 9), bad(Unreadable::Version(9)));
+    assert_eq!(at(3, 5 << 2), bad(Unreadable::Provider(5)));
+    assert_eq!(at(5, b' '), bad(Unreadable::Malformed("contest".into())));
+    assert_eq!(at(14, 255), bad(Unreadable::Truncated("repository".into())));
+    assert_eq!(read(&good[..good.len() - 1]), bad(Unreadable::Truncated("revision".into())));
+}
+
+fn submission() -> impl Strategy<Value = Submission> {
+    let revision = prop_oneof![
+        any::<[u8; 20]>().prop_map(Revision::Sha1),
+        any::<[u8; 32]>().prop_map(Revision::Sha256),
+    ];
+    let engine = prop_oneof![Just(EngineKind::Native), Just(EngineKind::Command)];
+    ("[a-z0-9_.-]{1,32}", "[a-zA-Z0-9_]{1,20}", "[a-zA-Z0-9_]{1,38}", revision, engine).prop_map(
+        |(contest, owner, name, revision, engine)| Submission {
+            contest,
+            provider: Provider::HuggingFace,
+            repository: format!("{owner}/{name}"),
+            revision,
+            engine,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_written_is_read_back_even_with_more_behind(s in submission(), more in any::<Vec<u8>>()) {
+        let mut bytes = s.to_bytes().unwrap();
+        prop_assert!(bytes.len() <= MAX_BYTES);
+        bytes.extend(more);
+        prop_assert_eq!(read(&bytes), Commitment::Submission(s));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic_and_what_reads_can_be_rewritten(
+        prefix in prop_oneof![Just(&b""[..]), Just(&b"EM\x01"[..]), Just(&b"\x00\x02"[..])],
+        tail in proptest::collection::vec(any::<u8>(), 0..160),
+    ) {
+        let bytes = [prefix, &tail].concat();
+        if let Commitment::Submission(s) = read(&bytes) {
+            match s.to_bytes() {
+                Ok(again) => prop_assert!(bytes.starts_with(&again)),
+                Err(e) => { let too_long = matches!(e, CommitmentError::TooLong { .. }); prop_assert!(too_long) }
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_entries_never_panic(s in submission(), at in any::<prop::sample::Index>(), value: u8) {
+        let mut bytes = s.to_bytes().unwrap();
+        let i = at.index(bytes.len());
+        bytes[i] = value;
+        let _ = read(&bytes[..i]);
+        let _ = read(&bytes);
+    }
+}

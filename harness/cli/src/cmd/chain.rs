@@ -1,0 +1,206 @@
+//! `edgemaxx chain`: what the chain says, at one finalised block.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_chain::commitment::{Commitment, EngineKind};
+use edgemaxx_chain::{ChainCommitment, Pin, WalletEntry, list_wallets};
+use serde::Serialize;
+
+use crate::subtensor::{ChainArgs, WalletArgs};
+use crate::terminal::{answer, answer_json};
+
+/// Reads a subnet at one finalised block: neurons, commitments, hyperparameters; lists wallets.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx chain neurons --netuid 39
+  edgemaxx chain commitments --subtensor.network test --netuid 39 --json
+  edgemaxx chain params --subtensor.chain_endpoint ws://127.0.0.1:9944
+  edgemaxx chain block --at 2026-11-22T17:00:00Z      the first finalised block at or after a moment
+  edgemaxx chain wallets")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Who is registered: uid, hotkey, stake, permit, last weights.
+    Neurons(Read),
+    /// What registered hotkeys have committed, with the block of each.
+    Commitments(Read),
+    /// The subnet's hyperparameters, as far as this runtime has them.
+    Params(Read),
+    /// The finalised head, or the first finalised block at or after a moment.
+    Block(Block),
+    /// Wallets on this machine: names and public addresses.
+    Wallets(Wallets),
+}
+
+#[derive(Debug, clap::Args)]
+struct Read {
+    #[command(flatten)]
+    chain: ChainArgs,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Block {
+    /// The moment, with its offset from UTC.
+    #[arg(long, value_name = "TIME")]
+    at: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    read: Read,
+}
+
+#[derive(Debug, clap::Args)]
+struct Wallets {
+    #[command(flatten)]
+    wallet: WalletArgs,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An answer and the block it was read at.
+#[derive(Serialize)]
+struct At<'a, T> {
+    netuid: u16,
+    #[serde(flatten)]
+    pin: &'a Pin,
+    #[serde(flatten)]
+    content: T,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Content<'a> {
+    Neurons(&'a [edgemaxx_chain::Neuron]),
+    Commitments(&'a [ChainCommitment]),
+    Params(&'a BTreeMap<String, serde_json::Value>),
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        match self.what {
+            What::Neurons(read) => neurons(&read),
+            What::Commitments(read) => commitments(&read),
+            What::Params(read) => params(&read),
+            What::Block(block) => first_block(&block),
+            What::Wallets(wallets) => list(&wallets),
+        }
+    }
+}
+
+fn neurons(read: &Read) -> anyhow::Result<()> {
+    let chain = read.chain.connect()?;
+    let pin = read.chain.pin(&chain)?;
+    let metagraph = chain.metagraph(&pin, read.chain.netuid)?;
+    if read.json {
+        return json(read, &pin, Content::Neurons(&metagraph.neurons));
+    }
+    let mut lines = vec![
+        head(read, &pin, &format!("{} neurons", metagraph.neurons.len())),
+        format!("{:>4}  {:48}  {:>20}  permit  {:>10}", "uid", "hotkey", "stake", "last set"),
+    ];
+    for n in &metagraph.neurons {
+        let permit = if n.permit { "yes" } else { "—" };
+        lines.push(format!(
+            "{:>4}  {:48}  {:>20}  {permit:<6}  {:>10}",
+            n.uid, n.hotkey, n.stake, n.last_update
+        ));
+    }
+    answer(&lines.join("\n"))
+}
+
+fn commitments(read: &Read) -> anyhow::Result<()> {
+    let chain = read.chain.connect()?;
+    let pin = read.chain.pin(&chain)?;
+    let commitments = chain.commitments(&pin, read.chain.netuid)?;
+    if read.json {
+        return json(read, &pin, Content::Commitments(&commitments));
+    }
+    let mut lines = vec![head(read, &pin, &format!("{} commitments", commitments.len()))];
+    for c in &commitments {
+        lines.push(format!("{:>4}  {}  block {:>9}  {}", c.uid, c.hotkey, c.block, meaning(&c.meaning)));
+    }
+    answer(&lines.join("\n"))
+}
+
+fn params(read: &Read) -> anyhow::Result<()> {
+    let chain = read.chain.connect()?;
+    let pin = read.chain.pin(&chain)?;
+    let params = chain.params(&pin, read.chain.netuid)?;
+    if read.json {
+        return json(read, &pin, Content::Params(&params));
+    }
+    let mut lines = vec![head(read, &pin, &format!("spec version {}", pin.spec_version))];
+    lines.extend(params.iter().map(|(name, value)| format!("{name:32} {value}")));
+    answer(&lines.join("\n"))
+}
+
+fn first_block(block: &Block) -> anyhow::Result<()> {
+    let read = &block.read;
+    let chain = read.chain.connect()?;
+    let Some(at) = block.at else {
+        let pin = read.chain.pin(&chain)?;
+        return if read.json { answer_json(&pin) } else { answer(&format!("{} {:?}", pin.number, pin.hash)) };
+    };
+    let ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    match chain.first_block_at(ms)? {
+        Some(found) if read.json => answer_json(&found),
+        Some(found) => answer(&format!("{} {:?}", found.number, found.hash)),
+        None => Err(crate::error::Failure::error(
+            crate::error::Exit::No,
+            format!("no block at or after {at} is final yet; try again a little later"),
+        )),
+    }
+}
+
+fn list(args: &Wallets) -> anyhow::Result<()> {
+    let folder = args.wallet.folder()?;
+    let wallets = list_wallets(&folder)?;
+    if args.json {
+        return answer_json(&wallets);
+    }
+    answer(&wallets.iter().map(wallet_lines).collect::<Vec<_>>().join("\n"))
+}
+
+fn wallet_lines(wallet: &WalletEntry) -> String {
+    let shown = |id: &Option<edgemaxx_chain::AccountId>| id.map_or("—".to_owned(), |id| id.to_string());
+    let mut lines = vec![format!("{}  coldkey {}", wallet.name, shown(&wallet.coldkey))];
+    for key in &wallet.hotkeys {
+        let locked = if key.encrypted { "  (encrypted)" } else { "" };
+        lines.push(format!("  {}  {}{locked}", key.name, shown(&key.address)));
+    }
+    lines.join("\n")
+}
+
+/// A commitment in words.
+pub(crate) fn meaning(meaning: &Commitment) -> String {
+    match meaning {
+        Commitment::Submission(s) => {
+            let engine = match s.engine {
+                EngineKind::Native => "native",
+                EngineKind::Command => "command",
+            };
+            format!("{}  hf:{}@{}  {engine}", s.contest, s.repository, s.revision)
+        }
+        Commitment::Legacy(old) => {
+            format!(
+                "hf:{} (format 2 of the original subnet: names no revision, never measured)",
+                old.repository
+            )
+        }
+        Commitment::Unreadable(why) => format!("unreadable: {why}"),
+    }
+}
+
+fn head(read: &Read, pin: &Pin, what: &str) -> String {
+    format!("netuid {} at block {}: {what}", read.chain.netuid, pin.number)
+}
+
+fn json(read: &Read, pin: &Pin, content: Content<'_>) -> anyhow::Result<()> {
+    answer_json(&At { netuid: read.chain.netuid, pin, content })
+}

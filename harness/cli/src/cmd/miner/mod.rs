@@ -1,0 +1,45 @@
+//! `edgemaxx miner`: from a checkpoint to an entry on chain.
+
+mod bench;
+mod check;
+mod optimize;
+mod recipe;
+mod search;
+mod status;
+mod submit;
+mod tune;
+
+/// Optimises a checkpoint, tunes its settings, publishes and commits it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx miner optimize bf16 steps=12 --from models/base --to models/mine
+  edgemaxx miner tune contest.toml --from models/mine --steps 6,8,10,12 --dtype f32,bf16
+  edgemaxx miner submit --from models/mine --repository me/fast-sdxl --contest sdxl-4090 --dry-run
+  edgemaxx miner status")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Check, publish and commit a checkpoint.
+    Submit(Box<submit::Args>),
+    /// Show what the chain holds of this hotkey.
+    Status(Box<status::Args>),
+    /// Derive a faster checkpoint.
+    Optimize(optimize::Args),
+    /// Search settings; show which are not beaten in speed and likeness at once.
+    Tune(tune::Args),
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        match self.what {
+            What::Submit(args) => args.execute(),
+            What::Status(args) => args.execute(),
+            What::Optimize(args) => args.execute(),
+            What::Tune(args) => args.execute(),
+        }
+    }
+}

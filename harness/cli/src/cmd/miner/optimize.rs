@@ -1,0 +1,145 @@
+//! `edgemaxx miner optimize`: a faster checkpoint from a given one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use edgemaxx_candle::CheckpointSource;
+use edgemaxx_candle::derive::{Recipe, derive};
+use edgemaxx_candle::prune::prune_layers;
+use serde::Serialize;
+
+use super::check::{Checked, check};
+use super::recipe::{HELP, Step};
+use crate::error::{Exit, Failure, InFile as _};
+use crate::terminal::{answer, answer_json, note};
+
+/// Derives a checkpoint by recipes. The same input gives the same bytes; measure it with `edgemaxx miner tune`,
+/// `edgemaxx run` or `edgemaxx miner submit --bench`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// What to do, in this order.
+    #[arg(required = true, value_name = "RECIPE")]
+    recipes: Vec<Step>,
+    /// Checkpoint to start from (diffusers layout).
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// New folder.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    to: &'a Path,
+    bytes_before: u64,
+    #[serde(flatten)]
+    checked: Checked,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        let before = check(&self.from)?;
+        optimize(&self.recipes, &self.from, &self.to)?;
+        let checked = check(&self.to)?;
+        if self.json {
+            return answer_json(&Answer { to: &self.to, bytes_before: before.bytes, checked });
+        }
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        answer(&format!(
+            "{}: {:.1} MiB, before {:.1} MiB",
+            self.to.display(),
+            mib(checked.bytes),
+            mib(before.bytes)
+        ))
+    }
+}
+
+/// Apply `steps` to `from`; `to` appears when all is done.
+pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result<()> {
+    if to.exists() {
+        return Err(Failure::input(format!("{}: exists; name a new folder with --to", to.display())));
+    }
+    let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).in_file(parent)?;
+    let work = tempfile::Builder::new().prefix(".optimize").tempdir_in(parent).in_file(parent)?;
+    let mut current = from.canonicalize().in_file(from)?;
+    for (index, step) in steps.iter().enumerate() {
+        let next = work.path().join(index.to_string());
+        apply(step, &current, &next)?;
+        current = next;
+    }
+    std::fs::rename(&current, to).in_file(to)
+}
+
+fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
+    let copy = |recipe: Recipe| -> anyhow::Result<()> {
+        derive(&CheckpointSource { root: from.to_owned(), unet: None }, &recipe, to)?;
+        rest(from, to)?;
+        Ok(())
+    };
+    match step {
+        Step::Store(storage) => copy(Recipe { storage: Some(*storage), noise: None }),
+        Step::Prune(keep) => {
+            copy(Recipe::default())?;
+            let removed = prune_layers(to, *keep)?;
+            note(&format!("prune={keep}: {removed} tensors left out"));
+            Ok(())
+        }
+        Step::Setting(key, value) => {
+            copy(Recipe::default())?;
+            set(&to.join(SETTINGS), key, value)
+        }
+        Step::Script(program) => {
+            let failed = |why: String| Failure::error(Exit::Engine, format!("{}: {why}", program.display()));
+            // A name with a slash is a file here, whatever the working directory of anybody else is.
+            let done = Command::new(program).arg(from).arg(to).status().map_err(|e| failed(e.to_string()))?;
+            if !done.success() {
+                return Err(failed(format!("ended with {done}")));
+            }
+            if !to.is_dir() {
+                return Err(failed(format!("made no folder {}, its second argument", to.display())));
+            }
+            Ok(())
+        }
+    }
+}
+
+const SETTINGS: &str = "edgemaxx.toml";
+/// Folders that deriving writes as a whole.
+const DERIVED: [&str; 4] = ["text_encoder", "text_encoder_2", "unet", "vae"];
+
+/// Copy what deriving leaves out: settings, an engine's files, whatever a script added.
+fn rest(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(from).in_file(from)? {
+        let path = entry.in_file(from)?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            if !DERIVED.iter().any(|name| path.ends_with(name)) {
+                std::fs::create_dir_all(&target).in_file(&target)?;
+                rest(&path, &target)?;
+            }
+        } else if !target.exists() {
+            std::fs::copy(&path, &target).in_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Set one key of `[generation]`.
+fn set(path: &Path, key: &str, value: &toml::Value) -> anyhow::Result<()> {
+    let mut file: toml::Table = match std::fs::read_to_string(path) {
+        Ok(text) => text.parse().in_file(path)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => toml::Table::new(),
+        Err(error) => return Err(error).in_file(path),
+    };
+    let generation = file.entry("generation").or_insert_with(|| toml::Table::new().into());
+    let generation = generation
+        .as_table_mut()
+        .ok_or_else(|| Failure::input(format!("{}: generation: expected a table", path.display())))?;
+    generation.insert(key.to_owned(), value.clone());
+    std::fs::write(path, toml::to_string(&file)?).in_file(path)
+}

@@ -1,0 +1,87 @@
+//! One step of an optimisation, as it is written on the command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use edgemaxx_candle::derive::Storage;
+
+/// A step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Store all weights in another format.
+    Store(Storage),
+    /// Keep at most so many transformer layers per attention of the UNet.
+    Prune(usize),
+    /// A setting of edgemaxx.toml.
+    Setting(&'static str, toml::Value),
+    /// The miner's own program, given the folders FROM and TO.
+    Script(PathBuf),
+}
+
+/// What `--help` says of them.
+pub(super) const HELP: &str = "\
+Recipes, applied in the order given:
+  f16 · bf16        store the weights in 16 bits
+  int8              store matrices as int8 per channel, the rest as f16
+  prune=N           keep at most N transformer layers per attention of the UNet
+  steps=N           denoising steps            ⎫
+  guidance=G        guidance scale             ⎬ written to edgemaxx.toml
+  scheduler=CLASS   e.g. DDIMScheduler         ⎪
+  compute=FORMAT    f32, f16 or bf16           ⎭
+  script=PROGRAM    run PROGRAM FROM TO: your own step";
+
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = |expected: &str| Err(format!("`{text}`: expected {expected}"));
+        Ok(match text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value))) {
+            ("f16", None) => Self::Store(Storage::F16),
+            ("bf16", None) => Self::Store(Storage::Bf16),
+            ("int8", None) => Self::Store(Storage::Int8),
+            ("prune", Some(n)) => match n.parse() {
+                Ok(n @ 1..) => Self::Prune(n),
+                _ => return bad("prune=N with at least 1 layer to keep"),
+            },
+            ("steps", Some(n)) => match n.parse::<u16>() {
+                Ok(n @ 1..) => Self::Setting("steps", i64::from(n).into()),
+                _ => return bad("steps=N with N from 1"),
+            },
+            ("guidance", Some(g)) => match g.parse::<f64>() {
+                Ok(g) if g.is_finite() && g >= 0.0 => Self::Setting("guidance_scale", g.into()),
+                _ => return bad("guidance=G with G from 0"),
+            },
+            ("scheduler", Some(class)) if !class.is_empty() => Self::Setting("scheduler", class.into()),
+            ("compute", Some(format @ ("f32" | "f16" | "bf16"))) => Self::Setting("dtype", format.into()),
+            ("script", Some(program)) if !program.is_empty() => Self::Script(program.into()),
+            _ => return bad("a recipe; `edgemaxx miner optimize --help` lists them"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_parse_and_nonsense_is_refused() {
+        assert_eq!("int8".parse(), Ok(Step::Store(Storage::Int8)));
+        assert_eq!("prune=2".parse(), Ok(Step::Prune(2)));
+        assert_eq!("steps=8".parse(), Ok(Step::Setting("steps", 8.into())));
+        assert_eq!("script=./x=y".parse(), Ok(Step::Script("./x=y".into())));
+        for bad in [
+            "",
+            "int4",
+            "f16=1",
+            "steps",
+            "steps=0",
+            "steps=-1",
+            "prune=0",
+            "guidance=NaN",
+            "compute=f8",
+            "script=",
+        ] {
+            assert!(bad.parse::<Step>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Which files belong to a checkpoint, and how much of them there may be.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits and permissions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Most files, those skipped included.
+    pub max_files: u64,
+    /// Largest single file in bytes.
+    pub max_file_bytes: u64,
+    /// Largest sum over the files taken, in bytes.
+    pub max_total_bytes: u64,
+    /// Whether a candidate brings a program of its own, whose files then belong to it.
+    pub programs: bool,
+}
+
+impl Default for Rules {
+    /// Room for SDXL in f32 (about 14 GB), and some.
+    fn default() -> Self {
+        Self { max_files: 1000, max_file_bytes: 16 << 30, max_total_bytes: 32 << 30, programs: false }
+    }
+}
+
+/// What a file is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Tensors, configuration, vocabulary, text.
+    Data,
+    /// A program's own files.
+    Program,
+    /// Runs code when loaded: never touched.
+    Pickle,
+    /// Anything else, such as pictures and the model card: left alone.
+    Other,
+}
+
+/// The kind of the file with this path.
+pub fn kind(path: &str) -> Kind {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let lower = name.to_ascii_lowercase();
+    match lower.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "safetensors" | "json" | "txt" | "toml" | "jsonl" => Kind::Data,
+        "bin" | "pt" | "pth" | "ckpt" | "pkl" | "pickle" | "joblib" | "npy" | "npz" | "h5" | "keras" => {
+            Kind::Pickle
+        }
+        "py" | "sh" | "lock" | "yaml" | "yml" | "so" | "cu" | "rs" | "onnx" | "engine" | "plan" => {
+            Kind::Program
+        }
+        _ if matches!(lower.as_str(), "license" | "vocab" | "merges") => Kind::Data,
+        _ => Kind::Other,
+    }
+}
+
+impl Rules {
+    /// Whether a file of this kind is taken.
+    pub(crate) fn takes(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Data => true,
+            Kind::Program => self.programs,
+            Kind::Pickle | Kind::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_follow_the_name_whatever_its_case_and_pickles_are_never_taken() {
+        assert_eq!(kind("unet/diffusion_pytorch_model.safetensors"), Kind::Data);
+        assert_eq!(kind("tokenizer/MERGES.TXT"), Kind::Data);
+        for pickle in ["a.bin", "unet/x.PT", "model.ckpt", "a.safetensors.pkl"] {
+            assert_eq!(kind(pickle), Kind::Pickle, "{pickle}");
+        }
+        assert_eq!(kind("engine/main.py"), Kind::Program);
+        assert_eq!(kind("image.png"), Kind::Other);
+        let all = Rules { programs: true, ..Rules::default() };
+        assert!(all.takes(Kind::Program) && !all.takes(Kind::Pickle) && !all.takes(Kind::Other));
+        assert!(!Rules::default().takes(Kind::Program));
+    }
+}

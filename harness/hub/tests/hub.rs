@@ -1,0 +1,258 @@
+//! The client against a hub that is good, slow, cut off, or lying.
+
+mod server;
+
+use edgemaxx_hub::{Cache, Hub, HubError, Patience, Resolved, Rules, Source, Step, Upload, resolve_offline};
+use server::{Faults, Files, Server};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
+
+fn files() -> Files {
+    let tensor: Vec<u8> = (0..700_000u32).map(|i| (i * 7) as u8).collect();
+    [
+        ("model_index.json", b"{}".to_vec()),
+        (UNET, tensor),
+        ("unet/x.bin", b"pickle".to_vec()),
+        ("README.md", b"#".to_vec()),
+    ]
+    .into_iter()
+    .map(|(path, content)| (path.to_owned(), content))
+    .collect()
+}
+
+fn hub(server: &Server, home: &Path, token: &str) -> Hub {
+    let (url, home, token) = (server.url.clone(), home.display().to_string(), token.to_owned());
+    let get = move |name: &str| match name {
+        "HF_ENDPOINT" => Some(url.clone()),
+        "HF_HOME" => Some(home.clone()),
+        "HF_TOKEN" => Some(token.clone()),
+        _ => None,
+    };
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        read: Duration::from_secs(5),
+        attempts: 3,
+        pause: Duration::from_millis(10),
+    };
+    Hub::from_env(get, patience).unwrap()
+}
+
+fn fetch(hub: &Hub, source: &str) -> Result<Resolved, HubError> {
+    hub.resolve(&source.parse().unwrap(), &Rules::default(), &mut |_| {})
+}
+
+#[test]
+fn a_repository_is_fetched_once_and_read_offline_afterwards() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    let commit = server.state().push(files());
+    let hub = hub(&server, home.path(), "hf_token");
+    let mut bytes = 0;
+    let mut watch = |step: Step<'_>| {
+        if let Step::Bytes(n) = step {
+            bytes += n;
+        }
+    };
+    let source: Source = "hf:miner/fast".parse().unwrap();
+    let first = hub.resolve(&source, &Rules::default(), &mut watch).unwrap();
+    assert_eq!((bytes, first.revision.as_deref()), (700_002, Some(commit.as_str())));
+    let paths: Vec<_> = first.files.iter().map(|f| f.path.as_str()).collect();
+    assert_eq!(paths, ["model_index.json", UNET], "neither the pickle nor the card was fetched");
+    assert_eq!(server.state().leaks, 0, "the token went to the hub only");
+    assert!(server.state().log.iter().filter(|l| !l.contains("/cdn/")).all(|l| l.ends_with("true")));
+
+    // What is there is not fetched again; the cache is what Hugging Face's own tools would have made.
+    server.faults(Faults::default());
+    assert_eq!(fetch(&hub, &format!("hf:miner/fast@{commit}")).unwrap(), first);
+    assert_eq!(server.state().log.len(), 1, "{:?}", server.state().log);
+    let offline = resolve_offline(&source, &Cache::at(home.path().join("hub")), &Rules::default()).unwrap();
+    assert_eq!(offline, first);
+
+    // A damaged cache is noticed.
+    let blob = fs::canonicalize(first.root.join(UNET)).unwrap();
+    let mut content = fs::read(&blob).unwrap();
+    content[5] ^= 1;
+    fs::write(&blob, content).unwrap();
+    assert!(matches!(fetch(&hub, "hf:miner/fast"), Err(HubError::Damaged { .. })));
+}
+
+#[test]
+fn an_interrupted_download_goes_on_where_it_stopped() {
+    for ignore_range in [false, true] {
+        let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+        server.state().push(files());
+        let hub = hub(&server, home.path(), "");
+        // More cuts than attempts without progress are allowed; here there is progress.
+        server.faults(Faults { cut_downloads: 2, cut_at: 300_000, ignore_range, ..Faults::default() });
+        let resolved = fetch(&hub, "hf:miner/fast").unwrap();
+        assert_eq!(resolved.total_bytes(), 700_002);
+        let state = server.state();
+        let ranges: Vec<_> =
+            state.log.iter().filter(|l| l.contains("/cdn/")).map(|l| l.split(' ').nth(2).unwrap()).collect();
+        assert_eq!(ranges[..2], ["-", "bytes=300000-"]);
+    }
+}
+
+#[test]
+fn a_killed_download_is_continued_by_the_next_process() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    server.state().push(files());
+    server.faults(Faults { cut_downloads: 100, cut_at: 0, ..Faults::default() });
+    let error = fetch(&hub(&server, home.path(), ""), "hf:miner/fast").unwrap_err();
+    assert!(matches!(error, HubError::Network { .. }), "{error}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+    server.faults(Faults { cut_downloads: 1, cut_at: 1000, ..Faults::default() });
+    // Half of the file, then everything fails.
+    let _ = fetch(&hub(&server, home.path(), ""), "hf:miner/fast").unwrap();
+    server.faults(Faults::default());
+    fetch(&hub(&server, home.path(), ""), "hf:miner/fast").unwrap();
+    assert_eq!(server.state().count("GET /cdn"), 0);
+}
+
+#[test]
+fn a_lying_hub_is_refused_and_leaves_nothing_behind() {
+    let lies = [
+        (Faults { flip: true, ..Faults::default() }, "digest"),
+        (Faults { grow: true, ..Faults::default() }, "size"),
+        (Faults { lie_size: true, ..Faults::default() }, "size"),
+        (Faults { other_commit: true, ..Faults::default() }, "commit"),
+        (Faults { evil_name: Some("../../evil.json".into()), ..Faults::default() }, "file name"),
+        (Faults { evil_name: Some("/etc/evil.json".into()), ..Faults::default() }, "file name"),
+        (Faults { evil_name: Some("model_index.json".into()), ..Faults::default() }, "files"),
+    ];
+    for (faults, expected) in lies {
+        let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+        let commit = server.state().push(files());
+        server.faults(faults.clone());
+        match fetch(&hub(&server, home.path(), ""), &format!("hf:miner/fast@{commit}")) {
+            Err(HubError::Lie { what, .. }) => assert_eq!(what, expected, "{faults:?}"),
+            other => panic!("{faults:?}: {other:?}"),
+        }
+        let blobs = home.path().join("hub/models--miner--fast/blobs");
+        let kept = fs::read_dir(blobs)
+            .map_or(0, |d| d.filter(|e| e.as_ref().unwrap().metadata().unwrap().len() > 700_000).count());
+        assert_eq!(kept, 0);
+    }
+}
+
+#[test]
+fn limits_are_checked_before_anything_is_fetched() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    server.state().push(files());
+    server.faults(Faults::default());
+    let rules = Rules { max_file_bytes: 699_999, ..Rules::default() };
+    let source = "hf:miner/fast".parse().unwrap();
+    let error = hub(&server, home.path(), "").resolve(&source, &rules, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, HubError::Limit { what: "size in bytes", .. }), "{error}");
+    assert_eq!(server.state().log.len(), 1);
+}
+
+#[test]
+fn trouble_that_passes_is_waited_out_and_a_no_is_not() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    server.state().push(files());
+    let hub = hub(&server, home.path(), "");
+    server.faults(Faults { refuse: 2, status: 503, ..Faults::default() });
+    fetch(&hub, "hf:miner/fast").unwrap();
+    for (status, asked) in [(403, 1), (404, 1), (429, 3)] {
+        server.faults(Faults { refuse: 99, status, ..Faults::default() });
+        let error = fetch(&hub, "hf:miner/fast").unwrap_err();
+        assert!(matches!(&error, HubError::Status { status: s, .. } if *s == status), "{error}");
+        assert_eq!(server.state().log.len(), asked);
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in files() {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn upload(folder: &Path) -> Upload<'_> {
+    Upload { repository: "miner/fast", folder, message: "Faster", private: false }
+}
+
+#[test]
+fn a_folder_is_published_once_and_comes_back_the_same() {
+    for part_bytes in [None, Some(200_000)] {
+        let (server, home, folder) = (Server::start(), tempfile::tempdir().unwrap(), folder());
+        let hub = hub(&server, home.path(), "hf_token");
+        server.faults(Faults { cut_uploads: 1, part_bytes, lose_commit: true, ..Faults::default() });
+        let first = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap();
+        assert_eq!((first.already, first.sent_bytes), (false, 700_000));
+        assert_eq!(
+            server.state().count("POST /api/models/miner/fast/commit"),
+            1,
+            "a lost answer is no second commit"
+        );
+        assert_eq!(server.state().leaks, 0);
+        let theirs = server.state().commits[&first.revision].clone();
+        assert!(theirs.contains_key("README.md") && !theirs.contains_key("unet/x.bin"));
+
+        let back = fetch(&hub, &format!("hf:miner/fast@{}", first.revision)).unwrap();
+        assert_eq!(back.digest, first.digest, "every machine finds the same checkpoint");
+
+        // Again: nothing to do. Changed: only the change travels, and what is gone is gone.
+        let again = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap();
+        assert_eq!((again.already, &again.revision), (true, &first.revision));
+        fs::write(folder.path().join("model_index.json"), b"{\"a\":1}").unwrap();
+        fs::write(folder.path().join("edgemaxx.toml"), b"").unwrap();
+        let second = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap();
+        assert_eq!((second.already, second.sent_bytes), (false, 0));
+        fs::remove_file(folder.path().join("edgemaxx.toml")).unwrap();
+        let third = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap();
+        assert!(!server.state().commits[&third.revision].contains_key("edgemaxx.toml"));
+    }
+}
+
+#[test]
+fn an_interrupted_upload_sends_nothing_twice() {
+    let (server, home, folder) = (Server::start(), tempfile::tempdir().unwrap(), folder());
+    fs::write(folder.path().join("a.safetensors"), vec![1; 1000]).unwrap();
+    let hub = hub(&server, home.path(), "hf_token");
+    server.faults(Faults::default());
+    // The first file arrives, the second never does.
+    let mut seen = 0;
+    let mut watch = |step: Step<'_>| {
+        if matches!(step, Step::File(_)) {
+            seen += 1;
+            server.state().faults.cut_uploads = if seen == 2 { 99 } else { 0 };
+        }
+    };
+    let error = hub.publish(&upload(folder.path()), &Rules::default(), &mut watch).unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    server.faults(Faults::default());
+    let done = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap();
+    assert_eq!(done.sent_bytes, 700_000, "the first file was there already");
+    assert_eq!(server.state().count("PUT /store"), 1);
+}
+
+#[test]
+fn anothers_commit_is_never_overwritten() {
+    let (server, home, folder) = (Server::start(), tempfile::tempdir().unwrap(), folder());
+    let hub = hub(&server, home.path(), "hf_token");
+    server.faults(Faults { intrude: true, ..Faults::default() });
+    let error = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, HubError::Status { status: 412, .. }), "{error}");
+    let state = server.state();
+    assert!(state.commits[&state.main].contains_key("theirs.json"));
+}
+
+#[test]
+fn publishing_needs_a_token_and_the_network() {
+    let (server, home, folder) = (Server::start(), tempfile::tempdir().unwrap(), folder());
+    let error = hub(&server, home.path(), "").publish(&upload(folder.path()), &Rules::default(), &mut |_| {});
+    assert!(matches!(error, Err(HubError::NoToken)));
+    let offline = |name: &str| (name == "HF_HUB_OFFLINE").then(|| "1".to_owned());
+    let hub = Hub::from_env(offline, Patience::default()).unwrap();
+    let error = hub.publish(&upload(folder.path()), &Rules::default(), &mut |_| {});
+    assert!(matches!(error, Err(HubError::Offline)));
+    assert!(matches!(fetch(&hub, "hf:miner/fast"), Err(HubError::NotCached { .. })));
+    assert_eq!(server.state().log.len(), 0);
+}
