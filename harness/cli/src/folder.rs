@@ -24,13 +24,15 @@ use crate::error::{Failure, InFile as _};
 #[derive(Debug, Clone)]
 pub(crate) struct RunFolder {
     path: PathBuf,
+    /// Pictures by digest.
+    images: PathBuf,
     /// Files that were read once and are not read again.
     loaded: BTreeMap<&'static str, String>,
 }
 
 impl RunFolder {
     fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), loaded: BTreeMap::new() }
+        Self { path: path.to_owned(), images: path.join("images"), loaded: BTreeMap::new() }
     }
 
     /// A new, empty folder.
@@ -69,14 +71,20 @@ impl RunFolder {
 
     /// Pictures by digest.
     pub(crate) fn images(&self) -> PathBuf {
-        self.file("images")
+        self.images.clone()
     }
 
     /// The same folder with these files (and who makes them) in memory: whatever is parsed of them,
     /// and their digests, are of the same bytes.
     pub(crate) fn loaded(&self, files: &[(&'static str, &str)]) -> anyhow::Result<Self> {
         let loaded = files.iter().map(|(name, made_by)| Ok((*name, self.read(name, made_by)?.into_owned())));
-        Ok(Self { path: self.path.clone(), loaded: loaded.collect::<anyhow::Result<_>>()? })
+        Ok(Self { loaded: loaded.collect::<anyhow::Result<_>>()?, ..self.clone() })
+    }
+
+    /// A folder at `path` with these files and the pictures of this one, where stages write without
+    /// touching it.
+    pub(crate) fn elsewhere(&self, path: &Path, files: BTreeMap<&'static str, String>) -> Self {
+        Self { path: path.to_owned(), images: self.images.clone(), loaded: files }
     }
 
     pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<Cow<'_, str>> {

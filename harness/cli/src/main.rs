@@ -1,5 +1,6 @@
 //! The `edgemaxx` command: one verb per file in [`cmd`].
 
+mod audit;
 mod cmd;
 mod error;
 mod folder;
@@ -12,6 +13,7 @@ mod resolve;
 mod stop_rule;
 mod subtensor;
 mod terminal;
+mod validator;
 mod variant;
 
 use clap::Parser as _;

@@ -31,15 +31,18 @@ pub(crate) struct Resolved {
     pub(crate) pipelines: Vec<PipelinePlan>,
 }
 
-/// Reads the contest at `path` and all it names.
-pub(crate) fn resolve(path: &Path) -> anyhow::Result<Resolved> {
-    resolve_text(path, read_text(path)?)
+/// Reads the contest at `path` and all it names, below `base` where that is given.
+pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolved> {
+    resolve_text(path, base, read_text(path)?)
 }
 
 /// The same of another text that could stand at `path`.
-pub(crate) fn resolve_text(path: &Path, text: String) -> anyhow::Result<Resolved> {
+pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> anyhow::Result<Resolved> {
     let contest = Contest::parse(&text).in_file(path)?;
-    let base = fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default();
+    let base = match base {
+        Some(base) => fs::canonicalize(base).in_file(base)?,
+        None => fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default(),
+    };
     let prompts_path = base.join(&contest.request.prompts);
     let prompts = read_text(&prompts_path)
         .map_err(|error| Failure::input(format!("{}: request.prompts: {error}", path.display())))?;
@@ -193,7 +196,7 @@ fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
 }
 
 /// Fetches a checkpoint that lies elsewhere, and names it so that it can never mean something else.
-fn pinned(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CheckpointSpec> {
+pub(crate) fn pinned(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CheckpointSpec> {
     let mut source = source_of(base, &checkpoint.source)?;
     match &mut source {
         Source::Path(_) => Ok(checkpoint.clone()),

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("analyze", &["contract"]),
     ("chain", &["contract"]),
     ("hub", &["contract"]),
+    ("validator", &["contract"]),
     ("report", &["contract"]),
 ];
 
@@ -30,6 +31,9 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("subxt", &["chain"]),
     ("ureq", &["hub"]),
     ("image_hasher", &["quality"]),
+    ("rusqlite", &["validator"]),
+    ("schnorrkel", &["chain", "validator"]),
+    ("tiny_http", &["validator"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),

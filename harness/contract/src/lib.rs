@@ -1,14 +1,17 @@
-//! The shared vocabulary of EdgeMaxx: contest, plan, samples, quality, estimates, ranking. Pure, no I/O.
+//! The shared vocabulary of EdgeMaxx: contest, plan, samples, quality, estimates, ranking, manifest. Pure, no I/O.
 
 pub mod comparison;
 pub mod contest;
+pub mod day;
 pub mod digest;
 pub mod environment;
 pub mod estimate;
 pub mod format;
 pub mod latents;
+pub mod manifest;
 pub mod plan;
 pub mod quality;
 pub mod ranking;
 pub mod sample;
 pub mod telemetry;
+pub mod weights;

@@ -8,6 +8,7 @@ mod honesty;
 mod judge;
 mod rank;
 mod resources;
+mod rewards;
 #[cfg(test)]
 mod tests;
 

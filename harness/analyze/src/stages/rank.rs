@@ -10,6 +10,8 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Role};
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
+use super::rewards;
+
 /// Estimates that cannot be ranked.
 #[derive(Debug, thiserror::Error)]
 pub enum RankError {
@@ -38,11 +40,13 @@ pub fn rank(
             .then(a.of.name.cmp(&b.of.name))
     });
     let accepted = scored.iter().take_while(|s| s.standing == Standing::Accepted).count();
-    let tiers = tiers(&scored[..accepted]);
-    let shares = if fit { shares(&tiers, contest.rewards.top_tier_share) } else { vec![0.0; accepted] };
+    let kept = keep_incumbent(&mut scored[..accepted], contest);
+    let ranges: Vec<(f64, f64)> = scored[..accepted].iter().map(|s| s.range).collect();
+    let tiers = rewards::tiers(&ranges, kept);
+    let shares = if fit { rewards::shares(&tiers, &contest.rewards) } else { vec![0.0; accepted] };
     let leaders = tiers.iter().filter(|tier| **tier == 1).count();
     let winner = (fit && leaders == 1).then(|| scored[0].of.name.clone());
-    let verdict = verdict(estimates, &scored, leaders);
+    let verdict = verdict(estimates, &scored, leaders, kept);
     let entries = scored.into_iter().enumerate().map(|(index, scored)| RankEntry {
         position: index as u32 + 1,
         name: scored.of.name.clone(),
@@ -163,32 +167,18 @@ fn failed_gate(gate: &GateEstimate) -> String {
     format!("{} of {}: {wanted} {} must be proven, {found}", gate.statistic, gate.metric, gate.threshold)
 }
 
-/// Candidates in order of score, cut only where every score above surely exceeds every score
-/// below: the intervals, which hold for all candidates at once, do not touch.
-fn tiers(accepted: &[Scored<'_>]) -> Vec<u32> {
-    let mut tier = 1;
-    (0..accepted.len())
-        .map(|index| {
-            let above = accepted[..index].iter().map(|s| s.range.0).fold(f64::INFINITY, f64::min);
-            let below = accepted[index..].iter().map(|s| s.range.1).fold(f64::NEG_INFINITY, f64::max);
-            tier += u32::from(index > 0 && above > below);
-            tier
-        })
-        .collect()
-}
-
-/// The first tier gets `top` of all, each next one `top` of the rest, the last one the rest;
-/// a tier shares equally.
-fn shares(tiers: &[u32], top: f64) -> Vec<f64> {
-    let last = tiers.last().copied().unwrap_or(0);
-    let mut rest = 1.0;
-    let mut of_tier = Vec::new();
-    for tier in 1..=last {
-        let share = if tier == last { rest } else { top * rest };
-        rest -= share;
-        of_tier.push(share / tiers.iter().filter(|t| **t == tier).count() as f64);
+/// Puts yesterday's winner first, unless somebody is proven better by the contest's margin; says
+/// whether it did.
+fn keep_incumbent(accepted: &mut [Scored<'_>], contest: &Contest) -> bool {
+    let Some(at) = accepted.iter().position(|s| Some(&s.of.name) == contest.incumbent.as_ref()) else {
+        return false;
+    };
+    let to_beat = accepted[at].range.1 * (1.0 + contest.rewards.margin);
+    if accepted.iter().any(|s| s.range.0 > to_beat) {
+        return false;
     }
-    tiers.iter().map(|tier| of_tier[*tier as usize - 1]).collect()
+    accepted[..=at].rotate_right(1);
+    true
 }
 
 fn weights_refused(estimates: &Estimates, environment: &Environment) -> Option<String> {
@@ -206,7 +196,7 @@ fn weights_refused(estimates: &Estimates, environment: &Environment) -> Option<S
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize) -> String {
+fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize, kept: bool) -> String {
     if estimates.certificate.verdict == CertificateVerdict::Unfit {
         return format!("The run is unfit and has no winner: {}.", estimates.certificate.reason);
     }
@@ -214,6 +204,12 @@ fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize) -> Stri
     let proven = |index: usize| scored[index].of.speedup.as_ref().and_then(|s| s.lower).unwrap_or(1.0);
     match leaders {
         0 => format!("No candidate is proven faster than {} at the quality asked for.", estimates.baseline),
+        1 if kept => format!(
+            "{} stays the winner: nobody is proven better; at least {:.2}× as fast as {}.",
+            name(0),
+            proven(0),
+            estimates.baseline
+        ),
         1 => format!("{} wins: at least {:.2}× as fast as {}.", name(0), proven(0), estimates.baseline),
         _ => {
             let names: Vec<&str> = (0..leaders).map(name).collect();

@@ -47,10 +47,7 @@ struct Found {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let salt = u64::from_le_bytes(first_eight(&Digest::of_fields([
-            b"edgemaxx-copies-1".as_slice(),
-            self.entropy.as_bytes(),
-        ])));
+        let salt = salt(&self.entropy);
         let mut progress = Progress::begin("copies", self.candidates.len() as u64 + 1);
         let mut read = |path: &Path| -> anyhow::Result<Fingerprint> {
             let fingerprint =
@@ -98,6 +95,12 @@ fn line(found: &Found) -> String {
     };
     let share = found.baseline_share.map_or("—".to_owned(), |share| format!("{:.0}%", 100.0 * share));
     format!("{:<40} {share:>4} of the weights are the baseline's   {verdict}", found.checkpoint)
+}
+
+/// Which part of each matrix is read: nobody can prepare for it before the entropy is known.
+pub(crate) fn salt(entropy: &str) -> u64 {
+    let digest = Digest::of_fields([b"edgemaxx-copies-1".as_slice(), entropy.as_bytes()]);
+    u64::from_le_bytes(first_eight(&digest))
 }
 
 fn first_eight(digest: &Digest) -> [u8; 8] {

@@ -1,23 +1,27 @@
 //! The verbs, one per file.
 
-mod analyze;
+pub(crate) mod analyze;
 pub(crate) mod chain;
 mod compare;
-mod copies;
+pub(crate) mod copies;
 mod doctor;
 mod engine;
 mod engine_check;
 mod engine_install;
 mod generate;
 mod history;
-mod measure;
+pub(crate) mod measure;
 mod miner;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod quality;
-mod rank;
-mod report;
+pub(crate) mod rank;
+pub(crate) mod report;
+mod reproduce;
 mod run;
+mod seal;
 mod stats;
+mod validator;
+mod verify;
 mod weights;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +42,7 @@ Examples:
   edgemaxx run fixtures/contests/emoji-cpu.toml          the whole way, to report.html
   edgemaxx run fixtures/contests/emoji-cpu.toml --quick  a first look within a minute
   edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
+  edgemaxx verify days/2026-11-22                        is a published run what it says?
   edgemaxx compare runs/main runs/change                 has anything become slower?
   edgemaxx history runs --out site                       all runs as a site
 
@@ -61,6 +66,14 @@ enum Verb {
     Rank(rank::Args),
     /// Write report.html, CSV, Markdown, JUnit and summary.json.
     Report(report::Args),
+    /// Run a subnet's contest every day, or see how it is doing.
+    Validator(validator::Args),
+    /// Seal a run: digests of all files, chained to the day before, signed.
+    Seal(seal::Args),
+    /// Check a sealed run, down to recomputing every byte that follows from its log.
+    Verify(verify::Args),
+    /// Measure a published candidate on this machine by the same plan.
+    Reproduce(reproduce::Args),
     /// Find checkpoints that repeat an earlier one's weights.
     Copies(copies::Args),
     /// Is this machine fit to measure, and how is it mended?
@@ -93,6 +106,10 @@ impl Cli {
             Verb::Analyze(args) => args.execute(),
             Verb::Rank(args) => args.execute(),
             Verb::Report(args) => args.execute(),
+            Verb::Validator(args) => args.execute(),
+            Verb::Seal(args) => args.execute(),
+            Verb::Verify(args) => args.execute(),
+            Verb::Reproduce(args) => args.execute(),
             Verb::Copies(args) => args.execute(),
             Verb::Doctor(args) => args.execute(),
             Verb::Compare(args) => args.execute(),

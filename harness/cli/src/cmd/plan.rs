@@ -34,6 +34,9 @@ pub(crate) struct Draw {
     /// Contest file.
     #[arg(value_name = "CONTEST.toml")]
     pub(crate) contest: PathBuf,
+    /// Folder that the contest's paths are relative to [default: the contest's own].
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
     /// Day of the contest [default: today, UTC].
     #[arg(long, value_name = "YYYY-MM-DD")]
     day: Option<Day>,
@@ -89,12 +92,12 @@ impl Draw {
     /// Today's plan of a contest, with nothing else said.
     pub(crate) fn today(contest: PathBuf, quick: bool) -> anyhow::Result<Self> {
         let entropy = "offline".parse().map_err(|error| Failure::input(format!("entropy: {error}")))?;
-        Ok(Self { contest, day: None, entropy, quick, until: None, budget: None })
+        Ok(Self { contest, base: None, day: None, entropy, quick, until: None, budget: None })
     }
 
     /// The plan, and what it was drawn from.
     pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
-        self.draw_resolved(resolve(&self.contest)?)
+        self.draw_resolved(resolve(&self.contest, self.base.as_deref())?)
     }
 
     /// The same of a contest that was resolved already.
@@ -134,6 +137,7 @@ impl Draw {
 /// Writes what a run starts from.
 pub(crate) fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> anyhow::Result<()> {
     folder.write("contest.toml", &resolved.text)?;
+    folder.write("prompts.txt", &resolved.prompts)?;
     folder.write(
         "origin.json",
         serde_json::to_string_pretty(&Origin { base: resolved.base.clone() })? + "\n",

@@ -6,7 +6,7 @@ use super::engine::{EngineSpec, engine};
 use super::metric::{Gate, Metric, SimilarityFormula, Statistic};
 use super::spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, Generation, GenerationPatch,
-    Measurement, QualitySpec, Recipe, RequestSpec, Rewards, ScoreSpec, Stopping, Timeouts,
+    Measurement, QualitySpec, Recipe, RequestSpec, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
     WireBaseline, WireCandidate, WireContest, WireGate, WireGeneration, WireMeasurement, WireQuality,
@@ -64,6 +64,11 @@ impl Contest {
         if candidates.iter().filter(|c| c.control).count() > 1 {
             return Err(bad("candidate.control", "one control at most", "several"));
         }
+        if let Some(incumbent) = &wire.incumbent
+            && candidates.iter().all(|candidate| candidate.name != *incumbent)
+        {
+            return Err(bad("incumbent", "the name of a [[candidate]]", format!("{incumbent:?}")));
+        }
         Ok(Self {
             digest: Digest::of(text),
             title: wire.title.unwrap_or_else(|| wire.name.clone()),
@@ -83,6 +88,7 @@ impl Contest {
             quality: quality(wire.quality)?,
             score: score(&wire.score)?,
             rewards: rewards(&wire.rewards)?,
+            incumbent: wire.incumbent,
         })
     }
 }
@@ -305,7 +311,13 @@ fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
 }
 
 fn rewards(wire: &WireRewards) -> Result<Rewards, ContestError> {
+    if let Some(fallback) = &wire.fallback {
+        check_name("rewards.fallback", fallback)?;
+    }
     Ok(Rewards {
+        formula: wire.formula.unwrap_or(RewardFormula::Tiers),
         top_tier_share: within("rewards.top_tier_share", wire.top_tier_share.unwrap_or(0.8), 0.5, 1.0)?,
+        margin: within("rewards.margin", wire.margin.unwrap_or(0.0), 0.0, 10.0)?,
+        fallback: wire.fallback.clone(),
     })
 }

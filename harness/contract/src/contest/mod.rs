@@ -16,8 +16,8 @@ pub use engine::{CommandSpec, EngineSpec, Resources};
 pub use metric::{Gate, Metric, SimilarityFormula, Statistic};
 pub use spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, Generation,
-    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Residency, Rewards, ScoreSpec, Stopping,
-    Timeouts,
+    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Residency, RewardFormula, Rewards,
+    ScoreSpec, Stopping, Timeouts,
 };
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Contest {
     pub score: ScoreSpec,
     /// How scores become weights.
     pub rewards: Rewards,
+    /// Yesterday's winner, if it is among the candidates; written by the validator.
+    pub incumbent: Option<String>,
 }
 
 /// The device a contest is for.
@@ -319,6 +321,26 @@ pub struct ScoreSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rewards {
+    /// How shares follow from ranks.
+    pub formula: RewardFormula,
     /// The top tier's share of all rewards; the next has the same share of the rest.
     pub top_tier_share: f64,
+    /// Relative margin by which a score must be proven to exceed the incumbent's to end its reign.
+    pub margin: f64,
+    /// Hotkey that gets everything on a day without anything earned or kept.
+    pub fallback: Option<String>,
+}
+
+/// How shares follow from ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardFormula {
+    /// Tiers of statistical ties share: the first gets `top_tier_share` of all, the next of the rest.
+    Tiers,
+    /// The original subnet's of August 2024: 0.8·rⁱ by rank i from 0, with r so that all sum to 1.
+    #[serde(rename = "legacy-2024-08")]
+    Legacy2024,
+    /// The original subnet's of February 2025: p·(1 − p)ⁱ by rank i from 0, p = `top_tier_share`.
+    #[serde(rename = "geometric-2025-02")]
+    Geometric2025,
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::metric::{Metric, SimilarityFormula};
-use super::spec::{DeviceKind, Dtype, Residency};
+use super::spec::{DeviceKind, Dtype, Residency, RewardFormula};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +28,8 @@ pub(super) struct WireContest {
     pub score: WireScore,
     #[serde(default)]
     pub rewards: WireRewards,
+    #[serde(default)]
+    pub incumbent: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -198,7 +200,10 @@ pub(super) struct WireScore {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WireRewards {
+    pub formula: Option<RewardFormula>,
     pub top_tier_share: Option<f64>,
+    pub margin: Option<f64>,
+    pub fallback: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

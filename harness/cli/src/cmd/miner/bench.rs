@@ -24,7 +24,7 @@ pub(super) fn bench(
     quick: bool,
     out: &Path,
 ) -> anyhow::Result<Benched> {
-    let resolved = resolve_text(contest, with_candidates(contest, candidates)?)?;
+    let resolved = resolve_text(contest, None, with_candidates(contest, candidates)?)?;
     let (resolved, plan) = plan::Draw::today(contest.to_owned(), quick)?.draw_resolved(resolved)?;
     let folder = RunFolder::create(out)?;
     plan::save(&folder, &resolved, &plan)?;

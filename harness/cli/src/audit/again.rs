@@ -1,0 +1,172 @@
+//! Measuring part of a published run again, on this machine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use edgemaxx_contract::contest::Metric;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::estimate::{Estimate, Estimates};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Plan, Role};
+use edgemaxx_quality::compare_files;
+use serde::Serialize;
+
+use crate::cmd::plan::Origin;
+use crate::cmd::{analyze, measure, quality};
+use crate::error::Failure;
+use crate::folder::RunFolder;
+
+/// Which part of a plan.
+pub(crate) struct Extract<'a> {
+    /// This candidate and the control; `None`: all.
+    pub(crate) candidate: Option<&'a str>,
+    /// Rounds at most.
+    pub(crate) rounds: u32,
+    /// Pairs of a session at most.
+    pub(crate) pairs: usize,
+}
+
+/// The plan without what is not part of the extract: same requests, same order.
+pub(crate) fn extract(plan: &Plan, part: &Extract<'_>) -> anyhow::Result<Plan> {
+    let mut small = plan.clone();
+    if let Some(name) = part.candidate {
+        if !plan.candidates().iter().any(|p| p.name == name && p.role == Role::Candidate) {
+            let names: Vec<&str> = plan.candidates().iter().map(|p| p.name.as_str()).collect();
+            return Err(Failure::input(format!(
+                "--candidate {name}: the run has no such candidate; it has {}",
+                names.join(", ")
+            )));
+        }
+        small.pipelines.retain(|p| p.role != Role::Candidate || p.name == name);
+    }
+    let names: Vec<String> = small.pipelines.iter().map(|pipeline| pipeline.name.clone()).collect();
+    small.sessions.retain(|session| session.round < part.rounds && names.contains(&session.candidate));
+    for (index, session) in small.sessions.iter_mut().enumerate() {
+        session.index = index as u32;
+        session.pairs.truncate(part.pairs);
+        let pairs = session.pairs.len();
+        session.repeats.retain(|repeat| (repeat.pair as usize) < pairs);
+    }
+    Ok(small)
+}
+
+/// Measures and judges an extract of `folder`'s plan in the folder `out`, and analyses it.
+pub(crate) fn measure_again(
+    folder: &RunFolder,
+    plan: &Plan,
+    base: &Path,
+    out: &Path,
+) -> anyhow::Result<RunFolder> {
+    let again = RunFolder::create(out)?;
+    for name in ["contest.toml", "prompts.txt"] {
+        again.write(name, &*folder.read(name, "plan")?)?;
+    }
+    let base = std::path::absolute(base)?;
+    again.write("origin.json", serde_json::to_string_pretty(&Origin { base })? + "\n")?;
+    again.write("plan.json", plan.to_json()?)?;
+    // Whatever machine this is: whether it agrees is the question.
+    let options = measure::Options { allow_unfit: true, ..Default::default() };
+    measure::measure_run(&again, options, &format!("edgemaxx measure {} --resume", out.display()))?;
+    quality::judge_run(&again, None)?;
+    analyze::analyze_run(&again)?;
+    Ok(again)
+}
+
+/// How like the pictures made here are to the published ones.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Likeness {
+    /// Pictures made here.
+    pub(crate) compared: u32,
+    /// Those with the same bits.
+    pub(crate) identical: u32,
+    /// The smallest SSIM of the others.
+    pub(crate) least_ssim: Option<f64>,
+}
+
+impl Likeness {
+    /// Whether the difference is one that the contest would overlook; `None`: it does not say.
+    pub(crate) fn acceptable(&self, least: Option<f64>) -> Option<bool> {
+        match self.least_ssim {
+            None => Some(true),
+            Some(found) => least.map(|least| found >= least),
+        }
+    }
+}
+
+/// The SSIM that the contest asks for, if it does.
+pub(crate) fn least_ssim(contest: &edgemaxx_contract::contest::Contest) -> Option<f64> {
+    contest.quality.gates.iter().find(|gate| gate.metric == Metric::SsimGray).map(|gate| gate.threshold)
+}
+
+/// Compares every picture of `again` with the published answer to the same request.
+pub(crate) fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> anyhow::Result<Likeness> {
+    type Made = BTreeMap<(String, u32), (Digest, Digest)>;
+    let made = |folder: &RunFolder| -> anyhow::Result<Made> {
+        let plan = folder.plan()?;
+        let pairs = quality::pairs(folder, &plan, &folder.samples(&plan)?);
+        Ok(pairs
+            .into_iter()
+            .map(|pair| ((pair.candidate, pair.request), (pair.baseline.digest, pair.answer.digest)))
+            .collect())
+    };
+    let (published, here) = (made(folder)?, made(again)?);
+    let mut likeness = Likeness::default();
+    for (key, (baseline, answer)) in &here {
+        let Some((their_baseline, their_answer)) = published.get(key) else { continue };
+        for (ours, theirs) in [(baseline, their_baseline), (answer, their_answer)] {
+            likeness.compared += 1;
+            if ours == theirs {
+                likeness.identical += 1;
+                continue;
+            }
+            let file = |folder: &RunFolder, digest: &Digest| folder.images().join(format!("{digest}.png"));
+            let compared = compare_files(&file(folder, theirs), &file(again, ours), None, None)
+                .map_err(|error| Failure::input(error.to_string()))?;
+            let least = likeness.least_ssim.map_or(compared.ssim_gray, |least| least.min(compared.ssim_gray));
+            likeness.least_ssim = Some(least);
+        }
+    }
+    Ok(likeness)
+}
+
+/// A candidate's speedup as published, and as measured here.
+#[derive(Debug, Serialize)]
+pub(crate) struct Agreement {
+    /// The candidate.
+    pub(crate) candidate: String,
+    /// As published.
+    pub(crate) published: Estimate,
+    /// As measured here.
+    pub(crate) here: Estimate,
+    /// Whether the two intervals have a point in common.
+    pub(crate) overlap: bool,
+    /// The speedup here over the published one, minus 1, with the interval of both together.
+    pub(crate) difference: [f64; 3],
+}
+
+/// Every candidate that was measured in both; without those too few sessions say anything about.
+pub(crate) fn agreement(published: &Estimates, here: &Estimates) -> Vec<Agreement> {
+    let of = |candidate: &str| {
+        published
+            .candidates
+            .iter()
+            .find(|found| found.name == candidate)
+            .and_then(|found| found.speedup.clone())
+    };
+    let compare = |name: &str, here: &Estimate| {
+        let published = of(name)?;
+        let bounds = |estimate: &Estimate| Some((estimate.lower?.ln(), estimate.upper?.ln()));
+        let ((low, high), (our_low, our_high)) = (bounds(&published)?, bounds(here)?);
+        // The intervals are of independent runs: their half-widths add in squares.
+        let half = ((high - low) / 2.0).hypot((our_high - our_low) / 2.0);
+        let point = (here.point / published.point).ln();
+        Some(Agreement {
+            candidate: name.to_owned(),
+            overlap: our_low <= high && low <= our_high,
+            difference: [point - half, point, point + half].map(f64::exp_m1),
+            published,
+            here: here.clone(),
+        })
+    };
+    here.candidates.iter().filter_map(|found| compare(&found.name, found.speedup.as_ref()?)).collect()
+}

@@ -1,0 +1,117 @@
+//! What follows from the raw log: recomputed and compared byte for byte.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use edgemaxx_quality::Picture;
+
+use super::{Held, Means};
+use crate::cmd::plan::Origin;
+use crate::cmd::{analyze, quality, rank, report};
+use crate::error::{Failure, InFile as _};
+use crate::folder::RunFolder;
+
+/// What the stages after `measure` read, and who writes it.
+const SOURCES: [(&str, &str); 5] = [
+    ("contest.toml", "plan"),
+    ("plan.json", "plan"),
+    ("environment.json", "measure"),
+    ("samples.jsonl", "measure"),
+    ("quality.jsonl", "quality"),
+];
+
+/// The hash chain holds, and belongs to the plan.
+pub(super) fn log(folder: &RunFolder) -> anyhow::Result<Held> {
+    let plan = folder.plan()?;
+    let log = folder.samples(&plan)?;
+    Ok(Held::Yes(format!("{} records, the chain holds to {}", log.records.len(), log.chain.head().short())))
+}
+
+/// Every judged picture has the pixels that the log names.
+pub(super) fn pictures(folder: &RunFolder) -> anyhow::Result<Held> {
+    let plan = folder.plan()?;
+    let (judged, _) = folder.quality(&folder.samples(&plan)?)?;
+    let mut seen = std::collections::BTreeSet::new();
+    for record in &judged.records {
+        seen.extend([record.baseline_image, record.candidate_image]);
+    }
+    for digest in &seen {
+        let path = folder.images().join(format!("{digest}.png"));
+        let picture = Picture::decode(&std::fs::read(&path).in_file(&path)?, &path.to_string_lossy())
+            .map_err(|error| Failure::input(error.to_string()))?;
+        if Digest::of(picture.rgb()) != *digest {
+            return Err(Failure::input(format!("images/{digest}.png: its pixels have another digest")));
+        }
+    }
+    Ok(Held::Yes(format!("{} pictures have the pixels they are named by", seen.len())))
+}
+
+/// The judgements of all pairs, where the models that made them are here.
+pub(super) fn quality(folder: &RunFolder, means: &Means) -> anyhow::Result<Held> {
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let models = [&contest.quality.clip, &contest.quality.lpips];
+    let needed: Vec<&String> = models.into_iter().flatten().collect();
+    let missing =
+        needed.iter().find(|model| !means.base.as_ref().is_some_and(|base| base.join(model).is_dir()));
+    if let Some(model) = missing {
+        return Ok(Held::NotHere(format!(
+            "quality.jsonl: needs the contest's {model}; name the folder of the contest with --base"
+        )));
+    }
+    let mut files = read(folder, &SOURCES[..4])?;
+    if let Some(base) = &means.base {
+        files.insert("origin.json", serde_json::to_string(&Origin { base: base.clone() })?);
+    }
+    let scratch = tempfile::tempdir()?;
+    let again = folder.elsewhere(scratch.path(), files);
+    let judged = quality::judge_run(&again, None)?;
+    same(folder, &again, "quality.jsonl")?;
+    Ok(Held::Yes(format!("{} pairs judged again, byte for byte", judged.records.len())))
+}
+
+/// Everything after `quality.jsonl`.
+pub(super) fn recomputed(folder: &RunFolder) -> anyhow::Result<Held> {
+    let scratch = tempfile::tempdir()?;
+    let mut sources = SOURCES.to_vec();
+    if folder.file(TELEMETRY_FILE).exists() {
+        sources.push((TELEMETRY_FILE, "measure"));
+    }
+    let again = folder.elsewhere(scratch.path(), read(folder, &sources)?);
+    analyze::analyze_run(&again)?;
+    rank::rank_run(&again)?;
+    report::report_run(&again)?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(scratch.path()).in_file(scratch.path())? {
+        names.push(entry.in_file(scratch.path())?.file_name().to_string_lossy().into_owned());
+    }
+    // In the order of the stages, so that what is named first is what the others follow from.
+    names.sort_by_key(|name| (name != "estimates.json", name != "ranking.json", name.clone()));
+    for name in &names {
+        same(folder, &again, name)?;
+    }
+    Ok(Held::Yes(format!("{} files recomputed, byte for byte", names.len())))
+}
+
+fn read(
+    folder: &RunFolder,
+    names: &[(&'static str, &str)],
+) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    names.iter().map(|(name, made_by)| Ok((*name, folder.read(name, made_by)?.into_owned()))).collect()
+}
+
+/// Whether both folders hold the same bytes under `name`.
+fn same(folder: &RunFolder, again: &RunFolder, name: &str) -> anyhow::Result<()> {
+    let published = std::fs::read(folder.file(name)).in_file(&folder.file(name))?;
+    let found = std::fs::read(again.file(name)).in_file(&again.file(name))?;
+    if published == found {
+        return Ok(());
+    }
+    let at = published.iter().zip(&found).position(|(a, b)| a != b);
+    let at = at.unwrap_or(published.len().min(found.len()));
+    let line = published[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    Err(Failure::input(format!(
+        "{name}: line {line} (byte {at}) is not what this program makes of the run's log"
+    )))
+}

@@ -1,0 +1,67 @@
+//! The seal: who signed, every file's bytes, the chain of days.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_validator::seal;
+
+use super::{Held, Means};
+use crate::error::Failure;
+
+/// The manifest is spelled as written, and signed by who it says.
+pub(super) fn signature(run: &Path, means: &Means) -> anyhow::Result<Held> {
+    let (manifest, digest) = seal::read(run)?;
+    match (seal::check_signature(&manifest)?, &means.hotkey) {
+        (Some(signer), Some(expected)) if signer != expected => {
+            Err(Failure::input(format!("manifest.json: signed by {signer}, not by {expected}")))
+        }
+        (Some(signer), Some(_)) => Ok(Held::Yes(format!("{}, signed by {signer}", digest.short()))),
+        (Some(signer), None) => Ok(Held::Yes(format!(
+            "{}, signed by {signer}; whether that is the right one, --hotkey says",
+            digest.short()
+        ))),
+        (None, _) if means.allow_unsigned => {
+            Ok(Held::NotHere(format!("{}, signed by nobody", digest.short())))
+        }
+        (None, _) => Err(Failure::input(
+            "manifest.json: signed by nobody; anybody may have written it (--allow-unsigned checks the rest)",
+        )),
+    }
+}
+
+/// Every sealed file is there, byte for byte.
+pub(super) fn files(run: &Path) -> anyhow::Result<Held> {
+    let (manifest, _) = seal::read(run)?;
+    seal::check_files(run, &manifest)?;
+    Ok(Held::Yes(format!("{} files, byte for byte", manifest.files.len())))
+}
+
+/// The day before is the one that this day names.
+pub(super) fn previous(run: &Path, means: &Means) -> anyhow::Result<Held> {
+    let (manifest, _) = seal::read(run)?;
+    let Some(named) = &manifest.previous else {
+        if let Some(previous) = &means.previous {
+            seal::check_previous(&manifest, previous)?;
+        }
+        return Ok(Held::Yes("the first of its chain".to_owned()));
+    };
+    match previous_folder(run, means, &named.day.to_string()) {
+        Some(previous) => {
+            seal::check_previous(&manifest, &previous)?;
+            Ok(Held::Yes(format!("follows {} of {}", named.manifest.short(), named.day)))
+        }
+        None => Ok(Held::NotHere(format!(
+            "names {} of {}, which is not beside this run; show it with --previous",
+            named.manifest.short(),
+            named.day
+        ))),
+    }
+}
+
+/// Where the day before lies: as named, or beside this run under its day.
+pub(super) fn previous_folder(run: &Path, means: &Means, day: &str) -> Option<PathBuf> {
+    let beside = || {
+        let folder = run.canonicalize().ok()?.parent()?.join(day);
+        folder.join(edgemaxx_contract::manifest::MANIFEST_FILE).is_file().then_some(folder)
+    };
+    means.previous.clone().or_else(beside)
+}

@@ -1,0 +1,117 @@
+//! A validator's day: its candidates are those of the chain, its weights follow from its ranking.
+
+use std::path::Path;
+
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::format::Document;
+use edgemaxx_contract::plan::{Plan, Role};
+use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
+use edgemaxx_validator::seal;
+use edgemaxx_validator::verdict::{Basis, decide};
+
+use super::sealed::previous_folder;
+use super::{Held, Means};
+use crate::error::{Failure, InFile as _};
+use crate::folder::RunFolder;
+
+fn document<T: Document>(run: &Path, name: &str) -> anyhow::Result<T> {
+    let path = run.join(name);
+    T::from_json(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)
+}
+
+/// Who is measured is who was found on chain, on the day and with the entropy of its block.
+pub(super) fn candidates(folder: &RunFolder) -> anyhow::Result<Held> {
+    if !folder.file(DAY_FILE).exists() {
+        return Ok(Held::NotHere("a run by hand: its candidates are its contest's".to_owned()));
+    }
+    let plan = folder.plan()?;
+    let record: DayRecord = document(folder.path(), DAY_FILE)?;
+    let wrong = |problem: &str| Err(Failure::input(format!("{DAY_FILE}: {problem}")));
+    if record.day != plan.day {
+        return wrong("another day than plan.json's");
+    }
+    if record.block.as_ref().map(|block| block.hash.as_str()) != Some(plan.entropy.as_str()) {
+        return wrong("the entropy of plan.json is not its block's hash");
+    }
+    let measured = candidates_of(&plan);
+    let mut found: Vec<(&str, Digest)> = Vec::new();
+    for submission in &record.submissions {
+        if let Fate::Candidate { digest } = submission.fate {
+            found.push((&submission.hotkey, digest));
+        }
+    }
+    found.sort_unstable();
+    if found != measured {
+        return wrong("its candidates are not those of plan.json");
+    }
+    let order = |a: &edgemaxx_contract::day::Submission| (a.since, a.hotkey.clone());
+    if !record.submissions.is_sorted_by_key(order) {
+        return wrong("its submissions are not in the order of their commitments");
+    }
+    Ok(Held::Yes(format!(
+        "{} of {} submissions at block {}",
+        measured.len(),
+        record.submissions.len(),
+        record.block.map_or(0, |block| block.number)
+    )))
+}
+
+fn candidates_of(plan: &Plan) -> Vec<(&str, Digest)> {
+    let candidates = plan.pipelines.iter().filter(|pipeline| pipeline.role == Role::Candidate);
+    let mut names: Vec<_> = candidates.map(|pipeline| (pipeline.name.as_str(), pipeline.digest)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The weights are what ranking, registrations and the day before make of them.
+pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
+    if !run.join(WEIGHTS_FILE).exists() {
+        return Ok(Held::NotHere("a run by hand decides about no weights".to_owned()));
+    }
+    let published: Weights = document(run, WEIGHTS_FILE)?;
+    let record: DayRecord = document(run, DAY_FILE)?;
+    let contest_path = run.join("contest.toml");
+    let contest = Contest::parse(&std::fs::read_to_string(&contest_path).in_file(&contest_path)?)
+        .in_file(&contest_path)?;
+    let ranking_path = run.join("ranking.json");
+    let ranking = if ranking_path.exists() {
+        let text = std::fs::read_to_string(&ranking_path).in_file(&ranking_path)?;
+        Some((Ranking::from_json(&text).in_file(&ranking_path)?, Digest::of(&text)))
+    } else {
+        None
+    };
+    let named = seal::read(run)?.0.previous;
+    let folder = named.as_ref().and_then(|named| previous_folder(run, means, &named.day.to_string()));
+    let previous: Option<Weights> =
+        folder.as_ref().map(|folder| document(folder, WEIGHTS_FILE)).transpose()?;
+    if let Some(previous) = &previous {
+        let winner = previous.winner.as_ref();
+        let takes_part = winner.filter(|winner| contest.candidates.iter().any(|c| c.name == **winner));
+        if contest.incumbent.as_ref() != takes_part {
+            return Err(Failure::input(
+                "contest.toml: its incumbent is not the winner of the day before that takes part",
+            ));
+        }
+    }
+    let decided = decide(&Basis {
+        day: &record,
+        rewards: &contest.rewards,
+        ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
+        previous: previous.as_ref(),
+    });
+    if decided == published {
+        return Ok(Held::Yes(format!("{} hotkeys: {}", published.entries.len(), published.reason)));
+    }
+    if named.is_some() && previous.is_none() && published.origin == Origin::Kept {
+        return Ok(Held::NotHere(
+            "kept from the day before, which is not here; show it with --previous".to_owned(),
+        ));
+    }
+    Err(Failure::input(format!(
+        "{WEIGHTS_FILE}: not what ranking.json and {DAY_FILE} make of them: {}",
+        decided.reason
+    )))
+}

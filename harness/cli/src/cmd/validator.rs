@@ -1,0 +1,248 @@
+//! `edgemaxx validator`: a day that always ends in a verdict.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use edgemaxx_validator::contest_file;
+use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
+use edgemaxx_validator::policy::Policy;
+use edgemaxx_validator::publish::PublishError;
+use edgemaxx_validator::serve::{Shown, serve};
+use edgemaxx_validator::state::OnChain;
+use edgemaxx_validator::status::{Seen, Status};
+use edgemaxx_validator::store::{Store, StoreError};
+use edgemaxx_validator::world::Clock as _;
+
+use crate::error::{Exit, Failure, InFile as _};
+use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
+use crate::terminal::{answer, answer_json, note};
+use crate::validator::{Alarms, ChildBench, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner};
+
+/// Runs a subnet's contest every day at noon in New York, or says how it is doing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
+  edgemaxx validator run --contest contest.toml --once --at now --data trial --subtensor.network test
+  edgemaxx validator status --json")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Collect, measure, publish, set weights; every day, or once.
+    Run(Box<Run>),
+    /// What a validator on this machine is doing.
+    Status(StatusArgs),
+}
+
+/// When the first day begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum At {
+    /// At noon, or at once if the last one is not long past.
+    Noon,
+    /// At once, for the last noon.
+    Now,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever stopped it.
+
+Exit codes: 0 stopped, or with --once the weights are set · 1 with --once: nothing to set · 2 bad input ·
+3 disk full, memory damaged, or another validator runs with this data · 5 with --once: weights could not be set"
+)]
+struct Run {
+    /// Contest file, without candidates: those come from the chain.
+    #[arg(long, value_name = "CONTEST.toml")]
+    contest: PathBuf,
+    /// Folder for memory and days.
+    #[arg(long, value_name = "DIR", default_value = "validator")]
+    data: PathBuf,
+    /// Copy every sealed day to this folder.
+    #[arg(long, value_name = "DIR")]
+    publish: Option<PathBuf>,
+    /// End after one day.
+    #[arg(long)]
+    once: bool,
+    /// When the first day begins.
+    #[arg(long, value_enum, default_value = "noon")]
+    at: At,
+    /// Where GET /status and /metrics are answered; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9839")]
+    listen: SocketAddr,
+    /// Answer nothing.
+    #[arg(long, conflicts_with = "listen")]
+    no_listen: bool,
+    /// Shell command for every new alarm, which is in EDGEMAXX_ALARM.
+    #[arg(long, value_name = "COMMAND")]
+    alarm_command: Option<String>,
+    /// Log lines as JSON.
+    #[arg(long)]
+    log_json: bool,
+    #[command(flatten)]
+    chain: ChainArgs,
+    #[command(flatten)]
+    wallet: WalletArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 · 1 somebody should look at something.")]
+struct StatusArgs {
+    /// Folder of the validator.
+    #[arg(long, value_name = "DIR", default_value = "validator")]
+    data: PathBuf,
+    /// Lines of its journal to show.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    journal: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        match self.what {
+            What::Run(args) => args.execute(),
+            What::Status(args) => args.execute(),
+        }
+    }
+}
+
+impl Run {
+    fn execute(&self) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(&self.contest).in_file(&self.contest)?;
+        let contest = contest_file::check(&text, self.chain.netuid).in_file(&self.contest)?;
+        let path = std::fs::canonicalize(&self.contest).in_file(&self.contest)?;
+        let base = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let key = self.wallet.open(&self.chain)?;
+        let store = Store::open(&self.data).map_err(environment)?;
+        let node = self.chain.connect()?;
+        let journal = RefCell::new(self.journal.open(&node, &key.account())?);
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+        })?;
+        let shown = Arc::new(Mutex::new(Shown::default()));
+        if !self.no_listen {
+            let address = serve(self.listen, Arc::clone(&shown))
+                .map_err(|error| Failure::input(format!("--listen {error}")))?;
+            note(&format!("http://{address}/status, http://{address}/metrics"));
+        }
+
+        let mut clock = WallClock(stop);
+        let mut chain = Subtensor {
+            node,
+            netuid: self.chain.netuid,
+            contest: contest.name.clone(),
+            key: &key,
+            journal,
+            block: None,
+        };
+        let mut checkpoints = LocalCheckpoints::new(&base, &contest.baseline.checkpoint.source);
+        let mut bench = ChildBench::new(&base, &self.data);
+        let signer = WalletSigner(&key);
+        let settings = Settings {
+            netuid: self.chain.netuid,
+            contest: text,
+            days: self.data.join("days"),
+            publish: self.publish.clone(),
+            policy: Policy::default(),
+        };
+        let world = World {
+            clock: &mut clock,
+            chain: &mut chain,
+            checkpoints: &mut checkpoints,
+            bench: &mut bench,
+            signer: &signer,
+        };
+        let mut driver = Driver::begin(settings, store, world, self.at == At::Now).map_err(ended)?;
+        let (mut log, mut alarms) = (Log::new(self.log_json), Alarms::new(self.alarm_command.clone()));
+        let own_clock = WallClock(Arc::default());
+        driver
+            .run(self.once, |status| {
+                let now = own_clock.now();
+                log.on(status, now);
+                alarms.on(&status.alarms);
+                let mut shown = shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                shown.status = serde_json::to_string_pretty(status).unwrap_or_default() + "\n";
+                shown.metrics = status.metrics(now);
+            })
+            .map_err(ended)?;
+        match (&driver.state().on_chain, self.once) {
+            (Some(OnChain::NotSet { why }), true) => Err(Failure::error(Exit::No, why.clone())),
+            (None, true) => match &driver.state().trouble {
+                Some(trouble) => Err(Failure::error(Exit::Chain, trouble.what.clone())),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What ends a validator, with its exit code.
+fn ended(error: DriverError) -> anyhow::Error {
+    match error {
+        DriverError::Store(error) => environment(error),
+        DriverError::Publish(PublishError::Seal(error)) => {
+            Failure::error(Exit::Environment, error.to_string())
+        }
+        other => Failure::error(Exit::Environment, other.to_string()),
+    }
+}
+
+fn environment(error: StoreError) -> anyhow::Error {
+    Failure::error(Exit::Environment, error.to_string())
+}
+
+impl StatusArgs {
+    fn execute(&self) -> anyhow::Result<()> {
+        if !self.data.join("validator.db").is_file() {
+            return Err(Failure::input(format!(
+                "{}: no validator has run here; name its folder with --data",
+                self.data.display()
+            )));
+        }
+        let store = Store::look(&self.data).map_err(environment)?;
+        let state = store.latest().map_err(environment)?.ok_or_else(|| {
+            Failure::input(format!("{}: the validator has not begun a day", self.data.display()))
+        })?;
+        let now = WallClock(Arc::default()).now();
+        let status = Status::of(&state, &Seen::default(), now, &Policy::default());
+        if self.json {
+            answer_json(&status)?;
+        } else {
+            let journal = store.journal(self.journal).map_err(environment)?;
+            let mut lines =
+                vec![format!("{} {} since {}", status.day, status.phase.name(), time(status.since))];
+            if let Some(weights) = &status.weights {
+                lines.push(format!("weights of {}: {}", weights.day, weights.reason));
+            }
+            lines.extend(status.trouble.iter().map(|what| format!("trouble: {what}")));
+            lines.extend(
+                journal.iter().map(|entry| {
+                    format!("  {} {} {}: {}", time(entry.at), entry.day, entry.phase, entry.what)
+                }),
+            );
+            answer(&lines.join("\n"))?;
+        }
+        match status.alarms.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::error(Exit::No, status.alarms.join("; "))),
+        }
+    }
+}
+
+fn time(unix_s: i64) -> String {
+    jiff::Timestamp::from_second(unix_s).map_or("—".to_owned(), |time| time.to_string())
+}

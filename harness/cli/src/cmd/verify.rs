@@ -1,0 +1,169 @@
+//! `edgemaxx verify`: is a published run what it says?
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::estimate::Estimates;
+use edgemaxx_contract::plan::Role;
+use serde::Serialize;
+
+use crate::audit::{self, Agreement, Check, Extract, Means, Verdict};
+use crate::cmd::plan::Origin;
+use crate::error::{Exit, Failure, InFile as _};
+use crate::folder::RunFolder;
+use crate::terminal::{answer, answer_json};
+
+/// Checks a sealed run: signature, every byte, the day before, the plan, and everything that follows
+/// from the raw log, recomputed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx verify days/2026-11-22 --hotkey 5F3sa2TJ…
+  edgemaxx verify days/2026-11-22 --base fixtures/contests          also judges the pictures again
+  edgemaxx verify days/2026-11-22 --base fixtures/contests --rerun 12
+
+Exit code: 0 it is · 1 it is not; the first file that differs is named.")]
+pub(crate) struct Args {
+    /// Sealed run folder.
+    run: PathBuf,
+    /// Who must have signed (SS58).
+    #[arg(long, value_name = "ADDRESS")]
+    hotkey: Option<String>,
+    /// The sealed run of the day before [default: beside this one, under its day].
+    #[arg(long, value_name = "DIR")]
+    previous: Option<PathBuf>,
+    /// Folder that the contest's paths are relative to: with the models that judge pictures, and
+    /// the checkpoints [default: where the run was made, if that was here].
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
+    /// Accept a run that nobody signed.
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// Also make about this many of its pictures again, and measure those pairs on this machine.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rerun: Option<u32>,
+    /// Print the checks as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    verified: bool,
+    checks: &'a [Check],
+    rerun: Option<&'a [Agreement]>,
+}
+
+impl Args {
+    pub(crate) fn execute(mut self) -> anyhow::Result<()> {
+        if !self.run.is_dir() {
+            return Err(Failure::input(format!(
+                "{}: no such folder; download a published run first",
+                self.run.display()
+            )));
+        }
+        if self.base.is_none() && self.run.join("origin.json").exists() {
+            self.base = Some(Origin::of(&RunFolder::open(&self.run)?)?.base);
+        }
+        let means = Means {
+            previous: self.previous.clone(),
+            base: self.base.clone(),
+            hotkey: self.hotkey.clone(),
+            allow_unsigned: self.allow_unsigned,
+        };
+        let mut checks = audit::audit(&self.run, &means);
+        let mut agreements = None;
+        let failed = |checks: &[Check]| checks.iter().any(|check| check.verdict == Verdict::Failed);
+        if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
+            let (again, found) = self.rerun(pictures)?;
+            checks.extend(again);
+            agreements = Some(found);
+        }
+        let verified = !failed(&checks);
+        if self.json {
+            answer_json(&Answer { verified, checks: &checks, rerun: agreements.as_deref() })?;
+        } else {
+            answer(&checks.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+        }
+        match checks.iter().find(|check| check.verdict == Verdict::Failed) {
+            None => Ok(()),
+            Some(check) => Err(Failure::error(
+                Exit::No,
+                format!("{}: not verified: {}: {}", self.run.display(), check.what, check.detail),
+            )),
+        }
+    }
+
+    /// About `pictures` of the run's pictures made again, spread evenly over its candidates.
+    fn rerun(&self, pictures: u32) -> anyhow::Result<([Check; 2], Vec<Agreement>)> {
+        let Some(base) = &self.base else {
+            return Err(Failure::input(
+                "--rerun: needs the checkpoints; name the folder of the contest with --base",
+            ));
+        };
+        let folder = RunFolder::open(&self.run)?;
+        let plan = folder.plan()?;
+        let rounds = plan.sessions.iter().map(|session| session.round + 1).max().unwrap_or(1).min(3);
+        let sessions = rounds * plan.candidates().len() as u32;
+        let pairs = pictures.div_ceil(2 * sessions).max(1) as usize;
+        let small = audit::extract(&plan, &Extract { candidate: None, rounds, pairs })?;
+        let scratch = tempfile::tempdir()?;
+        let again = audit::measure_again(&folder, &small, base, &scratch.path().join("again"))?;
+        let likeness = audit::compare_pictures(&folder, &again)?;
+        let least = audit::least_ssim(&folder.contest(&plan)?);
+        let different = likeness
+            .least_ssim
+            .map_or(String::new(), |ssim| format!(", SSIM of the others at least {ssim:.4}"));
+        let made = Check {
+            what: "pictures made again",
+            verdict: match likeness.acceptable(least) {
+                Some(true) => Verdict::Passed,
+                Some(false) => Verdict::Failed,
+                None => Verdict::Skipped,
+            },
+            detail: format!("{} of {} bit for bit{different}", likeness.identical, likeness.compared),
+        };
+        let (published, here) = (estimates(&folder)?, estimates(&again)?);
+        let found = audit::agreement(&published, &here);
+        let control = |name: &str| plan.pipeline(name).is_some_and(|p| p.role == Role::Control);
+        let apart: Vec<&str> = found
+            .iter()
+            .filter(|a| !a.overlap && !control(&a.candidate))
+            .map(|a| a.candidate.as_str())
+            .collect();
+        let measured = Check {
+            what: "speedups measured again",
+            // Another machine may rightly have other speedups: that is for the reader to judge.
+            verdict: if apart.is_empty() && !found.is_empty() { Verdict::Passed } else { Verdict::Skipped },
+            detail: if apart.is_empty() {
+                format!("{} intervals overlap the published ones", found.len())
+            } else {
+                format!("this hardware disagrees about {}", apart.join(", "))
+            },
+        };
+        Ok(([made, measured], found))
+    }
+}
+
+fn estimates(folder: &RunFolder) -> anyhow::Result<Estimates> {
+    folder.document("estimates.json", "analyze")
+}
+
+fn line(check: &Check) -> String {
+    let verdict = match check.verdict {
+        Verdict::Passed => "yes",
+        Verdict::Failed => "NO",
+        Verdict::Skipped => "—",
+    };
+    format!("{verdict:<4}{:<28} {}", check.what, check.detail)
+}
+
+/// The base folder of a run: as named, or where it was made.
+pub(crate) fn base_of(named: Option<&Path>, run: &Path) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(base) => std::path::absolute(base).in_file(base),
+        None => Ok(Origin::of(&RunFolder::open(run)?)
+            .map_err(|_| {
+                Failure::input("name the folder that the contest's paths are relative to with --base")
+            })?
+            .base),
+    }
+}

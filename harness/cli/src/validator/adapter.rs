@@ -1,0 +1,153 @@
+//! The chain as a validator sees it, on top of `edgemaxx-chain`; and the wallet that signs.
+
+use std::cell::RefCell;
+
+use edgemaxx_chain::commitment::{Commitment as Meaning, Provider};
+use edgemaxx_chain::weights::Rule;
+use edgemaxx_chain::{AccountId, BlockAt, Chain as Node, ChainError, Journal, Keypair, Pin, WeightsRequest};
+use edgemaxx_contract::day::{BlockRef, Undecoded};
+use edgemaxx_contract::weights::Weights;
+use edgemaxx_validator::sign::{SignError, Signer};
+use edgemaxx_validator::world::{Chain, ChainTrouble, Commitment, Head, Snapshot};
+
+use crate::subtensor::submit_options;
+
+/// A subnet of a Subtensor chain, and the hotkey that sets weights on it.
+pub(crate) struct Subtensor<'a> {
+    pub(crate) node: Node,
+    pub(crate) netuid: u16,
+    /// Entries for other contests are left alone.
+    pub(crate) contest: String,
+    pub(crate) key: &'a Keypair,
+    pub(crate) journal: RefCell<Journal>,
+    /// The block that was found last, to read at.
+    pub(crate) block: Option<BlockAt>,
+}
+
+fn trouble(error: &ChainError) -> ChainTrouble {
+    if let ChainError::Preflight { broken } = error {
+        for violation in broken {
+            match violation.rule {
+                Rule::HotKeyNotRegisteredInSubNet => return ChainTrouble::Unregistered,
+                Rule::NeuronNoValidatorPermit | Rule::NotEnoughStakeToSetWeights => {
+                    return ChainTrouble::NoPermit;
+                }
+                _ => {}
+            }
+        }
+    }
+    if error.is_transient() {
+        ChainTrouble::Away(error.to_string())
+    } else {
+        ChainTrouble::Refused(error.to_string())
+    }
+}
+
+fn head_of(pin: &Pin) -> Result<Head, ChainTrouble> {
+    let ms = pin.timestamp_ms.ok_or_else(|| ChainTrouble::Away("the chain keeps no clock".to_owned()))?;
+    Ok(Head { number: pin.number, unix_s: (ms / 1000).cast_signed() })
+}
+
+impl Subtensor<'_> {
+    fn pin(&self) -> Result<Pin, ChainTrouble> {
+        self.node.pin().map_err(|error| trouble(&error))
+    }
+}
+
+impl Chain for Subtensor<'_> {
+    fn head(&mut self) -> Result<Head, ChainTrouble> {
+        head_of(&self.pin()?)
+    }
+
+    fn block_at(&mut self, unix_s: i64) -> Result<Option<BlockRef>, ChainTrouble> {
+        let ms = unix_s.max(0).cast_unsigned() * 1000;
+        let found = self.node.first_block_at(ms).map_err(|error| trouble(&error))?;
+        self.block = found;
+        Ok(found.map(|block| BlockRef {
+            number: block.number,
+            hash: format!("{:?}", block.hash),
+            unix_s: (block.timestamp_ms / 1000).cast_signed(),
+        }))
+    }
+
+    fn snapshot(&mut self, block: &BlockRef) -> Result<Snapshot, ChainTrouble> {
+        let Some(found) = self.block.filter(|found| format!("{:?}", found.hash) == block.hash) else {
+            return Err(ChainTrouble::Away(format!("block {} was not looked for", block.number)));
+        };
+        let timestamp_ms = Some(found.timestamp_ms);
+        let at = Pin { number: found.number, hash: found.hash, timestamp_ms, ..self.pin()? };
+        let read = || {
+            let neurons = self.node.metagraph(&at, self.netuid)?.neurons;
+            Ok((neurons, self.node.commitments(&at, self.netuid)?))
+        };
+        let (neurons, found) = read().map_err(|error: ChainError| trouble(&error))?;
+        let mut snapshot = Snapshot {
+            registered: neurons.iter().map(|neuron| neuron.hotkey.to_ss58()).collect(),
+            ..Snapshot::default()
+        };
+        for commitment in found {
+            let hotkey = commitment.hotkey.to_ss58();
+            match commitment.meaning {
+                Meaning::Submission(entry) if entry.contest == self.contest => {
+                    let Provider::HuggingFace = entry.provider;
+                    snapshot.commitments.push(Commitment {
+                        hotkey,
+                        block: commitment.block,
+                        source: format!("hf:{}@{}", entry.repository, entry.revision),
+                    });
+                }
+                Meaning::Submission(_) => {}
+                Meaning::Legacy(_) => snapshot.undecoded.push(Undecoded {
+                    hotkey,
+                    reason: "in the original subnet's format, which names no full revision".to_owned(),
+                }),
+                Meaning::Unreadable(why) => {
+                    snapshot.undecoded.push(Undecoded { hotkey, reason: why.to_string() });
+                }
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
+        let pin = self.pin()?;
+        let own = self.key.account();
+        let set = || {
+            let metagraph = self.node.metagraph(&pin, self.netuid)?;
+            // What this hotkey has set since then is these weights: they landed before a crash.
+            if let Some(neuron) = metagraph.by_hotkey(&own)
+                && neuron.last_update >= not_before.max(neuron.registered_at + 1)
+            {
+                return Ok(neuron.last_update);
+            }
+            let rewards = weights
+                .entries
+                .iter()
+                .filter_map(|entry| Some((entry.hotkey.parse::<AccountId>().ok()?, entry.share)));
+            let request = WeightsRequest {
+                netuid: self.netuid,
+                mechanism: 0,
+                hotkey: own,
+                rewards: rewards.collect(),
+                version_key: self.node.version_key(&pin, self.netuid)?,
+            };
+            let plan = self.node.plan_weights(&pin, &request)?;
+            let mut journal = self.journal.borrow_mut();
+            Ok(self.node.set_weights(&plan, self.key, &mut journal, &submit_options())?.block)
+        };
+        set().map_err(|error: ChainError| trouble(&error))
+    }
+}
+
+/// A wallet's hotkey as a signer.
+pub(crate) struct WalletSigner<'a>(pub(crate) &'a Keypair);
+
+impl Signer for WalletSigner<'_> {
+    fn hotkey(&self) -> String {
+        self.0.account().to_ss58()
+    }
+
+    fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], SignError> {
+        Ok(self.0.sign(bytes))
+    }
+}

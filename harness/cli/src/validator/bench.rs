@@ -1,0 +1,118 @@
+//! Contests in a child process: this very program's `run`, so that what crashes there ends nothing here.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_validator::seal::write_whole;
+use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::Exit;
+
+/// For an engine to finish the request in flight when it is asked to end.
+const GRACE: Duration = Duration::from_secs(180);
+
+/// Runs contests in a child process.
+pub(crate) struct ChildBench {
+    /// Folder that contests' paths are relative to.
+    base: PathBuf,
+    /// Where the children's words go.
+    data: PathBuf,
+    child: Option<Child>,
+    /// Pairs of the plan, once there is one.
+    total: u64,
+}
+
+impl ChildBench {
+    pub(crate) fn new(base: &Path, data: &Path) -> Self {
+        Self { base: base.to_owned(), data: data.to_owned(), child: None, total: 0 }
+    }
+
+    fn begin(&mut self, job: &Job) -> std::io::Result<Child> {
+        let contest = self.data.join(format!("contest-{}.toml", job.day));
+        write_whole(&contest, job.contest.as_bytes()).map_err(std::io::Error::other)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
+        if job.folder.join("plan.json").is_file() {
+            command.arg("--resume");
+        } else {
+            // Without a plan nothing was measured.
+            if job.folder.exists() {
+                std::fs::remove_dir_all(&job.folder)?;
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+            let minutes = ((job.deadline - now) / 60).max(1);
+            command.args(["--day", &job.day.to_string(), "--entropy", &job.entropy]);
+            command.args(["--budget", &minutes.to_string()]);
+        }
+        let log =
+            File::options().create(true).append(true).open(self.data.join(format!("{}.log", job.day)))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.spawn()
+    }
+
+    /// Pairs attempted so far, read from the log: the sides of a pair answer one after the other.
+    fn done(&mut self, folder: &Path) -> u64 {
+        if self.total == 0
+            && let Ok(text) = std::fs::read_to_string(folder.join("plan.json"))
+            && let Ok(plan) = Plan::from_json(&text)
+        {
+            self.total = plan.sessions.iter().map(|session| session.pairs.len() as u64).sum();
+        }
+        let log = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
+        let measured = log.lines().filter(|line| line.contains("\"phase\":{\"measured\""));
+        measured.count() as u64 / 2
+    }
+}
+
+impl Bench for ChildBench {
+    fn advance(&mut self, job: &Job) -> Result<BenchState, BenchTrouble> {
+        let unfit =
+            |error: std::io::Error| BenchTrouble::Unfit(format!("the contest cannot be run: {error}"));
+        if self.child.is_none() {
+            if job.folder.join("report.html").is_file() {
+                return Ok(BenchState::Finished);
+            }
+            self.total = 0;
+            self.child = Some(self.begin(job).map_err(unfit)?);
+        }
+        let Some(child) = &mut self.child else { return Ok(BenchState::Finished) };
+        let Some(status) = child.try_wait().map_err(unfit)? else {
+            let done = self.done(&job.folder);
+            return Ok(BenchState::Running { done, total: self.total });
+        };
+        self.child = None;
+        // An unfit control and a failing candidate are results; the report says which.
+        if job.folder.join("report.html").is_file() {
+            return Ok(BenchState::Finished);
+        }
+        let log = self.data.join(format!("{}.log", job.day));
+        let last = std::fs::read_to_string(&log).unwrap_or_default();
+        let last = last.lines().rfind(|line| line.starts_with("error:")).unwrap_or("it said nothing");
+        let said = format!("the contest ended with {status}: {last} ({})", log.display());
+        match status.code() {
+            Some(code) if code == Exit::Input as i32 => Err(BenchTrouble::Hopeless(said)),
+            _ => Err(BenchTrouble::Unfit(said)),
+        }
+    }
+
+    fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let _ = kill(pid, Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

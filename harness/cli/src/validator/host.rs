@@ -1,0 +1,97 @@
+//! Clock, log and alarms of this machine.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use edgemaxx_validator::status::Status;
+use edgemaxx_validator::world::Clock;
+use serde_json::json;
+
+use crate::terminal::note;
+
+/// The wall clock; sleeps end when the program is asked to.
+pub(crate) struct WallClock(pub(crate) Arc<AtomicBool>);
+
+impl Clock for WallClock {
+    fn now(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+    }
+
+    fn sleep(&mut self, seconds: u64) -> bool {
+        let began = Instant::now();
+        while !self.0.load(Ordering::Relaxed) {
+            let left = Duration::from_secs(seconds).saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(100)));
+        }
+        false
+    }
+}
+
+/// A line on standard error whenever something changes: for people, or as JSON.
+pub(crate) struct Log {
+    pub(crate) json: bool,
+    last: Option<(String, String, Option<String>)>,
+}
+
+impl Log {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, last: None }
+    }
+
+    pub(crate) fn on(&mut self, status: &Status, now: i64) {
+        let phase = status.phase.name().to_owned();
+        let seen = (status.day.clone(), phase, status.trouble.clone());
+        if self.last.as_ref() == Some(&seen) {
+            return;
+        }
+        let level = if seen.2.is_some() { "warning" } else { "info" };
+        if self.json {
+            let line = json!({
+                "unix_s": now, "level": level, "day": seen.0, "phase": seen.1, "trouble": seen.2,
+                "submissions": status.submissions, "weights": status.weights,
+            });
+            note(&line.to_string());
+        } else {
+            let when = jiff::Timestamp::from_second(now).map_or(String::new(), |time| time.to_string());
+            let trouble = seen.2.as_ref().map_or(String::new(), |what| format!(": {what}"));
+            note(&format!("{when} {level} {} {}{trouble}", seen.0, seen.1));
+        }
+        self.last = Some(seen);
+    }
+}
+
+/// Runs a command for every alarm that is new.
+pub(crate) struct Alarms {
+    command: Option<String>,
+    raised: Vec<String>,
+}
+
+impl Alarms {
+    pub(crate) fn new(command: Option<String>) -> Self {
+        Self { command, raised: Vec::new() }
+    }
+
+    pub(crate) fn on(&mut self, alarms: &[String]) {
+        for alarm in alarms.iter().filter(|alarm| !self.raised.contains(alarm)) {
+            note(&format!("alarm: {alarm}"));
+            let Some(command) = &self.command else { continue };
+            let spawned = Command::new("sh")
+                .args(["-c", command])
+                .env("EDGEMAXX_ALARM", alarm)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn();
+            match spawned {
+                // Reaped in its own time: an alarm must not hold up the day.
+                Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+                Err(error) => note(&format!("warning: --alarm-command: {error}")),
+            }
+        }
+        self.raised = alarms.to_vec();
+    }
+}

@@ -1,0 +1,11 @@
+//! The validator's hands in this program: the chain, checkpoints, the bench, clock and log.
+
+mod adapter;
+mod bench;
+mod checkpoints;
+mod host;
+
+pub(crate) use adapter::{Subtensor, WalletSigner};
+pub(crate) use bench::ChildBench;
+pub(crate) use checkpoints::LocalCheckpoints;
+pub(crate) use host::{Alarms, Log, WallClock};

@@ -1,0 +1,216 @@
+//! `seal`, `verify` and `reproduce`: what is published is what it says, or the first lie is named.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Playground, candidate, copy_run, derive, edgemaxx, failure, repository, retime};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::manifest::Manifest;
+
+/// Substrate's development key `//Alice`, and its address.
+const SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+/// A sealed copy of the published example.
+struct Sealed {
+    folder: tempfile::TempDir,
+}
+
+impl Sealed {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_run(&repository("reports/examples/emoji-cpu"), &folder.path().join("run"));
+        fs::write(folder.path().join("seed"), SEED).unwrap();
+        let sealed = Self { folder };
+        sealed.seal();
+        sealed
+    }
+
+    fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    fn seal(&self) {
+        let mut seal = edgemaxx();
+        seal.arg("seal").arg(self.run()).arg("--key").arg(self.folder.path().join("seed")).assert().success();
+    }
+
+    fn verify(&self) -> (i32, String) {
+        failure(edgemaxx().arg("verify").arg(self.run()))
+    }
+}
+
+/// The run's files and three of its pictures, by path.
+fn published(run: &Path) -> Vec<String> {
+    let manifest = Manifest::from_json(&fs::read_to_string(run.join("manifest.json")).unwrap()).unwrap();
+    let (pictures, mut files): (Vec<_>, Vec<_>) =
+        manifest.files.into_iter().map(|file| file.path).partition(|path| path.starts_with("images/"));
+    files.push("manifest.json".to_owned());
+    files.extend(pictures.into_iter().step_by(60));
+    files
+}
+
+#[test]
+fn a_sealed_run_verifies_and_any_altered_byte_is_named() {
+    let sealed = Sealed::new();
+    let verify = |args: &[&str]| {
+        let output = edgemaxx().arg("verify").arg(sealed.run()).args(args).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    let said = verify(&["--hotkey", ALICE, "--base", repository("fixtures/contests").to_str().unwrap()]);
+    for held in ["signed by 5Grwva", "pairs judged again", "11 files recomputed", "7 of 7 checkpoints"] {
+        assert!(said.contains(held), "{held}: {said}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&verify(&["--json"])).unwrap();
+    assert_eq!(json["verified"], true);
+    let quality = json["checks"].as_array().unwrap().iter().find(|check| check["what"] == "quality").unwrap();
+    assert_eq!(quality["verdict"], "skipped", "without the models nothing is claimed about them");
+
+    for path in published(&sealed.run()) {
+        let file = sealed.run().join(&path);
+        let whole = fs::read(&file).unwrap();
+        for at in [whole.len() / 2, whole.len() - 1] {
+            let mut altered = whole.clone();
+            altered[at] ^= 1;
+            fs::write(&file, altered).unwrap();
+            let (code, said) = sealed.verify();
+            assert_eq!(code, 1, "{path} byte {at}: {said}");
+            assert!(said.contains(&format!(": {path}: ")), "{path} byte {at}: {said}");
+        }
+        fs::write(&file, whole).unwrap();
+    }
+    let extra = sealed.run().join("extra.csv");
+    fs::write(&extra, "added").unwrap();
+    assert!(sealed.verify().1.contains("extra.csv: not sealed"));
+    fs::remove_file(extra).unwrap();
+    fs::remove_file(sealed.run().join("junit.xml")).unwrap();
+    assert!(sealed.verify().1.contains("junit.xml: missing"));
+}
+
+/// The manifest's head and signature byte by byte, and what lies between in steps.
+#[test]
+fn no_byte_of_the_manifest_can_be_altered() {
+    let sealed = Sealed::new();
+    let whole = fs::read(sealed.run().join("manifest.json")).unwrap();
+    let last = whole.len() - 330;
+    let places = (0..120).chain((120..last).step_by(211)).chain(last..whole.len());
+    for at in places {
+        let mut altered = whole.clone();
+        altered[at] ^= 1;
+        fs::write(sealed.run().join("manifest.json"), &altered).unwrap();
+        let read = edgemaxx_validator::seal::read(&sealed.run());
+        let checked = read.and_then(|(manifest, _)| {
+            edgemaxx_validator::seal::check_signature(&manifest).map(|signer| signer.map(str::to_owned))
+        });
+        match checked {
+            Err(error) => assert!(error.to_string().starts_with("manifest.json: "), "byte {at}: {error}"),
+            Ok(signer) => panic!("byte {at} ({:?}): {signer:?}", altered[at] as char),
+        }
+    }
+}
+
+/// Whoever seals his own lies is caught by recomputing.
+#[test]
+fn a_lie_that_is_sealed_is_named_by_what_does_not_follow() {
+    for (name, from, to, named) in [
+        ("ranking.json", "\"position\": 2,", "\"position\": 3,", "ranking.json: line"),
+        ("estimates.json", "\"level\": 0.95", "\"level\": 0.96", "estimates.json: line"),
+        ("report.md", "0", "1", "report.md: line"),
+        ("plan.json", "\"prompt\": \"", "\"prompt\": \"x", "plan.json: not what its contest"),
+        ("prompts.txt", "a", "b", "prompts.txt: not the prompts"),
+        ("samples.jsonl", "\"latency_ns\":", "\"latency_ns\":1", "hash chain is broken"),
+        ("contest.toml", "min_speedup = 1.02", "min_speedup = 1.01", "contest.toml: changed"),
+    ] {
+        let sealed = Sealed::new();
+        let file = sealed.run().join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{name}");
+        fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        sealed.seal();
+        let (code, said) = sealed.verify();
+        assert_eq!(code, 1, "{name}: {said}");
+        assert!(said.contains(named), "{name}: {said}");
+    }
+}
+
+#[test]
+fn days_are_chained_and_signers_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let playground = Playground::new(&candidate("quick", &["--latency-us", "2000"]));
+    let day = |day: &str| {
+        let out = folder.path().join(day);
+        let mut run = edgemaxx();
+        run.arg("run").arg(playground.contest()).args(["--quick", "--day", day, "--out"]).arg(&out);
+        assert!(matches!(run.output().unwrap().status.code(), Some(0 | 3)));
+        out
+    };
+    let (first, second) = (day("2026-11-21"), day("2026-11-22"));
+    fs::write(folder.path().join("seed"), SEED).unwrap();
+    let key = folder.path().join("seed");
+    edgemaxx().arg("seal").arg(&first).assert().success();
+    let (code, said) = failure(edgemaxx().arg("verify").arg(&first));
+    assert!(code == 1 && said.contains("manifest.json: signed by nobody"), "{said}");
+    edgemaxx().arg("verify").arg(&first).arg("--allow-unsigned").assert().success();
+
+    edgemaxx().arg("seal").arg(&first).arg("--key").arg(&key).assert().success();
+    let site = folder.path().join("site/2026-11-22");
+    let mut seal = edgemaxx();
+    seal.arg("seal").arg(&second).arg("--previous").arg(&first).arg("--key").arg(&key);
+    seal.arg("--publish").arg(&site).assert().success();
+    assert!(!site.join("origin.json").exists());
+    edgemaxx()
+        .arg("verify")
+        .arg(&site)
+        .args(["--hotkey", ALICE, "--previous"])
+        .arg(&first)
+        .assert()
+        .success();
+    let other = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
+    let (code, said) = failure(edgemaxx().arg("verify").arg(&site).args(["--hotkey", other]));
+    assert!(code == 1 && said.contains("not by"), "{said}");
+    // The day before, sealed anew, is another one.
+    edgemaxx().arg("seal").arg(&first).arg("--key").arg(&key).assert().success();
+    let (code, said) = failure(edgemaxx().arg("verify").arg(&site).arg("--previous").arg(&first));
+    assert!(code == 1 && said.contains("manifest.json: follows"), "{said}");
+}
+
+#[test]
+fn a_run_is_made_again_and_reproduced() {
+    let playground = Playground::new(&candidate("quick", &["--latency-us", "2000"]));
+    let run = playground.measured("run");
+    retime(&run, 1, |name| if name == "quick" { 0.5 } else { 1.0 });
+    derive(&run);
+    edgemaxx().arg("seal").arg(&run).assert().success();
+    let verify = || {
+        let mut verify = edgemaxx();
+        verify.arg("verify").arg(&run).args(["--allow-unsigned", "--rerun", "12", "--json"]);
+        verify.output().unwrap()
+    };
+    let output = verify();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let made =
+        json["checks"].as_array().unwrap().iter().find(|c| c["what"] == "pictures made again").unwrap();
+    assert_eq!(made["verdict"], "passed", "{json}");
+    assert_eq!(made["detail"], "12 of 12 bit for bit");
+
+    let reproduce = |name: &str| {
+        let mut reproduce = edgemaxx();
+        reproduce.arg("reproduce").arg(&run).args(["--candidate", name, "--json"]);
+        reproduce.output().unwrap()
+    };
+    let output = reproduce("quick");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(json["pictures"]["identical"], json["pictures"]["compared"]);
+    // The mock waits 4 ms and 2 ms: about twice as fast, on whatever machine.
+    let here = json["agreement"]["here"]["point"].as_f64().unwrap();
+    assert!((1.2..3.0).contains(&here), "{here}");
+    assert!(json["published_score"].as_f64().unwrap() > 0.5);
+    let output = reproduce("nobody");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("it has control, quick"));
+}

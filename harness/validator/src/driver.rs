@@ -1,0 +1,459 @@
+//! The driver: asks the machine what is to be done, does it, records what happened.
+
+use std::path::PathBuf;
+
+use edgemaxx_contract::day::{DayRecord, Fate};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Day;
+
+use crate::machine::{Event, Impossible, Step, apply, decide, following};
+use crate::policy::Policy;
+use crate::publish::{self, PublishError};
+use crate::schedule::{ScheduleError, day_at, next, noon};
+use crate::sign::Signer;
+use crate::state::{OnChain, Phase, State};
+use crate::status::{Seen, Status};
+use crate::store::{Store, StoreError};
+use crate::world::{
+    Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Job,
+};
+use crate::{collect, contest_file};
+
+/// Attempts to set weights, after which a single day ends without them.
+const ONCE_ATTEMPTS: u32 = 5;
+
+/// What a validator is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The subnet.
+    pub netuid: u16,
+    /// The contest file's text; checked by [`contest_file::check`].
+    pub contest: String,
+    /// Where a folder for each day is made.
+    pub days: PathBuf,
+    /// Where sealed days are copied to, if anywhere.
+    pub publish: Option<PathBuf>,
+    /// The choices.
+    pub policy: Policy,
+}
+
+/// What a validator acts on and through.
+pub struct World<'a> {
+    /// The wall clock.
+    pub clock: &'a mut dyn Clock,
+    /// The chain.
+    pub chain: &'a mut dyn Chain,
+    /// Where checkpoints come from.
+    pub checkpoints: &'a mut dyn Checkpoints,
+    /// What runs contests.
+    pub bench: &'a mut dyn Bench,
+    /// Who signs.
+    pub signer: &'a dyn Signer,
+}
+
+/// Why a validator ends. Everything it knew is recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// Its memory fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it decided cannot be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The calendar ends.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A defect of this program.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+/// A validator at work.
+pub struct Driver<'a> {
+    settings: Settings,
+    store: Store,
+    world: World<'a>,
+    state: State,
+    seen: Seen,
+}
+
+impl<'a> Driver<'a> {
+    /// Goes on where the memory ends; begins with the current day, if it is not too late for it, or
+    /// waits for the next noon. An empty memory learns the last sealed day from its folder.
+    ///
+    /// # Errors
+    /// [`DriverError`].
+    pub fn begin(
+        settings: Settings,
+        mut store: Store,
+        world: World<'a>,
+        now_please: bool,
+    ) -> Result<Self, DriverError> {
+        let now = world.clock.now();
+        let state = match store.latest()? {
+            Some(state) => state,
+            None => {
+                let previous = publish::last_sealed(&settings.days)?;
+                let current = day_at(now)?;
+                let late = now - noon(&current)? > settings.policy.late_start_s;
+                let done = previous.as_ref().is_some_and(|previous| previous.day >= current);
+                // By hand: what is committed now counts, as far as the chain knows it.
+                let by_hand = if now_please { world.chain.head().ok().map(|head| head.unix_s) } else { None };
+                let day = if by_hand.is_none() && (late || done) { next(&current)? } else { current };
+                let start = by_hand.map_or_else(|| noon(&day), Ok)?;
+                let state = State::waiting(day, start, now, previous);
+                store.record(&state, now, "began")?;
+                state
+            }
+        };
+        Ok(Self { settings, store, world, state, seen: Seen::default() })
+    }
+
+    /// The day as it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The status now.
+    pub fn status(&self) -> Status {
+        Status::of(&self.state, &self.seen, self.world.clock.now(), &self.settings.policy)
+    }
+
+    /// Does the next thing; the moment before which there is nothing more to do.
+    ///
+    /// # Errors
+    /// [`DriverError`]; what happened before is recorded.
+    pub fn tick(&mut self) -> Result<i64, DriverError> {
+        let now = self.world.clock.now();
+        if let Some(day) = following(&self.state, now)? {
+            self.turn(day, now)?;
+            return Ok(now);
+        }
+        match decide(&self.state, now, &self.settings.policy)? {
+            Step::Wait { until } => {
+                self.refresh_previous(now)?;
+                Ok(until.min(now + self.settings.policy.look_s))
+            }
+            Step::GiveUp(event) => {
+                if matches!(event, Event::NotMeasured(_)) {
+                    self.world.bench.stop();
+                }
+                self.happened(event)
+            }
+            Step::Collect => {
+                let event = self.collect(now)?;
+                self.happened(event)
+            }
+            Step::Deduplicate => {
+                let record = self.state.record.as_ref();
+                let copies = record.map(|record| collect::same_source(&record.submissions));
+                self.happened(Event::Deduplicated(copies.unwrap_or_default()))
+            }
+            Step::Prepare { hotkey, source } => {
+                let event = match self.world.checkpoints.prepare(&source) {
+                    Ok(digest) => Event::Prepared(hotkey, Fate::Candidate { digest }),
+                    Err(CheckpointTrouble::Invalid(reason)) => {
+                        Event::Prepared(hotkey, Fate::Invalid { reason })
+                    }
+                    Err(CheckpointTrouble::Away(why)) => Event::Trouble(format!("{source}: {why}")),
+                };
+                self.happened(event)
+            }
+            Step::Compare => {
+                let event = self.compare();
+                self.happened(event)
+            }
+            Step::Measure => self.measure(now),
+            Step::Analyse => {
+                let event = match publish::ranking(&self.folder()) {
+                    Ok(Some(_)) => Event::Analysed,
+                    Ok(None) => Event::NotMeasured("the contest left no ranking".to_owned()),
+                    Err(error) => Event::NotMeasured(error.to_string()),
+                };
+                self.happened(event)
+            }
+            Step::Publish => {
+                let event = self.publish()?;
+                self.happened(event)
+            }
+            Step::LookBeforeSetting => {
+                let event = match self.world.chain.head() {
+                    Ok(head) => Event::SettingAfter(head.number),
+                    Err(trouble) => Event::Trouble(trouble.to_string()),
+                };
+                self.happened(event)
+            }
+            Step::SetWeights { after } => {
+                let event = self.set_weights(after);
+                self.happened(event)
+            }
+            Step::Refresh => self.refresh(now),
+        }
+    }
+
+    /// Ticks until told to stop, or, with `once`, until the day holds.
+    ///
+    /// # Errors
+    /// [`DriverError`].
+    pub fn run(&mut self, once: bool, mut seen: impl FnMut(&Status)) -> Result<(), DriverError> {
+        loop {
+            let wake = self.tick()?;
+            seen(&self.status());
+            let refused = self.state.phase == Phase::SettingWeights
+                && self.state.trouble.as_ref().is_some_and(|trouble| trouble.attempts >= ONCE_ATTEMPTS);
+            if once && (self.state.on_chain.is_some() || refused) {
+                return Ok(());
+            }
+            let seconds = (wake - self.world.clock.now()).max(0) as u64;
+            if !self.world.clock.sleep(seconds) {
+                self.world.bench.stop();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Records what happened and what follows; there is something to do at once.
+    fn happened(&mut self, event: Event) -> Result<i64, DriverError> {
+        let now = self.world.clock.now();
+        let what = describe(&event);
+        let after = apply(&self.state, event, now, &self.settings.policy)?;
+        self.store.record(&after, now, &what)?;
+        self.state = after;
+        Ok(self.state.trouble.as_ref().map_or(now, |trouble| trouble.retry_at))
+    }
+
+    /// The day is over: the next one, or a later one if noons were missed.
+    fn turn(&mut self, day: Day, now: i64) -> Result<(), DriverError> {
+        let expected = next(&self.state.day)?;
+        let what = if day == expected {
+            "the day is over".to_owned()
+        } else {
+            format!(
+                "{expected} to the day before {day} were missed: their weights are those of {}",
+                self.state.day
+            )
+        };
+        let start = noon(&day)?;
+        let after = State::waiting(day, start, now, self.state.legacy());
+        self.store.record(&after, now, &what)?;
+        self.state = after;
+        self.seen.pairs = None;
+        self.seen.pace_from = None;
+        Ok(())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.settings.days.join(self.state.day.to_string())
+    }
+
+    /// Reads the chain at the first finalised block after noon.
+    fn collect(&mut self, now: i64) -> Result<Event, DriverError> {
+        let noon = self.state.start;
+        let mut record = DayRecord {
+            format: DayRecord::expected_format(),
+            day: self.state.day.clone(),
+            netuid: self.settings.netuid,
+            validator: self.world.signer.hotkey(),
+            closed_unix_s: noon,
+            block: None,
+            registered: Vec::new(),
+            submissions: Vec::new(),
+            undecoded: Vec::new(),
+            not_measured: None,
+        };
+        let snapshot = self.world.chain.head().and_then(|head| {
+            self.seen.head = Some(head.number);
+            self.seen.skew_s = Some(now - head.unix_s);
+            if head.unix_s < noon {
+                return Ok(None);
+            }
+            let Some(block) = self.world.chain.block_at(noon)? else { return Ok(None) };
+            let snapshot = self.world.chain.snapshot(&block)?;
+            Ok(Some((block, snapshot)))
+        });
+        match snapshot {
+            // The chain's clock decides: until it says noon, it is not noon.
+            Ok(None) => Ok(Event::Trouble("no block after noon is final yet".to_owned())),
+            Err(trouble) if now < noon + self.settings.policy.collect_for_s => {
+                Ok(Event::Trouble(trouble.to_string()))
+            }
+            Err(trouble) => {
+                record.not_measured = Some(trouble.to_string());
+                Ok(Event::Collected(record))
+            }
+            Ok(Some((block, mut snapshot))) => {
+                let mut seen = std::collections::BTreeMap::new();
+                for commitment in &snapshot.commitments {
+                    if let Some(block) = self.store.first_seen(commitment)? {
+                        seen.insert((commitment.hotkey.clone(), commitment.source.clone()), block);
+                    }
+                }
+                record.submissions = collect::submissions(&snapshot, |commitment| {
+                    seen.get(&(commitment.hotkey.clone(), commitment.source.clone())).copied()
+                });
+                self.store.remember(&snapshot.commitments)?;
+                snapshot.registered.sort_unstable();
+                snapshot.undecoded.sort_by(|a, b| a.hotkey.cmp(&b.hotkey));
+                record.registered = snapshot.registered;
+                record.undecoded = snapshot.undecoded;
+                record.block = Some(block);
+                Ok(Event::Collected(record))
+            }
+        }
+    }
+
+    /// Same files and near-equal weights among what was prepared.
+    fn compare(&mut self) -> Event {
+        let Some(record) = &self.state.record else { return Event::Compared(Vec::new()) };
+        let mut fates = collect::same_files(&record.submissions);
+        let is_copy = |hotkey: &str| fates.iter().any(|(copy, _)| copy == hotkey);
+        let entries: Vec<_> = record
+            .submissions
+            .iter()
+            .filter(|s| matches!(s.fate, Fate::Candidate { .. }) && !is_copy(&s.hotkey))
+            .map(|s| (s.hotkey.clone(), s.since, s.source.clone()))
+            .collect();
+        let entropy = record.block.as_ref().map_or("", |block| block.hash.as_str());
+        match self.world.checkpoints.copies(&entries, entropy) {
+            Ok(copies) => {
+                fates.extend(
+                    copies
+                        .into_iter()
+                        .map(|found| (found.copy, Fate::Copy { of: found.original, how: found.how })),
+                );
+                Event::Compared(fates)
+            }
+            Err(why) => Event::Trouble(format!("checkpoints cannot be compared: {why}")),
+        }
+    }
+
+    fn measure(&mut self, now: i64) -> Result<i64, DriverError> {
+        let Some(record) = &self.state.record else {
+            return self.happened(Event::NotMeasured("nothing was collected".to_owned()));
+        };
+        let winner = self.state.previous.as_ref().and_then(|previous| previous.weights.winner.as_deref());
+        let job = Job {
+            folder: self.folder(),
+            contest: contest_file::compose(&self.settings.contest, record, winner),
+            day: self.state.day.clone(),
+            entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
+            deadline: noon(&next(&self.state.day)?)? - self.settings.policy.reserve_s,
+        };
+        match self.world.bench.advance(&job) {
+            Ok(BenchState::Finished) => self.happened(Event::Measured),
+            Ok(BenchState::Running { done, total }) => {
+                self.seen.pairs = Some((done, total));
+                self.seen.pace_from = self.seen.pace_from.or(Some((now, done)));
+                // What was trouble is none any more.
+                self.state.trouble = None;
+                self.refresh_previous(now)?;
+                Ok(now + self.settings.policy.look_s)
+            }
+            Err(BenchTrouble::Unfit(why)) => self.happened(Event::Trouble(why)),
+            Err(BenchTrouble::Hopeless(why)) => self.happened(Event::NotMeasured(why)),
+        }
+    }
+
+    fn publish(&mut self) -> Result<Event, DriverError> {
+        let Some(record) = &self.state.record else {
+            return Ok(Event::Trouble("nothing was collected".to_owned()));
+        };
+        let day = publish::Day {
+            folder: &self.folder(),
+            contest: &self.settings.contest,
+            record,
+            previous: self.state.previous.as_ref(),
+        };
+        let (weights, manifest) = day.publish(self.world.signer, self.settings.publish.as_deref())?;
+        Ok(Event::Published(Box::new(weights), manifest))
+    }
+
+    fn set_weights(&mut self, after: u64) -> Event {
+        let Some(weights) = &self.state.weights else {
+            return Event::WeightsNotSet("nothing was decided".to_owned());
+        };
+        match self.world.chain.set_weights(weights, after + 1) {
+            Ok(block) => Event::WeightsSet(block),
+            Err(trouble) => Event::Trouble(trouble.to_string()),
+        }
+    }
+
+    /// Keeps the weights of the day before from becoming old while this day has none.
+    fn refresh_previous(&mut self, now: i64) -> Result<(), DriverError> {
+        let Some(previous) = &self.state.previous else { return Ok(()) };
+        let Some(old) = previous.block.map(|block| block + self.settings.policy.refresh_blocks) else {
+            return Ok(());
+        };
+        let Ok(head) = self.world.chain.head() else { return Ok(()) };
+        self.seen.head = Some(head.number);
+        if head.number < old {
+            return Ok(());
+        }
+        let weights = previous.weights.clone();
+        if let Ok(block) = self.world.chain.set_weights(&weights, old) {
+            let mut after = self.state.clone();
+            if let Some(previous) = &mut after.previous {
+                previous.block = Some(block);
+            }
+            self.store.record(
+                &after,
+                now,
+                &format!("weights of {} stand again in block {block}", weights.day),
+            )?;
+            self.state = after;
+        }
+        Ok(())
+    }
+
+    /// Keeps the weights from becoming old; what does not work is tried again later.
+    fn refresh(&mut self, now: i64) -> Result<i64, DriverError> {
+        let later = now + 10 * self.settings.policy.look_s;
+        let Ok(head) = self.world.chain.head() else { return Ok(later) };
+        self.seen.head = Some(head.number);
+        self.seen.skew_s = Some(now - head.unix_s);
+        let (Some(OnChain::Set { block }), Some(weights)) = (&self.state.on_chain, &self.state.weights)
+        else {
+            return Ok(later);
+        };
+        let old = block + self.settings.policy.refresh_blocks;
+        if head.number < old {
+            return Ok(later);
+        }
+        match self.world.chain.set_weights(weights, old) {
+            Ok(block) => self.happened(Event::WeightsSet(block)).map(|_| later),
+            Err(ChainTrouble::Away(_)) => Ok(later),
+            Err(trouble) => {
+                self.store.record(&self.state, now, &format!("not refreshed: {trouble}"))?;
+                Ok(later)
+            }
+        }
+    }
+}
+
+/// An event for the journal.
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Noon => "noon in New York".to_owned(),
+        Event::Collected(record) => match &record.block {
+            Some(block) => format!(
+                "block {}: {} submissions, {} commitments that say nothing",
+                block.number,
+                record.submissions.len(),
+                record.undecoded.len()
+            ),
+            None => "the chain could not be read; the day goes without submissions".to_owned(),
+        },
+        Event::Deduplicated(copies) => format!("{} repeat a repository and revision", copies.len()),
+        Event::Prepared(hotkey, Fate::Invalid { reason }) => format!("{hotkey}: invalid: {reason}"),
+        Event::Prepared(hotkey, _) => format!("{hotkey}: ready"),
+        Event::Compared(copies) => format!("{} repeat files or weights", copies.len()),
+        Event::Measured => "the contest ran to its end".to_owned(),
+        Event::NotMeasured(why) => format!("nothing is measured: {why}"),
+        Event::Analysed => "the ranking is there".to_owned(),
+        Event::Published(weights, manifest) => format!("published {}: {}", manifest.short(), weights.reason),
+        Event::SettingAfter(block) => format!("setting weights after block {block}"),
+        Event::WeightsSet(block) => format!("weights stand in block {block}"),
+        Event::WeightsNotSet(why) => format!("weights were not set: {why}"),
+        Event::Trouble(what) => format!("trouble: {what}"),
+    }
+}

@@ -1,0 +1,19 @@
+//! The validator's day: a pure state machine, its database, its driver; manifests, sealed and checked.
+
+#![forbid(unsafe_code)]
+
+pub mod collect;
+pub mod contest_file;
+pub mod driver;
+pub mod machine;
+pub mod policy;
+pub mod publish;
+pub mod schedule;
+pub mod seal;
+pub mod serve;
+pub mod sign;
+pub mod state;
+pub mod status;
+pub mod store;
+pub mod verdict;
+pub mod world;

@@ -1,0 +1,58 @@
+//! What a validator does when things do not go as planned: every choice has a name here.
+
+use serde::{Deserialize, Serialize};
+
+/// The choices; times in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// `collect_for_s`: how long after noon the chain may be away before the day goes without
+    /// submissions and keeps its weights.
+    pub collect_for_s: i64,
+    /// `prepare_for_s`: how long after noon a checkpoint may be out of reach before it is invalid.
+    pub prepare_for_s: i64,
+    /// `reserve_s`: how long before the next noon the last session begins.
+    pub reserve_s: i64,
+    /// `overrun_s`: how long after the next noon a contest may still run before it is given up.
+    pub overrun_s: i64,
+    /// `late_start_s`: how long after noon a validator that was not running still begins that day.
+    pub late_start_s: i64,
+    /// `retry_s`: pause after the first failure; it doubles up to `retry_most_s`.
+    pub retry_s: i64,
+    /// See `retry_s`.
+    pub retry_most_s: i64,
+    /// `look_s`: pause between two looks at a running contest, and longest sleep: a clock that jumps
+    /// is noticed after this.
+    pub look_s: i64,
+    /// `refresh_blocks`: weights older than this are set again, the same.
+    pub refresh_blocks: u64,
+    /// `alarm_blocks`: weights older than this raise an alarm.
+    pub alarm_blocks: u64,
+    /// `skew_s`: a difference between this machine's clock and the chain's that raises an alarm.
+    pub skew_s: i64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            collect_for_s: 6 * 3600,
+            prepare_for_s: 8 * 3600,
+            reserve_s: 2 * 3600,
+            overrun_s: 6 * 3600,
+            late_start_s: 8 * 3600,
+            retry_s: 15,
+            retry_most_s: 600,
+            look_s: 30,
+            refresh_blocks: 2400,
+            alarm_blocks: 4500,
+            skew_s: 120,
+        }
+    }
+}
+
+impl Policy {
+    /// The pause after `attempts` failures in a row.
+    pub fn pause(&self, attempts: u32) -> i64 {
+        let doubled = self.retry_s.saturating_mul(1 << attempts.saturating_sub(1).min(20));
+        doubled.min(self.retry_most_s)
+    }
+}

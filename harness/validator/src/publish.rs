@@ -1,0 +1,123 @@
+//! The end of a day on disk: its record, its weights, its seal; and reading it back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::day::{DAY_FILE, DayRecord};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::format::Document;
+use edgemaxx_contract::manifest::{MANIFEST_FILE, PreviousDay};
+use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
+
+use crate::contest_file;
+use crate::seal::{self, SealError, write_whole};
+use crate::sign::Signer;
+use crate::state::Previous;
+use crate::verdict::{Basis, decide};
+
+/// A day that cannot be published, or read back.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Sealing, or the disk.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A file that is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+fn wrong<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> PublishError + use<'_, E> {
+    move |problem| PublishError::File { path: path.to_owned(), problem: problem.to_string() }
+}
+
+fn document<T: Document>(path: &Path) -> Result<(T, Digest), PublishError> {
+    let text = fs::read_to_string(path).map_err(wrong(path))?;
+    Ok((T::from_json(&text).map_err(wrong(path))?, Digest::of(&text)))
+}
+
+/// The ranking in a run folder, if it came so far, with its file's digest.
+///
+/// # Errors
+/// [`PublishError`]: it cannot be read.
+pub fn ranking(folder: &Path) -> Result<Option<(Ranking, Digest)>, PublishError> {
+    let path = folder.join("ranking.json");
+    if path.exists() { document(&path).map(Some) } else { Ok(None) }
+}
+
+/// A day that is over but for its seal.
+pub(crate) struct Day<'a> {
+    pub(crate) folder: &'a Path,
+    /// The contest without candidates.
+    pub(crate) contest: &'a str,
+    pub(crate) record: &'a DayRecord,
+    pub(crate) previous: Option<&'a Previous>,
+}
+
+impl Day<'_> {
+    /// Decides the weights, writes and seals everything; the same again when asked again.
+    pub(crate) fn publish(
+        &self,
+        signer: &dyn Signer,
+        target: Option<&Path>,
+    ) -> Result<(Weights, Digest), PublishError> {
+        fs::create_dir_all(self.folder).map_err(wrong(self.folder))?;
+        // A contest that was given up leaves its raw log, not half of what follows from it.
+        let ranking = match self.record.not_measured {
+            Some(_) => None,
+            None => ranking(self.folder)?,
+        };
+        let winner = self.previous.and_then(|previous| previous.weights.winner.as_deref());
+        let contest = contest_file::compose(self.contest, self.record, winner);
+        let path = self.folder.join("contest.toml");
+        let rewards = Contest::parse(&contest).map_err(wrong(&path))?.rewards;
+        if !path.exists() {
+            write_whole(&path, contest.as_bytes())?;
+        }
+        let weights = decide(&Basis {
+            day: self.record,
+            rewards: &rewards,
+            ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
+            previous: self.previous.map(|previous| &previous.weights),
+        });
+        for (name, text) in [(DAY_FILE, self.record.to_json()), (WEIGHTS_FILE, weights.to_json())] {
+            let path = self.folder.join(name);
+            write_whole(&path, text.map_err(wrong(&path))?.as_bytes())?;
+        }
+        let previous = self
+            .previous
+            .map(|previous| PreviousDay { day: previous.day.clone(), manifest: previous.manifest });
+        let manifest = seal::seal(self.folder, &self.record.day, previous, Some(signer))?;
+        if let Some(target) = target {
+            seal::publish(self.folder, &manifest, &target.join(self.record.day.to_string()))?;
+        }
+        let (_, digest) = seal::read(self.folder)?;
+        Ok((weights, digest))
+    }
+}
+
+/// The last sealed day below `days`: what a validator without a memory goes on from.
+///
+/// # Errors
+/// [`PublishError`]: it is there, but cannot be read.
+pub fn last_sealed(days: &Path) -> Result<Option<Previous>, PublishError> {
+    let Ok(entries) = fs::read_dir(days) else { return Ok(None) };
+    let mut sealed: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join(MANIFEST_FILE).is_file())
+        .collect();
+    sealed.sort();
+    let with_weights = sealed.into_iter().rfind(|path| path.join(WEIGHTS_FILE).is_file());
+    let Some(folder) = with_weights else { return Ok(None) };
+    let (manifest, digest) = seal::read(&folder)?;
+    seal::check_signature(&manifest)?;
+    let (weights, _) = document(&folder.join(WEIGHTS_FILE))?;
+    Ok(Some(Previous { day: manifest.day, manifest: digest, weights, block: None }))
+}

@@ -1,0 +1,217 @@
+//! What a validator is doing, for people, programs and Prometheus.
+
+use std::fmt::Write as _;
+
+use edgemaxx_contract::day::{DayRecord, Fate};
+use edgemaxx_contract::weights::Origin;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::Policy;
+use crate::schedule::{next, noon};
+use crate::state::{OnChain, Phase, State};
+
+/// A validator's status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The day.
+    pub day: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// Since when, seconds since 1970-01-01 UTC.
+    pub since: i64,
+    /// When the next day begins.
+    pub next_noon: i64,
+    /// Submissions by what became of them.
+    pub submissions: Submissions,
+    /// Pairs measured, of how many; `None` when nothing is measured.
+    pub progress: Option<Progress>,
+    /// What the weights are.
+    pub weights: Option<WeightsStatus>,
+    /// What does not work at the moment.
+    pub trouble: Option<String>,
+    /// What somebody should look at, in words; empty: nothing.
+    pub alarms: Vec<String>,
+}
+
+/// Counts of submissions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submissions {
+    /// Not yet looked at.
+    pub pending: u32,
+    /// Measured.
+    pub candidates: u32,
+    /// Copies of earlier ones.
+    pub copies: u32,
+    /// That cannot be measured.
+    pub invalid: u32,
+    /// Commitments that say nothing.
+    pub undecoded: u32,
+}
+
+/// How far a measurement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Pairs done.
+    pub done: u64,
+    /// Of these.
+    pub total: u64,
+    /// Seconds left at this pace; `None` before there is a pace.
+    pub left_s: Option<i64>,
+}
+
+/// What the weights are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightsStatus {
+    /// The day that decided them.
+    pub day: String,
+    /// Where they come from.
+    pub origin: Origin,
+    /// Why.
+    pub reason: String,
+    /// Who won.
+    pub winner: Option<String>,
+    /// The block they stand in.
+    pub block: Option<u64>,
+    /// Their age, blocks; `None` where they or the head are not known.
+    pub age_blocks: Option<u64>,
+}
+
+/// What a status is made from beside the state.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// The chain's head when it was last read.
+    pub head: Option<u64>,
+    /// This machine's clock minus the chain's, seconds, where it was compared.
+    pub skew_s: Option<i64>,
+    /// Pairs done and in all.
+    pub pairs: Option<(u64, u64)>,
+    /// When measuring began here, and with how many pairs done.
+    pub pace_from: Option<(i64, u64)>,
+}
+
+impl Status {
+    /// The status of `state` at `now`.
+    pub fn of(state: &State, seen: &Seen, now: i64, policy: &Policy) -> Self {
+        let legacy = state.legacy();
+        let weights = legacy.as_ref().map(|legacy| WeightsStatus {
+            day: legacy.day.to_string(),
+            origin: legacy.weights.origin,
+            reason: legacy.weights.reason.clone(),
+            winner: legacy.weights.winner.clone(),
+            block: legacy.block,
+            age_blocks: seen.head.zip(legacy.block).map(|(head, block)| head.saturating_sub(block)),
+        });
+        let submissions = state.record.as_ref().map(count).unwrap_or_default();
+        let next_noon = match state.phase {
+            Phase::Waiting => Ok(state.start),
+            _ => next(&state.day).and_then(|day| noon(&day)),
+        };
+        let mut status = Self {
+            day: state.day.to_string(),
+            phase: state.phase,
+            since: state.since,
+            next_noon: next_noon.unwrap_or(state.since),
+            submissions,
+            progress: (state.phase == Phase::Measuring).then(|| progress(seen, now)).flatten(),
+            weights,
+            trouble: state.trouble.as_ref().map(|trouble| trouble.what.clone()),
+            alarms: Vec::new(),
+        };
+        status.alarms = alarms(&status, state, seen, policy);
+        status
+    }
+
+    /// The status as Prometheus reads it.
+    pub fn metrics(&self, now: i64) -> String {
+        let mut out = String::new();
+        let mut gauge = |name: &str, help: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                let _ = writeln!(
+                    out,
+                    "# HELP edgemaxx_{name} {help}\n# TYPE edgemaxx_{name} gauge\nedgemaxx_{name} {value}"
+                );
+            }
+        };
+        let phase = Phase::ALL.iter().position(|phase| *phase == self.phase);
+        gauge("phase", "0 waiting to 8 holding, in the order of a day", phase.map(|phase| phase as f64));
+        gauge("phase_seconds", "time in this phase", Some((now - self.since) as f64));
+        gauge("next_noon_seconds", "time to the next day", Some((self.next_noon - now) as f64));
+        gauge("candidates", "submissions that are measured", Some(f64::from(self.submissions.candidates)));
+        gauge("copies", "submissions that repeat others", Some(f64::from(self.submissions.copies)));
+        gauge("invalid", "submissions that cannot be measured", Some(f64::from(self.submissions.invalid)));
+        gauge("undecoded", "commitments that say nothing", Some(f64::from(self.submissions.undecoded)));
+        let progress = self.progress.filter(|progress| progress.total > 0);
+        gauge(
+            "measured_ratio",
+            "pairs done over pairs planned",
+            progress.map(|p| p.done as f64 / p.total as f64),
+        );
+        let age = self.weights.as_ref().and_then(|weights| weights.age_blocks);
+        gauge("weights_age_blocks", "blocks since weights were set", age.map(|age| age as f64));
+        gauge(
+            "trouble",
+            "1 while something is tried again",
+            Some(f64::from(u8::from(self.trouble.is_some()))),
+        );
+        gauge("alarms", "things somebody should look at", Some(self.alarms.len() as f64));
+        out
+    }
+}
+
+fn count(record: &DayRecord) -> Submissions {
+    let mut counts = Submissions { undecoded: record.undecoded.len() as u32, ..Submissions::default() };
+    for submission in &record.submissions {
+        *match submission.fate {
+            Fate::Pending => &mut counts.pending,
+            Fate::Candidate { .. } => &mut counts.candidates,
+            Fate::Copy { .. } => &mut counts.copies,
+            Fate::Invalid { .. } => &mut counts.invalid,
+        } += 1;
+    }
+    counts
+}
+
+fn progress(seen: &Seen, now: i64) -> Option<Progress> {
+    let (done, total) = seen.pairs?;
+    let left_s = seen.pace_from.and_then(|(since, before)| {
+        let here = done.checked_sub(before).filter(|here| *here > 0)?;
+        Some(((now - since) as f64 / here as f64 * total.saturating_sub(done) as f64).ceil() as i64)
+    });
+    Some(Progress { done, total, left_s })
+}
+
+fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<String> {
+    let mut alarms = Vec::new();
+    let counts = &status.submissions;
+    if let Some(record) = &state.record
+        && counts.undecoded > 0
+        && record.submissions.is_empty()
+    {
+        alarms.push(format!(
+            "0 of {} commitments decode: is this release older than the miners'?",
+            counts.undecoded
+        ));
+    }
+    if let Some(why) = state.record.as_ref().and_then(|record| record.not_measured.as_ref()) {
+        alarms.push(format!("nothing was measured: {why}"));
+    }
+    if let Some(weights) = state.weights.as_ref().filter(|weights| weights.origin != Origin::Earned) {
+        alarms.push(format!("no weights were earned on {}: {}", weights.day, weights.reason));
+    }
+    if let Some(OnChain::NotSet { why }) = &state.on_chain {
+        alarms.push(format!("the weights of {} were not set: {why}", state.day));
+    }
+    if let Some(age) = status.weights.as_ref().and_then(|weights| weights.age_blocks)
+        && age > policy.alarm_blocks
+    {
+        alarms.push(format!("the weights on chain are {age} blocks old"));
+    }
+    if let Some(skew) = seen.skew_s.filter(|skew| skew.abs() > policy.skew_s) {
+        alarms
+            .push(format!("this machine's clock is {skew} s ahead of the chain's; days follow the chain's"));
+    }
+    if let Some(trouble) = state.trouble.as_ref().filter(|trouble| trouble.attempts >= 5) {
+        alarms.push(format!("tried {} times: {}", trouble.attempts, trouble.what));
+    }
+    alarms
+}

@@ -1,0 +1,187 @@
+//! The world outside: clock, chain, checkpoints, bench. Everything slow or dangerous stands behind
+//! one of these, so that whole weeks run in a test.
+
+use std::path::PathBuf;
+
+use edgemaxx_contract::day::{BlockRef, Undecoded};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::weights::Weights;
+
+/// The wall clock.
+pub trait Clock {
+    /// Seconds since 1970-01-01 UTC.
+    fn now(&self) -> i64;
+
+    /// Waits at most `seconds`; `false` when the program is to end.
+    fn sleep(&mut self, seconds: u64) -> bool;
+}
+
+/// Why the chain did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainTrouble {
+    /// No answer, or none that can be relied on: worth another try.
+    #[error("the chain cannot be reached: {0}")]
+    Away(String),
+    /// The hotkey is not registered on the subnet.
+    #[error(
+        "this validator's hotkey is not registered on the subnet; register it with `btcli subnets register`"
+    )]
+    Unregistered,
+    /// The hotkey may not set weights for others.
+    #[error("this validator has no permit: too little stake, or it was lost to others")]
+    NoPermit,
+    /// The chain says no for another reason.
+    #[error("the chain refuses: {0}")]
+    Refused(String),
+}
+
+/// The end of the finalised chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its time, seconds since 1970-01-01 UTC.
+    pub unix_s: i64,
+}
+
+/// A subnet at one block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Hotkeys registered (SS58).
+    pub registered: Vec<String>,
+    /// Commitments that name a checkpoint, of registered hotkeys.
+    pub commitments: Vec<Commitment>,
+    /// Commitments that do not.
+    pub undecoded: Vec<Undecoded>,
+}
+
+/// What a miner committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commitment {
+    /// Who (SS58).
+    pub hotkey: String,
+    /// The block it was committed in.
+    pub block: u64,
+    /// The checkpoint as a contest file names it, e.g. `hf:owner/name@revision`.
+    pub source: String,
+}
+
+/// The chain.
+pub trait Chain {
+    /// The finalised head.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`].
+    fn head(&mut self) -> Result<Head, ChainTrouble>;
+
+    /// The first finalised block at or after `unix_s`; `None`: there is none yet.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`].
+    fn block_at(&mut self, unix_s: i64) -> Result<Option<BlockRef>, ChainTrouble>;
+
+    /// Everything of the subnet at `block`, or nothing.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`].
+    fn snapshot(&mut self, block: &BlockRef) -> Result<Snapshot, ChainTrouble>;
+
+    /// Sets weights by hotkey, joined with the uids of a fresh snapshot; the block they stand in.
+    /// `not_before` is the earliest block at which these weights could have been set: what this hotkey
+    /// has set since then is them, so asking again after a crash never sets them twice.
+    ///
+    /// # Errors
+    /// [`ChainTrouble`].
+    fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble>;
+}
+
+/// Why a checkpoint cannot be measured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointTrouble {
+    /// It is not what it must be; its owner has to mend it.
+    #[error("{0}")]
+    Invalid(String),
+    /// It could not be fetched now: worth another try.
+    #[error("{0}")]
+    Away(String),
+}
+
+/// A checkpoint that repeats an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOf {
+    /// The later one's hotkey.
+    pub copy: String,
+    /// The earlier one's hotkey.
+    pub original: String,
+    /// How that is known.
+    pub how: String,
+}
+
+/// Where checkpoints come from.
+pub trait Checkpoints {
+    /// Fetches a checkpoint and checks it; the digest of what a plan would call it.
+    ///
+    /// # Errors
+    /// [`CheckpointTrouble`].
+    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble>;
+
+    /// Checkpoints whose weights repeat an earlier one's: hotkey, block and source of each, prepared
+    /// before, earliest first; `entropy` chooses what is looked at.
+    ///
+    /// # Errors
+    /// In words; nobody is a copy then.
+    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String>;
+}
+
+/// A contest to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The run folder; it exists if the job was begun before.
+    pub folder: PathBuf,
+    /// The contest with the day's candidates.
+    pub contest: String,
+    /// The day.
+    pub day: Day,
+    /// The plan's entropy.
+    pub entropy: String,
+    /// No session is begun after this moment, seconds since 1970-01-01 UTC.
+    pub deadline: i64,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BenchState {
+    /// Pairs measured, of how many.
+    Running {
+        /// Done.
+        done: u64,
+        /// Of these; 0: not known yet.
+        total: u64,
+    },
+    /// The folder holds its report.
+    Finished,
+}
+
+/// Why a job does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BenchTrouble {
+    /// This machine is unfit now (disk full, GPU gone): worth another try.
+    #[error("{0}")]
+    Unfit(String),
+    /// The contest cannot be run at all.
+    #[error("{0}")]
+    Hopeless(String),
+}
+
+/// Runs contests.
+pub trait Bench {
+    /// Begins the job, or goes on with it where it stopped, or looks how it is doing.
+    ///
+    /// # Errors
+    /// [`BenchTrouble`]; what was recorded is kept.
+    fn advance(&mut self, job: &Job) -> Result<BenchState, BenchTrouble>;
+
+    /// Ends what is running; it can be gone on with.
+    fn stop(&mut self);
+}

@@ -1,0 +1,406 @@
+//! A planet with a chain, miners and a bench, in memory: a day passes in milliseconds.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use edgemaxx_analyze::rank;
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::day::{BlockRef, Undecoded};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, Certificate, CertificateVerdict, Claim, Estimate, Estimates, Outliers,
+};
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::{Extent, Role};
+use edgemaxx_contract::weights::Weights;
+use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
+use edgemaxx_validator::policy::Policy;
+use edgemaxx_validator::sign::Key;
+use edgemaxx_validator::store::Store;
+use edgemaxx_validator::world::{
+    Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
+    CopyOf, Head, Job, Snapshot,
+};
+
+pub const CONTEST: &str = r#"format = 1
+name = "sim"
+netuid = 39
+[device]
+kind = "cpu"
+[request]
+prompts = "p.txt"
+width = 64
+height = 64
+[baseline]
+checkpoint = "m"
+generation = { steps = 20, guidance_scale = 5.0 }
+[quality]
+[score]
+similarity = "ssim-gray"
+similarity_exponent = 0.0
+[rewards]
+fallback = "owner"
+"#;
+
+/// Seconds between blocks.
+pub const BLOCK_S: i64 = 12;
+/// The time of block 0: 2026-02-01 00:00 UTC.
+pub const GENESIS: i64 = 1_769_904_000;
+
+/// One miner.
+#[derive(Debug, Clone)]
+pub struct Miner {
+    pub block: u64,
+    pub source: String,
+    /// Its true speedup.
+    pub speedup: f64,
+}
+
+/// The world.
+pub struct Planet {
+    /// True time.
+    pub now: i64,
+    /// This machine's clock minus the true time.
+    pub clock_off: i64,
+    pub miners: BTreeMap<String, Miner>,
+    pub undecoded: Vec<String>,
+    /// From when to when the chain is away.
+    pub away: Vec<(i64, i64)>,
+    pub refuses: Option<ChainTrouble>,
+    /// Block and weights of every time they were set.
+    pub set: Vec<(u64, Weights)>,
+    /// Sources that are no checkpoints.
+    pub invalid: Vec<String>,
+    /// Sources with the same weights: later → earlier.
+    pub near: BTreeMap<String, String>,
+    pub bench_trouble: Option<BenchTrouble>,
+    /// Seconds that one candidate takes.
+    pub bench_s: i64,
+    pub started: Option<i64>,
+    pub unfit: bool,
+    /// Noise of this validator's speedups (standard deviation of their logarithms) and its seed.
+    pub noise: (f64, u64),
+}
+
+impl Planet {
+    pub fn at(now: i64) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            now,
+            clock_off: 0,
+            miners: BTreeMap::new(),
+            undecoded: Vec::new(),
+            away: Vec::new(),
+            refuses: None,
+            set: Vec::new(),
+            invalid: Vec::new(),
+            near: BTreeMap::new(),
+            bench_trouble: None,
+            bench_s: 300,
+            started: None,
+            unfit: false,
+            noise: (0.0, 1),
+        }))
+    }
+
+    pub fn head(&self) -> u64 {
+        ((self.now - GENESIS) / BLOCK_S - 2) as u64
+    }
+
+    fn is_away(&self) -> bool {
+        self.away.iter().any(|(from, to)| (*from..*to).contains(&self.now))
+    }
+
+    pub fn join(&mut self, hotkey: &str, source: &str, speedup: f64) {
+        let block = self.head();
+        self.miners.insert(hotkey.to_owned(), Miner { block, source: source.to_owned(), speedup });
+    }
+
+    /// The last weights as shares by hotkey.
+    pub fn shares(&self) -> BTreeMap<String, f64> {
+        let last = self.set.last().map(|(_, weights)| weights.entries.clone()).unwrap_or_default();
+        last.into_iter().map(|entry| (entry.hotkey, entry.share)).collect()
+    }
+}
+
+/// A hand on the planet; every trait of the world.
+#[derive(Clone)]
+pub struct Hand(pub Rc<RefCell<Planet>>);
+
+impl Clock for Hand {
+    fn now(&self) -> i64 {
+        let planet = self.0.borrow();
+        planet.now + planet.clock_off
+    }
+
+    fn sleep(&mut self, seconds: u64) -> bool {
+        self.0.borrow_mut().now += seconds as i64;
+        true
+    }
+}
+
+impl Chain for Hand {
+    fn head(&mut self) -> Result<Head, ChainTrouble> {
+        let planet = self.0.borrow();
+        if planet.is_away() {
+            return Err(ChainTrouble::Away("no answer".to_owned()));
+        }
+        let number = planet.head();
+        Ok(Head { number, unix_s: GENESIS + number as i64 * BLOCK_S })
+    }
+
+    fn block_at(&mut self, unix_s: i64) -> Result<Option<BlockRef>, ChainTrouble> {
+        let head = self.head()?;
+        let number = (unix_s - GENESIS).div_euclid(BLOCK_S) + i64::from((unix_s - GENESIS) % BLOCK_S != 0);
+        let block = BlockRef {
+            number: number as u64,
+            hash: format!("0x{}", Digest::of(number.to_le_bytes())),
+            unix_s: GENESIS + number * BLOCK_S,
+        };
+        Ok((block.number <= head.number).then_some(block))
+    }
+
+    fn snapshot(&mut self, block: &BlockRef) -> Result<Snapshot, ChainTrouble> {
+        let planet = self.0.borrow();
+        if planet.is_away() {
+            return Err(ChainTrouble::Away("no answer".to_owned()));
+        }
+        let commitments = planet.miners.iter().filter(|(_, miner)| miner.block <= block.number);
+        Ok(Snapshot {
+            registered: planet.miners.keys().cloned().chain(["owner".to_owned()]).collect(),
+            commitments: commitments
+                .map(|(hotkey, miner)| Commitment {
+                    hotkey: hotkey.clone(),
+                    block: miner.block,
+                    source: miner.source.clone(),
+                })
+                .collect(),
+            undecoded: planet
+                .undecoded
+                .iter()
+                .map(|hotkey| Undecoded { hotkey: hotkey.clone(), reason: "version 2".to_owned() })
+                .collect(),
+        })
+    }
+
+    fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
+        let mut planet = self.0.borrow_mut();
+        if planet.is_away() {
+            return Err(ChainTrouble::Away("no answer".to_owned()));
+        }
+        if let Some(refuses) = &planet.refuses {
+            return Err(refuses.clone());
+        }
+        if let Some((block, _)) = planet.set.last().filter(|(block, _)| *block >= not_before) {
+            return Ok(*block);
+        }
+        // Final a little after what was final before.
+        let block = planet.head() + 3;
+        planet.set.push((block, weights.clone()));
+        Ok(block)
+    }
+}
+
+impl Checkpoints for Hand {
+    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble> {
+        if self.0.borrow().invalid.iter().any(|invalid| invalid == source) {
+            return Err(CheckpointTrouble::Invalid("no model_index.json".to_owned()));
+        }
+        // A fork of the same files has another name.
+        Ok(Digest::of(source.trim_end_matches("-fork")))
+    }
+
+    fn copies(&mut self, entries: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
+        let planet = self.0.borrow();
+        let original = |source: &String| {
+            let of = planet.near.get(source)?;
+            entries.iter().find(|(_, _, source)| source == of).map(|(hotkey, _, _)| hotkey.clone())
+        };
+        Ok(entries
+            .iter()
+            .filter_map(|(copy, _, source)| {
+                let how = "nearly the same weights".to_owned();
+                Some(CopyOf { copy: copy.clone(), original: original(source)?, how })
+            })
+            .collect())
+    }
+}
+
+impl Bench for Hand {
+    fn advance(&mut self, job: &Job) -> Result<BenchState, BenchTrouble> {
+        let mut planet = self.0.borrow_mut();
+        if let Some(trouble) = &planet.bench_trouble {
+            return Err(trouble.clone());
+        }
+        let now = planet.now;
+        let since = *planet.started.get_or_insert(now);
+        let total = job.contest.matches("[[candidate]]").count() as u64;
+        let done = ((now - since) / planet.bench_s) as u64;
+        let out_of_time = now + planet.clock_off >= job.deadline;
+        if done < total && !out_of_time {
+            return Ok(BenchState::Running { done, total });
+        }
+        planet.started = None;
+        let contest = Contest::parse(&job.contest).map_err(|e| BenchTrouble::Hopeless(e.to_string()))?;
+        finish(&planet, &contest, &job.folder, &job.entropy);
+        Ok(BenchState::Finished)
+    }
+
+    fn stop(&mut self) {}
+}
+
+/// Writes the ranking that this planet's truth and noise give.
+fn finish(planet: &Planet, contest: &Contest, folder: &Path, entropy: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let of = |name: &str| planet.miners.get(name).map_or(1.0, |miner| miner.speedup);
+    let truth: Vec<_> = contest.candidates.iter().map(|c| (c.name.clone(), of(&c.name))).collect();
+    let estimates = estimates(&truth, planet.noise, entropy, planet.unfit);
+    let ranking = rank(&estimates, contest, &environment()).unwrap();
+    std::fs::write(folder.join("ranking.json"), ranking.to_json().unwrap()).unwrap();
+}
+
+pub fn environment() -> Environment {
+    Environment {
+        format: Environment::expected_format(),
+        edgemaxx: String::new(),
+        os: String::new(),
+        cpu: String::new(),
+        cpus: 1,
+        memory_bytes: 0,
+        gpus: Vec::new(),
+        sandbox: "bubblewrap".to_owned(),
+        protocol_ns: None,
+        pins: Vec::new(),
+        unfit: Vec::new(),
+    }
+}
+
+/// A number from −1 to 1 that depends on its arguments alone (SplitMix64).
+pub fn chance(seed: u64, name: &str) -> f64 {
+    let digest = Digest::of_fields([&seed.to_le_bytes()[..], name.as_bytes()]);
+    let bytes: [u8; 8] = std::array::from_fn(|index| digest.as_bytes()[index]);
+    (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+}
+
+/// What a validator with this noise would estimate; intervals of ± four standard deviations, so that
+/// they hold for all candidates together.
+pub fn estimates(truth: &[(String, f64)], (sd, seed): (f64, u64), entropy: &str, unfit: bool) -> Estimates {
+    let half = (4.0 * sd).max(1e-4);
+    let estimate = |point: f64| Estimate {
+        point,
+        lower: Some(point * (-half).exp()),
+        upper: Some(point * half.exp()),
+        method: "simulated".to_owned(),
+        n: 8,
+        level: 0.95,
+    };
+    let candidate = |(name, truth): &(String, f64)| {
+        // Three of them together: near enough to a normal deviate, within ±3 standard deviations.
+        let noise: f64 = (0..3).map(|k| chance(seed, &format!("{k} {entropy} {name}"))).sum();
+        let speedup = estimate(truth * (sd * noise).exp());
+        let claim = match (speedup.lower, speedup.upper) {
+            (Some(lower), _) if lower > 1.0 => Claim::Faster,
+            (_, Some(upper)) if upper < 1.0 => Claim::Slower,
+            _ => Claim::Tie,
+        };
+        CandidateEstimates {
+            name: name.clone(),
+            role: Role::Candidate,
+            sessions: 8,
+            pairs: 160,
+            pairs_missing: 0,
+            pairs_throttled: 0,
+            sessions_unsteady: 0,
+            stopped: None,
+            failures: Vec::new(),
+            speedup_simultaneous: Some(speedup.clone()),
+            speedup: Some(speedup),
+            speedup_unthrottled: None,
+            claim,
+            p_value: None,
+            p_adjusted: None,
+            rank: None,
+            tier: None,
+            p_best: None,
+            latency_ms: None,
+            baseline_latency_ms: None,
+            throughput_per_s: None,
+            outliers: Outliers::default(),
+            load_ms: None,
+            baseline_load_ms: None,
+            peak_rss_bytes: None,
+            baseline_peak_rss_bytes: None,
+            gates: Vec::new(),
+            similarity: None,
+            quality: Vec::new(),
+            worst_requests: Vec::new(),
+            honesty: Vec::new(),
+        }
+    };
+    Estimates {
+        format: Estimates::expected_format(),
+        plan: Digest::of("plan"),
+        samples: Digest::of("samples"),
+        quality: Digest::of("quality"),
+        extent: Extent::Full,
+        level: 0.95,
+        baseline: "baseline".to_owned(),
+        candidates: truth.iter().map(candidate).collect(),
+        certificate: Certificate {
+            control: "control".to_owned(),
+            verdict: if unfit { CertificateVerdict::Unfit } else { CertificateVerdict::Fit },
+            reason: "the control is a tie".to_owned(),
+            speedup: None,
+            noise_floor: Some(half),
+            minimum_detectable_effect: Some(2.0 * half),
+            identical_pictures: 0,
+            pairs: 0,
+        },
+        warnings: Vec::new(),
+    }
+}
+
+/// Settings for `folder`.
+pub fn settings(folder: &Path) -> Settings {
+    Settings {
+        netuid: 39,
+        contest: CONTEST.to_owned(),
+        days: folder.join("days"),
+        publish: None,
+        policy: Policy::default(),
+    }
+}
+
+pub fn key() -> Key {
+    Key::from_seed(&[7; 32]).unwrap()
+}
+
+/// Runs a validator on `planet` until `until` says so; it starts from whatever `store` remembers.
+pub fn drive(
+    planet: &Rc<RefCell<Planet>>,
+    settings: &Settings,
+    store: Store,
+    mut until: impl FnMut(&Driver<'_>) -> bool,
+) -> Result<(), DriverError> {
+    let hand = Hand(Rc::clone(planet));
+    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
+    let key = key();
+    let world = World {
+        clock: &mut clock,
+        chain: &mut chain,
+        checkpoints: &mut checkpoints,
+        bench: &mut bench,
+        signer: &key,
+    };
+    let mut driver = Driver::begin(settings.clone(), store, world, false)?;
+    while !until(&driver) {
+        let wake = driver.tick()?;
+        let mut planet = planet.borrow_mut();
+        let now = planet.now + planet.clock_off;
+        planet.now += (wake - now).max(0);
+    }
+    Ok(())
+}
