@@ -1,7 +1,9 @@
-//! The Hugging Face cache: `<cache>/models--owner--name/{refs/<name>, blobs/<etag>, snapshots/<commit>/…}`.
+//! The Hugging Face cache: `<cache>/models--owner--name/{refs/<name>, blobs/<etag>, snapshots/<commit>/…}`, laid out by
+//! hf-hub, so that Hugging Face's other tools find what is there and need not fetch it again.
 
 use crate::HubError;
 use crate::source::is_commit;
+use hf_hub::{Repo, RepoType};
 use std::path::{Path, PathBuf};
 
 /// A cache folder in Hugging Face's layout.
@@ -28,7 +30,18 @@ impl Cache {
 
     /// The folder of one repository (`owner/name`).
     pub fn repository(&self, repository: &str) -> PathBuf {
-        self.0.join(format!("models--{}", repository.replace('/', "--")))
+        self.0.join(Repo::model(repository.to_owned()).folder_name())
+    }
+
+    /// The folder of one commit of a repository.
+    pub(crate) fn commit(&self, repository: &str, commit: &str) -> PathBuf {
+        hf_hub::Cache::new(self.0.clone()).model(repository.to_owned()).pointer_path(commit)
+    }
+
+    /// Notes which commit the name of a revision stands for.
+    pub(crate) fn name_commit(&self, repository: &str, name: &str, commit: &str) -> std::io::Result<()> {
+        let repo = Repo::with_revision(repository.to_owned(), RepoType::Model, name.to_owned());
+        hf_hub::Cache::new(self.0.clone()).repo(repo).create_ref(commit)
     }
 
     /// Where clones of git mirrors are kept.
@@ -54,7 +67,7 @@ impl Cache {
             let text = read_ref(&folder.join("refs").join(revision)).ok_or_else(missing)?;
             if is_commit(&text) { text } else { return Err(missing()) }
         };
-        let snapshot = folder.join("snapshots").join(&commit);
+        let snapshot = self.commit(repository, &commit);
         if snapshot.is_dir() { Ok((commit, snapshot)) } else { Err(missing()) }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn fetch(
     let remote = Remote::ask(http, repository, revision)?;
     let files = remote.taken(repository, rules)?;
     let folder = cache.repository(repository);
-    let snapshot = folder.join("snapshots").join(&remote.commit);
+    let snapshot = cache.commit(repository, &remote.commit);
     watch(Step::Begin { what: "download", bytes: files.iter().map(|f| f.size).sum() });
     for &file in &files {
         watch(Step::File(&file.path));
@@ -35,9 +35,7 @@ pub(crate) fn fetch(
     }
     let name = revision.unwrap_or("main");
     if !is_commit(name) {
-        let path = folder.join("refs").join(name);
-        make_parent(&path)?;
-        fs::write(&path, &remote.commit).map_err(io(&path))?;
+        cache.name_commit(repository, name, &remote.commit).map_err(io(&folder.join("refs").join(name)))?;
     }
     let resolved = resolve_folder(&snapshot, &folder, Some(remote.commit.clone()), rules)?;
     agree(&resolved, &files)?;
