@@ -23,6 +23,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("candle-core", &["candle"]),
     ("candle-nn", &["candle"]),
     ("candle-transformers", &["candle"]),
+    ("cudarc", &["candle"]),
     ("tokenizers", &["candle"]),
     ("statrs", &["analyze"]),
     ("polars", &["analyze"]),
