@@ -71,6 +71,24 @@ fn broken(change: impl FnOnce(&std::path::Path)) -> (i32, String) {
     failure(&mut command)
 }
 
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_device_that_is_not_there() {
+    let out = std::env::temp_dir().join("edgemaxx-no-gpu.png");
+    let model = repository("fixtures/models/emoji-sdxl");
+    let mut generate = edgemaxx();
+    generate.args(["generate", "--prompt", "red apple", "--device", "cuda", "--checkpoint"]);
+    generate.arg(model).arg("--out").arg(&out);
+    let mut settings = edgemaxx();
+    settings.args(["engine", "candle", "--device", "cuda", "--settings"]);
+    for command in [&mut generate, &mut settings] {
+        let (code, message) = failure(command);
+        assert_eq!(code, 3, "{message}");
+        assert!(message.contains("scripts/build-cuda.sh"), "the cure: {message}");
+    }
+    assert!(!out.exists(), "no picture from another device");
+}
+
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

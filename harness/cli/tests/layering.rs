@@ -24,6 +24,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("candle-core", &["candle"]),
     ("candle-nn", &["candle"]),
     ("candle-transformers", &["quality"]),
+    ("cudarc", &["candle"]),
     ("tokenizers", &["candle"]),
     ("statrs", &["analyze"]),
     ("polars", &["analyze"]),
