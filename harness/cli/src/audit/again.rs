@@ -65,7 +65,7 @@ pub(crate) fn measure_again(
     again.write("origin.json", serde_json::to_string_pretty(&Origin { base })? + "\n")?;
     again.write("plan.json", plan.to_json()?)?;
     // Whatever machine this is: whether it agrees is the question.
-    let options = measure::Options { allow_unfit: true, ..Default::default() };
+    let options = measure::Options::anywhere();
     measure::measure_run(&again, options, &format!("edgemaxx measure {} --resume", out.display()))?;
     quality::judge_run(&again, None)?;
     analyze::analyze_run(&again)?;

@@ -74,10 +74,17 @@ pub(crate) struct Options {
     no_telemetry: bool,
     /// Measure although this machine is not fit for the contest; no weights can come of it.
     #[arg(long)]
-    pub(crate) allow_unfit: bool,
+    allow_unfit: bool,
     /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
     #[arg(long)]
     lock_clocks: bool,
+}
+
+impl Options {
+    /// On any machine; what is unfit about it is recorded.
+    pub(crate) fn anywhere() -> Self {
+        Self { allow_unfit: true, ..Self::default() }
+    }
 }
 
 /// Measures a planned run, or goes on with it; `resume` is the command that would go on again.

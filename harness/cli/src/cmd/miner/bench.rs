@@ -29,7 +29,7 @@ pub(super) fn bench(
     let folder = RunFolder::create(out)?;
     plan::save(&folder, &resolved, &plan)?;
     // A miner asks about his own machine, whatever it is; the report says what is unfit about it.
-    let options = measure::Options { allow_unfit: true, ..Default::default() };
+    let options = measure::Options::anywhere();
     let (ranking, _) = run::whole(&folder, options, &format!("edgemaxx measure {}", out.display()))?;
     Ok(Benched { ranking, estimates: folder.document("estimates.json", "analyze")? })
 }
