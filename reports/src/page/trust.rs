@@ -1,5 +1,6 @@
 //! Why the numbers may be believed: the certificate, how measurement stopped, the methods.
 
+use edgemaxx_contract::contest::RewardFormula;
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimate};
 use edgemaxx_contract::plan::Extent;
 use serde::Serialize;
@@ -194,11 +195,23 @@ pub(crate) fn methods(view: &RunView<'_>) -> Vec<Fact> {
         ),
         Fact::new(
             "Tiers and weights",
-            format!(
-                "Candidates that cannot be told apart share a tier and its reward. The top tier gets {} of all, the \
-                 next the same share of the rest.",
-                number::percent(contest.rewards.top_tier_share, 0)
-            ),
+            match contest.rewards.formula {
+                RewardFormula::Tiers => format!(
+                    "Candidates that cannot be told apart share a tier and its reward. The top tier gets {} of all, the \
+                     next the same share of the rest.",
+                    number::percent(contest.rewards.top_tier_share, 0)
+                ),
+                RewardFormula::Legacy2024 => {
+                    "By rank, as the original subnet did in August 2024: 0.8·rⁱ, with r so \
+                     that all shares sum to 1."
+                        .to_owned()
+                }
+                RewardFormula::Geometric2025 => format!(
+                    "By rank, as the original subnet did in February 2025: the first gets {} of all, each next one the \
+                     same share of the rest.",
+                    number::percent(contest.rewards.top_tier_share, 0)
+                ),
+            },
         ),
         Fact::new(
             "Nothing is dropped",
