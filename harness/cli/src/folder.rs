@@ -77,8 +77,11 @@ impl RunFolder {
     /// The same folder with these files (and who makes them) in memory: whatever is parsed of them,
     /// and their digests, are of the same bytes.
     pub(crate) fn loaded(&self, files: &[(&'static str, &str)]) -> anyhow::Result<Self> {
-        let loaded = files.iter().map(|(name, made_by)| Ok((*name, self.read(name, made_by)?.into_owned())));
-        Ok(Self { loaded: loaded.collect::<anyhow::Result<_>>()?, ..self.clone() })
+        let mut all = self.clone();
+        for (name, made_by) in files {
+            all.loaded.insert(name, self.read(name, made_by)?.into_owned());
+        }
+        Ok(all)
     }
 
     /// A folder at `path` with these files and the pictures of this one, where stages write without
