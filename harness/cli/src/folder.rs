@@ -90,6 +90,11 @@ impl RunFolder {
         Self { path: path.to_owned(), images: self.images.clone(), loaded: files }
     }
 
+    /// Whether there is such a file, on disk or in memory.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.loaded.contains_key(name) || self.file(name).exists()
+    }
+
     pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<Cow<'_, str>> {
         if let Some(text) = self.loaded.get(name) {
             return Ok(Cow::Borrowed(text));
@@ -160,7 +165,7 @@ impl RunFolder {
     /// The samples with what telemetry, where there is any, says of them; its marks stand in the log.
     pub(crate) fn samples_with_telemetry(&self, plan: &Plan) -> anyhow::Result<(Log, Option<Derived>)> {
         let mut log = self.samples(plan)?;
-        if !self.loaded.contains_key(TELEMETRY_FILE) && !self.file(TELEMETRY_FILE).exists() {
+        if !self.holds(TELEMETRY_FILE) {
             return Ok((log, None));
         }
         let text = self.read(TELEMETRY_FILE, "measure")?;

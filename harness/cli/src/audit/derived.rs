@@ -75,7 +75,7 @@ pub(super) fn quality(folder: &RunFolder, means: &Means) -> anyhow::Result<Held>
 pub(super) fn recomputed(folder: &RunFolder) -> anyhow::Result<Held> {
     let scratch = tempfile::tempdir()?;
     let mut sources = SOURCES.to_vec();
-    if folder.file(TELEMETRY_FILE).exists() {
+    if folder.holds(TELEMETRY_FILE) {
         sources.push((TELEMETRY_FILE, "measure"));
     }
     let again = folder.elsewhere(scratch.path(), read(folder, &sources)?);

@@ -53,7 +53,7 @@ impl ImageSource for FolderImages {
 /// Writes all forms of the report; returns the page's path.
 pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     let mut sources = SOURCES.to_vec();
-    if folder.file(TELEMETRY_FILE).exists() {
+    if folder.holds(TELEMETRY_FILE) {
         sources.insert(4, (TELEMETRY_FILE, "measure"));
     }
     let folder = &folder.loaded(&sources)?;
