@@ -79,7 +79,8 @@ pub struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     /// Goes on where the memory ends; begins with the current day, if it is not too late for it, or
-    /// waits for the next noon. An empty memory learns the last sealed day from its folder.
+    /// waits for the next noon. An empty memory learns the last sealed day from its folder; where that is the current
+    /// day, its weights are set, again perhaps.
     ///
     /// # Errors
     /// [`DriverError`].
@@ -95,6 +96,13 @@ impl<'a> Driver<'a> {
             None => {
                 let previous = publish::last_sealed(&settings.days)?;
                 let current = day_at(now)?;
+                if let Some(sealed) = previous.as_ref().filter(|previous| previous.day == current) {
+                    let state = publish::sealed_day(&settings.days, sealed, now)?;
+                    let event = Event::Published(Box::new(sealed.weights.clone()), sealed.manifest);
+                    let state = apply(&state, event, now, &settings.policy)?;
+                    store.record(&state, now, "began with a day that was sealed already")?;
+                    return Ok(Self { settings, store, world, state, seen: Seen::default() });
+                }
                 let late = now - noon(&current)? > settings.policy.late_start_s;
                 let done = previous.as_ref().is_some_and(|previous| previous.day >= current);
                 // By hand: what is committed now counts, as far as the chain knows it.

@@ -14,7 +14,7 @@ use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use crate::contest_file;
 use crate::seal::{self, SealError, write_whole};
 use crate::sign::Signer;
-use crate::state::Previous;
+use crate::state::{Phase, Previous, State};
 use crate::verdict::{Basis, decide};
 
 /// A day that cannot be published, or read back.
@@ -120,4 +120,14 @@ pub fn last_sealed(days: &Path) -> Result<Option<Previous>, PublishError> {
     seal::check_signature(&manifest)?;
     let (weights, _) = document(&folder.join(WEIGHTS_FILE))?;
     Ok(Some(Previous { day: manifest.day, manifest: digest, weights, block: None }))
+}
+
+/// A day that was sealed below `days`, as it was when it was about to be published; what it was left is not known.
+///
+/// # Errors
+/// [`PublishError`]: its record cannot be read.
+pub(crate) fn sealed_day(days: &Path, sealed: &Previous, now: i64) -> Result<State, PublishError> {
+    let (record, _): (DayRecord, _) = document(&days.join(sealed.day.to_string()).join(DAY_FILE))?;
+    let waiting = State::waiting(sealed.day.clone(), record.closed_unix_s, now, None);
+    Ok(State { phase: Phase::Publishing, record: Some(record), ..waiting })
 }

@@ -255,7 +255,7 @@ fn weights_are_kept_fresh_all_day() {
 #[test]
 fn memory_is_locked_checked_and_rebuilt_from_what_was_published() {
     let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
-    until_held(&planet, folder.path(), FIRST);
+    let held = until_held(&planet, folder.path(), FIRST);
     let first = Store::open(folder.path()).unwrap();
     assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked { .. })));
     drop(first);
@@ -273,6 +273,11 @@ fn memory_is_locked_checked_and_rebuilt_from_what_was_published() {
         matches!(error, StoreError::Damaged { .. }) && error.to_string().contains("move it aside"),
         "{error}"
     );
+    // A sealed day is not measured again: its weights are set.
+    std::fs::remove_file(&path).unwrap();
+    let again = until_held(&planet, folder.path(), FIRST);
+    assert_eq!((again.manifest, &again.weights), (held.manifest, &held.weights));
+    assert!(matches!(again.on_chain, Some(OnChain::Set { .. })));
     std::fs::remove_file(&path).unwrap();
     // Nothing published is lost: the next day follows the last sealed one, with its winner.
     let state = until_held(&planet, folder.path(), "2026-03-07");

@@ -159,7 +159,13 @@ fn run_day(folder: &Path) -> u64 {
     };
     let store = Store::open(folder).unwrap();
     let mut driver = Driver::begin(settings, store, world, false).unwrap();
-    driver.run(true, |_| {}).unwrap();
+    let mut ticks = 0;
+    driver
+        .run(true, |status| {
+            ticks += 1;
+            assert!(ticks < 20_000, "the day does not end: {status:?}");
+        })
+        .unwrap();
     match driver.state().on_chain {
         Some(OnChain::Set { block }) => block,
         ref other => panic!("{other:?}"),
