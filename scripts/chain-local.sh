@@ -15,7 +15,7 @@ Prints "RPC listening on ..." once it serves; with --port 0 (the default) read t
   --install-only   fetch chopsticks into the cache folder and stop
 
 Needs Node 20 or newer and npm. chopsticks goes to the chopsticks folder of the build's target folder
-(272 MB, once), or to $EDGEMAXX_CHOPSTICKS where that is set.
+(250 MB, once), or to $EDGEMAXX_CHOPSTICKS where that is set.
 HELP
 }
 
@@ -40,10 +40,11 @@ entry=$cache/node_modules/@acala-network/chopsticks/chopsticks.cjs
 mark=$cache/installed
 if [ ! -f "$mark" ]; then
   mkdir -p "$cache"
-  # Several tests may start at once; one installs, the others wait for it.
+  # Several tests may start at once; one installs, the others wait for it. Scripts would build a database that is
+  # not used, for minutes.
   (
     flock 9
-    [ -f "$mark" ] || (cd "$cache" && npm install --no-audit --no-fund --silent @acala-network/chopsticks@1.5.1 >&2)
+    [ -f "$mark" ] || (cd "$cache" && npm install --ignore-scripts --no-audit --no-fund --silent @acala-network/chopsticks@1.5.1 >&2)
     touch "$mark"
   ) 9>"$cache/lock"
 fi
