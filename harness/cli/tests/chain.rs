@@ -134,12 +134,21 @@ fn weights_are_rehearsed_set_shown_and_not_set_twice() {
     let plan = answer(desk.as_uid(0, &set).args(["--dry-run", "--json"]));
     assert_eq!((&plan["call"], &plan["broken"]), (&json!("SubtensorModule.set_weights"), &json!([])));
     assert!(plan["call_bytes"].as_str().unwrap().starts_with("0x"));
+
+    // What a run decided goes to whose hotkeys its candidates are.
+    let run = repository("reports/examples/emoji-cpu");
+    let set = ["weights", "set", run.to_str().unwrap()];
+    let (code, said) = failure(desk.as_uid(0, &set).arg("--dry-run"));
+    assert_eq!((code, said.contains("--hotkey \"student-5\"=ADDRESS")), (2, true), "{said}");
+    let owners = [("student-5", 2), ("steps-10", 1)]
+        .map(|(name, uid)| format!("--hotkey={name}={}", hotkey(uid).account()));
+    let set = [&set[..], &owners.each_ref().map(String::as_str)].concat();
     let done = desk.journal(&mut desk.as_uid(0, &set));
     assert_eq!(done["landed"]["already"], false);
     let shown = desk.read(&["weights", "show", "--uid", "0"]);
     let pairs: Vec<_> =
         shown["weights"].as_array().unwrap().iter().map(|w| (&w["uid"], &w["value"])).collect();
-    assert_eq!(pairs, [(&json!(1), &json!(65535)), (&json!(2), &json!(32768))]);
+    assert_eq!(pairs, [(&json!(1), &json!(16384)), (&json!(2), &json!(65535))], "a fifth and four fifths");
     let again = desk.journal(&mut desk.as_uid(0, &set));
     assert_eq!(again["landed"], json!({"block": done["landed"]["block"], "already": true}));
 
