@@ -169,7 +169,8 @@ fn vae(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &Dev
 fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device) -> Result<()> {
     let began = Instant::now();
     let source = CheckpointSource { root, unet: None };
-    let options = LoadOptions { dtype, device: device.clone(), threads: Some(4), scheduler: None };
+    let vae_tiling = std::env::var_os("VAE_TILING").is_some();
+    let options = LoadOptions { dtype, device: device.clone(), threads: Some(4), vae_tiling, scheduler: None };
     let pipeline = Pipeline::load(&source, &options)?;
     device.synchronize()?;
     let load = began.elapsed().as_secs_f64() * 1e3;

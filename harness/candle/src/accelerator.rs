@@ -117,7 +117,7 @@ pub(crate) fn explain(error: Error) -> Error {
     match error {
         Error::Candle(e) if ["OUT_OF_MEMORY", "ALLOC_FAILED"].iter().any(|w| e.to_string().contains(w)) => {
             Error::Device(format!(
-                "the GPU's memory is full ({}): end other programs on it, or ask for f16 or a smaller picture",
+                "the GPU's memory is full ({}): end other programs on it, or ask for f16, VAE tiling or a smaller picture",
                 e.to_string().lines().next().unwrap_or_default()
             ))
         }

@@ -33,11 +33,13 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Scheduler class instead of the checkpoint's own; the rest of its configuration stays.
     pub scheduler: Option<String>,
+    /// Whether the VAE decodes in tiles ([`Vae::decode_tiled`]): less memory, more time, another picture near the seams.
+    pub vae_tiling: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { dtype: DType::F32, device: Device::Cpu, threads: None, scheduler: None }
+        Self { dtype: DType::F32, device: Device::Cpu, threads: None, scheduler: None, vae_tiling: false }
     }
 }
 
@@ -80,6 +82,7 @@ pub struct Pipeline {
     zeros_for_empty: bool,
     dtype: DType,
     vae_dtype: DType,
+    vae_tiling: bool,
     device: Device,
     threads: rayon::ThreadPool,
     cuda: Option<Cuda>,
@@ -117,7 +120,7 @@ impl Pipeline {
     }
 
     fn load_with(source: &CheckpointSource, options: &LoadOptions, plain: bool) -> Result<Self> {
-        let LoadOptions { dtype, device, threads, scheduler } = options.clone();
+        let LoadOptions { dtype, device, threads, scheduler, vae_tiling } = options.clone();
         let root = &source.root;
         let index_path = root.join("model_index.json");
         let index: ModelIndex = read_json(&index_path)?;
@@ -178,6 +181,7 @@ impl Pipeline {
             zeros_for_empty,
             dtype,
             vae_dtype,
+            vae_tiling,
             device,
             threads,
             cuda,
@@ -265,11 +269,9 @@ impl Pipeline {
             x = schedule.step(&output, i, &x)?;
         }
         note("final_latents", &|| to_first(&x))?;
-        let image = self
-            .vae
-            .decode(&self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?)?
-            .to_dtype(DType::F32)?
-            .get(0)?;
+        let x = self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?;
+        let image = if self.vae_tiling { self.vae.decode_tiled(&x)? } else { self.vae.decode(&x)? };
+        let image = image.to_dtype(DType::F32)?.get(0)?;
         let image = ((image * 0.5)? + 0.5)?.clamp(0f32, 1f32)?;
         note("image_hwc", &|| Ok(image.clone()))?;
         let values = image.flatten_all()?.to_vec1::<f32>()?;

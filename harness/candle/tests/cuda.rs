@@ -20,7 +20,7 @@ fn gpu() -> Option<Device> {
 }
 
 fn options(device: &Device, dtype: DType) -> LoadOptions {
-    LoadOptions { dtype, device: device.clone(), threads: Some(2), scheduler: None }
+    LoadOptions { dtype, device: device.clone(), threads: Some(2), ..LoadOptions::default() }
 }
 
 fn case(prompt: &str, guidance_scale: f64, width: usize, height: usize) -> Case {
@@ -34,6 +34,7 @@ fn case(prompt: &str, guidance_scale: f64, width: usize, height: usize) -> Case 
         width,
         height,
         student: false,
+        vae_tiling: false,
     }
 }
 

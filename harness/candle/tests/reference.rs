@@ -5,7 +5,7 @@ use common::{Case, Digest, generate, options, teacher, values};
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::unet::{UNet, UNetConfig};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{CheckpointSource, DType, Device, Pipeline, Trace};
+use edgemaxx_candle::{CheckpointSource, DType, Device, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::latents::torch_randn;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -33,11 +33,15 @@ fn golden<T: serde::de::DeserializeOwned>(name: &str) -> T {
 #[test]
 fn schedulers_sizes_and_prompts_equal_diffusers() {
     let cases: Vec<Reference> = golden("pipelines.json");
-    assert_eq!(cases.len(), 12);
+    assert_eq!(cases.len(), 13);
     let own = Pipeline::load(&teacher(), &options(DType::F32, 2)).expect("pipeline");
     for r in &cases {
         let name = &r.case.name;
         let (_, trace) = match &r.scheduler {
+            None if r.case.vae_tiling => {
+                let options = LoadOptions { vae_tiling: true, ..options(DType::F32, 2) };
+                generate(&Pipeline::load(&teacher(), &options).expect("pipeline"), &r.case)
+            }
             None => generate(&own, &r.case),
             Some(config) => {
                 let dir = tempfile::tempdir().expect("tempdir");

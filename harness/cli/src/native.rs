@@ -28,6 +28,7 @@ pub(crate) fn load_options(
         device,
         threads: threads.map(|threads| threads as usize),
         scheduler,
+        ..LoadOptions::default()
     }
 }
 
@@ -61,7 +62,10 @@ fn load(device: Accelerator, load: &Load) -> Result<(Ready, Generator), String> 
         WireDtype::F16 => Dtype::F16,
         WireDtype::Bf16 => Dtype::Bf16,
     };
-    let options = load_options(dtype, settings.scheduler.clone(), Some(settings.threads), device);
+    let options = LoadOptions {
+        vae_tiling: settings.vae_tiling,
+        ..load_options(dtype, settings.scheduler.clone(), Some(settings.threads), device)
+    };
     let pipeline = Pipeline::load(&source, &options).map_err(|error| error.to_string())?;
     let (width, height) = (settings.width as usize, settings.height as usize);
     let [_, channels, latent_height, _] =

@@ -123,6 +123,7 @@ fn start(
             guidance_scale: generation.guidance_scale,
             scheduler: generation.scheduler.clone(),
             dtype: wire_dtype(generation.dtype),
+            vae_tiling: generation.vae_tiling,
             threads: plan.measurement.threads,
             width: plan.request.width,
             height: plan.request.height,

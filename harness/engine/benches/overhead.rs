@@ -52,6 +52,7 @@ fn overhead(criterion: &mut Criterion, side: u32) {
         guidance_scale: 1.0,
         scheduler: None,
         dtype: Dtype::F32,
+        vae_tiling: false,
         threads: 1,
         width: side,
         height: side,

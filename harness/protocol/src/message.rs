@@ -75,6 +75,9 @@ pub struct Settings {
     pub scheduler: Option<String>,
     /// Number format to compute in.
     pub dtype: Dtype,
+    /// Whether the VAE decodes in tiles; absent: not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vae_tiling: bool,
     /// Threads to compute with.
     pub threads: u32,
     /// Picture width in pixels.

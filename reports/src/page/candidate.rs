@@ -246,7 +246,7 @@ fn p_value(p: f64) -> String {
 /// What a pipeline is made of.
 pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
     let CheckpointSpec { source, unet, derive } = &pipeline.checkpoint;
-    let Generation { steps, guidance_scale, scheduler, dtype } = &pipeline.generation;
+    let Generation { steps, guidance_scale, scheduler, dtype, vae_tiling } = &pipeline.generation;
     let mut facts = vec![Fact::new("Checkpoint", visible(source))];
     if let Some(unet) = unet {
         facts.push(Fact::new("UNet", visible(unet)));
@@ -259,6 +259,7 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
         Fact::new("Guidance", number::significant(*guidance_scale, 3)),
         Fact::new("Scheduler", scheduler.as_deref().map_or_else(|| "the checkpoint's".to_owned(), visible)),
         Fact::new("Number format", dtype.to_string()),
+        Fact::new("VAE tiling", if *vae_tiling { "on" } else { "off" }),
         Fact::new(
             "Engine",
             match &pipeline.engine {

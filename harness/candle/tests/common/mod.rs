@@ -19,6 +19,8 @@ pub struct Case {
     pub height: usize,
     #[serde(default)]
     pub student: bool,
+    #[serde(default)]
+    pub vae_tiling: bool,
 }
 
 fn side() -> usize {

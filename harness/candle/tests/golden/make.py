@@ -41,6 +41,7 @@ CASES = [
     {"name": "empty-prompt", "prompt": "", "negative_prompt": "", "steps": 2},
     {"name": "special-characters", "prompt": "  Ünïcode CAFÉ №5, it's 100% “quoted”!!! <|endoftext|> 日本 🍎\n\ttail ",
      "negative_prompt": "!", "steps": 2},
+    {"name": "tiled", "width": 388, "height": 268, "steps": 1, "vae_tiling": True},
 ]
 
 
@@ -69,6 +70,8 @@ def pipelines(wanted):
                 case["scheduler"] = json.loads((Path(folder) / "scheduler_config.json").read_text())
         shape = (1, 4, case["height"] // 4, case["width"] // 4)
         latents = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(case["seed"]))
+        pipe.vae.use_tiling = case.get("vae_tiling", False)
+        pipe.vae.tile_latent_min_size, pipe.vae.tile_sample_min_size = 64, 256
         last = {}
         keep = lambda p, i, t, kw: last.update(latents=kw["latents"]) or kw
         embeds = pipe.encode_prompt(case["prompt"], do_classifier_free_guidance=False)

@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Number format to compute in.
     #[arg(long, default_value = "f32", value_parser = dtype)]
     dtype: Dtype,
+    /// Have the VAE decode in tiles.
+    #[arg(long)]
+    vae_tiling: bool,
     /// Threads it may compute with.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
@@ -166,6 +169,7 @@ impl Args {
                 guidance_scale: self.guidance_scale,
                 scheduler: self.scheduler.clone(),
                 dtype: wire_dtype(self.dtype),
+                vae_tiling: self.vae_tiling,
                 threads: self.threads,
                 width: self.width.unwrap_or(default_width),
                 height: self.height.unwrap_or(default_height),

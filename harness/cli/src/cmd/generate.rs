@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, Pipeline, Trace};
+use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::contest::Dtype;
 use edgemaxx_contract::latents::torch_randn;
 use serde::Serialize;
@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Scheduler class instead of the checkpoint's own.
     #[arg(long, value_name = "CLASS")]
     scheduler: Option<String>,
+    /// Decode in tiles of 64 × 64 latents: less memory, another picture near the seams.
+    #[arg(long)]
+    vae_tiling: bool,
     /// Threads to compute with [default: all cores]; never changes the picture.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -102,7 +105,10 @@ impl Args {
         let began = Instant::now();
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
         let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
-        let options = load_options(self.dtype, self.scheduler, self.threads, device);
+        let options = LoadOptions {
+            vae_tiling: self.vae_tiling,
+            ..load_options(self.dtype, self.scheduler, self.threads, device)
+        };
         let pipeline =
             Pipeline::load(&source, &options).map_err(|error| engine_failure(&error, Exit::Input))?;
         let load_ms = began.elapsed().as_secs_f64() * 1e3;

@@ -142,9 +142,10 @@ fn baseline(wire: WireBaseline) -> Result<BaselineSpec, ContestError> {
             guidance_scale: Some(wire.generation.guidance_scale),
             scheduler: wire.generation.scheduler,
             dtype: wire.generation.dtype,
+            vae_tiling: wire.generation.vae_tiling,
         },
     )?;
-    let defaults = Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32 };
+    let defaults = Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
     Ok(BaselineSpec {
         name,
         description: wire.description.unwrap_or_default(),
@@ -208,6 +209,7 @@ pub(super) fn patch(field: &str, wire: WireGeneration) -> Result<GenerationPatch
         guidance_scale: wire.guidance_scale,
         scheduler: wire.scheduler,
         dtype: wire.dtype,
+        vae_tiling: wire.vae_tiling,
     })
 }
 

@@ -117,6 +117,9 @@ pub struct Generation {
     pub scheduler: Option<String>,
     /// Number format.
     pub dtype: Dtype,
+    /// Whether the VAE decodes in tiles, as diffusers' `enable_vae_tiling`: less memory, another picture near the seams.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vae_tiling: bool,
 }
 
 /// Settings that differ from the baseline's.
@@ -131,6 +134,9 @@ pub struct GenerationPatch {
     pub scheduler: Option<String>,
     /// See [`Generation::dtype`].
     pub dtype: Option<Dtype>,
+    /// See [`Generation::vae_tiling`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae_tiling: Option<bool>,
 }
 
 impl GenerationPatch {
@@ -141,6 +147,7 @@ impl GenerationPatch {
             guidance_scale: self.guidance_scale.unwrap_or(base.guidance_scale),
             scheduler: self.scheduler.clone().or_else(|| base.scheduler.clone()),
             dtype: self.dtype.unwrap_or(base.dtype),
+            vae_tiling: self.vae_tiling.unwrap_or(base.vae_tiling),
         }
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct WireBaselineGeneration {
     pub scheduler: Option<String>,
     #[serde(default)]
     pub dtype: Option<Dtype>,
+    #[serde(default)]
+    pub vae_tiling: Option<bool>,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -85,6 +87,7 @@ pub(super) struct WireGeneration {
     pub guidance_scale: Option<f64>,
     pub scheduler: Option<String>,
     pub dtype: Option<Dtype>,
+    pub vae_tiling: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -201,6 +201,7 @@ impl Launcher for MockLauncher {
                 guidance_scale: generation.guidance_scale,
                 scheduler: generation.scheduler.clone(),
                 dtype: Dtype::F32,
+                vae_tiling: generation.vae_tiling,
                 threads: 1,
                 width: 8,
                 height: 8,

@@ -76,6 +76,7 @@ pub(crate) fn load() -> Load {
             guidance_scale: 1.0,
             scheduler: None,
             dtype: Dtype::F32,
+            vae_tiling: false,
             threads: 1,
             width: SIDE,
             height: SIDE,

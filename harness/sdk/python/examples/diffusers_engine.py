@@ -43,6 +43,11 @@ def load(job):
         if not hasattr(diffusers, name):
             raise edgemaxx_engine.Refusal("diffusers has no scheduler %r" % name)
         pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
+    if settings.get("vae_tiling"):
+        pipe.vae.enable_tiling()
+        # tiles of 64 x 64 latents, as the built-in engine's: diffusers' own are as large as an SDXL picture
+        pipe.vae.tile_latent_min_size = 64
+        pipe.vae.tile_sample_min_size = 64 * pipe.vae_scale_factor
     config = copy.deepcopy(pipe.scheduler.config)
 
     def generate(request):
