@@ -253,7 +253,7 @@ fn unread(link: &Link, block: u64, what: &'static str, why: &str) -> ChainError 
 
 /// Whether a node says that it keeps no state of a block: in the words of Substrate's client.
 pub(super) fn is_discarded(why: &str) -> bool {
-    why.contains("State already discarded") || why.contains("UnknownBlock")
+    why.contains("State already discarded")
 }
 
 /// The pinned block on this connection, whichever it is.
@@ -291,9 +291,15 @@ mod tests {
 
     #[test]
     fn a_pruned_state_is_told_from_a_lost_connection() {
-        // As a pruned node answers `state_getStorage` and `state_getRuntimeVersion` (sc-rpc, code 4003).
-        let said = "Client error: UnknownBlock: State already discarded for 0x6c1d…";
-        assert!(is_discarded(&format!("RPC error: {{ code: 4003, message: \"{said}\" }}")));
+        // As reported of nodes: paritytech/substrate-api-sidecar 1562 (2024), chainx-org/chainx.js 12 (2020).
+        assert!(is_discarded(
+            "4003: Client error: Api called for an unknown Block: State already discarded for 0xfc41b9bd"
+        ));
+        assert!(is_discarded(
+            "Error(Client(UnknownBlock(\"State already discarded for Hash(0x7194c91f)\")))"
+        ));
+        // A node that lags behind may have the block later.
+        assert!(!is_discarded("UnknownBlock: Header was not found in the database"));
         assert!(!is_discarded("connection reset by peer"));
     }
 }
