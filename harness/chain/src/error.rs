@@ -52,6 +52,14 @@ pub enum ChainError {
         /// What another says.
         found: String,
     },
+    /// The node has thrown the block's state away.
+    #[error("{endpoint} no longer has the state of block {block}; an archive node has it")]
+    Discarded {
+        /// Whom.
+        endpoint: String,
+        /// The block.
+        block: u64,
+    },
     /// The runtime lacks something.
     #[error(
         "the runtime (spec version {spec}) has no {what}; update this program, or name a chain that is a Subtensor"

@@ -18,7 +18,7 @@ pub mod weights;
 pub use account::{AccountId, AccountIdError};
 pub use error::ChainError;
 pub use node::{
-    Attempt, BlockAt, Call, Chain, ChainCommitment, ConnectOptions, Journal, Landed, Metagraph, Method,
-    Network, Neuron, Outcome, Pin, Snapshot, SubmitOptions, WeightsPlan, WeightsRequest, advice,
+    Attempt, BlockAt, BlockSeen, Call, Chain, ChainCommitment, ConnectOptions, Journal, Landed, Metagraph,
+    Method, Network, Neuron, Outcome, Pin, Snapshot, SubmitOptions, WeightsPlan, WeightsRequest, advice,
 };
 pub use wallet::{HotkeyEntry, Keypair, PasswordSource, Wallet, WalletEntry, WalletError, list_wallets};

@@ -1,7 +1,8 @@
 //! The commitment codec: strict out, forgiving in, known bytes, arbitrary bytes.
 
 use edgemaxx_chain::commitment::{
-    Commitment, CommitmentError, EngineKind, MAX_BYTES, Provider, Revision, Submission, Unreadable, read,
+    Commitment, CommitmentError, DaySeal, EngineKind, MAX_BYTES, Provider, Revision, Submission, Unreadable,
+    read,
 };
 use proptest::prelude::*;
 
@@ -78,6 +79,23 @@ fn each_way_to_be_unreadable_is_named() {
     assert_eq!(at(5, b' '), bad(Unreadable::Malformed("contest".into())));
     assert_eq!(at(14, 255), bad(Unreadable::Truncated("repository".into())));
     assert_eq!(read(&good[..good.len() - 1]), bad(Unreadable::Truncated("revision".into())));
+}
+
+/// Bytes written out by hand, so that no later writer can change them unnoticed.
+#[test]
+fn a_sealed_day_is_no_entry_of_a_miner() {
+    let manifest = edgemaxx_contract::digest::Digest::of("manifest");
+    let seal = DaySeal { day: "2026-11-22".parse().unwrap(), manifest };
+    let bytes = seal.to_bytes();
+    assert_eq!(bytes, [b"ED\x012026-11-22".as_slice(), manifest.as_bytes()].concat());
+    assert!(bytes.len() <= MAX_BYTES);
+    assert_eq!(read(&[&bytes[..], b"more"].concat()), Commitment::Day(seal));
+    let bad = Commitment::Unreadable;
+    assert_eq!(read(&bytes[..44]), bad(Unreadable::Truncated("digest".into())));
+    assert_eq!(read(b"ED\x012026-13-22"), bad(Unreadable::Malformed("day".into())));
+    assert_eq!(read(b"ED\x02"), bad(Unreadable::Version(2)));
+    // As the readers before it saw such bytes: neither ours nor the original subnet's.
+    assert!(!bytes.starts_with(b"EM") && !bytes.starts_with(&[0, 2]));
 }
 
 /// Anything that fits: 4 bytes of head, 2 lengths, at most 32 + 20 + 1 + 37 of text and 32 of revision are 128.

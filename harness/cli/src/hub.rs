@@ -23,7 +23,7 @@ fn hub() -> anyhow::Result<Hub> {
 
 /// Bytes with a bar; none where nothing has to travel.
 #[derive(Default)]
-struct Watch {
+pub(crate) struct Watch {
     progress: Option<Progress>,
     total: u64,
     done: u64,
@@ -33,7 +33,7 @@ struct Watch {
 const UNIT: u64 = 1 << 20;
 
 impl Watch {
-    fn step(&mut self, step: Step<'_>) {
+    pub(crate) fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Begin { what, bytes } => {
                 self.end();
@@ -55,7 +55,7 @@ impl Watch {
         }
     }
 
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(progress) = self.progress.take() {
             progress.end(&format!("{} MiB", self.total.div_ceil(UNIT)));
         }

@@ -1,4 +1,4 @@
-//! A validator's day through the program: a real runtime and a hub, both on this machine.
+//! A validator's days through the program: a real runtime and a hub, both on this machine; and their audit.
 
 mod common;
 #[path = "../../chain/tests/local/node.rs"]
@@ -7,63 +7,144 @@ mod node;
 #[path = "../../hub/tests/server/mod.rs"]
 mod server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use common::site::Site;
 use common::{Playground, copy_run, edgemaxx, failure, repository};
+use edgemaxx_chain::commitment::DaySeal;
+use edgemaxx_chain::{Journal, SubmitOptions};
+use edgemaxx_contract::digest::Digest;
 use node::{NETUID, Node, Seed, hotkey};
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::Server;
+use tempfile::TempDir;
 
-/// The program with a hub, a chain and the hotkey of a uid.
-fn as_uid(node: &Node, hub: &Server, home: &Path, uid: u16, words: &[&str]) -> Command {
-    let mut command = edgemaxx();
-    command.args(words).env("HF_ENDPOINT", &hub.url).env("HF_TOKEN", "hf_secret");
-    command.env("HF_HOME", home.join("hf")).env_remove("HF_HUB_OFFLINE");
-    command.args(["--netuid", &NETUID.to_string(), "--subtensor.chain_endpoint", &node.url()]);
-    command.args(["--insecure-dev-key", &format!("//hot{uid}")]);
-    command.arg("--journal").arg(home.join("journal"));
-    command
+/// A chain, a hub, a contest of scripted engines, and a validator that publishes to a folder.
+struct Subnet {
+    node: Node,
+    hub: Server,
+    home: TempDir,
+    ground: Playground,
+    checkpoint: PathBuf,
+}
+
+impl Subnet {
+    fn new(node: Node) -> Self {
+        // Two days follow one another within few blocks, so weights are not limited by them.
+        node.seed(&Seed { rate_limit: 0, ..Seed::default() });
+        let ground = Playground::new("");
+        let checkpoint = repository("fixtures/models/emoji-sdxl").canonicalize().unwrap();
+        ground.replace("contest.toml", "checkpoint = \"model\"", &format!("checkpoint = {checkpoint:?}"));
+        // Long beside what a busy machine adds: who wins is no question of luck.
+        ground.replace("contest.toml", "\"4000\"", "\"80000\"");
+        Self { node, hub: Server::start(), home: tempfile::tempdir().unwrap(), ground, checkpoint }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// The program with the hub, the chain and the hotkey of a uid.
+    fn as_uid(&self, uid: u16, words: &[&str]) -> Command {
+        let mut command = edgemaxx();
+        command.args(words).env("HF_ENDPOINT", &self.hub.url).env("HF_TOKEN", "hf_secret");
+        command.env("HF_HOME", self.path("hf")).env_remove("HF_HUB_OFFLINE");
+        command.args(["--netuid", &NETUID.to_string(), "--subtensor.chain_endpoint", &self.node.url()]);
+        command
+            .args(["--insecure-dev-key", &format!("//hot{uid}")])
+            .arg("--journal")
+            .arg(self.path("journal"));
+        command
+    }
+
+    /// A miner publishes a checkpoint whose pictures take so many microseconds, and commits it.
+    fn submit(&self, uid: u16, name: &str, latency_us: &str) {
+        let folder = self.path(name);
+        copy_run(&self.checkpoint, &folder);
+        let command = ["edgemaxx", "engine", "mock", "--latency-us", latency_us];
+        std::fs::write(folder.join("edgemaxx.toml"), format!("[engine]\ncommand = {command:?}\n")).unwrap();
+        let (from, repository) = (folder.display().to_string(), format!("{name}/sdxl"));
+        let words = ["miner", "submit", "--from", &from, "--repository", &repository, "--contest", "mock"];
+        self.as_uid(uid, &words).assert().success();
+    }
+
+    /// One day of the validator, to its end.
+    fn day(&self, at: &str) {
+        let contest = self.ground.contest().display().to_string();
+        let words = ["validator", "run", "--contest", &contest, "--once", "--at", at, "--no-listen"];
+        let mut run = self.as_uid(0, &words);
+        let output =
+            run.arg("--data").arg(self.path("validator")).arg("--publish").arg(self.path("site")).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What the validator's hotkey has set, by uid.
+    fn weights(&self) -> Vec<(u64, u64)> {
+        let mut show = edgemaxx();
+        show.args(["weights", "show", "--uid", "0", "--json", "--netuid", &NETUID.to_string()]);
+        show.args(["--subtensor.chain_endpoint", &self.node.url()]);
+        let shown: Value = serde_json::from_slice(&show.output().unwrap().stdout).unwrap();
+        let pair = |weight: &Value| (weight["uid"].as_u64().unwrap(), weight["value"].as_u64().unwrap());
+        shown["weights"].as_array().unwrap().iter().map(pair).collect()
+    }
+
+    /// Makes the chain forget when the validator last committed: it allows for that once in a hundred blocks.
+    fn let_commit(&self) {
+        self.node.set(json!({"Commitments": {"LastCommitment": [[[NETUID, address(0)], null]]}}));
+    }
+
+    /// Puts weights into the chain's state, as no validator would.
+    fn forge(&self, weights: &[(u64, u64)]) {
+        let mut bytes = vec![(weights.len() as u8) << 2];
+        for (uid, value) in weights {
+            bytes.extend([(*uid as u16).to_le_bytes(), (*value as u16).to_le_bytes()].concat());
+        }
+        let hex = bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+        self.node.set(json!({"SubtensorModule": {"Weights": [[[NETUID, 0], hex]]}}));
+    }
+}
+
+fn address(uid: u16) -> String {
+    hotkey(uid).account().to_string()
+}
+
+fn read(day: &Path, name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(day.join(name)).unwrap()).unwrap()
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// `edgemaxx verify` in some folder: exit code, and all that was said.
+fn verify(cwd: &Path, run: &str, arguments: &[&str]) -> (i32, String) {
+    let mut verify = edgemaxx();
+    let output = verify.current_dir(cwd).arg("verify").arg(run).args(arguments).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.code().unwrap_or(-1), said)
 }
 
 #[test]
-fn a_day_ends_with_weights_on_chain_and_a_run_that_anybody_can_verify() {
+fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     let Some(node) = Node::start("Instant") else { return };
-    node.seed(&Seed::default());
-    let (hub, home) = (Server::start(), tempfile::tempdir().unwrap());
-    let ground = Playground::new("");
-    let fixture = repository("fixtures/models/emoji-sdxl").canonicalize().unwrap();
-    ground.replace("contest.toml", "checkpoint = \"model\"", &format!("checkpoint = {fixture:?}"));
-    // Long beside what a busy machine adds: who wins is no question of luck.
-    ground.replace("contest.toml", "\"4000\"", "\"80000\"");
+    let subnet = Subnet::new(node);
 
     // Three miners: a fast one, a slower one, and one with the first one's files, a block later.
     for (uid, name, latency) in [(3, "fast", "10000"), (4, "slower", "35000"), (5, "copy", "10000")] {
-        let folder = home.path().join(name);
-        copy_run(&fixture, &folder);
-        let engine = format!(
-            "[engine]\ncommand = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"{latency}\"]\n"
-        );
-        std::fs::write(folder.join("edgemaxx.toml"), engine).unwrap();
-        let (from, repository) = (folder.display().to_string(), format!("{name}/sdxl"));
-        let words = ["miner", "submit", "--from", &from, "--repository", &repository, "--contest", "mock"];
-        as_uid(&node, &hub, home.path(), uid, &words).assert().success();
+        subnet.submit(uid, name, latency);
     }
-
-    let (contest, data) = (ground.contest().display().to_string(), home.path().join("validator"));
-    let data_text = data.display().to_string();
-    let words = ["validator", "run", "--contest", &contest, "--once", "--at", "now", "--no-listen"];
-    let mut run = as_uid(&node, &hub, home.path(), 0, &words);
-    let output = run.arg("--data").arg(&data).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let day = std::fs::read_dir(data.join("days")).unwrap().next().unwrap().unwrap().path();
-    let read = |name: &str| -> Value {
-        serde_json::from_str(&std::fs::read_to_string(day.join(name)).unwrap()).unwrap()
-    };
-    let (decided, record) = (read("weights.json"), read("day.json"));
-    assert!(output.status.success(), "{said}\n{decided}\n{record}");
-
-    let address = |uid: u16| hotkey(uid).account().to_string();
+    subnet.day("now");
+    let site = subnet.path("site");
+    let first = names(&site)[0].clone();
+    let (decided, record) = (read(&site.join(&first), "weights.json"), read(&site.join(&first), "day.json"));
     let fate = |uid: u16| {
         let all = record["submissions"].as_array().unwrap();
         all.iter().find(|s| s["hotkey"] == address(uid)).unwrap()["fate"].clone()
@@ -71,28 +152,111 @@ fn a_day_ends_with_weights_on_chain_and_a_run_that_anybody_can_verify() {
     assert!(fate(3)["candidate"].is_object() && fate(4)["candidate"].is_object(), "{record}");
     assert_eq!(fate(5)["copy"]["of"], address(3), "{record}");
     assert_eq!((&decided["origin"], &decided["winner"]), (&"earned".into(), &address(3).into()), "{decided}");
-
     // On chain, by uid; the copy earns nothing.
-    let mut show = edgemaxx();
-    show.args(["weights", "show", "--uid", "0", "--json", "--netuid", &NETUID.to_string()]);
-    show.args(["--subtensor.chain_endpoint", &node.url()]);
-    let shown: Value = serde_json::from_slice(&show.output().unwrap().stdout).unwrap();
-    let set: Vec<(u64, u64)> = shown["weights"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|w| (w["uid"].as_u64().unwrap(), w["value"].as_u64().unwrap()))
-        .collect();
-    assert_eq!(set, [(3, 65535), (4, 16384)], "four fifths and the rest");
+    assert_eq!(subnet.weights(), [(3, 65535), (4, 16384)], "four fifths and the rest");
 
-    // Again: the day is over, nothing is set twice. And anybody can check it.
-    let mut verify = edgemaxx();
-    verify.arg("verify").arg(&day).args(["--hotkey", &address(0)]);
-    let output = verify.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("2 of 3 submissions") && said.contains("2 hotkeys"), "{said}");
-    edgemaxx().args(["validator", "status", "--data", &data_text]).assert().success();
+    // The day is over: asked again, nothing is set or committed twice.
+    let height = subnet.node.height();
+    subnet.day("now");
+    assert_eq!((subnet.node.height(), names(&site).len()), (height, 1));
+
+    // The next day a better one comes and wins.
+    subnet.submit(6, "faster", "3000");
+    subnet.let_commit();
+    subnet.day("next");
+    let second = names(&site).into_iter().find(|name| *name > first).expect("a second day");
+    let (decided, record) =
+        (read(&site.join(&second), "weights.json"), read(&site.join(&second), "day.json"));
+    assert_eq!((&decided["origin"], &decided["winner"]), (&"earned".into(), &address(6).into()), "{decided}");
+    assert_eq!(record["undecoded"], json!([]), "the validator's own commitment is no miner's");
+    assert_eq!(subnet.weights(), [(3, 13107), (4, 3277), (6, 65535)]);
+    let data = subnet.path("validator").display().to_string();
+    edgemaxx().args(["validator", "status", "--data", &data]).assert().success();
+
+    audit(&subnet, &first, &second);
+    forgeries(&subnet, &first, &second);
+}
+
+/// Both days, with nothing but what was published, from anywhere.
+fn audit(subnet: &Subnet, first: &str, second: &str) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    copy_run(&subnet.path("site"), elsewhere.path());
+    let (chain, signer) = (subnet.node.url(), address(0));
+    let held = |run: &str, words: &[&str]| {
+        let (code, said) = verify(elsewhere.path(), run, &["--hotkey", &signer, "--chain", &chain]);
+        assert_eq!(code, 0, "{said}");
+        for word in words {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+        assert!(!said.contains("—   weights on chain"), "{said}");
+    };
+    let replaced = "2 uids since block";
+    held(
+        first,
+        &["the first of its chain", "2 of 3 submissions", replaced, "others replaced them", "committed in"],
+    );
+    let on_chain = ["the first after submissions closed", "3 uids since block", "committed in block"];
+    held(second, &[&["follows ", "3 of 4 submissions", "3 hotkeys"], &on_chain[..]].concat());
+    let web = Site::of(elsewhere.path());
+    held(&format!("{}/{second}/", web.url), &[&["follows "], &on_chain[..]].concat());
+
+    // One bit of any kind of file.
+    let day = elsewhere.path().join(second);
+    let picture = format!("images/{}", names(&day.join("images"))[7]);
+    let mut files: Vec<String> = names(&day).into_iter().filter(|name| name != "images").collect();
+    files.extend([picture, format!("../{first}/weights.json")]);
+    assert!(files.len() > 15, "{files:?}");
+    for name in files {
+        let whole = std::fs::read(day.join(&name)).unwrap();
+        let mut altered = whole.clone();
+        altered[whole.len() / 2] ^= 1;
+        std::fs::write(day.join(&name), altered).unwrap();
+        let (code, said) = verify(elsewhere.path(), second, &["--hotkey", &signer]);
+        assert_eq!(code, 1, "{name}: {said}");
+        assert!(said.contains(&format!(": {}: ", name.trim_start_matches("../"))), "{name}: {said}");
+        std::fs::write(day.join(&name), whole).unwrap();
+    }
+}
+
+/// A chain that says something else than the days.
+fn forgeries(subnet: &Subnet, first: &str, second: &str) {
+    let (site, chain) = (subnet.path("site"), subnet.node.url());
+    let differs = |run: &str, chain: &str, words: &str| {
+        let (code, said) = verify(&site, run, &["--chain", chain]);
+        assert_eq!((code, said.contains(words)), (1, true), "{said}");
+    };
+    let set = subnet.weights();
+    subnet.forge(&[(3, 13107), (4, 3278), (6, 65535)]);
+    differs(second, &chain, "uid 4 has 3278, and by weights.json it is 3277");
+    // Hidden weights are not called wrong.
+    let reveal = |on: &str| {
+        subnet.node.set(json!({"SubtensorModule": {"CommitRevealWeightsEnabled": [[[NETUID], on]]}}))
+    };
+    reveal("0x01");
+    let (code, said) = verify(&site, second, &["--chain", &chain]);
+    assert!(code == 0 && said.contains("hidden by commit–reveal"), "{said}");
+    reveal("0x00");
+    subnet.forge(&set);
+
+    // Another digest for the same day.
+    subnet.let_commit();
+    let other = DaySeal { day: second.parse().unwrap(), manifest: Digest::of("other") }.to_bytes();
+    let mut journal = Journal::open(&subnet.path("forger.jsonl")).unwrap();
+    let options = SubmitOptions::default();
+    subnet.node.connect().set_commitment(NETUID, &other, &hotkey(0), &mut journal, &options).unwrap();
+    differs(second, &chain, "manifest.json: is ");
+
+    // Another chain, at first too short to have the day's block.
+    let Some(stranger) = Node::start("Instant") else { return };
+    differs(first, &stranger.url(), "day.json: names block ");
+    let day = read(&site.join(first), "day.json");
+    stranger.new_blocks(day["block"]["number"].as_u64().unwrap());
+    differs(first, &stranger.url(), "on chain, not 0x");
+
+    let (code, said) = verify(&site, first, &["--chain", "ws://127.0.0.1:9"]);
+    assert!(code == 5 && said.contains("no endpoint answered"), "{said}");
+    let (code, said) = verify(&site, first, &["--chain", "nowhere"]);
+    assert!(code == 2 && said.contains("`nowhere` is no network"), "{said}");
 }
 
 #[test]

@@ -38,6 +38,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Digests a stream piece by piece.
 #[derive(Default)]
 pub struct DigestBuilder(Sha256);

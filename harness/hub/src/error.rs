@@ -139,6 +139,22 @@ pub enum HubError {
         /// The file.
         path: PathBuf,
     },
+    /// Not the address of a static site.
+    #[error(
+        "`{text}`: expected an address such as https://example.org/days/2026-11-22, without query or user"
+    )]
+    SiteAddress {
+        /// What was given.
+        text: String,
+    },
+    /// A static site was not reached, or refused.
+    #[error("{url}: {why}; check the address and the network, then run the same command again")]
+    Site {
+        /// Address, without its query.
+        url: String,
+        /// What went wrong.
+        why: String,
+    },
     /// Somebody else committed in between.
     #[error(
         "{repository}: another commit ({commit}) came in between, and its files differ from the folder's; look at it, then publish again"
@@ -177,6 +193,7 @@ impl HubError {
                 | Self::Status { .. }
                 | Self::Answer { .. }
                 | Self::Lie { .. }
+                | Self::Site { .. }
                 | Self::Conflict { .. }
                 | Self::NotCached { .. }
         )

@@ -1,7 +1,7 @@
 //! Checkpoints: where they come from, which files they consist of, and what exactly those files are.
 //!
 //! A source is resolved to a folder, a revision and a digest per file before anything is measured. [`Hub`] fetches
-//! and publishes; [`resolve_offline`] needs no network.
+//! and publishes; [`resolve_offline`] needs no network. [`Site`] fetches published days, which are plain files.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod git;
 mod http;
 mod remote;
 mod rules;
+mod site;
 mod source;
 mod upload;
 
@@ -23,6 +24,7 @@ pub use error::HubError;
 pub use folder::{CheckpointFile, Resolved, resolve_folder};
 pub use http::Patience;
 pub use rules::{Kind, Rules, kind};
+pub use site::{Fetched, Site};
 pub use source::Source;
 pub use upload::{Published, Upload};
 

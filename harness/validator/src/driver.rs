@@ -104,17 +104,40 @@ impl<'a> Driver<'a> {
                     return Ok(Self { settings, store, world, state, seen: Seen::default() });
                 }
                 let late = now - noon(&current)? > settings.policy.late_start_s;
-                let done = previous.as_ref().is_some_and(|previous| previous.day >= current);
+                let done = previous.as_ref().map(|previous| &previous.day).filter(|day| **day >= current);
                 // By hand: what is committed now counts, as far as the chain knows it.
                 let by_hand = if now_please { world.chain.head().ok().map(|head| head.unix_s) } else { None };
-                let day = if by_hand.is_none() && (late || done) { next(&current)? } else { current };
-                let start = by_hand.map_or_else(|| noon(&day), Ok)?;
-                let state = State::waiting(day, start, now, previous);
+                let day = match done {
+                    Some(done) => next(done)?,
+                    None if late && by_hand.is_none() => next(&current)?,
+                    None => current,
+                };
+                let state = match by_hand {
+                    Some(start) => State::begun(day, start, now, previous),
+                    None => State::waiting(day.clone(), noon(&day)?, now, previous),
+                };
                 store.record(&state, now, "began")?;
                 state
             }
         };
         Ok(Self { settings, store, world, state, seen: Seen::default() })
+    }
+
+    /// Begins the day after this one at once, in advance, if this one is over: for trials.
+    ///
+    /// # Errors
+    /// [`DriverError`].
+    pub fn next_now(&mut self) -> Result<(), DriverError> {
+        if self.state.phase != Phase::Holding {
+            return Ok(());
+        }
+        let now = self.world.clock.now();
+        let start = self.world.chain.head().map_or(now, |head| head.unix_s);
+        let day = next(&self.state.day)?;
+        let after = State::begun(day, start, now, self.state.legacy());
+        self.store.record(&after, now, "began in advance")?;
+        self.state = after;
+        Ok(())
     }
 
     /// The day as it stands.
@@ -195,6 +218,14 @@ impl<'a> Driver<'a> {
                 let event = self.set_weights(after);
                 self.happened(event)
             }
+            Step::CommitSeal { manifest } => {
+                let event = match self.world.chain.commit_seal(&self.state.day, manifest) {
+                    Ok(block) => Event::SealCommitted(block),
+                    Err(trouble @ ChainTrouble::Away(_)) => Event::Trouble(trouble.to_string()),
+                    Err(refused) => Event::SealNotCommitted(refused.to_string()),
+                };
+                self.happened(event)
+            }
             Step::Refresh => self.refresh(now),
         }
     }
@@ -207,9 +238,7 @@ impl<'a> Driver<'a> {
         loop {
             let wake = self.tick()?;
             seen(&self.status());
-            let refused = self.state.phase == Phase::SettingWeights
-                && self.state.trouble.as_ref().is_some_and(|trouble| trouble.attempts >= ONCE_ATTEMPTS);
-            if once && (self.state.on_chain.is_some() || refused) {
+            if once && self.is_over()? {
                 return Ok(());
             }
             let seconds = (wake - self.world.clock.now()).max(0) as u64;
@@ -218,6 +247,20 @@ impl<'a> Driver<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a single day ends here.
+    fn is_over(&self) -> Result<bool, DriverError> {
+        let attempts = self.state.trouble.as_ref().map_or(0, |trouble| trouble.attempts);
+        Ok(match self.state.phase {
+            Phase::SettingWeights => attempts >= ONCE_ATTEMPTS,
+            // The digest beside the weights is worth a try, but no waiting.
+            Phase::Holding => {
+                let step = decide(&self.state, self.world.clock.now(), &self.settings.policy)?;
+                attempts > 0 || !matches!(step, Step::CommitSeal { .. })
+            }
+            _ => false,
+        })
     }
 
     /// Records what happened and what follows; there is something to do at once.
@@ -462,6 +505,8 @@ fn describe(event: &Event) -> String {
         Event::SettingAfter(block) => format!("setting weights after block {block}"),
         Event::WeightsSet(block) => format!("weights stand in block {block}"),
         Event::WeightsNotSet(why) => format!("weights were not set: {why}"),
+        Event::SealCommitted(block) => format!("the manifest's digest stands in block {block}"),
+        Event::SealNotCommitted(why) => format!("the manifest's digest was not committed: {why}"),
         Event::Trouble(what) => format!("trouble: {what}"),
     }
 }

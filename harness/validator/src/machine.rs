@@ -44,7 +44,12 @@ pub enum Step {
         /// The block.
         after: u64,
     },
-    /// Set them again if they have become old.
+    /// Commit the digest of the sealed day beside the weights.
+    CommitSeal {
+        /// The manifest's digest.
+        manifest: Digest,
+    },
+    /// Set the weights again if they have become old.
     Refresh,
     /// Nothing can be done any more: go on as if this had happened.
     GiveUp(Event),
@@ -77,6 +82,10 @@ pub enum Event {
     WeightsSet(u64),
     /// They do not, and today they will not.
     WeightsNotSet(String),
+    /// The sealed day's digest stands on chain.
+    SealCommitted(u64),
+    /// It does not, and need not.
+    SealNotCommitted(String),
     /// Something did not work; it is tried again.
     Trouble(String),
 }
@@ -121,7 +130,10 @@ pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, Schedule
         Phase::SettingWeights => {
             state.set_after.map_or(Step::LookBeforeSetting, |after| Step::SetWeights { after })
         }
-        Phase::Holding if now < noon_next => Step::Refresh,
+        Phase::Holding if now < noon_next => match (state.manifest, &state.seal_on_chain) {
+            (Some(manifest), None) => Step::CommitSeal { manifest },
+            _ => Step::Refresh,
+        },
         Phase::Holding => Step::Wait { until: now },
     })
 }
@@ -216,6 +228,14 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
         }
         (Phase::SettingWeights, Event::WeightsNotSet(why)) => {
             after.on_chain = Some(OnChain::NotSet { why });
+            Phase::Holding
+        }
+        (Phase::Holding, Event::SealCommitted(block)) => {
+            after.seal_on_chain = Some(OnChain::Set { block });
+            Phase::Holding
+        }
+        (Phase::Holding, Event::SealNotCommitted(why)) => {
+            after.seal_on_chain = Some(OnChain::NotSet { why });
             Phase::Holding
         }
         (phase, event) => {

@@ -151,31 +151,7 @@ pub fn check_signature(manifest: &Manifest) -> Result<Option<&str>, SealError> {
 /// [`SealError::Differs`] names the first file that is not, in the manifest's order.
 pub fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), SealError> {
     for file in &manifest.files {
-        let inside = !file.path.split('/').any(|part| part.is_empty() || part.starts_with('.'));
-        if !inside || file.path.contains(['\\', ':']) {
-            return Err(SealError::differs(
-                MANIFEST_FILE,
-                format!("names {:?}, no path of a run", file.path),
-            ));
-        }
-        let (bytes, digest) = match digest_of(&folder.join(&file.path)) {
-            Err(SealError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(SealError::differs(&file.path, "missing"));
-            }
-            found => found?,
-        };
-        if digest != file.digest {
-            let problem = format!(
-                "altered since it was sealed: sealed {} ({} bytes), found {} ({bytes} bytes)",
-                file.digest.short(),
-                file.bytes,
-                digest.short()
-            );
-            return Err(SealError::differs(&file.path, problem));
-        }
-        if bytes != file.bytes {
-            return Err(SealError::differs(MANIFEST_FILE, format!("the length of {} is wrong", file.path)));
-        }
+        check_file(folder, file)?;
     }
     let sealed = manifest.file("plan.json").map(|file| file.digest);
     if sealed != manifest.plan {
@@ -185,6 +161,41 @@ pub fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), SealError> 
         Some(added) => Err(SealError::differs(&added, "not sealed; it was added later")),
         None => Ok(()),
     }
+}
+
+/// Whether one sealed file is there, byte for byte.
+///
+/// # Errors
+/// [`SealError::Differs`] names it.
+pub fn check_file(folder: &Path, file: &SealedFile) -> Result<(), SealError> {
+    if !is_of_a_run(&file.path) {
+        return Err(SealError::differs(MANIFEST_FILE, format!("names {:?}, no path of a run", file.path)));
+    }
+    let (bytes, digest) = match digest_of(&folder.join(&file.path)) {
+        Err(SealError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(SealError::differs(&file.path, "missing"));
+        }
+        found => found?,
+    };
+    if digest != file.digest {
+        let problem = format!(
+            "altered since it was sealed: sealed {} ({} bytes), found {} ({bytes} bytes)",
+            file.digest.short(),
+            file.bytes,
+            digest.short()
+        );
+        return Err(SealError::differs(&file.path, problem));
+    }
+    if bytes != file.bytes {
+        return Err(SealError::differs(MANIFEST_FILE, format!("the length of {} is wrong", file.path)));
+    }
+    Ok(())
+}
+
+/// Whether a manifest may name this path: it stays inside the folder and is not of what is never published.
+pub fn is_of_a_run(path: &str) -> bool {
+    let inside = !path.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+    inside && !path.contains(['\\', ':', '\0']) && !NOT_PUBLISHED.contains(&path)
 }
 
 /// Whether `previous` is the sealed day that `manifest` says it follows.

@@ -85,6 +85,9 @@ pub struct State {
     pub set_after: Option<u64>,
     /// Where the weights stand, or why they were not set; from [`Phase::Holding`] on.
     pub on_chain: Option<OnChain>,
+    /// Likewise the manifest's digest, which is committed beside them as far as the chain's rules allow it.
+    #[serde(default)]
+    pub seal_on_chain: Option<OnChain>,
     /// The day before.
     pub previous: Option<Previous>,
 }
@@ -103,16 +106,16 @@ pub struct Trouble {
     pub attempts: u32,
 }
 
-/// What became of the weights.
+/// What became of something that was to stand on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnChain {
-    /// They stand in this block, or a later one where they were refreshed.
+    /// It stands in this block, or a later one where weights were refreshed.
     Set {
         /// The block.
         block: u64,
     },
-    /// They were not set.
+    /// It was not set.
     NotSet {
         /// Why.
         why: String,
@@ -147,8 +150,14 @@ impl State {
             manifest: None,
             set_after: None,
             on_chain: None,
+            seal_on_chain: None,
             previous,
         }
+    }
+
+    /// A day that was begun by hand: it waits for nothing, even where the chain's clock is ahead of this machine's.
+    pub fn begun(day: Day, start: i64, now: i64, previous: Option<Previous>) -> Self {
+        Self { phase: Phase::Collecting, ..Self::waiting(day, start, now, previous) }
     }
 
     /// What this day leaves to the next: itself if it was published, else what it was left.

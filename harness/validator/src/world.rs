@@ -94,6 +94,13 @@ pub trait Chain {
     /// # Errors
     /// [`ChainTrouble`].
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble>;
+
+    /// Commits the digest of a sealed day's manifest beside the weights; the block it stands in. What stands
+    /// there already is not committed again.
+    ///
+    /// # Errors
+    /// [`ChainTrouble`].
+    fn commit_seal(&mut self, day: &Day, manifest: Digest) -> Result<u64, ChainTrouble>;
 }
 
 /// Why a checkpoint cannot be measured.

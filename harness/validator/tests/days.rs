@@ -10,6 +10,7 @@ use common::{Planet, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights};
+use edgemaxx_validator::driver::{Driver, World};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::seal;
@@ -56,6 +57,71 @@ fn weights(folder: &Path, day: &str) -> Weights {
     seal::check_signature(&manifest).unwrap().expect("signed");
     seal::check_files(&path, &manifest).unwrap();
     Weights::from_json(&std::fs::read_to_string(path.join("weights.json")).unwrap()).unwrap()
+}
+
+/// Drives until the seal of `FIRST` was dealt with, for better or worse.
+fn until_sealed(planet: &Rc<RefCell<Planet>>, folder: &Path) -> (State, Status) {
+    let mut sealed = None;
+    drive(planet, &settings(folder), Store::open(folder).unwrap(), |driver| {
+        if driver.state().seal_on_chain.is_some() {
+            sealed = Some((driver.state().clone(), driver.status()));
+        }
+        sealed.is_some()
+    })
+    .unwrap();
+    sealed.unwrap()
+}
+
+#[test]
+fn the_seal_is_committed_beside_the_weights_and_a_refusal_is_a_note() {
+    let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
+    let (state, _) = until_sealed(&planet, folder.path());
+    let (_, digest) = seal::read(&folder.path().join("days").join(FIRST)).unwrap();
+    assert_eq!(planet.borrow().seals, [(FIRST.parse().unwrap(), digest)]);
+    assert!(matches!(state.seal_on_chain, Some(OnChain::Set { .. })), "{state:?}");
+
+    let (planet, folder) = (self::planet(), tempfile::tempdir().unwrap());
+    planet.borrow_mut().refuses_seal = Some(ChainTrouble::Refused("too soon".to_owned()));
+    let (state, status) = until_sealed(&planet, folder.path());
+    assert!(matches!(state.on_chain, Some(OnChain::Set { .. })));
+    assert!(matches!(&state.seal_on_chain, Some(OnChain::NotSet { why }) if why.contains("too soon")));
+    assert_eq!((status.trouble, status.alarms), (None, Vec::new()));
+    let journal = Store::look(folder.path()).unwrap().journal(1).unwrap();
+    assert!(journal[0].what.contains("not committed: the chain refuses: too soon"), "{journal:?}");
+}
+
+/// A trial's second day need not wait for its noon; when that comes, the day was held already.
+#[test]
+fn a_day_begun_in_advance_is_not_run_again_at_its_noon() {
+    let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
+    until_held(&planet, folder.path(), FIRST);
+    let hand = common::Hand(Rc::clone(&planet));
+    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
+    let key = common::key();
+    let world = World {
+        clock: &mut clock,
+        chain: &mut chain,
+        checkpoints: &mut checkpoints,
+        bench: &mut bench,
+        signer: &key,
+    };
+    let store = Store::open(folder.path()).unwrap();
+    let mut driver = Driver::begin(settings(folder.path()), store, world, false).unwrap();
+    driver.next_now().unwrap();
+    assert_eq!(
+        (driver.state().day.to_string().as_str(), driver.state().phase),
+        ("2026-03-07", Phase::Collecting)
+    );
+    driver.next_now().unwrap();
+    assert_eq!(driver.state().day.to_string(), "2026-03-07", "a day under way goes first");
+    driver.run(true, |_| {}).unwrap();
+    assert!(planet.borrow().now < noon_of("2026-03-07"), "in advance");
+    let record = driver.state().record.clone().unwrap();
+    assert!(record.closed_unix_s < noon_of("2026-03-07"));
+    drop(driver);
+    planet.borrow_mut().now = noon_of("2026-03-07") + 3600;
+    assert_eq!(until_held(&planet, folder.path(), "2026-03-07").record, Some(record));
+    until_held(&planet, folder.path(), "2026-03-08");
 }
 
 #[test]

@@ -73,6 +73,8 @@ fn events() -> Vec<Event> {
         Event::SettingAfter(5),
         Event::WeightsSet(7),
         Event::WeightsNotSet("why".to_owned()),
+        Event::SealCommitted(8),
+        Event::SealNotCommitted("why".to_owned()),
     ]
 }
 
@@ -81,16 +83,16 @@ fn every_event_leads_where_the_table_says_and_nowhere_else() {
     use Phase::*;
     // Rows: phases. Columns: the events above. `None`: impossible.
     #[rustfmt::skip]
-    let table: [(Phase, [Option<Phase>; 12]); 9] = [
-        (Waiting,        [Some(Collecting), None, None, None, None, None, None, None, None, None, None, None]),
-        (Collecting,     [None, Some(Deduplicating), None, None, None, None, None, None, None, None, None, None]),
-        (Deduplicating,  [None, None, Some(Preparing), None, None, None, None, None, None, None, None, None]),
-        (Preparing,      [None, None, None, Some(Preparing), Some(Measuring), None, None, None, None, None, None, None]),
-        (Measuring,      [None, None, None, None, None, Some(Analysing), Some(Publishing), None, None, None, None, None]),
-        (Analysing,      [None, None, None, None, None, None, Some(Publishing), Some(Publishing), None, None, None, None]),
-        (Publishing,     [None, None, None, None, None, None, None, None, Some(SettingWeights), None, None, None]),
-        (SettingWeights, [None, None, None, None, None, None, None, None, None, Some(SettingWeights), Some(Holding), Some(Holding)]),
-        (Holding,        [None, None, None, None, None, None, None, None, None, None, Some(Holding), None]),
+    let table: [(Phase, [Option<Phase>; 14]); 9] = [
+        (Waiting,        [Some(Collecting), None, None, None, None, None, None, None, None, None, None, None, None, None]),
+        (Collecting,     [None, Some(Deduplicating), None, None, None, None, None, None, None, None, None, None, None, None]),
+        (Deduplicating,  [None, None, Some(Preparing), None, None, None, None, None, None, None, None, None, None, None]),
+        (Preparing,      [None, None, None, Some(Preparing), Some(Measuring), None, None, None, None, None, None, None, None, None]),
+        (Measuring,      [None, None, None, None, None, Some(Analysing), Some(Publishing), None, None, None, None, None, None, None]),
+        (Analysing,      [None, None, None, None, None, None, Some(Publishing), Some(Publishing), None, None, None, None, None, None]),
+        (Publishing,     [None, None, None, None, None, None, None, None, Some(SettingWeights), None, None, None, None, None]),
+        (SettingWeights, [None, None, None, None, None, None, None, None, None, Some(SettingWeights), Some(Holding), Some(Holding), None, None]),
+        (Holding,        [None, None, None, None, None, None, None, None, None, None, Some(Holding), None, Some(Holding), Some(Holding)]),
     ];
     let policy = Policy::default();
     let one = record(&[Fate::Candidate { digest: Digest::of("x") }]);
@@ -118,6 +120,23 @@ fn days_without_candidates_go_straight_to_their_verdict() {
         after(Phase::Publishing, record(&[]), Event::Published(weights(Origin::None), Digest::of("m")));
     assert_eq!(nothing.phase, Phase::Holding);
     assert!(matches!(nothing.on_chain, Some(OnChain::NotSet { .. })));
+}
+
+#[test]
+fn a_day_that_holds_commits_its_seal_once_and_then_only_keeps_its_weights_fresh() {
+    let policy = Policy::default();
+    let now = noon(&"2026-11-22".parse().unwrap()).unwrap() + 3600;
+    let manifest = Digest::of("m");
+    let holding = State { manifest: Some(manifest), ..state(Phase::Holding, Some(record(&[]))) };
+    assert_eq!(decide(&holding, now, &policy), Ok(Step::CommitSeal { manifest }));
+    let away = apply(&holding, Event::Trouble("away".to_owned()), now, &policy).unwrap();
+    assert!(matches!(decide(&away, now + 1, &policy), Ok(Step::Wait { .. })));
+    assert_eq!(decide(&away, now + policy.retry_s, &policy), Ok(Step::CommitSeal { manifest }));
+    for event in [Event::SealCommitted(8), Event::SealNotCommitted("too soon".to_owned())] {
+        let after = apply(&away, event, now, &policy).unwrap();
+        assert_eq!((decide(&after, now, &policy), &after.trouble), (Ok(Step::Refresh), &None));
+        assert_eq!(after.on_chain, holding.on_chain, "the weights are not touched");
+    }
 }
 
 #[test]

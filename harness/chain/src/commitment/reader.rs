@@ -1,7 +1,7 @@
 //! The forgiving reader: any bytes give an answer, never a panic and never a silent nothing.
 
 use super::format::{MAGIC, VERSION, is_contest, is_repository};
-use super::{EngineKind, LegacySubmission, Provider, Revision, Submission, legacy};
+use super::{DaySeal, EngineKind, LegacySubmission, Provider, Revision, Submission, day, legacy};
 use serde::Serialize;
 
 /// What a commitment's bytes mean.
@@ -12,6 +12,8 @@ pub enum Commitment {
     Submission(Submission),
     /// An entry in the original subnet's format 2.
     Legacy(LegacySubmission),
+    /// A validator's: the digest of a day that it sealed.
+    Day(DaySeal),
     /// Something else; kept as such, so that a decoding change never passes for an empty day.
     Unreadable(Unreadable),
 }
@@ -45,6 +47,9 @@ pub fn read(bytes: &[u8]) -> Commitment {
             Ok(submission) => Commitment::Submission(submission),
             Err(why) => Commitment::Unreadable(why),
         };
+    }
+    if let Some(rest) = bytes.strip_prefix(day::MAGIC) {
+        return day::read(rest).map_or_else(Commitment::Unreadable, Commitment::Day);
     }
     match legacy::read(bytes) {
         Some(entry) => Commitment::Legacy(entry),

@@ -18,7 +18,42 @@ pub struct BlockAt {
     pub timestamp_ms: u64,
 }
 
+/// A finalised block as far as the node has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BlockSeen {
+    /// Hash.
+    pub hash: H256,
+    /// Its own clock, milliseconds since 1970; `None` for block 0, and where the node has no body of it any more.
+    pub timestamp_ms: Option<u64>,
+}
+
 impl Chain {
+    /// Block `number`; `None` while it is not final.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub fn block(&self, number: u64) -> Result<Option<BlockSeen>, ChainError> {
+        self.read("a block", async |link| {
+            let top = head(link).await?;
+            if number > top.block_number() {
+                return Ok(None);
+            }
+            let lost = |why: String| ChainError::Transport {
+                what: "a block",
+                endpoint: link.endpoint.clone(),
+                why: format!("block {number}: {why}"),
+            };
+            let hash = link.rpc.chain_get_block_hash(Some(number.into())).await;
+            let hash =
+                hash.map_err(|e| lost(e.to_string()))?.ok_or_else(|| lost("unknown, though final".into()))?;
+            let body = link.rpc.chain_get_block(Some(hash)).await.map_err(|e| lost(e.to_string()))?;
+            let timestamp_ms = set_call(&top).zip(body).and_then(|(set, body)| {
+                body.block.extrinsics.iter().find_map(|extrinsic| time_of(&extrinsic.0, set))
+            });
+            Ok(Some(BlockSeen { hash, timestamp_ms }))
+        })
+    }
+
     /// The first finalised block whose clock says `ms` (milliseconds since 1970) or later; `None` while there is none.
     /// Whoever asks later gets the same answer.
     ///

@@ -53,6 +53,23 @@ impl Chain {
             commitments(link, &at, netuid, &hotkeys).await
         })
     }
+
+    /// What `hotkey` has committed at `pin`, and in which block.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub fn commitment_of(
+        &self,
+        pin: &Pin,
+        netuid: u16,
+        hotkey: &AccountId,
+    ) -> Result<Option<(Commitment, u64)>, ChainError> {
+        self.read("a commitment", async |link| {
+            let at = at(link, pin).await?;
+            let found = committed(link, &at, netuid, hotkey).await?;
+            Ok(found.map(|(bytes, block)| (read(&bytes), block)))
+        })
+    }
 }
 
 /// What these hotkeys have committed.

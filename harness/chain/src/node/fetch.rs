@@ -1,6 +1,6 @@
 //! Reading storage by name, with metadata probed and failures sorted into transient and final.
 
-use super::link::{At, Link};
+use super::link::{At, Link, is_discarded};
 use crate::ChainError;
 use subxt::dynamic;
 use subxt::error::StorageError;
@@ -108,6 +108,9 @@ fn decode(at: &At, pallet: &str, entry: &str, why: &dyn std::fmt::Display) -> Ch
 }
 
 fn sort(link: &Link, at: &At, pallet: &str, entry: &str, error: StorageError) -> ChainError {
+    if is_discarded(&error.to_string()) {
+        return ChainError::Discarded { endpoint: link.endpoint.clone(), block: at.block_number() };
+    }
     match error {
         StorageError::CannotFetchValue(_)
         | StorageError::CannotIterateValues(_)

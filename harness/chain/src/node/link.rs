@@ -121,6 +121,18 @@ impl Chain {
         })
     }
 
+    /// An earlier finalised block, to read the state at.
+    ///
+    /// # Errors
+    /// [`ChainError::Discarded`] when the node no longer has that block's state; or when no endpoint answers.
+    pub fn pin_at(&self, number: u64) -> Result<Pin, ChainError> {
+        self.read("an earlier block", async |link| {
+            let at = link.client.at_block(number).await;
+            let at = at.map_err(|e| unread(link, number, "an earlier block", &e.to_string()))?;
+            pin_of(link, &at).await
+        })
+    }
+
     /// Run a read until it succeeds, taking endpoints in turn.
     pub(super) fn read<T>(
         &self,
@@ -230,15 +242,24 @@ pub(super) async fn head(link: &Link) -> Result<At, ChainError> {
     })
 }
 
+/// Why a block could not be turned to.
+fn unread(link: &Link, block: u64, what: &'static str, why: &str) -> ChainError {
+    let endpoint = link.endpoint.clone();
+    if is_discarded(why) {
+        return ChainError::Discarded { endpoint, block };
+    }
+    ChainError::Transport { what, endpoint, why: why.to_owned() }
+}
+
+/// Whether a node says that it keeps no state of a block: in the words of Substrate's client.
+pub(super) fn is_discarded(why: &str) -> bool {
+    why.contains("State already discarded")
+}
+
 /// The pinned block on this connection, whichever it is.
 pub(super) async fn at(link: &Link, pin: &Pin) -> Result<At, ChainError> {
-    let at = link.client.at_block_hash_and_number(pin.hash, pin.number).await.map_err(|e| {
-        ChainError::Transport {
-            what: "the pinned block",
-            endpoint: link.endpoint.clone(),
-            why: e.to_string(),
-        }
-    })?;
+    let at = link.client.at_block_hash_and_number(pin.hash, pin.number).await;
+    let at = at.map_err(|e| unread(link, pin.number, "the pinned block", &e.to_string()))?;
     if at.spec_version() != pin.spec_version {
         return Err(ChainError::Contradiction {
             endpoint: link.endpoint.clone(),
@@ -262,4 +283,23 @@ pub(super) async fn pin_of(link: &Link, at: &At) -> Result<Pin, ChainError> {
         spec_version: at.spec_version(),
         timestamp_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_discarded;
+
+    #[test]
+    fn a_pruned_state_is_told_from_a_lost_connection() {
+        // As reported of nodes: paritytech/substrate-api-sidecar 1562 (2024), chainx-org/chainx.js 12 (2020).
+        assert!(is_discarded(
+            "4003: Client error: Api called for an unknown Block: State already discarded for 0xfc41b9bd"
+        ));
+        assert!(is_discarded(
+            "Error(Client(UnknownBlock(\"State already discarded for Hash(0x7194c91f)\")))"
+        ));
+        // A node that lags behind may have the block later.
+        assert!(!is_discarded("UnknownBlock: Header was not found in the database"));
+        assert!(!is_discarded("connection reset by peer"));
+    }
 }

@@ -15,7 +15,7 @@ mod snapshot;
 mod submit;
 
 pub use advice::advice;
-pub use blocks::BlockAt;
+pub use blocks::{BlockAt, BlockSeen};
 pub use call::Call;
 pub use commitments::ChainCommitment;
 pub use journal::{Attempt, Journal, Outcome};

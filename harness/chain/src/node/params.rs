@@ -83,6 +83,26 @@ impl Chain {
     }
 }
 
+impl Chain {
+    /// The block at which weights committed in block `set` are revealed at the latest; `None`: the subnet sets
+    /// weights in the open.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub fn revealed_by(&self, pin: &Pin, netuid: u16, set: u64) -> Result<Option<u64>, ChainError> {
+        self.read("the reveal period", async |link| {
+            let at = at(link, pin).await?;
+            if !must::<_, bool>(link, &at, "CommitRevealWeightsEnabled", (netuid,)).await? {
+                return Ok(None);
+            }
+            let tempo: u16 = must(link, &at, "Tempo", (netuid,)).await?;
+            let period: u64 = optional(link, &at, "RevealPeriodEpochs", netuid).await?.unwrap_or(1);
+            // The rest of the epoch, and as many whole ones as the period has.
+            Ok(Some(set.saturating_add((u64::from(tempo) + 1).saturating_mul(period.saturating_add(1)))))
+        })
+    }
+}
+
 /// What decides whether `hotkey` may set weights on a mechanism now.
 pub(super) async fn facts(
     link: &Link,

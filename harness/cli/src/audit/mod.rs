@@ -1,7 +1,9 @@
 //! Auditing a sealed run: every check by itself, in the order in which one rests on the other.
 
 mod again;
+mod chain;
 mod derived;
+mod fetch;
 mod plan;
 mod sealed;
 mod verdict;
@@ -13,6 +15,9 @@ use serde::Serialize;
 pub(crate) use again::{
     Agreement, Extract, Likeness, agreement, compare_pictures, extract, least_ssim, measure_again,
 };
+
+pub(crate) use chain::on_chain;
+pub(crate) use fetch::{address, fetch};
 
 use crate::folder::RunFolder;
 
@@ -57,43 +62,51 @@ pub(crate) enum Held {
     NotHere(String),
 }
 
-/// The checks of a run up to the first that fails.
-pub(crate) fn audit(path: &Path, means: &Means) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let mut check = |what: &'static str, result: anyhow::Result<Held>| {
+/// Checks so far; nothing more is to be made after one that failed.
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    /// Notes how a check came out; `false`: it failed.
+    fn add(&mut self, what: &'static str, result: anyhow::Result<Held>) -> bool {
         let (verdict, detail) = match result {
             Ok(Held::Yes(detail)) => (Verdict::Passed, detail),
             Ok(Held::NotHere(detail)) => (Verdict::Skipped, detail),
             Err(error) => (Verdict::Failed, format!("{error:#}")),
         };
-        checks.push(Check { what, verdict, detail });
+        self.0.push(Check { what, verdict, detail });
         verdict != Verdict::Failed
-    };
-    let whole = check("signature", sealed::signature(path, means))
-        && check("files", sealed::files(path))
-        && check("day before", sealed::previous(path, means));
-    if whole && path.join("plan.json").is_file() {
-        measured(path, means, &mut check);
-    } else if whole {
-        check("weights", verdict::weights(path, means));
     }
-    checks
+}
+
+/// The checks of a run up to the first that fails.
+pub(crate) fn audit(path: &Path, means: &Means) -> Vec<Check> {
+    let mut checks = Checks::default();
+    let whole = checks.add("signature", sealed::signature(path, means))
+        && checks.add("files", sealed::files(path))
+        && checks.add("day before", sealed::previous(path, means));
+    if whole && path.join("plan.json").is_file() {
+        measured(path, means, &mut checks);
+    } else if whole {
+        checks.add("weights", verdict::weights(path, means));
+    }
+    checks.0
 }
 
 /// The checks of a day on which something was measured.
-fn measured(path: &Path, means: &Means, check: &mut impl FnMut(&'static str, anyhow::Result<Held>) -> bool) {
+fn measured(path: &Path, means: &Means, checks: &mut Checks) {
     let folder = match RunFolder::open(path) {
         Ok(folder) => folder,
         Err(error) => {
-            check("plan", Err(error));
+            checks.add("plan", Err(error));
             return;
         }
     };
-    let _ = check("plan", plan::drawn(&folder, means))
-        && check("candidates", verdict::candidates(&folder))
-        && check("log", derived::log(&folder))
-        && check("pictures", derived::pictures(&folder))
-        && check("quality", derived::quality(&folder, means))
-        && check("estimates, ranking, report", derived::recomputed(&folder))
-        && check("weights", verdict::weights(path, means));
+    let _ = checks.add("plan", plan::drawn(&folder, means))
+        && checks.add("candidates", verdict::candidates(&folder))
+        && checks.add("log", derived::log(&folder))
+        && checks.add("pictures", derived::pictures(&folder))
+        && checks.add("quality", derived::quality(&folder, means))
+        && checks.add("estimates, ranking, report", derived::recomputed(&folder))
+        && checks.add("weights", verdict::weights(path, means));
 }

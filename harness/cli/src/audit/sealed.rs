@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_validator::seal;
 
 use super::{Held, Means};
@@ -47,6 +48,11 @@ pub(super) fn previous(run: &Path, means: &Means) -> anyhow::Result<Held> {
     match previous_folder(run, means, &named.day.to_string()) {
         Some(previous) => {
             seal::check_previous(&manifest, &previous)?;
+            // Today's weights may be those of that day.
+            if let Some(weights) = seal::read(&previous)?.0.file(WEIGHTS_FILE) {
+                seal::check_file(&previous, weights)
+                    .map_err(|error| Failure::input(format!("{}/{error}", named.day)))?;
+            }
             Ok(Held::Yes(format!("follows {} of {}", named.manifest.short(), named.day)))
         }
         None => Ok(Held::NotHere(format!(

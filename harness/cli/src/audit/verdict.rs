@@ -17,7 +17,8 @@ use super::{Held, Means};
 use crate::error::{Failure, InFile as _};
 use crate::folder::RunFolder;
 
-fn document<T: Document>(run: &Path, name: &str) -> anyhow::Result<T> {
+/// One of the day's documents.
+pub(super) fn document<T: Document>(run: &Path, name: &str) -> anyhow::Result<T> {
     let path = run.join(name);
     T::from_json(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)
 }
@@ -83,7 +84,16 @@ pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
     } else {
         None
     };
-    let named = seal::read(run)?.0.previous;
+    let manifest = seal::read(run)?.0;
+    if let Some(signature) = &manifest.signature
+        && signature.hotkey != record.validator
+    {
+        return Err(Failure::input(format!(
+            "{DAY_FILE}: the day of {}, but signed by {}",
+            record.validator, signature.hotkey
+        )));
+    }
+    let named = manifest.previous;
     let folder = named.as_ref().and_then(|named| previous_folder(run, means, &named.day.to_string()));
     let previous: Option<Weights> =
         folder.as_ref().map(|folder| document(folder, WEIGHTS_FILE)).transpose()?;

@@ -193,6 +193,7 @@ pub(crate) fn meaning(meaning: &Commitment) -> String {
                 old.repository
             )
         }
+        Commitment::Day(seal) => format!("a validator's {}: manifest {}", seal.day, seal.manifest),
         Commitment::Unreadable(why) => format!("unreadable: {why}"),
     }
 }

@@ -26,6 +26,7 @@ use crate::validator::{Alarms, ChildBench, LocalCheckpoints, Log, Subtensor, Wal
 #[command(after_help = "Examples:
   edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
   edgemaxx validator run --contest contest.toml --once --at now --data trial --subtensor.network test
+  edgemaxx validator run --contest contest.toml --once --at next --data trial --subtensor.network test
   edgemaxx validator status --json")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -47,6 +48,8 @@ enum At {
     Noon,
     /// At once, for the last noon.
     Now,
+    /// At once, and if the last day is over, the one after it, in advance: for trials, with --once.
+    Next,
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,6 +120,9 @@ impl Args {
 
 impl Run {
     fn execute(&self) -> anyhow::Result<()> {
+        if self.at == At::Next && !self.once {
+            return Err(Failure::input("--at next: begins a day in advance each time; it needs --once"));
+        }
         let text = std::fs::read_to_string(&self.contest).in_file(&self.contest)?;
         let contest = contest_file::check(&text, self.chain.netuid).in_file(&self.contest)?;
         let path = std::fs::canonicalize(&self.contest).in_file(&self.contest)?;
@@ -166,7 +172,10 @@ impl Run {
             bench: &mut bench,
             signer: &signer,
         };
-        let mut driver = Driver::begin(settings, store, world, self.at == At::Now).map_err(ended)?;
+        let mut driver = Driver::begin(settings, store, world, self.at != At::Noon).map_err(ended)?;
+        if self.at == At::Next {
+            driver.next_now().map_err(ended)?;
+        }
         let (mut log, mut alarms) = (Log::new(self.log_json), Alarms::new(self.alarm_command.clone()));
         let own_clock = WallClock(Arc::default());
         driver

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::plan::Role;
 use serde::Serialize;
@@ -17,13 +18,24 @@ use crate::terminal::{answer, answer_json};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx verify days/2026-11-22 --hotkey 5F3sa2TJ…
+  edgemaxx verify https://example.org/days/2026-11-22 --hotkey 5F3sa2TJ… --keep fetched
+  edgemaxx verify days/2026-11-22 --chain finney                    also the block, the weights, the digest on chain
   edgemaxx verify days/2026-11-22 --base fixtures/contests          also judges the pictures again
   edgemaxx verify days/2026-11-22 --base fixtures/contests --rerun 12
 
-Exit code: 0 it is · 1 it is not; the first file that differs is named.")]
+Exit code: 0 it is · 1 it is not; the first file that differs is named · 2 bad input, or no sealed run there ·
+5 the site or the chain cannot be reached.")]
 pub(crate) struct Args {
-    /// Sealed run folder.
+    /// Sealed run folder, or its address (http:// or https://) on a static site.
+    #[arg(value_name = "RUN|URL")]
     run: PathBuf,
+    /// Keep what is fetched from an address in this folder, under its day; what is there already is not fetched
+    /// again [default: removed afterwards].
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Fetch no day larger than this.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_gib: u32,
     /// Who must have signed (SS58).
     #[arg(long, value_name = "ADDRESS")]
     hotkey: Option<String>,
@@ -34,6 +46,10 @@ pub(crate) struct Args {
     /// the checkpoints [default: where the run was made, if that was here].
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
+    /// Also compare a validator's day with the chain: finney, test, local, or endpoints (ws://… or wss://…)
+    /// separated by commas.
+    #[arg(long, value_name = "NETWORK|URL,…", aliases = ["subtensor.network", "subtensor.chain_endpoint"])]
+    chain: Option<Network>,
     /// Accept a run that nobody signed.
     #[arg(long)]
     allow_unsigned: bool,
@@ -54,24 +70,36 @@ struct Answer<'a> {
 
 impl Args {
     pub(crate) fn execute(mut self) -> anyhow::Result<()> {
-        if !self.run.is_dir() {
-            return Err(Failure::input(format!(
-                "{}: no such folder; download a published run first",
-                self.run.display()
-            )));
-        }
-        if self.base.is_none() && self.run.join("origin.json").exists() {
-            self.base = Some(Origin::of(&RunFolder::open(&self.run)?)?.base);
-        }
-        let means = Means {
+        let shown = self.run.display().to_string();
+        let mut means = Means {
             previous: self.previous.clone(),
             base: self.base.clone(),
             hotkey: self.hotkey.clone(),
             allow_unsigned: self.allow_unsigned,
         };
+        let scratch = tempfile::tempdir()?;
+        if let Some(address) = audit::address(&self.run) {
+            let into = self.keep.as_deref().unwrap_or(scratch.path());
+            self.run = audit::fetch(address, into, u64::from(self.max_gib) << 30, &means)?;
+        } else if !self.run.is_dir() {
+            return Err(Failure::input(format!(
+                "{shown}: no such folder; name a sealed run, or its address"
+            )));
+        } else if self.keep.is_some() {
+            return Err(Failure::input(
+                "--keep: keeps what is fetched, and a folder is not; name an address",
+            ));
+        } else if self.base.is_none() && self.run.join("origin.json").exists() {
+            self.base = Some(Origin::of(&RunFolder::open(&self.run)?)?.base);
+            means.base = self.base.clone();
+        }
         let mut checks = audit::audit(&self.run, &means);
         let mut agreements = None;
         let failed = |checks: &[Check]| checks.iter().any(|check| check.verdict == Verdict::Failed);
+        if let (Some(network), false) = (&self.chain, failed(&checks)) {
+            let chain = Chain::connect(network, ConnectOptions::default())?;
+            checks.extend(audit::on_chain(&self.run, &chain)?);
+        }
         if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
             let (again, found) = self.rerun(pictures)?;
             checks.extend(again);
@@ -87,7 +115,7 @@ impl Args {
             None => Ok(()),
             Some(check) => Err(Failure::error(
                 Exit::No,
-                format!("{}: not verified: {}: {}", self.run.display(), check.what, check.detail),
+                format!("{shown}: not verified: {}: {}", check.what, check.detail),
             )),
         }
     }

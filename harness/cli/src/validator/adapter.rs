@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
-use edgemaxx_chain::commitment::{Commitment as Meaning, Provider};
+use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal, Provider};
 use edgemaxx_chain::weights::Rule;
 use edgemaxx_chain::{AccountId, BlockAt, Chain as Node, ChainError, Journal, Keypair, Pin, WeightsRequest};
 use edgemaxx_contract::day::{BlockRef, Undecoded};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_validator::sign::{SignError, Signer};
 use edgemaxx_validator::world::{Chain, ChainTrouble, Commitment, Head, Snapshot};
@@ -96,7 +98,8 @@ impl Chain for Subtensor<'_> {
                         source: format!("hf:{}@{}", entry.repository, entry.revision),
                     });
                 }
-                Meaning::Submission(_) => {}
+                // Another contest's, or a validator's.
+                Meaning::Submission(_) | Meaning::Day(_) => {}
                 Meaning::Legacy(_) => snapshot.undecoded.push(Undecoded {
                     hotkey,
                     reason: "in the original subnet's format, which names no full revision".to_owned(),
@@ -136,6 +139,23 @@ impl Chain for Subtensor<'_> {
             Ok(self.node.set_weights(&plan, self.key, &mut journal, &submit_options())?.block)
         };
         set().map_err(|error: ChainError| trouble(&error))
+    }
+
+    fn commit_seal(&mut self, day: &Day, manifest: Digest) -> Result<u64, ChainTrouble> {
+        let (pin, own) = (self.pin()?, self.key.account());
+        let found = self.node.commitment_of(&pin, self.netuid, &own).map_err(|error| trouble(&error))?;
+        // A hotkey has one commitment: an entry of its own is worth more than this.
+        if found.is_some_and(|(meaning, _)| !matches!(meaning, Meaning::Day(_))) {
+            return Err(ChainTrouble::Refused(
+                "the hotkey has committed something else, which is left".to_owned(),
+            ));
+        }
+        let bytes = DaySeal { day: day.clone(), manifest }.to_bytes();
+        let mut journal = self.journal.borrow_mut();
+        self.node
+            .set_commitment(self.netuid, &bytes, self.key, &mut journal, &submit_options())
+            .map(|landed| landed.block)
+            .map_err(|error| trouble(&error))
     }
 }
 

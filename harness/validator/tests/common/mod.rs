@@ -15,7 +15,7 @@ use edgemaxx_contract::estimate::{
     CandidateEstimates, Certificate, CertificateVerdict, Claim, Estimate, Estimates, Outliers,
 };
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::plan::{Extent, Role};
+use edgemaxx_contract::plan::{Day, Extent, Role};
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
 use edgemaxx_validator::policy::Policy;
@@ -73,6 +73,9 @@ pub struct Planet {
     pub refuses: Option<ChainTrouble>,
     /// Block and weights of every time they were set.
     pub set: Vec<(u64, Weights)>,
+    /// Day and digest of every seal that was committed.
+    pub seals: Vec<(Day, Digest)>,
+    pub refuses_seal: Option<ChainTrouble>,
     /// Sources that are no checkpoints.
     pub invalid: Vec<String>,
     /// Sources with the same weights: later → earlier.
@@ -96,6 +99,8 @@ impl Planet {
             away: Vec::new(),
             refuses: None,
             set: Vec::new(),
+            seals: Vec::new(),
+            refuses_seal: None,
             invalid: Vec::new(),
             near: BTreeMap::new(),
             bench_trouble: None,
@@ -201,6 +206,21 @@ impl Chain for Hand {
         let block = planet.head() + 3;
         planet.set.push((block, weights.clone()));
         Ok(block)
+    }
+
+    fn commit_seal(&mut self, day: &Day, manifest: Digest) -> Result<u64, ChainTrouble> {
+        let mut planet = self.0.borrow_mut();
+        if planet.is_away() {
+            return Err(ChainTrouble::Away("no answer".to_owned()));
+        }
+        if let Some(refuses) = &planet.refuses_seal {
+            return Err(refuses.clone());
+        }
+        let seal = (day.clone(), manifest);
+        if planet.seals.last() != Some(&seal) {
+            planet.seals.push(seal);
+        }
+        Ok(planet.head() + 3)
     }
 }
 

@@ -1,0 +1,111 @@
+//! A published day from a static site: the manifest, then exactly the files that it lists.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
+use edgemaxx_contract::weights::WEIGHTS_FILE;
+use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
+use edgemaxx_validator::seal;
+
+use super::{Means, sealed};
+use crate::error::{Failure, InFile as _};
+use crate::hub::Watch;
+
+/// Largest manifest: a hundred thousand pictures.
+const MOST_MANIFEST: u64 = 32 << 20;
+
+/// The address, if that is what was given instead of a folder.
+pub(crate) fn address(run: &Path) -> Option<&str> {
+    run.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+/// Fetches the day at `address` into a folder named by its day below `into`, and beside it as much of the day
+/// before as the chain of days needs, where the site has that. What is not as the manifest says ends the
+/// fetching: the audit finds and names it. Files that are there already are not fetched again.
+///
+/// # Errors
+/// When the site cannot be reached or holds no sealed day there, or the day has more than `most` bytes.
+pub(crate) fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> anyhow::Result<PathBuf> {
+    let folder = ["/manifest.json", "/index.html", "/report.html"]
+        .iter()
+        .find_map(|name| address.strip_suffix(name))
+        .unwrap_or(address)
+        .trim_end_matches('/');
+    let site = site(folder)?;
+    let text = site.read(MANIFEST_FILE, MOST_MANIFEST)?.ok_or_else(|| {
+        Failure::input(format!(
+            "{folder}: no {MANIFEST_FILE} there; expected the address of a sealed day, \
+             such as https://example.org/days/2026-11-22"
+        ))
+    })?;
+    let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
+    let name = parsed.as_ref().map_or("unreadable".to_owned(), |manifest| manifest.day.to_string());
+    let run = into.join(name);
+    write(&run, &text)?;
+    // Nothing is fetched on the word of a manifest that nobody stands for.
+    if sealed::signature(&run, means).is_err() {
+        return Ok(run);
+    }
+    let (manifest, _) = seal::read(&run)?;
+    let total = manifest.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
+    if total > most {
+        return Err(Failure::input(format!(
+            "{folder}: the day has {:.1} GiB; --max-gib allows for {:.1}",
+            gib(total),
+            gib(most)
+        )));
+    }
+    let mut watch = Watch::default();
+    watch.step(Step::Begin { what: "download", bytes: total });
+    for file in &manifest.files {
+        if !seal::is_of_a_run(&file.path) {
+            return Ok(run);
+        }
+        watch.step(Step::File(&file.path));
+        let target = run.join(&file.path);
+        let promised = (file.bytes, file.digest);
+        let fetched = site.fetch(&file.path, promised, &target, &mut |n| watch.step(Step::Bytes(n)))?;
+        if fetched != Fetched::Whole {
+            return Ok(run);
+        }
+    }
+    watch.end();
+    if let (Some(named), Some((days, _))) = (&manifest.previous, folder.rsplit_once('/')) {
+        let day = named.day.to_string();
+        let before = into.join(&day);
+        if means.previous.is_none() && !before.join(MANIFEST_FILE).exists() {
+            day_before(&format!("{days}/{day}"), &before)?;
+        }
+    }
+    Ok(run)
+}
+
+/// A site that is asked a few times, not for minutes: somebody waits for the answer.
+fn site(address: &str) -> Result<Site, HubError> {
+    Site::new(address, Patience { attempts: 3, read: Duration::from_secs(30), ..Patience::default() })
+}
+
+/// The manifest and the weights of the day before, if they lie there; without them the audit says what it lacks.
+fn day_before(address: &str, into: &Path) -> anyhow::Result<()> {
+    let Ok(site) = site(address) else { return Ok(()) };
+    let Ok(Some(text)) = site.read(MANIFEST_FILE, MOST_MANIFEST) else { return Ok(()) };
+    let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
+    let weights = parsed.as_ref().and_then(|manifest| manifest.file(WEIGHTS_FILE));
+    if let Some(file) = weights.filter(|file| file.bytes <= MOST_MANIFEST) {
+        let target = into.join(WEIGHTS_FILE);
+        site.fetch(WEIGHTS_FILE, (file.bytes, file.digest), &target, &mut |_| {})?;
+    }
+    write(into, &text)
+}
+
+fn write(folder: &Path, manifest: &[u8]) -> anyhow::Result<()> {
+    let path = folder.join(MANIFEST_FILE);
+    std::fs::create_dir_all(folder).in_file(folder)?;
+    std::fs::write(&path, manifest).in_file(&path)
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / (1u64 << 30) as f64
+}

@@ -1,0 +1,143 @@
+//! Files of a static site, each of a size and digest promised elsewhere. No token, no listing, no trust.
+
+use crate::HubError;
+use crate::download::{encoded, io};
+use crate::http::{Http, Patience};
+use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// A folder that a web server hands out as it is.
+#[derive(Debug)]
+pub struct Site {
+    http: Http,
+}
+
+/// How a file compares with what was promised of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is that file.
+    Whole,
+    /// It has another size or digest; what came, up to a little more than the promised size, was kept.
+    Other,
+    /// The site has no such file.
+    Missing,
+}
+
+impl Site {
+    /// The folder at `address`.
+    ///
+    /// # Errors
+    /// When that is no `http://` or `https://` address, or one with a query or a user.
+    pub fn new(address: &str, patience: Patience) -> Result<Self, HubError> {
+        let wrong = |_| HubError::SiteAddress { text: address.to_owned() };
+        Ok(Self { http: Http::new(address, None, patience).map_err(wrong)? })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{}", self.http.endpoint, encoded(path))
+    }
+
+    /// The content of the file at `path`, of at most `most` bytes; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the site does not answer, refuses, or sends more.
+    pub fn read(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, HubError> {
+        let url = self.url(path);
+        let read = || -> Result<Vec<u8>, HubError> {
+            let mut content = Vec::new();
+            let mut answer = self.http.get(&url, &[])?.1;
+            answer.body_mut().as_reader().take(most + 1).read_to_end(&mut content).map_err(lost(&url))?;
+            Ok(content)
+        };
+        match found(self.http.persist(read, || 0))? {
+            Some(content) if content.len() as u64 > most => {
+                Err(HubError::Site { url, why: format!("it has more than {most} bytes") })
+            }
+            content => Ok(content),
+        }
+    }
+
+    /// The file at `path` into `target`, which is made anew unless it is that file already; `watch` hears of
+    /// every byte once.
+    ///
+    /// # Errors
+    /// When the site does not answer or refuses, or the file cannot be written.
+    pub fn fetch(
+        &self,
+        path: &str,
+        (bytes, digest): (u64, Digest),
+        target: &Path,
+        watch: &mut dyn FnMut(u64),
+    ) -> Result<Fetched, HubError> {
+        if digest_of(target).is_some_and(|found| found == (bytes, digest)) {
+            watch(bytes);
+            return Ok(Fetched::Whole);
+        }
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder).map_err(io(folder))?;
+        }
+        let url = self.url(path);
+        let told = Cell::new(0);
+        let attempt = || -> Result<bool, HubError> {
+            let mut answer = self.http.get(&url, &[])?.1;
+            let mut out = File::create(target).map_err(io(target))?;
+            let mut body = answer.body_mut().as_reader();
+            let (mut builder, mut have, mut buffer) = (DigestBuilder::default(), 0, vec![0; 1 << 16]);
+            while have <= bytes {
+                let n = body.read(&mut buffer).map_err(lost(&url))?;
+                if n == 0 {
+                    break;
+                }
+                out.write_all(&buffer[..n]).map_err(io(target))?;
+                builder.update(&buffer[..n]);
+                have += n as u64;
+                if have > told.get() && have <= bytes {
+                    watch(have - told.replace(have));
+                }
+            }
+            Ok((have, builder.finish()) == (bytes, digest))
+        };
+        Ok(match found(self.http.persist(attempt, || told.get()))? {
+            Some(true) => Fetched::Whole,
+            Some(false) => Fetched::Other,
+            None => Fetched::Missing,
+        })
+    }
+}
+
+fn lost(url: &str) -> impl Fn(std::io::Error) -> HubError + '_ {
+    move |error| HubError::Network { url: url.to_owned(), why: error.to_string() }
+}
+
+/// `None` for what is not there; other troubles in a site's words instead of the hub's.
+fn found<T>(result: Result<T, HubError>) -> Result<Option<T>, HubError> {
+    match result {
+        Ok(content) => Ok(Some(content)),
+        Err(HubError::Status { status: 404 | 410, .. }) => Ok(None),
+        Err(HubError::Status { url, status, said }) => {
+            Err(HubError::Site { url, why: format!("the site answered {status} ({})", said.trim()) })
+        }
+        Err(HubError::Network { url, why } | HubError::Answer { url, why }) => {
+            Err(HubError::Site { url, why })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Size and digest of a plain file, if it is one.
+fn digest_of(path: &Path) -> Option<(u64, Digest)> {
+    let mut file = File::open(path).ok()?;
+    let (mut builder, mut bytes, mut buffer) = (DigestBuilder::default(), 0, vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some((bytes, builder.finish())),
+            n => {
+                builder.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+        }
+    }
+}
