@@ -21,6 +21,7 @@ fn seeds() -> Vec<(&'static str, Message)> {
         guidance_scale: 5.0,
         scheduler: Some("EulerDiscreteScheduler".to_owned()),
         dtype: Dtype::Bf16,
+        vae_tiling: false,
         threads: 2,
         width: 16,
         height: 16,

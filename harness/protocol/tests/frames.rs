@@ -43,6 +43,7 @@ fn message() -> impl Strategy<Value = Message> {
             guidance_scale,
             scheduler,
             dtype: [Dtype::F32, Dtype::F16, Dtype::Bf16][dtype as usize],
+            vae_tiling: steps % 2 == 0,
             threads,
             width: SIDE,
             height: SIDE,
