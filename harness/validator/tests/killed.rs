@@ -20,7 +20,7 @@ use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Job, Snapshot,
+    CopyOf, Head, Job, Measured, Snapshot,
 };
 
 const DAY: &str = "2026-03-06";
@@ -122,7 +122,8 @@ impl Bench for Ground {
         if done < SAMPLES {
             std::thread::sleep(Duration::from_millis(2));
             self.append("samples", &format!("sample {done}"));
-            return Ok(BenchState::Running { done: done + 1, total: SAMPLES });
+            let measured = Measured { done: done + 1, total: SAMPLES, ..Measured::default() };
+            return Ok(BenchState::Running(measured));
         }
         let truth: Vec<(String, f64)> = (0..8).map(|n| (format!("m{n}"), 1.1 + 0.2 * f64::from(n))).collect();
         let estimates = common::estimates(&truth, (0.001, 1), "x", false);
@@ -159,7 +160,7 @@ fn run_day(folder: &Path) -> u64 {
     };
     let store = Store::open(folder).unwrap();
     let mut driver = Driver::begin(settings, store, world, false).unwrap();
-    driver.run(true, |_| {}).unwrap();
+    driver.run(true, |_| Vec::new()).unwrap();
     match driver.state().on_chain {
         Some(OnChain::Set { block }) => block,
         ref other => panic!("{other:?}"),
