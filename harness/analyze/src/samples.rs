@@ -31,6 +31,13 @@ pub struct Session {
     pub pairs: Vec<Pair>,
 }
 
+impl Session {
+    /// The mean log ratio.
+    pub fn mean(&self) -> f64 {
+        self.pairs.iter().map(Pair::log_ratio).sum::<f64>() / self.pairs.len() as f64
+    }
+}
+
 /// All that was measured of one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateSamples {
@@ -58,12 +65,9 @@ impl CandidateSamples {
 
     /// The mean log ratio of each session.
     pub fn series(&self) -> Series {
-        let mean = |session: &Session| {
-            session.pairs.iter().map(Pair::log_ratio).sum::<f64>() / session.pairs.len() as f64
-        };
         Series {
             keys: self.sessions.iter().map(|session| session.key).collect(),
-            means: self.sessions.iter().map(mean).collect(),
+            means: self.sessions.iter().map(Session::mean).collect(),
         }
     }
 

@@ -143,92 +143,6 @@ impl Boundary {
     }
 }
 
-/// Why a candidate needs no further session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopReason {
-    /// The interval is as narrow as was asked for.
-    Narrow,
-    /// Surely slower than the baseline.
-    Slower,
-    /// Surely slower than another candidate in the race.
-    Beaten,
-}
-
-impl StopReason {
-    /// All reasons.
-    pub const ALL: [Self; 3] = [Self::Narrow, Self::Slower, Self::Beaten];
-
-    /// The reason in words, as logs and reports give it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Narrow => "its interval is as narrow as was asked for",
-            Self::Slower => "surely slower than the baseline",
-            Self::Beaten => "surely slower than another candidate",
-        }
-    }
-}
-
-/// When to stop measuring, over all candidates of a run; looked at after every session.
-///
-/// Each candidate's claims about itself use the whole error; claims about who beats whom divide
-/// it among all pairs of candidates.
-#[derive(Debug, Clone)]
-pub struct StopRule {
-    looks: Looks,
-    own: Boundary,
-    pairwise: Boundary,
-    until: Option<f64>,
-    level: f64,
-}
-
-impl StopRule {
-    /// A rule for `candidates` with at most `sessions` each. `until` is the half-width of the
-    /// log speedup at which a candidate is known well enough; `level` the overall confidence.
-    pub fn new(candidates: usize, sessions: usize, until: Option<f64>, level: f64) -> Self {
-        let looks = Looks::new(FIRST_LOOK.min(sessions), sessions);
-        let alpha = 1.0 - level;
-        let pairs = (candidates * candidates.saturating_sub(1) / 2).max(1);
-        Self {
-            own: looks.boundary(alpha),
-            pairwise: looks.boundary(alpha / pairs as f64),
-            looks,
-            until,
-            level,
-        }
-    }
-
-    /// The interval of a candidate's mean log ratio after these session means.
-    pub fn interval(&self, session_means: &[f64]) -> Summary {
-        self.own.interval(session_means, self.level, self.looks.first())
-    }
-
-    /// Whether the candidate at `index` of `race` needs no further session. `race` holds the mean
-    /// log ratios (candidate over baseline) of each candidate's sessions so far.
-    pub fn decide(&self, race: &[Vec<f64>], index: usize) -> Option<StopReason> {
-        let own = &race[index];
-        let interval = self.interval(own);
-        if interval.lower.is_some_and(|lower| lower > 0.0) {
-            return Some(StopReason::Slower);
-        }
-        let beaten =
-            race.iter().enumerate().any(|(other, means)| other != index && self.surely_below(means, own));
-        if beaten {
-            return Some(StopReason::Beaten);
-        }
-        let narrow = interval.half_width()? <= self.until?;
-        narrow.then_some(StopReason::Narrow)
-    }
-
-    /// Whether `fast` has surely the smaller log ratio; round by round differences.
-    fn surely_below(&self, fast: &[f64], slow: &[f64]) -> bool {
-        let differences: Vec<f64> = slow.iter().zip(fast).map(|(s, f)| s - f).collect();
-        self.pairwise
-            .interval(&differences, self.level, self.looks.first())
-            .lower
-            .is_some_and(|lower| lower > 0.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,19 +195,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn losers_leave_the_race_and_ties_stay() {
-        let rule = StopRule::new(3, 20, None, 0.95);
-        let seed = Seed::of("race");
-        let race = [sessions(seed, 0, 8, -0.4), sessions(seed, 1, 8, -0.1), sessions(seed, 2, 8, 0.2)];
-        assert_eq!(rule.decide(&race, 0), None);
-        assert_eq!(rule.decide(&race, 1), Some(StopReason::Beaten));
-        assert_eq!(rule.decide(&race, 2), Some(StopReason::Slower));
-        let early: Vec<Vec<f64>> = race.iter().map(|means| means[..4].to_vec()).collect();
-        assert_eq!(rule.decide(&early, 2), None, "nothing before the first look");
-        let narrow = StopRule::new(1, 20, Some(0.02), 0.95);
-        assert_eq!(narrow.decide(&race[..1], 0), Some(StopReason::Narrow));
     }
 }

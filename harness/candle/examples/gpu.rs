@@ -170,7 +170,8 @@ fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device)
     let began = Instant::now();
     let source = CheckpointSource { root, unet: None };
     let vae_tiling = std::env::var_os("VAE_TILING").is_some();
-    let options = LoadOptions { dtype, device: device.clone(), threads: Some(4), vae_tiling, scheduler: None };
+    let options =
+        LoadOptions { dtype, device: device.clone(), threads: Some(4), vae_tiling, scheduler: None };
     let pipeline = Pipeline::load(&source, &options)?;
     device.synchronize()?;
     let load = began.elapsed().as_secs_f64() * 1e3;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use edgemaxx_hub::{Cache, Hub, Patience, Published, Resolved, Rules, Source, Step, Upload, resolve_offline};
+use edgemaxx_hub::{
+    Cache, FilesUpload, Hub, Patience, Published, Resolved, Rules, Source, Step, Upload, resolve_offline,
+};
 
 use crate::progress::Progress;
 
@@ -101,4 +103,19 @@ pub(crate) fn publish(upload: &Upload<'_>) -> anyhow::Result<Published> {
     let published = hub()?.publish(upload, &rules(), &mut |step| watch.step(step))?;
     watch.end();
     Ok(published)
+}
+
+/// Publish files in a dataset repository.
+pub(crate) fn publish_files(upload: &FilesUpload<'_>) -> anyhow::Result<Published> {
+    let mut watch = Watch::default();
+    let published = hub()?.publish_files(upload, &mut |step| watch.step(step))?;
+    watch.end();
+    Ok(published)
+}
+
+/// Removes what was fetched of a source at a full revision; bytes made free. Other sources are left alone.
+pub(crate) fn forget(text: &str) -> anyhow::Result<u64> {
+    let Source::Hub { repository, revision: Some(commit) } = text.parse()? else { return Ok(0) };
+    PLACED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(text);
+    Ok(Cache::from_env(variable).remove(&repository, &commit)?)
 }

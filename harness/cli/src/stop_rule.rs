@@ -1,108 +1,159 @@
-//! The statistics' stopping rule, as `measure` asks for it.
+//! Who needs no further session, as `measure` asks for it: the race's rules on what the log holds, and
+//! the moment at which all time is over.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use edgemaxx_analyze::samples::CandidateSamples;
-use edgemaxx_analyze::sequential::{StopReason, StopRule};
-use edgemaxx_analyze::sources::from_log;
-use edgemaxx_analyze::surely_missed;
-use edgemaxx_contract::contest::{Contest, QualitySpec};
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_analyze::sources::session_from_log;
+use edgemaxx_analyze::{Race, ScoreRange};
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::plan::{Plan, PlannedSession, Role, Side};
 use edgemaxx_contract::quality::QualityRecord;
-use edgemaxx_contract::sample::{Log, Stop};
+use edgemaxx_contract::sample::{LaunchOutcome, Log, Outcome, Record, RecordedSession, Stop};
 use edgemaxx_quality::Judge;
 
-use crate::cmd::quality::{Models, pairs};
+use crate::cmd::quality::{Models, picture_pairs};
 use crate::folder::RunFolder;
 
-/// Ends candidates that are known well enough, where the plan asks for it.
-pub(crate) struct SequentialStops {
-    level: f64,
-    /// Without a half-width nothing is ended early.
-    until: Option<(f64, GateWatch)>,
+/// Ends candidates that are known well enough, where the plan asks for it; and everybody at the deadline.
+pub(crate) struct Stops {
+    deadline: Option<SystemTime>,
+    race: Option<Watched>,
 }
 
-impl SequentialStops {
-    /// The rule of a plan.
-    pub(crate) fn of(folder: &RunFolder, plan: &Plan, contest: &Contest) -> anyhow::Result<Self> {
-        let until = match plan.measurement.stopping.until_half_width {
-            Some(half_width) => Some((half_width, GateWatch::of(folder, contest)?)),
-            None => None,
-        };
-        Ok(Self { level: contest.score.level, until })
-    }
-}
-
-impl edgemaxx_measure::StopRule for SequentialStops {
-    fn after_session(&mut self, plan: &Plan, log: &Log) -> Vec<Stop> {
-        let Some((until, gates)) = &mut self.until else { return Vec::new() };
-        gates.look(plan, log);
-        let decide = |samples: &CandidateSamples| {
-            let planned = planned_sessions(plan, &samples.name);
-            let rule = StopRule::new(1, planned as usize, Some(*until), self.level);
-            let reason = gates
-                .missed(&samples.name, planned)
-                .or_else(|| by_speed(&rule, &samples.series().means, *until))?;
-            let after = samples.sessions.len() as u32;
-            Some(Stop {
-                candidate: samples.name.clone(),
-                after_sessions: after,
-                reason,
-                sessions_saved: planned - after,
-            })
-        };
-        from_log(plan, log).candidates.iter().filter_map(decide).collect()
-    }
-}
-
-fn planned_sessions(plan: &Plan, candidate: &str) -> u32 {
-    plan.sessions.iter().filter(|session| session.candidate == candidate).count() as u32
-}
-
-/// A candidate is judged against the baseline alone: that another one is faster is no reason to
-/// end it, since the other's pictures may yet be rejected.
-fn by_speed(rule: &StopRule, session_means: &[f64], until: f64) -> Option<String> {
-    match rule.decide(&[session_means.to_vec()], 0)? {
-        StopReason::Narrow => Some(format!("its speedup is known to ±{}%", until * 100.0)),
-        StopReason::Slower => Some("it is surely slower than the baseline".to_owned()),
-        StopReason::Beaten => None,
-    }
-}
-
-/// Judges pictures between sessions, off the clock, to end candidates that surely fail.
-struct GateWatch {
+/// A race and what was seen of it.
+struct Watched {
+    race: Race,
     folder: RunFolder,
     judge: Judge,
-    quality: QualitySpec,
-    /// Session and position of the pairs that were looked at.
-    judged: BTreeSet<(u32, u32)>,
+    /// Records of the log that were read.
+    read: usize,
+    runners: BTreeMap<String, Runner>,
+}
+
+/// What is known of a candidate: of sessions that ended, so that an interrupted measurement decides
+/// what an uninterrupted one does.
+struct Runner {
+    control: bool,
+    /// Log ratios by session.
+    means: Vec<f64>,
     records: Vec<QualityRecord>,
+    range: ScoreRange,
+    /// Why it needs no further session.
+    out: Option<String>,
+    failed: bool,
+    /// Its stop was wished for: once is enough.
+    left: bool,
 }
 
-impl GateWatch {
-    fn of(folder: &RunFolder, contest: &Contest) -> anyhow::Result<Self> {
-        Ok(Self {
-            folder: folder.clone(),
-            judge: Models::of(folder, contest, None)?.judge(Vec::new())?,
-            quality: contest.quality.clone(),
-            judged: BTreeSet::new(),
-            records: Vec::new(),
-        })
+impl Stops {
+    /// The rule of a plan.
+    pub(crate) fn of(
+        folder: &RunFolder,
+        plan: &Plan,
+        contest: &Contest,
+        deadline: Option<SystemTime>,
+    ) -> anyhow::Result<Self> {
+        let race = match Race::of(contest, plan) {
+            Some(race) => Some(Watched {
+                race,
+                folder: folder.clone(),
+                judge: Models::of(folder, contest, None)?.judge(Vec::new())?,
+                read: 0,
+                runners: BTreeMap::new(),
+            }),
+            None => None,
+        };
+        Ok(Self { deadline, race })
     }
+}
 
-    /// Judges the pairs that are new since the last look. Pictures that cannot be judged now end
-    /// nobody; the quality stage will say what is wrong with them.
+impl edgemaxx_measure::StopRule for Stops {
+    fn after_session(&mut self, plan: &Plan, log: &Log) -> Vec<Stop> {
+        if self.deadline.is_some_and(|deadline| SystemTime::now() >= deadline) {
+            let all = plan.candidates().iter();
+            return all.map(|c| wish(&c.name, "the time for measuring was over".to_owned())).collect();
+        }
+        let Some(watched) = &mut self.race else { return Vec::new() };
+        watched.look(plan, log);
+        watched.leave()
+    }
+}
+
+/// A stop as the rule wishes it; how far the candidate came is the log's to say.
+fn wish(candidate: &str, reason: String) -> Stop {
+    Stop { candidate: candidate.to_owned(), after_sessions: 0, reason, sessions_saved: 0 }
+}
+
+impl Watched {
+    /// Takes in the sessions that ended since the last look, in their order.
     fn look(&mut self, plan: &Plan, log: &Log) {
-        let mut new = pairs(&self.folder, plan, log);
-        new.retain(|pair| self.judged.insert((pair.session, pair.pair)));
-        self.records.extend(self.judge.judge(&new, &|| {}).unwrap_or_default());
+        let new = &log.records[self.read.min(log.records.len())..];
+        self.read = log.records.len();
+        let ended: Vec<u32> = new
+            .iter()
+            .filter_map(|record| match record {
+                Record::Session(end) => Some(end.session),
+                _ => None,
+            })
+            .collect();
+        for index in ended {
+            self.take(plan, &plan.sessions[index as usize], &log.session(index));
+        }
     }
 
-    /// Why a candidate's pictures surely fail, if they do.
-    fn missed(&self, candidate: &str, looks: u32) -> Option<String> {
-        let records: Vec<&QualityRecord> =
-            self.records.iter().filter(|record| record.candidate == candidate).collect();
-        let gate = surely_missed(&records, &self.quality.gates, self.quality.level, looks)?;
-        Some(format!("it surely misses the gate on the {} of {}", gate.statistic, gate.metric))
+    fn take(&mut self, plan: &Plan, planned: &PlannedSession, recorded: &RecordedSession<'_>) {
+        let pairs = picture_pairs(&self.folder, plan, planned, recorded);
+        let control = plan.pipeline(&planned.candidate).is_some_and(|p| p.role == Role::Control);
+        let runner = self.runners.entry(planned.candidate.clone()).or_insert_with(|| Runner {
+            control,
+            means: Vec::new(),
+            records: Vec::new(),
+            range: ScoreRange::UNKNOWN,
+            out: None,
+            failed: false,
+            left: false,
+        });
+        if has_failed(recorded) {
+            runner.failed = true;
+            runner.out.get_or_insert_with(|| "it failed, so it will not be ranked".to_owned());
+        }
+        runner.means.extend(session_from_log(planned, recorded).map(|session| session.mean()));
+        // Pictures that cannot be judged now end nobody; the quality stage will say what is wrong.
+        runner.records.extend(self.judge.judge(&pairs, &|| {}).unwrap_or_default());
+        let records: Vec<&QualityRecord> = runner.records.iter().collect();
+        runner.range = self.race.range(&runner.means, &records);
+        runner.out = runner.out.take().or_else(|| self.race.alone(&runner.means, &records));
+    }
+
+    /// Who leaves now. The control stays as long as its own interval is wanted.
+    fn leave(&mut self) -> Vec<Stop> {
+        let racing = self.runners.values().filter(|runner| !runner.control && !runner.failed);
+        let best = racing.map(|runner| runner.range.low).fold(0.0, f64::max);
+        let mut stops = Vec::new();
+        for (name, runner) in self.runners.iter_mut().filter(|(_, runner)| !runner.left) {
+            let beaten = || {
+                let beaten = !runner.control && self.race.is_beaten(name, runner.range, best);
+                beaten.then(|| "its score is surely below another candidate's".to_owned())
+            };
+            if let Some(reason) = runner.out.clone().or_else(beaten) {
+                runner.left = true;
+                stops.push(wish(name, reason));
+            }
+        }
+        stops
     }
 }
+
+/// Whether the candidate's process failed anything: it will not be ranked.
+fn has_failed(recorded: &RecordedSession<'_>) -> bool {
+    let launch = recorded.launches.iter();
+    let mut launch = launch.filter(|launch| launch.side == Side::Candidate);
+    let attempt = recorded.attempts.iter();
+    let mut attempt = attempt.filter(|attempt| attempt.side == Side::Candidate);
+    launch.any(|launch| matches!(launch.outcome, LaunchOutcome::Failed(_)))
+        || attempt.any(|attempt| matches!(attempt.outcome, Outcome::Failed(_)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,11 @@
 //! hf-hub, so that Hugging Face's other tools find what is there and need not fetch it again.
 
 use crate::HubError;
+use crate::download::io;
 use crate::source::is_commit;
 use hf_hub::{Repo, RepoType};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A cache folder in Hugging Face's layout.
@@ -70,6 +73,59 @@ impl Cache {
         let snapshot = self.commit(repository, &commit);
         if snapshot.is_dir() { Ok((commit, snapshot)) } else { Err(missing()) }
     }
+}
+
+impl Cache {
+    /// Removes a commit of a repository: its snapshot, the plain files placed beside it, and the contents that no
+    /// other snapshot of the repository uses. The bytes made free. What an interruption leaves is finished by the
+    /// next call; what is not there is no error.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove(&self, repository: &str, commit: &str) -> Result<u64, HubError> {
+        let folder = self.repository(repository);
+        let snapshot = self.commit(repository, commit);
+        // Not usable from the first moment on; its links stay valid, as it stays at this depth.
+        let trash = snapshot.with_file_name(format!(".{commit}.removed"));
+        if snapshot.is_dir() && !trash.exists() {
+            fs::rename(&snapshot, &trash).map_err(io(&snapshot))?;
+        }
+        let mut free = 0;
+        if trash.is_dir() {
+            let mut contents = BTreeSet::new();
+            targets(&trash, &mut contents)?;
+            let mut used = BTreeSet::new();
+            for entry in fs::read_dir(folder.join("snapshots")).map_err(io(&folder))? {
+                let other = entry.map_err(io(&folder))?.path();
+                if other != trash {
+                    targets(&other, &mut used)?;
+                }
+            }
+            let blobs = folder.canonicalize().map_err(io(&folder))?.join("blobs");
+            for content in contents.difference(&used).filter(|content| content.starts_with(&blobs)) {
+                free += fs::metadata(content).map_or(0, |metadata| metadata.len());
+                fs::remove_file(content).map_err(io(content))?;
+            }
+        }
+        let placed = folder.join("edgemaxx").join(commit);
+        for folder in [&placed, &trash].into_iter().filter(|folder| folder.is_dir()) {
+            fs::remove_dir_all(folder).map_err(io(folder))?;
+        }
+        Ok(free)
+    }
+}
+
+/// What the files of a snapshot are in truth; links to nothing are left out.
+fn targets(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), HubError> {
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let entry = entry.map_err(io(folder))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            targets(&entry.path(), found)?;
+        } else if let Ok(target) = entry.path().canonicalize() {
+            found.insert(target);
+        }
+    }
+    Ok(())
 }
 
 fn read_ref(path: &Path) -> Option<String> {

@@ -2,7 +2,7 @@
 //! what does not have the promised size and digest is thrown away.
 
 use crate::http::{Http, header, shown};
-use crate::remote::{ContentId, Remote, RemoteFile};
+use crate::remote::{ContentId, Kept, Remote, RemoteFile};
 use crate::rules::Rules;
 use crate::source::is_commit;
 use crate::{Cache, HubError, Resolved, Step, resolve_folder};
@@ -22,7 +22,7 @@ pub(crate) fn fetch(
     rules: &Rules,
     watch: &mut dyn FnMut(Step<'_>),
 ) -> Result<Resolved, HubError> {
-    let remote = Remote::ask(http, repository, revision)?;
+    let remote = Remote::ask(http, Kept::Model, repository, revision)?;
     let files = remote.taken(repository, rules)?;
     let folder = cache.repository(repository);
     let snapshot = cache.commit(repository, &remote.commit);

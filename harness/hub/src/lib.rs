@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod branch;
 mod cache;
 mod download;
 mod error;
@@ -26,7 +27,7 @@ pub use http::Patience;
 pub use rules::{Kind, Rules, kind};
 pub use site::{Fetched, Site};
 pub use source::Source;
-pub use upload::{Published, Upload};
+pub use upload::{FilesUpload, Published, Upload};
 
 /// The hub that is asked where none is named.
 const ENDPOINT: &str = "https://huggingface.co";
@@ -109,6 +110,18 @@ impl Hub {
         watch: &mut dyn FnMut(Step<'_>),
     ) -> Result<Published, HubError> {
         upload::publish(self.http.as_ref().ok_or(HubError::Offline)?, upload, rules, watch)
+    }
+
+    /// Make a folder of a dataset repository hold exactly these files. Repeating it is cheap and safe.
+    ///
+    /// # Errors
+    /// When the hub says no, or another commit came in between.
+    pub fn publish_files(
+        &self,
+        upload: &FilesUpload<'_>,
+        watch: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Published, HubError> {
+        upload::publish_files(self.http.as_ref().ok_or(HubError::Offline)?, upload, watch)
     }
 }
 

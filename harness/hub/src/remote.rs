@@ -7,6 +7,41 @@ use crate::source::is_commit;
 use edgemaxx_contract::digest::Digest;
 use serde::Deserialize;
 
+/// What a repository is on the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Checkpoints.
+    Model,
+    /// Anything else: published days.
+    Dataset,
+}
+
+impl Kept {
+    /// The kind in addresses of the hub's interface.
+    pub(crate) fn api(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+
+    /// The kind as the hub is told it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "dataset",
+        }
+    }
+
+    /// What stands before the name of a repository in its own address.
+    pub(crate) fn root(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
+        }
+    }
+}
+
 /// A file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RemoteFile {
@@ -66,11 +101,17 @@ struct Lfs {
 
 impl Remote {
     /// Ask for the revision (`main` where none is named).
-    pub(crate) fn ask(http: &Http, repository: &str, revision: Option<&str>) -> Result<Self, HubError> {
+    pub(crate) fn ask(
+        http: &Http,
+        kept: Kept,
+        repository: &str,
+        revision: Option<&str>,
+    ) -> Result<Self, HubError> {
         let revision = revision.unwrap_or("main");
         let url = format!(
-            "{}/api/models/{repository}/revision/{}?blobs=true",
+            "{}/api/{}/{repository}/revision/{}?blobs=true",
             http.endpoint,
+            kept.api(),
             revision.replace('/', "%2F")
         );
         let info: Info = http.get_json(&url)?;

@@ -2,7 +2,11 @@
 
 mod server;
 
-use edgemaxx_hub::{Cache, Hub, HubError, Patience, Resolved, Rules, Source, Step, Upload, resolve_offline};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_hub::{
+    Cache, CheckpointFile, FilesUpload, Hub, HubError, Patience, Resolved, Rules, Source, Step, Upload,
+    resolve_offline,
+};
 use server::{Faults, Files, Server};
 use std::fs;
 use std::path::Path;
@@ -266,4 +270,122 @@ fn publishing_needs_a_token_and_the_network() {
     assert!(matches!(error, Err(HubError::Offline)));
     assert!(matches!(fetch(&hub, "hf:miner/fast"), Err(HubError::NotCached { .. })));
     assert_eq!(server.state().log.len(), 0);
+}
+
+/// A sealed day: its files, the manifest last.
+fn sealed(folder: &Path, day: &[(&str, &str)]) -> Vec<CheckpointFile> {
+    let file = |(path, text): &(&str, &str)| {
+        let to = folder.join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(&to, text).unwrap();
+        CheckpointFile { path: (*path).to_owned(), size: text.len() as u64, digest: Digest::of(text) }
+    };
+    day.iter().map(file).collect()
+}
+
+#[test]
+fn a_day_goes_to_a_dataset_its_manifest_last_and_nothing_twice() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    let hub = hub(&server, home.path(), "hf_token");
+    let folder = home.path().join("day");
+    // Named as the server wants large files to be.
+    let files = sealed(
+        &folder,
+        &[("images/a.safetensors", "picture"), ("report.html", "<p>"), ("manifest.json", "{}")],
+    );
+    let day = |place: &'static str| FilesUpload {
+        repository: "owner/days",
+        folder: &folder,
+        place,
+        files: &files,
+        message: "a day",
+        private: false,
+    };
+    // The first try ends before the manifest: nobody takes what is there for whole.
+    server.faults(Faults { cut_uploads: 9, ..Faults::default() });
+    assert!(hub.publish_files(&day("2026-11-22"), &mut |_| {}).is_err());
+    assert!(server.state().count("POST /api/repos/create") == 1);
+    assert!(!server.state().commits.values().any(|files| files.contains_key("2026-11-22/manifest.json")));
+
+    // The next one sends the rest; the second commit's answer is lost.
+    server.faults(Faults { lose_commit: true, ..Faults::default() });
+    let first = hub.publish_files(&day("2026-11-22"), &mut |_| {}).unwrap();
+    assert_eq!((first.already, first.sent_bytes), (false, 7));
+    let held = |server: &Server| -> Vec<String> {
+        let state = server.state();
+        state.commits[&state.main].keys().cloned().collect()
+    };
+    let all = [
+        "2026-11-22/images/a.safetensors",
+        "2026-11-22/manifest.json",
+        "2026-11-22/report.html",
+        "README.md",
+    ];
+    assert_eq!(held(&server), all);
+    assert_eq!(server.state().count("POST /api/datasets/owner/days/commit"), 2);
+    assert_eq!(server.state().leaks, 0, "the token went to the hub only");
+
+    // Again: nothing is sent. Another day: the first one stays. A file that is none of the day's goes.
+    server.faults(Faults::default());
+    assert!(hub.publish_files(&day("2026-11-22"), &mut |_| {}).unwrap().already);
+    assert!(server.state().log.iter().all(|line| line.starts_with("GET")));
+    hub.publish_files(&day("2026-11-23"), &mut |_| {}).unwrap();
+    assert_eq!(server.state().count("PUT"), 0, "the store has the picture");
+    assert_eq!(held(&server).len(), 7);
+    {
+        let mut state = server.state();
+        let mut stray = state.commits[&state.main].clone();
+        stray.insert("2026-11-22/stray".to_owned(), b"x".to_vec());
+        state.push(stray);
+    }
+    hub.publish_files(&day("2026-11-22"), &mut |_| {}).unwrap();
+    assert_eq!(held(&server).len(), 7);
+
+    let refused = |status| {
+        server.faults(Faults { refuse: 9, status, ..Faults::default() });
+        hub.publish_files(&day("2026-11-24"), &mut |_| {}).unwrap_err()
+    };
+    for status in [401, 403, 503] {
+        let error = refused(status);
+        assert!(error.is_remote() && !error.to_string().contains("hf_token"), "{error}");
+    }
+}
+
+#[test]
+fn a_commit_leaves_the_cache_with_what_only_it_used() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    let hub = hub(&server, home.path(), "hf_token");
+    let old = server.state().push(files());
+    let mut changed = files();
+    changed.insert("model_index.json".to_owned(), b"{\"changed\":1}".to_vec());
+    let new = server.state().push(changed);
+    let first = fetch(&hub, &format!("hf:miner/fast@{old}")).unwrap();
+    let second = fetch(&hub, &format!("hf:miner/fast@{new}")).unwrap();
+    let cache = Cache::at(home.path().join("hub"));
+    let placed = cache.repository("miner/fast").join("edgemaxx").join(&old);
+    first.place(&placed).unwrap();
+
+    // The other commit's files stay; a killed removal is finished.
+    assert_eq!(cache.remove("miner/fast", &old).unwrap(), 2, "the UNet is the other one's, too");
+    assert!(!first.root.exists() && !placed.exists());
+    assert_eq!(fetch(&hub, &format!("hf:miner/fast@{new}")).unwrap(), second);
+    let trash = second.root.with_file_name(format!(".{new}.removed"));
+    fs::rename(&second.root, &trash).unwrap();
+    assert_eq!(cache.remove("miner/fast", &new).unwrap(), 700_013);
+    assert!(!trash.exists());
+    assert_eq!(
+        fs::read_dir(cache.repository("miner/fast").join("blobs"))
+            .unwrap()
+            .filter(|entry| {
+                !entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".incomplete")
+            })
+            .count(),
+        0
+    );
+    for commit in [&old, &new] {
+        assert_eq!(cache.remove("miner/fast", commit).unwrap(), 0, "nothing is left to remove");
+    }
+    assert_eq!(cache.remove("nobody/none", &old).unwrap(), 0);
+    // What is wanted again is fetched again.
+    assert_eq!(fetch(&hub, &format!("hf:miner/fast@{old}")).unwrap().digest, first.digest);
 }

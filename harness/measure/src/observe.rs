@@ -67,7 +67,7 @@ impl Observer for Silent {
 /// Ends candidates whose result is precise enough.
 pub trait StopRule {
     /// Called after each session, and once on resuming: candidates to be stopped now. Must depend
-    /// on plan and log alone. Candidates already stopped are ignored.
+    /// on plan and log alone, but for an end of everything. Candidates already stopped are ignored.
     fn after_session(&mut self, plan: &Plan, log: &Log) -> Vec<Stop>;
 }
 

@@ -1,6 +1,6 @@
 //! What a log leaves to be done. Pure: depends on plan and log alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
 use edgemaxx_contract::sample::{
@@ -177,8 +177,9 @@ fn is_stopped(log: &Log, candidate: &str) -> bool {
 /// The next session to be launched.
 pub(crate) fn next(plan: &Plan, log: &Log) -> Option<Todo> {
     let sessions = log.sessions(plan);
+    let stopped: BTreeSet<&str> = log.stops().map(|stop| stop.candidate.as_str()).collect();
     plan.sessions.iter().zip(&sessions).find_map(|(planned, recorded)| {
-        if recorded.end.is_some() || is_stopped(log, &planned.candidate) {
+        if recorded.end.is_some() || stopped.contains(planned.candidate.as_str()) {
             return None;
         }
         let missing = missing(planned, recorded);

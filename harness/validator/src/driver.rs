@@ -6,7 +6,7 @@ use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 
-use crate::machine::{Event, Impossible, Step, apply, decide, following};
+use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following};
 use crate::policy::Policy;
 use crate::publish::{self, PublishError};
 use crate::schedule::{ScheduleError, day_at, next, noon};
@@ -230,14 +230,21 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Ticks until told to stop, or, with `once`, until the day holds.
+    /// Ticks until told to stop, or, with `once`, until the day holds. What `seen` has to say of what it did
+    /// goes into the journal.
     ///
     /// # Errors
     /// [`DriverError`].
-    pub fn run(&mut self, once: bool, mut seen: impl FnMut(&Status)) -> Result<(), DriverError> {
+    pub fn run(
+        &mut self,
+        once: bool,
+        mut seen: impl FnMut(&Status) -> Vec<String>,
+    ) -> Result<(), DriverError> {
         loop {
             let wake = self.tick()?;
-            seen(&self.status());
+            for what in seen(&self.status()) {
+                self.note(&what)?;
+            }
             if once && self.is_over()? {
                 return Ok(());
             }
@@ -261,6 +268,14 @@ impl<'a> Driver<'a> {
             }
             _ => false,
         })
+    }
+
+    /// Writes a line into the journal.
+    ///
+    /// # Errors
+    /// [`DriverError`].
+    pub fn note(&mut self, what: &str) -> Result<(), DriverError> {
+        Ok(self.store.record(&self.state, self.world.clock.now(), what)?)
     }
 
     /// Records what happened and what follows; there is something to do at once.
@@ -288,8 +303,7 @@ impl<'a> Driver<'a> {
         let after = State::waiting(day, start, now, self.state.legacy());
         self.store.record(&after, now, &what)?;
         self.state = after;
-        self.seen.pairs = None;
-        self.seen.pace_from = None;
+        self.seen.measured = None;
         Ok(())
     }
 
@@ -388,13 +402,12 @@ impl<'a> Driver<'a> {
             contest: contest_file::compose(&self.settings.contest, record, winner),
             day: self.state.day.clone(),
             entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
-            deadline: noon(&next(&self.state.day)?)? - self.settings.policy.reserve_s,
+            deadline: deadline(&self.state.day, &self.settings.policy)?,
         };
         match self.world.bench.advance(&job) {
             Ok(BenchState::Finished) => self.happened(Event::Measured),
-            Ok(BenchState::Running { done, total }) => {
-                self.seen.pairs = Some((done, total));
-                self.seen.pace_from = self.seen.pace_from.or(Some((now, done)));
+            Ok(BenchState::Running(measured)) => {
+                self.seen.measured = Some(measured);
                 // What was trouble is none any more.
                 self.state.trouble = None;
                 self.refresh_previous(now)?;

@@ -5,6 +5,7 @@
 pub mod collect;
 pub mod contest_file;
 pub mod driver;
+pub mod housekeeping;
 pub mod machine;
 pub mod policy;
 pub mod publish;

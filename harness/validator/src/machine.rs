@@ -138,6 +138,14 @@ pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, Schedule
     })
 }
 
+/// The moment after which a day begins no session, seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ScheduleError`] at the end of the calendar.
+pub fn deadline(day: &Day, policy: &Policy) -> Result<i64, ScheduleError> {
+    Ok(noon(&next(day)?)? - policy.reserve_s)
+}
+
 /// Where a phase has used up its time.
 fn too_late(state: &State, now: i64, policy: &Policy, today: i64, next: i64) -> Option<Event> {
     let why = |state: &State| state.trouble.as_ref().map(|trouble| trouble.what.clone());

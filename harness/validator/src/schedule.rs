@@ -63,6 +63,15 @@ pub fn next(day: &Day) -> Result<Day, ScheduleError> {
     day_of(date_of(day)?.checked_add(1.day()).map_err(error(day))?)
 }
 
+/// Days from `from` to `to`; negative backwards.
+///
+/// # Errors
+/// [`ScheduleError`] for days that the calendar does not have.
+pub fn days_between(from: &Day, to: &Day) -> Result<i64, ScheduleError> {
+    let span = date_of(from)?.until(date_of(to)?).map_err(error(from))?;
+    Ok(i64::from(span.get_days()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,11 @@ use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::weights::Origin;
 use serde::{Deserialize, Serialize};
 
+use crate::machine::deadline;
 use crate::policy::Policy;
 use crate::schedule::{next, noon};
 use crate::state::{OnChain, Phase, State};
+use crate::world::Measured;
 
 /// A validator's status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,10 +55,14 @@ pub struct Submissions {
 pub struct Progress {
     /// Pairs done.
     pub done: u64,
-    /// Of these.
+    /// Of these: the plan's, less what eliminated candidates were spared; 0: not known yet.
     pub total: u64,
-    /// Seconds left at this pace; `None` before there is a pace.
+    /// Candidates that need no further session.
+    pub eliminated: u32,
+    /// Seconds left at the pace so far, at most until the deadline; `None` before there is a pace.
     pub left_s: Option<i64>,
+    /// When that will be, seconds since 1970-01-01 UTC.
+    pub ends: Option<i64>,
 }
 
 /// What the weights are.
@@ -83,10 +89,8 @@ pub struct Seen {
     pub head: Option<u64>,
     /// This machine's clock minus the chain's, seconds, where it was compared.
     pub skew_s: Option<i64>,
-    /// Pairs done and in all.
-    pub pairs: Option<(u64, u64)>,
-    /// When measuring began here, and with how many pairs done.
-    pub pace_from: Option<(i64, u64)>,
+    /// What is measured.
+    pub measured: Option<Measured>,
 }
 
 impl Status {
@@ -112,7 +116,12 @@ impl Status {
             since: state.since,
             next_noon: next_noon.unwrap_or(state.since),
             submissions,
-            progress: (state.phase == Phase::Measuring).then(|| progress(seen, now)).flatten(),
+            progress: match seen.measured {
+                Some(measured) if state.phase == Phase::Measuring => {
+                    Some(progress(measured, now, deadline(&state.day, policy).unwrap_or(i64::MAX)))
+                }
+                _ => None,
+            },
             weights,
             trouble: state.trouble.as_ref().map(|trouble| trouble.what.clone()),
             alarms: Vec::new(),
@@ -143,9 +152,18 @@ impl Status {
         let progress = self.progress.filter(|progress| progress.total > 0);
         gauge(
             "measured_ratio",
-            "pairs done over pairs planned",
+            "pairs done over pairs that will be at most",
             progress.map(|p| p.done as f64 / p.total as f64),
         );
+        gauge("pairs_done", "pairs measured", progress.map(|p| p.done as f64));
+        gauge("pairs_total", "pairs that will be measured at most", progress.map(|p| p.total as f64));
+        gauge(
+            "eliminated",
+            "candidates that need no further session",
+            progress.map(|p| f64::from(p.eliminated)),
+        );
+        let left = progress.and_then(|progress| progress.left_s);
+        gauge("measuring_left_seconds", "time to the end of measuring", left.map(|left| left as f64));
         let age = self.weights.as_ref().and_then(|weights| weights.age_blocks);
         gauge("weights_age_blocks", "blocks since weights were set", age.map(|age| age as f64));
         gauge(
@@ -171,13 +189,10 @@ fn count(record: &DayRecord) -> Submissions {
     counts
 }
 
-fn progress(seen: &Seen, now: i64) -> Option<Progress> {
-    let (done, total) = seen.pairs?;
-    let left_s = seen.pace_from.and_then(|(since, before)| {
-        let here = done.checked_sub(before).filter(|here| *here > 0)?;
-        Some(((now - since) as f64 / here as f64 * total.saturating_sub(done) as f64).ceil() as i64)
-    });
-    Some(Progress { done, total, left_s })
+fn progress(measured: Measured, now: i64, deadline: i64) -> Progress {
+    let Measured { done, total, eliminated, left_s } = measured;
+    let left_s = left_s.map(|left| left.min(deadline.saturating_sub(now)).max(0));
+    Progress { done, total, eliminated, left_s, ends: left_s.map(|left| now.saturating_add(left)) }
 }
 
 fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<String> {

@@ -159,15 +159,24 @@ pub struct Job {
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BenchState {
-    /// Pairs measured, of how many.
-    Running {
-        /// Done.
-        done: u64,
-        /// Of these; 0: not known yet.
-        total: u64,
-    },
+    /// It is under way.
+    Running(Measured),
     /// The folder holds its report.
     Finished,
+}
+
+/// What of a job is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Pairs measured.
+    pub done: u64,
+    /// Pairs that will be measured at most: those of the plan, less what eliminated candidates were
+    /// spared; 0: not known yet.
+    pub total: u64,
+    /// Candidates that need no further session.
+    pub eliminated: u32,
+    /// Seconds left at the pace so far, if nobody else leaves; `None` before there is a pace.
+    pub left_s: Option<i64>,
 }
 
 /// Why a job does not go on.

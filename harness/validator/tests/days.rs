@@ -114,7 +114,7 @@ fn a_day_begun_in_advance_is_not_run_again_at_its_noon() {
     );
     driver.next_now().unwrap();
     assert_eq!(driver.state().day.to_string(), "2026-03-07", "a day under way goes first");
-    driver.run(true, |_| {}).unwrap();
+    driver.run(true, |_| Vec::new()).unwrap();
     assert!(planet.borrow().now < noon_of("2026-03-07"), "in advance");
     let record = driver.state().record.clone().unwrap();
     assert!(record.closed_unix_s < noon_of("2026-03-07"));

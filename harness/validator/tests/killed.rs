@@ -21,7 +21,7 @@ use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Job, Snapshot,
+    CopyOf, Head, Job, Measured, Snapshot,
 };
 
 const DAY: &str = "2026-03-06";
@@ -133,7 +133,8 @@ impl Bench for Ground {
         if done < SAMPLES {
             std::thread::sleep(Duration::from_millis(2));
             self.append("samples", &format!("sample {done}"));
-            return Ok(BenchState::Running { done: done + 1, total: SAMPLES });
+            let measured = Measured { done: done + 1, total: SAMPLES, ..Measured::default() };
+            return Ok(BenchState::Running(measured));
         }
         let truth: Vec<(String, f64)> = (0..8).map(|n| (format!("m{n}"), 1.1 + 0.2 * f64::from(n))).collect();
         let estimates = common::estimates(&truth, (0.001, 1), "x", false);
@@ -175,6 +176,7 @@ fn run_day(folder: &Path) -> u64 {
         .run(true, |status| {
             ticks += 1;
             assert!(ticks < 20_000, "the day does not end: {status:?}");
+            Vec::new()
         })
         .unwrap();
     match driver.state().on_chain {

@@ -98,6 +98,9 @@ pub(crate) fn stopping<'a>(
              the intervals are valid whenever it stops.",
             number::percent(width, 2)
         )),
+        None if stopping.is_adaptive() => rule.push_str(
+            " A candidate leaves once it is surely out of the race; the intervals are valid whenever it leaves.",
+        ),
         None => rule.push_str(" The number was fixed beforehand; nothing was stopped for what it showed."),
     }
     if let Some(budget) = stopping.budget_s {

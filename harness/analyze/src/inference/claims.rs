@@ -132,12 +132,16 @@ impl Engine {
     }
 }
 
-/// t intervals whose error is spent over looks.
+/// t intervals whose error is spent over looks. Before the first look nothing was ended for what it
+/// showed: who has fewer sessions was ended by the clock or by a failure, and spends all of it now.
 fn spent(looks: &Looks, means: &[&[f64]], level: f64) -> Vec<Summary> {
     let boundary = looks.boundary(1.0 - level);
     means
         .iter()
         .map(|means| {
+            if means.len() < looks.first() {
+                return student::interval(means, level);
+            }
             let summary = boundary.interval(means, level, looks.first());
             let p_value = summary.p_value.map(|p| looks.p_value(p, means.len()));
             Summary { p_value, ..summary }

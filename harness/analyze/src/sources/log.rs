@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome};
+use edgemaxx_contract::plan::{Plan, PlannedSession};
+use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, RecordedSession};
 
 use super::error::SourceError;
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
@@ -41,14 +41,8 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
     let recorded = log.sessions(plan);
     let candidates = plan.candidates().iter().map(|candidate| {
         let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
-        let sessions = own.filter_map(|planned| {
-            let pairs: Vec<Pair> = recorded
-                .get(planned.index as usize)?
-                .complete_pairs(planned.pairs.len() as u32)
-                .filter_map(|(_, baseline, candidate)| pair(baseline, candidate))
-                .collect();
-            (!pairs.is_empty()).then_some(Session { key: planned.index, pairs })
-        });
+        let sessions =
+            own.filter_map(|planned| session_from_log(planned, recorded.get(planned.index as usize)?));
         CandidateSamples { name: candidate.name.clone(), sessions: sessions.collect() }
     });
     SampleTable {
@@ -57,6 +51,15 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
         warnings: Vec::new(),
         digest: log.chain.head(),
     }
+}
+
+/// The complete pairs of one session; `None` if it has none.
+pub fn session_from_log(planned: &PlannedSession, recorded: &RecordedSession<'_>) -> Option<Session> {
+    let pairs: Vec<Pair> = recorded
+        .complete_pairs(planned.pairs.len() as u32)
+        .filter_map(|(_, baseline, candidate)| pair(baseline, candidate))
+        .collect();
+    (!pairs.is_empty()).then_some(Session { key: planned.index, pairs })
 }
 
 fn pair(baseline: &Attempt, candidate: &Attempt) -> Option<Pair> {

@@ -11,7 +11,7 @@ mod tests;
 use std::path::Path;
 
 pub use error::SourceError;
-pub use log::from_log;
+pub use log::{from_log, session_from_log};
 
 use crate::samples::SampleTable;
 

@@ -24,7 +24,7 @@ use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
-use crate::sequential::{FIRST_LOOK, StopReason};
+use crate::sequential::FIRST_LOOK;
 use crate::sources::from_log;
 use crate::telemetry::Derived;
 
@@ -57,17 +57,14 @@ pub enum AnalyzeError {
 }
 
 /// The settings a run is analysed with: the contest's level, and the looks where the plan let the
-/// data decide when to stop, or the log says that they did. (Failures and time budgets stop
-/// candidates too, but not because of what was measured of their speed.)
-pub fn settings_of(contest: &Contest, plan: &Plan, log: &Log) -> Settings {
-    let by_data = |reason: &str| StopReason::ALL.iter().any(|known| known.words() == reason);
-    let adaptive =
-        plan.measurement.stopping.until_half_width.is_some() || log.stops().any(|stop| by_data(&stop.reason));
+/// data decide when to stop.
+pub fn settings_of(contest: &Contest, plan: &Plan) -> Settings {
+    let adaptive = plan.measurement.stopping.is_adaptive();
     Settings { level: contest.score.level, looks: adaptive.then(|| looks_of(plan)), ..Settings::default() }
 }
 
 /// The first and the last look of a plan whose candidates may stop early.
-fn looks_of(plan: &Plan) -> (usize, usize) {
+pub(super) fn looks_of(plan: &Plan) -> (usize, usize) {
     let most = plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1);
     (FIRST_LOOK.min(most), most)
 }
@@ -131,7 +128,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
             });
         let gates = contest.quality.gates.iter();
         estimates.gates = gates.map(|gate| judge::gate(records, gate, contest.quality.level)).collect();
-        estimates.similarity = judge::similarity(records, contest);
+        estimates.similarity = judge::similarity(records, contest.score.similarity, contest.score.level);
         estimates.quality = judge::metrics(records, settings.level);
         estimates.worst_requests = judge::worst_requests(records, contest);
         estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);

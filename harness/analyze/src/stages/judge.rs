@@ -1,6 +1,6 @@
 //! What a candidate's picture pairs prove about its quality.
 
-use edgemaxx_contract::contest::{Contest, Gate, Metric, Statistic};
+use edgemaxx_contract::contest::{Contest, Gate, Metric, SimilarityFormula, Statistic};
 use edgemaxx_contract::estimate::{Estimate, GateEstimate, MetricEstimate};
 use edgemaxx_contract::quality::QualityRecord;
 
@@ -81,7 +81,7 @@ fn upper_bound(values: &[f64], statistic: Statistic, level: f64) -> Option<f64> 
 ///
 /// Ending a candidate on this can cost an honest one its chance, with at most that error for each
 /// gate; it never lets a bad one pass.
-pub fn surely_missed<'a>(
+pub(super) fn surely_missed<'a>(
     records: &[&QualityRecord],
     gates: &'a [Gate],
     level: f64,
@@ -101,14 +101,24 @@ pub fn surely_missed<'a>(
     })
 }
 
+/// Whether the candidate proves what all gates ask for even at an error of 1 − `level` that is split
+/// evenly over `looks`: a later look will hardly find otherwise.
+pub(super) fn surely_passed(records: &[&QualityRecord], gates: &[Gate], level: f64, looks: u32) -> bool {
+    let level = 1.0 - (1.0 - level) / f64::from(looks.max(1));
+    gates.iter().all(|asked| gate(records, asked, level).passed)
+}
+
 /// The similarity that enters the score, with a one-sided bound to either side; `None` where a
 /// pair lacks it.
-pub(crate) fn similarity(records: &[&QualityRecord], contest: &Contest) -> Option<Estimate> {
-    let values = values(records, contest.score.similarity.metric());
+pub(crate) fn similarity(
+    records: &[&QualityRecord],
+    formula: SimilarityFormula,
+    level: f64,
+) -> Option<Estimate> {
+    let values = values(records, formula.metric());
     if values.is_empty() || values.len() != records.len() {
         return None;
     }
-    let level = contest.score.level;
     Some(Estimate {
         point: student::mean(&values),
         lower: one_sided::lower_bound(&values, level),

@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod estimate;
 mod honesty;
 mod judge;
+mod race;
 mod rank;
 mod resources;
 mod rewards;
@@ -14,5 +15,5 @@ mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
-pub use judge::surely_missed;
+pub use race::{Race, ScoreRange};
 pub use rank::{RankError, rank};

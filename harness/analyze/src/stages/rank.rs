@@ -88,7 +88,6 @@ impl<'a> Scored<'a> {
         let (standing, reasons) = standing(candidate, contest, quality.is_some());
         let mut scored = Self { of: candidate, standing, reasons, score: 0.0, quality, range: (0.0, 0.0) };
         let (Standing::Accepted, Some((low, high))) = (standing, quality) else { return scored };
-        let gain = |bound: Option<f64>, none: f64| bound.map_or(none, |speedup| (speedup - 1.0).max(0.0));
         scored.score = gain(candidate.speedup.as_ref().and_then(|s| s.lower), 0.0) * low;
         let together = candidate.speedup_simultaneous.as_ref();
         scored.range = (
@@ -99,9 +98,14 @@ impl<'a> Scored<'a> {
     }
 }
 
+/// What a bound of the speedup is worth; `none` without one.
+pub(super) fn gain(bound: Option<f64>, none: f64) -> f64 {
+    bound.map_or(none, |speedup| (speedup - 1.0).max(0.0))
+}
+
 /// ((similarity − gate) / (1 − gate))^exponent at either bound; `None` where the score needs a
 /// similarity that is not known.
-fn quality_factor(similarity: Option<&Estimate>, score: &ScoreSpec) -> Option<(f64, f64)> {
+pub(super) fn quality_factor(similarity: Option<&Estimate>, score: &ScoreSpec) -> Option<(f64, f64)> {
     if score.similarity_exponent == 0.0 {
         return Some((1.0, 1.0));
     }

@@ -173,7 +173,7 @@ mod tests {
 
     fn analyzed(run: &Run, derived: &Derived) -> Estimates {
         let evidence = Evidence { telemetry: Some(derived), ..run.evidence() };
-        analyze(&evidence, &settings_of(&run.contest, &run.plan, &run.log)).unwrap()
+        analyze(&evidence, &settings_of(&run.contest, &run.plan)).unwrap()
     }
 
     #[test]

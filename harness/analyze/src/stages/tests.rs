@@ -200,7 +200,7 @@ pub(super) fn environment(sandbox: &str) -> Environment {
 }
 
 fn estimates(run: &Run) -> Estimates {
-    analyze(&run.evidence(), &settings_of(&run.contest, &run.plan, &run.log)).unwrap()
+    analyze(&run.evidence(), &settings_of(&run.contest, &run.plan)).unwrap()
 }
 
 fn verdict(run: &Run) -> (Estimates, Ranking) {

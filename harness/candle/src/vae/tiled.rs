@@ -36,7 +36,8 @@ impl Vae {
                 }
                 tiles.push(tile);
             }
-            let cropped = tiles.iter().map(|t| crop(&crop(t, 1)?, 2)).collect::<candle_core::Result<Vec<_>>>()?;
+            let cropped =
+                tiles.iter().map(|t| crop(&crop(t, 1)?, 2)).collect::<candle_core::Result<Vec<_>>>()?;
             bands.push(Tensor::cat(&cropped, 2)?);
             above = tiles;
         }
@@ -51,8 +52,11 @@ fn fade(before: &Tensor, after: &Tensor, axis: usize, most: usize) -> Result<Ten
     let weights: Vec<f32> = (0..n).map(|i| i as f32 / n as f32).collect();
     let mut shape = [1; 4];
     shape[axis] = n;
-    let on = |w: Vec<f32>| Tensor::from_vec(w, &shape, &Device::Cpu)?.to_dtype(after.dtype())?.to_device(after.device());
-    let out = before.narrow(axis, ends - n, n)?.broadcast_mul(&on(weights.iter().map(|w| 1.0 - w).collect())?)?;
+    let on = |w: Vec<f32>| {
+        Tensor::from_vec(w, &shape, &Device::Cpu)?.to_dtype(after.dtype())?.to_device(after.device())
+    };
+    let out =
+        before.narrow(axis, ends - n, n)?.broadcast_mul(&on(weights.iter().map(|w| 1.0 - w).collect())?)?;
     let mixed = (out + after.narrow(axis, 0, n)?.broadcast_mul(&on(weights)?)?)?;
     if n == size {
         return Ok(mixed);

@@ -79,7 +79,7 @@ pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
         quality_digest,
         telemetry: telemetry.as_ref(),
     };
-    let estimates = analyze(&evidence, &settings_of(&contest, &plan, &log))
+    let estimates = analyze(&evidence, &settings_of(&contest, &plan))
         .map_err(|error| Failure::input(error.to_string()))?;
     folder.write_document("estimates.json", &estimates)?;
     Ok(estimates)

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use edgemaxx_contract::format::Document as _;
-use edgemaxx_report::{HistoryRun, Summary, history};
+use edgemaxx_report::HistoryRun;
 
 use crate::error::{Failure, InFile as _};
+use crate::site::{self, SITE_FILE};
 use crate::terminal::{answer, note};
 
 /// Builds a site from the runs in a folder: days, leaderboard over time, trends, drift, lasting changes.
@@ -26,13 +25,11 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-/// Marks a folder as ours to write into.
-const SITE_FILE: &str = "history.json";
 const REPORTS: &str = "reports";
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let found = find_runs(&self.runs)?;
+        let found = site::find_runs(&self.runs)?;
         if found.is_empty() {
             return Err(Failure::input(format!(
                 "{}: no folder in it holds a summary.json; `edgemaxx run` or `edgemaxx report` writes one",
@@ -54,35 +51,10 @@ impl Args {
             };
             runs.push(HistoryRun { summary, report });
         }
-        for file in history(&runs)? {
-            let path = self.out.join(&file.path);
-            fs::write(&path, &file.text).with_context(|| format!("cannot write {}", path.display()))?;
-        }
+        site::write(&runs, &self.out)?;
         note(&format!("history: {} runs", runs.len()));
         answer(&self.out.join("index.html").display().to_string())
     }
-}
-
-/// The runs of a folder by name; each run once, whatever folders hold a copy of it.
-fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> {
-    let entries = fs::read_dir(path).in_file(path)?;
-    let mut folders: Vec<PathBuf> =
-        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().in_file(path)?;
-    folders.sort();
-    let mut found: Vec<(PathBuf, Summary)> = Vec::new();
-    for folder in folders {
-        let file = folder.join("summary.json");
-        if !file.is_file() {
-            continue;
-        }
-        let summary = Summary::from_json(&fs::read_to_string(&file).in_file(&file)?).in_file(&file)?;
-        if let Some((first, _)) = found.iter().find(|(_, known)| known.samples == summary.samples) {
-            note(&format!("{}: the same run as {}, left out", folder.display(), first.display()));
-            continue;
-        }
-        found.push((folder, summary));
-    }
-    Ok(found)
 }
 
 /// Makes the site's folder, and empties an earlier site's reports.

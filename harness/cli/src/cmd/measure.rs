@@ -20,7 +20,7 @@ use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
 use crate::progress::Progress;
-use crate::stop_rule::SequentialStops;
+use crate::stop_rule::Stops;
 use crate::terminal::{answer, note};
 use crate::{null, prepare};
 
@@ -78,6 +78,9 @@ pub(crate) struct Options {
     /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
     #[arg(long)]
     lock_clocks: bool,
+    /// Begin no session after this moment, seconds since 1970-01-01 UTC.
+    #[arg(long, value_name = "UNIX_SECONDS")]
+    deadline: Option<u64>,
 }
 
 impl Options {
@@ -144,7 +147,8 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
     };
     let mut io = Io { disk: &mut disk, clock: &clock, telemetry, unix_ms };
     let mut watcher = Watcher { progress: Progress::begin("measure", pair_count(&plan)), done: 0 };
-    let mut rule = SequentialStops::of(folder, &plan, &contest)?;
+    let deadline = options.deadline.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    let mut rule = Stops::of(folder, &plan, &contest, deadline)?;
     let result = execute(&plan, &mut io, &mut launcher, &mut rule, &mut watcher, &interrupt);
     if let Some(Err(error)) = recorder.map(Recorder::finish) {
         note(&format!("warning: telemetry ended early: {error}"));

@@ -13,6 +13,7 @@ mod history;
 pub(crate) mod measure;
 mod miner;
 pub(crate) mod plan;
+pub(crate) mod publish;
 pub(crate) mod quality;
 pub(crate) mod rank;
 pub(crate) mod report;
@@ -70,6 +71,8 @@ enum Verb {
     Validator(validator::Args),
     /// Seal a run: digests of all files, chained to the day before, signed.
     Seal(seal::Args),
+    /// Copy a sealed run to a folder that can be served, or to the hub.
+    Publish(publish::Args),
     /// Check a sealed run, down to recomputing every byte that follows from its log.
     Verify(verify::Args),
     /// Measure a published candidate on this machine by the same plan.
@@ -108,6 +111,7 @@ impl Cli {
             Verb::Report(args) => args.execute(),
             Verb::Validator(args) => args.execute(),
             Verb::Seal(args) => args.execute(),
+            Verb::Publish(args) => args.execute(),
             Verb::Verify(args) => args.execute(),
             Verb::Reproduce(args) => args.execute(),
             Verb::Copies(args) => args.execute(),

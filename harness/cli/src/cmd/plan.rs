@@ -46,10 +46,10 @@ pub(crate) struct Draw {
     /// Fewer sessions and pairs: a first look, which never sets weights.
     #[arg(long)]
     quick: bool,
-    /// End a candidate once its speedup is known to ± this much, or it is surely slower.
+    /// End a candidate once its speedup is known to ± this much, or it is surely out of the race.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     until: Option<f64>,
-    /// Begin no session after this many minutes of measuring.
+    /// Begin no session after this many minutes of measuring; whoever is surely out of the race ends early.
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     budget: Option<f64>,
 }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, View};
-use edgemaxx_contract::sample::{Log, Outcome};
+use edgemaxx_contract::sample::{Log, Outcome, RecordedSession};
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::lpips::Lpips;
 use edgemaxx_quality::views::draw_views;
@@ -153,15 +153,24 @@ pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Resu
 
 /// All complete pairs of a run, in the order of the plan.
 pub(crate) fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePair> {
+    let sessions = plan.sessions.iter().zip(log.sessions(plan));
+    sessions.flat_map(|(planned, recorded)| picture_pairs(folder, plan, planned, &recorded)).collect()
+}
+
+/// The complete pairs of one session.
+pub(crate) fn picture_pairs(
+    folder: &RunFolder,
+    plan: &Plan,
+    planned: &PlannedSession,
+    recorded: &RecordedSession<'_>,
+) -> Vec<PicturePair> {
     let images = folder.images();
     let file = |digest: Digest| PictureFile { path: images.join(format!("{digest}.png")), digest };
-    let mut pairs = Vec::new();
-    for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
-        for (pair, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
-            if let (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) =
-                (&baseline.outcome, &candidate.outcome)
-            {
-                pairs.push(PicturePair {
+    let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
+    pairs
+        .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
+            (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) => {
+                Some(PicturePair {
                     candidate: planned.candidate.clone(),
                     session: planned.index,
                     pair,
@@ -169,9 +178,9 @@ pub(crate) fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePa
                     prompt: plan.requests[baseline.request as usize].prompt.clone(),
                     baseline: file(*theirs),
                     answer: file(*ours),
-                });
+                })
             }
-        }
-    }
-    pairs
+            _ => None,
+        })
+        .collect()
 }

@@ -8,18 +8,23 @@ use std::sync::{Arc, Mutex};
 
 use edgemaxx_validator::contest_file;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
+use edgemaxx_validator::housekeeping::Keep;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::publish::PublishError;
 use edgemaxx_validator::serve::{Shown, serve};
-use edgemaxx_validator::state::OnChain;
-use edgemaxx_validator::status::{Seen, Status};
+use edgemaxx_validator::state::{OnChain, Phase};
+use edgemaxx_validator::status::{Progress, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
 use edgemaxx_validator::world::Clock as _;
 
+use crate::cmd::publish::Target;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::terminal::{answer, answer_json, note};
-use crate::validator::{Alarms, ChildBench, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner};
+use crate::validator::{
+    Alarms, ChildBench, Elsewhere, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner, Watch,
+    not_published,
+};
 
 /// Runs a subnet's contest every day at noon in New York, or says how it is doing.
 #[derive(Debug, clap::Args)]
@@ -52,13 +57,29 @@ enum At {
     Next,
 }
 
+/// How long something is kept; `None`: for ever.
+#[derive(Debug, Clone, Copy)]
+struct Days(Option<u32>);
+
+fn days(text: &str) -> Result<Days, String> {
+    if text == "forever" {
+        return Ok(Days(None));
+    }
+    let number =
+        text.parse().map_err(|_| format!("expected a number of days, or forever; found {text:?}"))?;
+    Ok(Days(Some(number)))
+}
+
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever stopped it.
+#[command(after_help = "Examples:
+  edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
+  edgemaxx validator run --contest contest.toml --publish site --publish hf:owner/days --keep-pictures-days 14
+
+The hub's token is HF_TOKEN, else the file that `hf auth login` writes; it is never shown.
+Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever stopped it.
 
 Exit codes: 0 stopped, or with --once the weights are set · 1 with --once: nothing to set · 2 bad input ·
-3 disk full, memory damaged, or another validator runs with this data · 5 with --once: weights could not be set"
-)]
+3 disk full, memory damaged, or another validator runs with this data · 5 with --once: weights could not be set")]
 struct Run {
     /// Contest file, without candidates: those come from the chain.
     #[arg(long, value_name = "CONTEST.toml")]
@@ -66,9 +87,15 @@ struct Run {
     /// Folder for memory and days.
     #[arg(long, value_name = "DIR", default_value = "validator")]
     data: PathBuf,
-    /// Copy every sealed day to this folder.
-    #[arg(long, value_name = "DIR")]
-    publish: Option<PathBuf>,
+    /// Copy every sealed day to this folder, which becomes a static site, or to a dataset repository; one of each.
+    #[arg(long, value_name = "DIR | hf:OWNER/NAME")]
+    publish: Vec<Target>,
+    /// Days after which checkpoints are removed that sealed days derived or fetched and no later one used; or `forever`.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = days)]
+    keep_checkpoints_days: Days,
+    /// Days after which pictures are removed that are published at every --publish; or `forever`.
+    #[arg(long, value_name = "N", default_value = "30", value_parser = days)]
+    keep_pictures_days: Days,
     /// End after one day.
     #[arg(long)]
     once: bool,
@@ -127,6 +154,7 @@ impl Run {
         let contest = contest_file::check(&text, self.chain.netuid).in_file(&self.contest)?;
         let path = std::fs::canonicalize(&self.contest).in_file(&self.contest)?;
         let base = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let (folder, repository) = self.targets()?;
         let key = self.wallet.open(&self.chain)?;
         let store = Store::open(&self.data).map_err(environment)?;
         let node = self.chain.connect()?;
@@ -146,7 +174,9 @@ impl Run {
             note(&format!("http://{address}/status, http://{address}/metrics"));
         }
 
+        let mut own_clock = WallClock(Arc::clone(&stop));
         let mut clock = WallClock(stop);
+        let days = self.data.join("days");
         let mut chain = Subtensor {
             node,
             netuid: self.chain.netuid,
@@ -158,11 +188,15 @@ impl Run {
         let mut checkpoints = LocalCheckpoints::new(&base, &contest.baseline.checkpoint.source);
         let mut bench = ChildBench::new(&base, &self.data);
         let signer = WalletSigner(&key);
+        let keep =
+            Keep { checkpoints_days: self.keep_checkpoints_days.0, pictures_days: self.keep_pictures_days.0 };
+        let mut elsewhere =
+            Elsewhere::new(std::env::current_exe()?, &self.data, folder.clone(), repository, keep);
         let settings = Settings {
             netuid: self.chain.netuid,
             contest: text,
-            days: self.data.join("days"),
-            publish: self.publish.clone(),
+            days: days.clone(),
+            publish: folder.clone(),
             policy: Policy::default(),
         };
         let world = World {
@@ -177,17 +211,27 @@ impl Run {
             driver.next_now().map_err(ended)?;
         }
         let (mut log, mut alarms) = (Log::new(self.log_json), Alarms::new(self.alarm_command.clone()));
-        let own_clock = WallClock(Arc::default());
         driver
             .run(self.once, |status| {
                 let now = own_clock.now();
-                log.on(status, now);
+                let said = elsewhere.tick(status, now);
+                let mut status = status.clone();
+                status.alarms.extend(not_published(&days));
+                log.on(&status, now);
                 alarms.on(&status.alarms);
                 let mut shown = shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                shown.status = serde_json::to_string_pretty(status).unwrap_or_default() + "\n";
+                shown.status = serde_json::to_string_pretty(&status).unwrap_or_default() + "\n";
                 shown.metrics = status.metrics(now);
+                said
             })
             .map_err(ended)?;
+        if self.once {
+            let said =
+                elsewhere.finish(|seconds| own_clock.sleep(seconds), || WallClock(Arc::default()).now());
+            said.iter().try_for_each(|what| driver.note(what)).map_err(ended)?;
+            alarms.on(&not_published(&days));
+        }
+        elsewhere.stop();
         match (&driver.state().on_chain, self.once) {
             (Some(OnChain::NotSet { why }), true) => Err(Failure::error(Exit::No, why.clone())),
             (None, true) => match &driver.state().trouble {
@@ -196,6 +240,23 @@ impl Run {
             },
             _ => Ok(()),
         }
+    }
+}
+
+impl Run {
+    /// The folder and the repository that days are published to.
+    fn targets(&self) -> anyhow::Result<(Option<PathBuf>, Option<String>)> {
+        let (mut folder, mut repository) = (None, None);
+        for target in &self.publish {
+            let before = match target {
+                Target::Folder(path) => folder.replace(path.clone()).map(drop),
+                Target::Hub(name) => repository.replace(name.clone()).map(drop),
+            };
+            if before.is_some() {
+                return Err(Failure::input("--publish: expected one folder and one repository at most"));
+            }
+        }
+        Ok((folder, repository))
     }
 }
 
@@ -227,7 +288,10 @@ impl StatusArgs {
             Failure::input(format!("{}: the validator has not begun a day", self.data.display()))
         })?;
         let now = WallClock(Arc::default()).now();
-        let status = Status::of(&state, &Seen::default(), now, &Policy::default());
+        let measured = (state.phase == Phase::Measuring)
+            .then(|| Watch::default().look(&self.data.join("days").join(state.day.to_string())));
+        let mut status = Status::of(&state, &Seen { measured, ..Seen::default() }, now, &Policy::default());
+        status.alarms.extend(not_published(&self.data.join("days")));
         if self.json {
             answer_json(&status)?;
         } else {
@@ -237,6 +301,17 @@ impl StatusArgs {
             if let Some(weights) = &status.weights {
                 lines.push(format!("weights of {}: {}", weights.day, weights.reason));
             }
+            lines.extend(status.progress.map(|progress| {
+                let left = match (progress.left_s, progress.ends) {
+                    (Some(left), Some(ends)) => {
+                        format!("about {} min left, until {}", (left + 59) / 60, time(ends))
+                    }
+                    _ => "no pace yet".to_owned(),
+                };
+                let Progress { done, total, eliminated, .. } = progress;
+                let all = status.submissions.candidates;
+                format!("{done} of {total} pairs, {eliminated} of {all} candidates out; {left}")
+            }));
             lines.extend(status.trouble.iter().map(|what| format!("trouble: {what}")));
             lines.extend(
                 journal.iter().map(|entry| {

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::plan::Plan;
 use edgemaxx_validator::seal::write_whole;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::watch::Watch;
 use crate::error::Exit;
 
 /// For an engine to finish the request in flight when it is asked to end.
@@ -24,13 +23,13 @@ pub(crate) struct ChildBench {
     /// Where the children's words go.
     data: PathBuf,
     child: Option<Child>,
-    /// Pairs of the plan, once there is one.
-    total: u64,
+    /// How far it is.
+    watch: Watch,
 }
 
 impl ChildBench {
     pub(crate) fn new(base: &Path, data: &Path) -> Self {
-        Self { base: base.to_owned(), data: data.to_owned(), child: None, total: 0 }
+        Self { base: base.to_owned(), data: data.to_owned(), child: None, watch: Watch::default() }
     }
 
     fn begin(&mut self, job: &Job) -> std::io::Result<Child> {
@@ -38,6 +37,8 @@ impl ChildBench {
         write_whole(&contest, job.contest.as_bytes()).map_err(std::io::Error::other)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
+        // Whatever was lost meanwhile, the day is to end in time.
+        command.args(["--deadline", &job.deadline.max(0).to_string()]);
         if job.folder.join("plan.json").is_file() {
             command.arg("--resume");
         } else {
@@ -55,19 +56,6 @@ impl ChildBench {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.spawn()
     }
-
-    /// Pairs attempted so far, read from the log: the sides of a pair answer one after the other.
-    fn done(&mut self, folder: &Path) -> u64 {
-        if self.total == 0
-            && let Ok(text) = std::fs::read_to_string(folder.join("plan.json"))
-            && let Ok(plan) = Plan::from_json(&text)
-        {
-            self.total = plan.sessions.iter().map(|session| session.pairs.len() as u64).sum();
-        }
-        let log = std::fs::read_to_string(folder.join("samples.jsonl")).unwrap_or_default();
-        let measured = log.lines().filter(|line| line.contains("\"phase\":{\"measured\""));
-        measured.count() as u64 / 2
-    }
 }
 
 impl Bench for ChildBench {
@@ -78,13 +66,12 @@ impl Bench for ChildBench {
             if job.folder.join("report.html").is_file() {
                 return Ok(BenchState::Finished);
             }
-            self.total = 0;
+            self.watch = Watch::default();
             self.child = Some(self.begin(job).map_err(unfit)?);
         }
         let Some(child) = &mut self.child else { return Ok(BenchState::Finished) };
         let Some(status) = child.try_wait().map_err(unfit)? else {
-            let done = self.done(&job.folder);
-            return Ok(BenchState::Running { done, total: self.total });
+            return Ok(BenchState::Running(self.watch.look(&job.folder)));
         };
         self.child = None;
         // An unfit control and a failing candidate are results; the report says which.

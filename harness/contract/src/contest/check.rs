@@ -145,7 +145,8 @@ fn baseline(wire: WireBaseline) -> Result<BaselineSpec, ContestError> {
             vae_tiling: wire.generation.vae_tiling,
         },
     )?;
-    let defaults = Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
+    let defaults =
+        Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
     Ok(BaselineSpec {
         name,
         description: wire.description.unwrap_or_default(),

@@ -294,6 +294,14 @@ pub struct Stopping {
     pub budget_s: Option<f64>,
 }
 
+impl Stopping {
+    /// Whether what is measured of a candidate may end it before its last session: when asked for, and
+    /// where time is limited, so that those still in the race get it.
+    pub fn is_adaptive(&self) -> bool {
+        self.until_half_width.is_some() || self.budget_s.is_some()
+    }
+}
+
 /// How pictures are judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

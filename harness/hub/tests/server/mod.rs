@@ -189,6 +189,8 @@ fn respond(request: &Request, body: &[u8], state: &mut State, store_url: &str) -
         return Some((state.faults.status, Vec::new(), b"told to".to_vec()));
     }
     let path = request.path.split('?').next()?;
+    // One repository, whatever its kind.
+    let path = path.replacen("/api/datasets/", "/api/models/", 1).replacen("/datasets/", "/", 1);
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let missing = || Some((404, Vec::new(), b"Repository not found".to_vec()));
     match (request.method.as_str(), &parts[..]) {

@@ -23,7 +23,7 @@ use edgemaxx_validator::sign::Key;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Job, Snapshot,
+    CopyOf, Head, Job, Measured, Snapshot,
 };
 
 pub const CONTEST: &str = r#"format = 1
@@ -261,7 +261,8 @@ impl Bench for Hand {
         let done = ((now - since) / planet.bench_s) as u64;
         let out_of_time = now + planet.clock_off >= job.deadline;
         if done < total && !out_of_time {
-            return Ok(BenchState::Running { done, total });
+            let left_s = Some(since + total as i64 * planet.bench_s - now);
+            return Ok(BenchState::Running(Measured { done, total, eliminated: 0, left_s }));
         }
         planet.started = None;
         let contest = Contest::parse(&job.contest).map_err(|e| BenchTrouble::Hopeless(e.to_string()))?;

@@ -212,7 +212,7 @@ struct Measured<'a> {
 impl<'a> Measured<'a> {
     fn of(run: &ComparableRun<'a>) -> Result<Self, AnalyzeError> {
         let Evidence { contest, plan, log, .. } = run.evidence;
-        let settings = settings_of(contest, plan, log);
+        let settings = settings_of(contest, plan);
         let table = from_log(plan, log);
         Ok(Self {
             run: *run,
