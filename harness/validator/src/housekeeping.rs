@@ -248,7 +248,7 @@ mod tests {
         let cache = all.iter().chain(&["hf:c/c@1"]).map(|source| (*source).to_owned()).collect();
         let mut world = World { copy: copy.clone(), cache, asked: 0 };
         let keep = Keep { checkpoints_days: Some(3), pictures_days: Some(7) };
-        let mut tidy = |world: &mut World| super::tidy(&days, &"2026-11-22".parse().unwrap(), keep, world);
+        let tidy = |world: &mut World| super::tidy(&days, &"2026-11-22".parse().unwrap(), keep, world);
 
         // Not published: the sealed picture stays. Half removed by an earlier, killed try: finished.
         fs::create_dir_all(old.join(".checkpoints.removed/b")).unwrap();
