@@ -259,7 +259,6 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
         Fact::new("Guidance", number::significant(*guidance_scale, 3)),
         Fact::new("Scheduler", scheduler.as_deref().map_or_else(|| "the checkpoint's".to_owned(), visible)),
         Fact::new("Number format", dtype.to_string()),
-        Fact::new("VAE tiling", if *vae_tiling { "on" } else { "off" }),
         Fact::new(
             "Engine",
             match &pipeline.engine {
@@ -269,6 +268,9 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
         ),
         Fact::new("Digest", pipeline.digest.to_string()),
     ]);
+    if *vae_tiling {
+        facts.push(Fact::new("VAE", "decodes in tiles"));
+    }
     facts
 }
 
