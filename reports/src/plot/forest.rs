@@ -27,10 +27,12 @@ pub(crate) fn forest(id: &str, rows: &[Row], required: f64, noise: Option<f64>) 
     const ROW: f64 = 26.0;
     let (left, right, top) = (190.0, 570.0, 34.0);
     let bottom = top + ROW * rows.len() as f64;
-    let values = rows.iter().flat_map(|row| {
-        [row.point, row.inner.0, row.inner.1, row.outer.0, row.outer.1].into_iter().flatten()
-    });
-    let scale = Scale::logarithmic(values.chain([1.0, required]), 0.05, left, right);
+    // An end far beyond every point is drawn at the edge: few sessions must not flatten everybody else.
+    let points = rows.iter().filter_map(|row| row.point).chain([1.0, required]);
+    let (slowest, fastest) = extent(points.clone()).unwrap_or((1.0, 1.0));
+    let ends = rows.iter().flat_map(|row| [row.inner.0, row.inner.1, row.outer.0, row.outer.1]);
+    let near = ends.flatten().filter(|end| (slowest / 10.0..=fastest * 10.0).contains(end));
+    let scale = Scale::logarithmic(points.chain(near), 0.05, left, right);
 
     let measured = rows.iter().filter(|row| row.point.is_some()).count();
     let description = format!(

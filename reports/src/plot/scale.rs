@@ -12,6 +12,9 @@ pub(crate) struct Scale {
     log: bool,
 }
 
+/// What lies further from 1 than this factor is drawn at the end of a logarithmic scale.
+const FURTHEST: f64 = 1e9;
+
 impl Scale {
     /// A linear scale over `values` with a margin of `margin` of their range on both sides;
     /// what is not finite is left out, and an empty or single range is widened.
@@ -29,7 +32,8 @@ impl Scale {
         from: f64,
         to: f64,
     ) -> Self {
-        let logs = values.into_iter().filter(|v| *v > 0.0).map(f64::ln);
+        let values = values.into_iter().filter(|v| *v > 0.0 && v.is_finite());
+        let logs = values.map(|v| v.clamp(1.0 / FURTHEST, FURTHEST).ln());
         let (low, high) = extent(logs).unwrap_or((-0.1, 0.1));
         let pad = if high - low > 1e-6 { (high - low) * margin } else { 0.05 };
         Self { low: low - pad, high: high + pad, from, to, log: true }
@@ -52,7 +56,7 @@ impl Scale {
     pub(crate) fn ticks(&self, wanted: usize) -> Vec<(f64, String)> {
         let (low, high) = if self.log { (self.low.exp(), self.high.exp()) } else { (self.low, self.high) };
         if self.log && high / low > 4.0 {
-            return self.octaves(low, high);
+            return octaves(low, high, 2 * wanted.max(1));
         }
         let step = nice_step((high - low) / wanted.max(1) as f64);
         let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
@@ -65,21 +69,24 @@ impl Scale {
             })
             .collect()
     }
+}
 
-    /// 1, 2, 5 of every decade; where those are fewer than four, more.
-    fn octaves(&self, low: f64, high: f64) -> Vec<(f64, String)> {
-        let ticks = |digits: &[f64]| -> Vec<(f64, String)> {
-            let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-            decades
-                .flat_map(|decade| digits.iter().map(move |digit| (*digit, digit * 10f64.powi(decade))))
-                .filter(|(_, value)| *value >= low * (1.0 - 1e-9) && *value <= high * (1.0 + 1e-9))
-                .map(|(digit, value)| {
-                    (value, number::significant(value, 1 + usize::from(digit.fract() > 0.0)))
-                })
-                .collect()
-        };
-        let few = ticks(&[1.0, 2.0, 5.0]);
-        if few.len() >= 4 { few } else { ticks(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]) }
+/// 1, 2, 5 of every decade; where those are fewer than four, more; where they are more than `most`, whole decades.
+fn octaves(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let ticks = |digits: &[f64], every: usize| -> Vec<(f64, String)> {
+        let values = decades.clone().step_by(every);
+        values
+            .flat_map(|decade| digits.iter().map(move |digit| (*digit, digit * 10f64.powi(decade))))
+            .filter(|(_, value)| *value >= low * (1.0 - 1e-9) && *value <= high * (1.0 + 1e-9))
+            .map(|(digit, value)| (value, number::significant(value, 1 + usize::from(digit.fract() > 0.0))))
+            .collect()
+    };
+    let some = ticks(&[1.0, 2.0, 5.0], 1);
+    match some.len() {
+        0..4 => ticks(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], 1),
+        n if n <= most => some,
+        n => ticks(&[1.0], n.div_ceil(3 * most).max(1)),
     }
 }
 
@@ -130,9 +137,11 @@ mod tests {
             Scale::linear([f64::NAN, f64::INFINITY], 0.1, 0.0, 10.0),
             Scale::linear([0.0, 0.0], 0.1, 0.0, 10.0),
             Scale::logarithmic([-1.0, 0.0], 0.1, 0.0, 10.0),
+            Scale::logarithmic([1e-320, 1.2, f64::MAX, f64::INFINITY], 0.1, 0.0, 10.0),
+            Scale::logarithmic([1e-7, 1.0, 3e7], 0.1, 0.0, 10.0),
         ] {
             assert!(scale.at(0.5).is_finite());
-            assert!(scale.ticks(5).len() < 20);
+            assert!((1..20).contains(&scale.ticks(5).len()), "{:?}", scale.ticks(5));
         }
     }
 }
