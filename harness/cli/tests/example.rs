@@ -1,4 +1,4 @@
-//! The published example: from its raw log, every byte of it again.
+//! The published examples: from their raw logs, every byte of them again.
 
 mod common;
 
@@ -8,6 +8,8 @@ use std::path::Path;
 use common::{copy_run, edgemaxx, repository};
 
 const EXAMPLE: &str = "reports/examples/emoji-cpu";
+/// Published without its pictures.
+const ON_A_GPU: &str = "reports/examples/sdxl-random-h200";
 
 /// What `analyze`, `rank` and `report` write, in that order.
 const DERIVED: [&str; 11] = [
@@ -43,13 +45,19 @@ fn difference(published: &[u8], found: &[u8]) -> String {
 }
 
 #[test]
-fn every_byte_of_the_example_is_recomputed() {
-    let example = repository(EXAMPLE);
+fn every_byte_of_the_examples_is_recomputed() {
+    for name in [EXAMPLE, ON_A_GPU] {
+        recompute(name);
+    }
+}
+
+fn recompute(path: &str) {
+    let example = repository(path);
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("run");
     copy_run(&example, &again);
     for name in DERIVED {
-        fs::remove_file(again.join(name)).unwrap_or_else(|error| panic!("{EXAMPLE}/{name}: {error}"));
+        fs::remove_file(again.join(name)).unwrap_or_else(|error| panic!("{path}/{name}: {error}"));
     }
     for verb in ["analyze", "rank", "report"] {
         edgemaxx()
@@ -69,8 +77,8 @@ fn every_byte_of_the_example_is_recomputed() {
     }
     assert!(
         wrong.is_empty(),
-        "{EXAMPLE} is not what this program makes of its raw log. If the change is meant, then\n\
-         for verb in analyze rank report; do edgemaxx $verb {EXAMPLE}; done\n\n{}",
+        "{path} is not what this program makes of its raw log. If the change is meant, then\n\
+         for verb in analyze rank report; do edgemaxx $verb {path}; done\n\n{}",
         wrong.join("\n\n")
     );
 }

@@ -73,9 +73,7 @@ impl Cache {
         let snapshot = self.commit(repository, &commit);
         if snapshot.is_dir() { Ok((commit, snapshot)) } else { Err(missing()) }
     }
-}
 
-impl Cache {
     /// Removes a commit of a repository: its snapshot, the plain files placed beside it, and the contents that no
     /// other snapshot of the repository uses. The bytes made free. What an interruption leaves is finished by the
     /// next call; what is not there is no error.

@@ -9,13 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::manifest::Manifest;
+use edgemaxx_contract::manifest::{Manifest, SealedFile};
 use edgemaxx_contract::plan::Day;
 
 use crate::schedule::days_between;
-use crate::seal;
+use crate::seal::{self, sealed_days};
 
 /// How many days before the current one are kept whole; `None`: all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +33,8 @@ impl Default for Keep {
 
 /// What housekeeping needs to know of the world.
 pub trait Places {
-    /// Whether this picture of a sealed day, with this digest, is at every place that days are published to, and
-    /// there is such a place.
-    fn hold(&mut self, day: &Day, path: &str, digest: &Digest) -> bool;
+    /// Whether this file of a sealed day is at every place that days are published to, and there is such a place.
+    fn hold(&mut self, day: &Day, file: &SealedFile) -> bool;
 
     /// Removes what was fetched of a source; the bytes made free.
     ///
@@ -96,12 +94,10 @@ pub fn tidy(days: &Path, today: &Day, keep: Keep, places: &mut dyn Places) -> Ve
 
 /// The sealed days before `today`, oldest first. What cannot be read is nothing to tidy.
 fn sealed(days: &Path, today: &Day) -> Vec<Sealed> {
-    let Ok(entries) = fs::read_dir(days) else { return Vec::new() };
-    let mut all: Vec<Sealed> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let folder = entry.path();
-            let day: Day = entry.file_name().to_str()?.parse().ok()?;
+    sealed_days(days)
+        .into_iter()
+        .filter_map(|day| {
+            let folder = days.join(day.to_string());
             seal::read(&folder).ok()?;
             let age = days_between(&day, today).ok().filter(|age| *age >= 0)? as u32;
             let text = fs::read_to_string(folder.join(DAY_FILE)).ok()?;
@@ -109,9 +105,7 @@ fn sealed(days: &Path, today: &Day) -> Vec<Sealed> {
             let sources = record.submissions.into_iter().map(|submission| submission.source).collect();
             Some(Sealed { day, folder, age, sources })
         })
-        .collect();
-    all.sort_by(|a, b| a.day.cmp(&b.day));
-    all
+        .collect()
 }
 
 /// Removes a folder inside a day's; the bytes made free. It has another name first, so that nobody takes half of it
@@ -156,7 +150,7 @@ fn remove_pictures(day: &Sealed, places: &mut dyn Places) -> std::io::Result<(u3
         let entry = entry?;
         let path = format!("images/{}", entry.file_name().to_string_lossy());
         let published = match manifest.file(&path) {
-            Some(sealed) => places.hold(&day.day, &path, &sealed.digest),
+            Some(sealed) => places.hold(&day.day, sealed),
             None => true,
         };
         if published && entry.file_type()?.is_file() {
@@ -178,6 +172,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use edgemaxx_contract::digest::Digest;
+
     use super::*;
 
     /// A published copy in a folder, and a cache of sources.
@@ -188,9 +184,9 @@ mod tests {
     }
 
     impl Places for World {
-        fn hold(&mut self, day: &Day, path: &str, digest: &Digest) -> bool {
+        fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
             self.asked += 1;
-            fs::read(self.copy.join(day.to_string()).join(path)).is_ok_and(|b| Digest::of(b) == *digest)
+            seal::check_file(&self.copy.join(day.to_string()), file).is_ok()
         }
 
         fn forget(&mut self, source: &str) -> Result<u64, String> {
@@ -226,7 +222,7 @@ mod tests {
         if seal_it {
             let mut manifest = seal::seal(&folder, &name.parse().unwrap(), None, None).unwrap();
             // As a judged picture would be: sealing takes them from quality.jsonl.
-            manifest.files.push(edgemaxx_contract::manifest::SealedFile {
+            manifest.files.push(SealedFile {
                 path: "images/sealed.png".to_owned(),
                 bytes: 9,
                 digest: Digest::of("a picture"),

@@ -121,6 +121,18 @@ fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
     Ok(paths)
 }
 
+/// The days with a manifest below `days`, each in the folder of its name, in order.
+pub fn sealed_days(days: &Path) -> Vec<Day> {
+    let Ok(entries) = fs::read_dir(days) else { return Vec::new() };
+    let mut found: Vec<Day> = entries
+        .flatten()
+        .filter(|entry| entry.path().join(MANIFEST_FILE).is_file())
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    found.sort();
+    found
+}
+
 /// Reads the manifest of `folder`: as its bytes say, and those are the only ones that say so.
 ///
 /// # Errors

@@ -86,7 +86,7 @@ fn octaves(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     match some.len() {
         0..4 => ticks(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], 1),
         n if n <= most => some,
-        n => ticks(&[1.0], n.div_ceil(3 * most).max(1)),
+        n => ticks(&[1.0], n.div_ceil(3 * most)),
     }
 }
 

@@ -81,9 +81,7 @@ impl Chain {
             must(link, &at, "WeightsVersionKey", (netuid,)).await
         })
     }
-}
 
-impl Chain {
     /// The block at which weights committed in block `set` are revealed at the latest; `None`: the subnet sets
     /// weights in the open.
     ///

@@ -7,12 +7,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use edgemaxx_contract::digest::{Digest, DigestBuilder};
-use edgemaxx_contract::manifest::MANIFEST_FILE;
+use edgemaxx_contract::manifest::SealedFile;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_validator::housekeeping::{Keep, Places, tidy};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::seal::write_whole;
+use edgemaxx_validator::seal::{self, sealed_days, write_whole};
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
@@ -189,7 +188,7 @@ impl Elsewhere {
         if self.repository.is_none() {
             return Vec::new();
         }
-        let mut days = sealed(&self.days);
+        let mut days = sealed_days(&self.days);
         days.drain(..days.len().saturating_sub(RECENT));
         days.retain(|day| !self.is_at_hub(day));
         days
@@ -202,29 +201,15 @@ impl Elsewhere {
     }
 }
 
-/// The sealed days below `days`, in order.
-fn sealed(days: &Path) -> Vec<Day> {
-    let Ok(entries) = fs::read_dir(days) else { return Vec::new() };
-    let mut found: Vec<Day> = entries
-        .flatten()
-        .filter(|entry| entry.path().join(MANIFEST_FILE).is_file())
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    found.sort();
-    found
-}
-
 /// What of the validator's days could not be published yet, whoever asks.
 pub(crate) fn not_published(days: &Path) -> Vec<String> {
     let why = |day: &Day| fs::read_to_string(days.join(day.to_string()).join(FAILED)).ok();
-    sealed(days).iter().rev().take(RECENT).filter_map(why).collect()
+    sealed_days(days).iter().rev().take(RECENT).filter_map(why).collect()
 }
 
 impl Places for Elsewhere {
-    fn hold(&mut self, day: &Day, path: &str, digest: &Digest) -> bool {
-        let in_folder = |folder: &PathBuf| {
-            digest_of(&folder.join(day.to_string()).join(path)).is_ok_and(|found| found == *digest)
-        };
+    fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
+        let in_folder = |folder: &PathBuf| seal::check_file(&folder.join(day.to_string()), file).is_ok();
         let places = self.folder.is_some() || self.repository.is_some();
         places
             && self.folder.as_ref().is_none_or(in_folder)
@@ -236,20 +221,12 @@ impl Places for Elsewhere {
     }
 }
 
-fn digest_of(path: &Path) -> std::io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let (mut builder, mut buffer) = (DigestBuilder::default(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(builder.finish()),
-            n => builder.update(&buffer[..n]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use edgemaxx_contract::digest::Digest;
+    use edgemaxx_contract::manifest::MANIFEST_FILE;
 
     use super::*;
 
@@ -328,12 +305,13 @@ mod tests {
         assert_eq!(ground.asked().len(), 5);
         assert!(ground.asked().iter().all(|line| line.ends_with("--to hf:owner/days --json")));
         // Pictures may go where they are; at another repository they are not.
-        let (day, digest) = ("2026-11-22".parse().unwrap(), Digest::of("x"));
-        assert!(elsewhere.hold(&day, "images/x.png", &digest));
+        let day = "2026-11-22".parse().unwrap();
+        let picture = SealedFile { path: "images/x.png".to_owned(), bytes: 1, digest: Digest::of("x") };
+        assert!(elsewhere.hold(&day, &picture));
         elsewhere.repository = Some("owner/other".to_owned());
-        assert!(!elsewhere.hold(&day, "images/x.png", &digest));
+        assert!(!elsewhere.hold(&day, &picture));
         (elsewhere.repository, elsewhere.folder) = (None, None);
-        assert!(!elsewhere.hold(&day, "images/x.png", &digest), "published nowhere");
+        assert!(!elsewhere.hold(&day, &picture), "published nowhere");
     }
 
     #[test]

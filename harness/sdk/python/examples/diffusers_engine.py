@@ -21,6 +21,8 @@ def load(job):
     settings = job["settings"]
     torch.set_num_threads(settings["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # otherwise every new tensor is filled before it is written
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
