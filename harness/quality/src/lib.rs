@@ -9,7 +9,6 @@ mod judge;
 pub mod lpips;
 pub mod metric;
 mod picture;
-mod product;
 pub mod resample;
 pub mod views;
 

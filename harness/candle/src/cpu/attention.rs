@@ -33,35 +33,45 @@ pub(crate) fn attention(q: &[f32], k: &[f32], v: &[f32], s: Sizes) -> Vec<f32> {
     if q.is_empty() {
         return out;
     }
-    let rows = (SCORES / s.context.max(1)).clamp(8, QUERIES);
     let work = s.tokens * s.context * c * 2;
-    let share = rayon::current_num_threads() > 1 && work > WORTH_SHARING;
-    for b in 0..s.batch {
+    let threads = rayon::current_num_threads() > 1;
+    let one = |(b, out): (usize, &mut [f32])| {
         let (k, v) = (&k[b * s.context * c..][..s.context * c], &v[b * s.context * c..][..s.context * c]);
-        let head = |h: usize| {
-            let at = h * s.width;
-            let zeros = vec![0.0; s.context.max(s.width)];
-            let keys = Source { values: &k[at..], down: 1, across: c };
-            let values = Source { values: &v[at..], down: c, across: 1 };
-            let keys = Packed::new(s.width, keys, &zeros[..s.context]);
-            let values = Packed::new(s.context, values, &zeros[..s.width]);
-            (keys, values)
-        };
-        let packed: Vec<(Packed, Packed)> = if share {
-            (0..s.heads).into_par_iter().map(head).collect()
-        } else {
-            (0..s.heads).map(head).collect()
-        };
-        let queries = &q[b * s.tokens * c..][..s.tokens * c];
-        let out = &mut out[b * s.tokens * c..][..s.tokens * c];
-        let part = |(i, out): (usize, &mut [f32])| slice(queries, &packed, s, i * rows, out);
-        if share {
-            out.par_chunks_mut(rows * c).enumerate().for_each(part);
-        } else {
-            out.chunks_mut(rows * c).enumerate().for_each(part);
-        }
+        sequence(&q[b * s.tokens * c..][..s.tokens * c], k, v, s, threads && work > WORTH_SHARING, out);
+    };
+    // short sequences are shared among threads whole, long ones in parts
+    if threads && work <= WORTH_SHARING && work * s.batch > WORTH_SHARING {
+        out.par_chunks_mut(s.tokens * c).enumerate().for_each(one);
+    } else {
+        out.chunks_mut(s.tokens * c).enumerate().for_each(one);
     }
     out
+}
+
+/// The attention of one element of the batch, in threads where `share`.
+fn sequence(q: &[f32], k: &[f32], v: &[f32], s: Sizes, share: bool, out: &mut [f32]) {
+    let c = s.heads * s.width;
+    let rows = (SCORES / s.context.max(1)).clamp(8, QUERIES);
+    let head = |h: usize| {
+        let at = h * s.width;
+        let zeros = vec![0.0; s.context.max(s.width)];
+        let keys = Source { values: &k[at..], down: 1, across: c };
+        let values = Source { values: &v[at..], down: c, across: 1 };
+        let keys = Packed::new(s.width, keys, &zeros[..s.context]);
+        let values = Packed::new(s.context, values, &zeros[..s.width]);
+        (keys, values)
+    };
+    let packed: Vec<(Packed, Packed)> = if share {
+        (0..s.heads).into_par_iter().map(head).collect()
+    } else {
+        (0..s.heads).map(head).collect()
+    };
+    let part = |(i, out): (usize, &mut [f32])| slice(q, &packed, s, i * rows, out);
+    if share {
+        out.par_chunks_mut(rows * c).enumerate().for_each(part);
+    } else {
+        out.chunks_mut(rows * c).enumerate().for_each(part);
+    }
 }
 
 /// The queries from `first` that `out` has room for, all heads.

@@ -185,13 +185,18 @@ unsafe fn block<L: Lane, const R: usize, const C: usize, A: Rows>(
         let mut acc = [[L::zero(); C]; R];
         let mut pb = panel.as_ptr().cast::<f32>().add(column);
         for tap in 0..a.taps() {
-            let pa: [*const f32; R] = std::array::from_fn(|r| {
-                let piece = a.piece(places[r], tap);
+            let mut pa = [std::ptr::null::<f32>(); R];
+            for (p, place) in pa.iter_mut().zip(places) {
+                let piece = a.piece(place, tap);
                 assert!(piece.len() >= inner);
-                piece.as_ptr()
-            });
+                *p = piece.as_ptr();
+            }
             for k in 0..inner {
-                let vb: [L; C] = std::array::from_fn(|c| L::load(pb.add(c * L::N)));
+                // no closure: it would not be compiled for the instructions that this function is
+                let mut vb = [L::zero(); C];
+                for (c, v) in vb.iter_mut().enumerate() {
+                    *v = L::load(pb.add(c * L::N));
+                }
                 for r in 0..R {
                     let va = L::splat(*pa[r].add(k));
                     for c in 0..C {

@@ -94,6 +94,7 @@ pub(crate) struct Convolve<'a> {
     pub(crate) w: &'a Packed,
     pub(crate) kernel: usize,
     pub(crate) stride: usize,
+    pub(crate) padding: usize,
     /// Size to enlarge to before the convolution.
     pub(crate) enlarged: Option<(usize, usize)>,
     /// `[images, results]`
@@ -104,12 +105,15 @@ impl Convolve<'_> {
     fn run(&self, x: &CpuStorage, l: &Layout, residual: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let (images, height, width, channels) = l.shape().dims4()?;
         let enlarged = self.enlarged.unwrap_or((height, width));
-        let (kernel, stride) = (self.kernel, self.stride);
-        let g = Geometry { images, height, width, channels, kernel, stride, enlarged };
-        let (h, w) = g.out();
+        let (kernel, stride, padding) = (self.kernel, self.stride, self.padding);
         if kernel * kernel * channels != self.w.depth() {
             bail!("convolution: {channels} channels do not fit the weights");
         }
+        if enlarged.0.min(enlarged.1) + 2 * padding < kernel {
+            bail!("convolution: a window of {kernel} does not fit {} x {}", enlarged.1, enlarged.0);
+        }
+        let g = Geometry { images, height, width, channels, kernel, stride, padding, enlarged };
+        let (h, w) = g.out();
         let shift = self.shift.as_ref().map(|s| (s.as_slice(), h * w));
         let e = Epilogue { shift, finish: Finish::None, residual };
         let y = convolve(&floats(x, l)?, g, self.w, &e);

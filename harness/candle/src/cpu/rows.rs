@@ -46,7 +46,7 @@ impl Rows for Matrix<'_> {
     }
 }
 
-/// Windows of k × k pixels with padding k/2 over channels-last images, which may be enlarged on the fly.
+/// Windows of k × k pixels with zeros around, over channels-last images, which may be enlarged on the fly.
 pub(super) struct Windows<'a> {
     values: &'a [f32],
     zeros: Vec<f32>,
@@ -71,6 +71,8 @@ pub(crate) struct Geometry {
     pub(crate) channels: usize,
     pub(crate) kernel: usize,
     pub(crate) stride: usize,
+    /// Zeros around the (enlarged) image.
+    pub(crate) padding: usize,
     /// Size the images are enlarged to (nearest neighbour) before the convolution; their own where they are not.
     pub(crate) enlarged: (usize, usize),
 }
@@ -78,7 +80,7 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// Height and width of the result.
     pub(crate) fn out(&self) -> (usize, usize) {
-        let size = |n: usize| (n + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1;
+        let size = |n: usize| (n + 2 * self.padding - self.kernel) / self.stride + 1;
         (size(self.enlarged.0), size(self.enlarged.1))
     }
 }
@@ -87,7 +89,7 @@ impl<'a> Windows<'a> {
     pub(super) fn new(values: &'a [f32], g: Geometry) -> Self {
         let table = |out: usize, virtual_size: usize, size: usize, scale: usize| -> Vec<isize> {
             let position = |i: usize| {
-                let at = (i / g.kernel * g.stride + i % g.kernel).checked_sub(g.kernel / 2)?;
+                let at = (i / g.kernel * g.stride + i % g.kernel).checked_sub(g.padding)?;
                 (at < virtual_size).then_some(at * size / virtual_size * scale)
             };
             (0..out * g.kernel).map(|i| position(i).map_or(-1, |p| p as isize)).collect()

@@ -15,18 +15,31 @@ enum Kernel {
     Cuda { cuda: Cuda, weight: Tensor, bias: Option<Tensor> },
 }
 
-/// Convolution with a square window and padding of half of it.
+/// Convolution with a square window.
 pub struct Conv2d {
     kernel: Kernel,
     window: usize,
     stride: usize,
+    padding: usize,
 }
 
 impl Conv2d {
-    /// Reads `weight` (`[out, inp, window, window]`) and `bias` (`[out]`).
+    /// Reads `weight` (`[out, inp, window, window]`) and `bias` (`[out]`) of a convolution padded by half its window.
     pub fn load(w: &Weights, inp: usize, out: usize, window: usize, stride: usize) -> Result<Self> {
+        Self::load_padded(w, inp, out, window, stride, window / 2)
+    }
+
+    /// As [`Self::load`], with another number of zeros around the image.
+    pub fn load_padded(
+        w: &Weights,
+        inp: usize,
+        out: usize,
+        window: usize,
+        stride: usize,
+        padding: usize,
+    ) -> Result<Self> {
         let shape = [out, inp, window, window];
-        let kernel = if let Some(cuda) = w.cuda_for(&[]) {
+        let kernel = if let Some(cuda) = w.cuda_for(&[]).filter(|_| padding == window / 2) {
             let weight = w.get(&shape, "weight")?.permute((0, 2, 3, 1))?.contiguous()?;
             Kernel::Cuda { cuda, weight, bias: Some(w.get(&[out], "bias")?) }
         } else if w.fused() {
@@ -44,7 +57,7 @@ impl Conv2d {
         } else {
             Kernel::Plain { weight: w.get(&shape, "weight")?, bias: w.get(&[out], "bias")? }
         };
-        Ok(Self { kernel, window, stride })
+        Ok(Self { kernel, window, stride, padding })
     }
 
     /// Takes the bias (`[out]`) out for somebody else to add; only on a GPU.
@@ -96,7 +109,8 @@ impl Conv2d {
         let (weight, bias) = match &self.kernel {
             Kernel::Fused(w) => {
                 let shift = shift.map(|s| s.to_dtype(DType::F32)?.flatten_all()?.to_vec1()).transpose()?;
-                let op = Convolve { w, kernel: self.window, stride: self.stride, enlarged, shift };
+                let Self { window: kernel, stride, padding, .. } = *self;
+                let op = Convolve { w, kernel, stride, padding, enlarged, shift };
                 return Ok(match residual {
                     Some(r) => x.apply_op2_no_bwd(r, &op)?,
                     None => x.apply_op1_no_bwd(&op)?,
@@ -124,7 +138,7 @@ impl Conv2d {
             None => x.clone(),
         };
         let out = weight.dim(0)?;
-        let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(weight, self.window / 2, self.stride, 1, 1)?;
+        let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(weight, self.padding, self.stride, 1, 1)?;
         let bias = match shift {
             Some(s) => s.broadcast_add(bias)?.reshape(((), 1, 1, out))?,
             None => bias.reshape((1, 1, 1, out))?,

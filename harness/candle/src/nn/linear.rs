@@ -32,6 +32,12 @@ impl Linear {
         Self::read(w, &[out, inp, 1, 1], true, false)
     }
 
+    /// Reads a convolution whose stride is its size (`weight` `[out, channels, side, side]`, no bias) as the matrix it is
+    /// to patches of `channels·side·side` values in that order.
+    pub fn load_patches(w: &Weights, channels: usize, side: usize, out: usize) -> Result<Self> {
+        Self::read(w, &[out, channels, side, side], false, false)
+    }
+
     /// Reads several layers of the same input as one whose outputs lie side by side; only where there is a GPU.
     pub(crate) fn load_stacked(layers: &[Weights], inp: usize, out: usize) -> Result<Option<Self>> {
         let Some(cuda) = layers.first().and_then(|w| w.cuda_for(&[inp, out])) else { return Ok(None) };
@@ -52,7 +58,7 @@ impl Linear {
     }
 
     fn read(w: &Weights, shape: &[usize], bias: bool, gated: bool) -> Result<Self> {
-        let (out, inp) = (shape[0], shape[1]);
+        let (out, inp) = (shape[0], shape[1..].iter().product());
         let kernel = if let Some(cuda) = w.cuda_for(&[inp, out]) {
             let weight = w.get(shape, "weight")?.reshape((out, inp))?;
             Kernel::Cuda { cuda, weight, bias: if bias { Some(w.get(&[out], "bias")?) } else { None } }

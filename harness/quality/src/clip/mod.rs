@@ -1,10 +1,8 @@
 //! CLIP scores of pictures and prompts.
 
-mod math;
 mod model;
 mod preprocess;
 mod scorer;
-mod vision;
 
 pub use model::Clip;
 pub use preprocess::Preprocess;

@@ -2,19 +2,16 @@
 
 use std::path::Path;
 
-use edgemaxx_candle::clip::{ClipConfig, ClipText, ClipTokenizer};
+use edgemaxx_candle::clip::{ClipConfig, ClipText, ClipTokenizer, ClipVision};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{DType, Device, Error, Result};
-use rayon::prelude::*;
-
-use super::vision::Vision;
+use edgemaxx_candle::{DType, Device, Error, Result, Tensor};
 
 /// A whole CLIP in f32, from a folder as transformers writes it: `config.json`, `model.safetensors`
 /// (single, sharded, or f16 in storage) and the tokenizer's files.
 pub struct Clip {
     text: ClipText,
     tokenizer: ClipTokenizer,
-    vision: Vision,
+    vision: ClipVision,
 }
 
 impl Clip {
@@ -30,7 +27,7 @@ impl Clip {
         Ok(Self {
             text: ClipText::load(&weights, &config.text_config, Some(projection), &path)?,
             tokenizer: ClipTokenizer::load(dir)?,
-            vision: Vision::load(&weights, &config.vision_config, projection, &path)?,
+            vision: ClipVision::load(&weights, &config.vision_config, projection, &path)?,
         })
     }
 
@@ -39,13 +36,23 @@ impl Clip {
         self.vision.side()
     }
 
-    /// Embeds preprocessed pictures, each `[3, side, side]` channels first, beside each other; one
-    /// vector of length 1 for each, in order.
+    /// Embeds preprocessed pictures, each `[3, side, side]` channels first, together; one vector of length 1 for each,
+    /// in order. A picture's vector does not depend on its neighbours.
     ///
     /// # Errors
     /// When a picture has another number of values.
     pub fn embed_pixels(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        pictures.par_iter().map(|p| self.vision.embed(p).map(unit)).collect()
+        let side = self.side();
+        if let Some(other) = pictures.iter().find(|p| p.len() != 3 * side * side) {
+            let found = format!("{} values", other.len());
+            return Err(Error::Request { field: "pixels", found, expected: (3 * side * side).to_string() });
+        }
+        if pictures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pixels = Tensor::from_vec(pictures.concat(), (pictures.len(), 3, side, side), &Device::Cpu)?;
+        let rows = self.vision.forward(&pixels)?.to_vec2::<f32>()?;
+        Ok(rows.into_iter().map(unit).collect())
     }
 
     /// Embeds texts; one vector of length 1 for each, in order. Words beyond the model's length are cut.
@@ -59,7 +66,7 @@ impl Clip {
         }
         let output = self.text.forward(&ids)?;
         // `load` always asks for the projection
-        let rows = output.projected.unwrap_or(output.pooled).to_vec2::<f32>().map_err(Error::from)?;
+        let rows = output.projected.unwrap_or(output.pooled).to_vec2::<f32>()?;
         Ok(rows.into_iter().map(unit).collect())
     }
 }

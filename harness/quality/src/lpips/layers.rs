@@ -1,10 +1,9 @@
 //! Convolution and pooling on channels-last f32 maps.
 
-use edgemaxx_candle::Result;
+use edgemaxx_candle::nn::Conv2d;
 use edgemaxx_candle::weights::Weights;
+use edgemaxx_candle::{Device, Result, Tensor};
 use rayon::prelude::*;
-
-use crate::product::{Product, Strided};
 
 /// A map `[height, width, channels]`.
 pub(super) struct Map {
@@ -30,61 +29,20 @@ impl Window {
 }
 
 /// A convolution followed by ReLU.
-pub(super) struct Convolution {
-    window: Window,
-    from: usize,
-    to: usize,
-    /// `[to, side, side, from]`.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
+pub(super) struct Convolution(Conv2d);
 
 impl Convolution {
     /// Reads torchvision's `features.INDEX.{weight,bias}`.
     pub(super) fn load(w: &Weights, index: usize, from: usize, to: usize, window: Window) -> Result<Self> {
         let w = w.pp(format!("features.{index}"));
-        let (side, area) = (window.side, window.side * window.side);
-        let stored = w.values(&[to, from, side, side], "weight")?;
-        let mut weight = vec![0.0; stored.len()];
-        for (filter, out) in stored.chunks_exact(from * area).zip(weight.chunks_exact_mut(from * area)) {
-            for (channel, plane) in filter.chunks_exact(area).enumerate() {
-                plane.iter().enumerate().for_each(|(at, v)| out[at * from + channel] = *v);
-            }
-        }
-        Ok(Self { window, from, to, weight, bias: w.values(&[to], "bias")? })
+        Ok(Self(Conv2d::load_padded(&w, from, to, window.side, window.stride, window.padding)?))
     }
 
-    /// Rows of the result are computed side by side, each by one product.
-    pub(super) fn forward(&self, x: &Map) -> Map {
-        let (height, width) = (self.window.slide(x.height), self.window.slide(x.width));
-        let mut values = vec![0.0; height * width * self.to];
-        values.par_chunks_mut((width * self.to).max(1)).enumerate().for_each(|(y, out)| {
-            let patches = self.patches(x, y, width);
-            let k = self.from * self.window.side * self.window.side;
-            let product = Product { m: width, n: self.to, k, scale: 1.0, add: false };
-            product.run(Strided::dense(&patches, k), Strided::dense(&self.weight, k), out, self.to);
-            for pixel in out.chunks_exact_mut(self.to) {
-                pixel.iter_mut().zip(&self.bias).for_each(|(v, b)| *v = (*v + b).max(0.0));
-            }
-        });
-        Map { height, width, channels: self.to, values }
-    }
-
-    /// The windows of row `y` of the result as rows of a matrix.
-    fn patches(&self, x: &Map, y: usize, width: usize) -> Vec<f32> {
-        let Window { side, stride, padding } = self.window;
-        let mut out = vec![0.0; width * side * side * self.from];
-        for (column, patch) in out.chunks_exact_mut(side * side * self.from).enumerate() {
-            for (at, pixel) in patch.chunks_exact_mut(self.from).enumerate() {
-                let sy = (y * stride + at / side).checked_sub(padding).filter(|v| *v < x.height);
-                let sx = (column * stride + at % side).checked_sub(padding).filter(|v| *v < x.width);
-                if let (Some(sy), Some(sx)) = (sy, sx) {
-                    let from = (sy * x.width + sx) * self.from;
-                    pixel.copy_from_slice(&x.values[from..from + self.from]);
-                }
-            }
-        }
-        out
+    pub(super) fn forward(&self, x: Map) -> Result<Map> {
+        let x = Tensor::from_vec(x.values, (1, x.height, x.width, x.channels), &Device::Cpu)?;
+        let y = self.0.forward(&x)?.relu()?;
+        let (_, height, width, channels) = y.dims4()?;
+        Ok(Map { height, width, channels, values: y.flatten_all()?.to_vec1()? })
     }
 }
 

@@ -85,12 +85,13 @@ impl Lpips {
             let (width, height) = (a.width(), a.height());
             return Err(QualityError::TooSmall { metric: "LPIPS", needed, width, height });
         }
-        let (a, b) = (self.features(a), self.features(b));
+        let features = |p| self.features(p).map_err(|e| QualityError::Lpips(e.to_string()));
+        let (a, b) = (features(a)?, features(b)?);
         Ok(a.iter().zip(&b).zip(&self.heads).map(|((a, b), head)| weighted(a, b, head)).sum())
     }
 
     /// The tapped maps, every pixel's vector scaled to length 1.
-    fn features(&self, picture: &Picture) -> Vec<Map> {
+    fn features(&self, picture: &Picture) -> std::result::Result<Vec<Map>, Error> {
         let value = |(i, v): (usize, &u8)| (f32::from(*v) / 127.5 - 1.0 - SHIFT[i % 3]) / SCALE[i % 3];
         let mut x = Map {
             height: picture.height() as usize,
@@ -102,7 +103,7 @@ impl Lpips {
         for step in &self.steps {
             x = match step {
                 Step::Pool(window) => max_pool(&x, *window),
-                Step::Convolve { layer, .. } => layer.forward(&x),
+                Step::Convolve { layer, .. } => layer.forward(x)?,
             };
             if matches!(step, Step::Convolve { tap: true, .. }) {
                 let mut values = x.values.clone();
@@ -113,7 +114,7 @@ impl Lpips {
                 taps.push(Map { values, ..x });
             }
         }
-        taps
+        Ok(taps)
     }
 }
 

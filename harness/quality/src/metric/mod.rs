@@ -8,8 +8,6 @@ mod simd;
 mod ssim;
 mod ssim_gaussian;
 
-pub(crate) use simd::widest;
-
 pub use hash::{PerceptualHash, phash_distance};
 pub use latent::cosine;
 pub use ms_ssim::{ms_ssim_color, ms_ssim_gray};

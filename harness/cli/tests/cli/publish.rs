@@ -1,15 +1,11 @@
 //! `edgemaxx publish` through the program: a site that can be served as it is, and the hub.
 
-mod common;
-#[path = "../../hub/tests/server/mod.rs"]
-mod server;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::{Playground, candidate, edgemaxx, failure};
+use crate::server::{Faults, Server};
 use assert_cmd::Command;
-use common::{Playground, candidate, edgemaxx, failure};
-use server::{Faults, Server};
 
 fn publish(run: &Path, to: &str, hub: &Server, home: &Path) -> Command {
     let mut command = edgemaxx();

@@ -1,8 +1,6 @@
 //! `edgemaxx engine check`: a good engine is praised, and bad ones are told what is wrong.
 
-mod common;
-
-use common::{edgemaxx, failure};
+use crate::common::{edgemaxx, failure};
 use serde_json::Value;
 
 /// `edgemaxx engine check OPTIONS -- edgemaxx engine mock ARGUMENTS`, as JSON, and its exit code.

@@ -1,13 +1,11 @@
 //! PyTorch's diffusers and the built-in engine, both behind the protocol, in one contest.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{edgemaxx, repository};
+use crate::common::{edgemaxx, repository};
 use serde_json::Value;
 
 /// Names a Python with torch, transformers and diffusers.

@@ -2,11 +2,9 @@
 //!
 //! A file of its own: one of them keeps a core busy, which tests beside it would feel.
 
-mod common;
-
 use std::fs;
 
-use common::{Playground, candidate, failure};
+use crate::common::{Playground, candidate, failure};
 
 /// The standing and the reasons of every candidate.
 fn standings(ground: &Playground) -> std::collections::BTreeMap<String, (String, String)> {

@@ -1,20 +1,13 @@
 //! Miner and validator through the program: a real runtime and a hub, both on this machine.
 
-mod common;
-#[path = "../../chain/tests/local/node.rs"]
-#[allow(dead_code, reason = "shared with the chain's own tests")]
-mod node;
-#[path = "../../hub/tests/server/mod.rs"]
-mod server;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::common::{Playground, candidate, edgemaxx, failure, repository};
+use crate::node::{NETUID, Node, Seed, hotkey};
+use crate::server::{Faults, Server};
 use assert_cmd::Command;
-use common::{Playground, candidate, edgemaxx, failure, repository};
-use node::{NETUID, Node, Seed, hotkey};
 use serde_json::{Value, json};
-use server::{Faults, Server};
 
 /// A miner and a validator at one desk.
 struct Desk {

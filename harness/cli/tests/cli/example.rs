@@ -1,11 +1,9 @@
 //! The published examples: from their raw logs, every byte of them again.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{copy_run, edgemaxx, repository};
+use crate::common::{copy_run, edgemaxx, repository};
 
 const EXAMPLE: &str = "reports/examples/emoji-cpu";
 /// Published without its pictures.

@@ -1,23 +1,16 @@
 //! A validator's days through the program: a real runtime and a hub, both on this machine; and their audit.
 
-mod common;
-#[path = "../../chain/tests/local/node.rs"]
-#[allow(dead_code, reason = "shared with the chain's own tests")]
-mod node;
-#[path = "../../hub/tests/server/mod.rs"]
-mod server;
-
 use std::path::{Path, PathBuf};
 
+use crate::common::site::Site;
+use crate::common::{Playground, copy_run, edgemaxx, failure, repository};
+use crate::node::{NETUID, Node, Seed, hotkey};
+use crate::server::Server;
 use assert_cmd::Command;
-use common::site::Site;
-use common::{Playground, copy_run, edgemaxx, failure, repository};
 use edgemaxx_chain::commitment::DaySeal;
 use edgemaxx_chain::{Journal, SubmitOptions};
 use edgemaxx_contract::digest::Digest;
-use node::{NETUID, Node, Seed, hotkey};
 use serde_json::{Value, json};
-use server::Server;
 use tempfile::TempDir;
 
 /// A chain, a hub, a contest of scripted engines, and a validator that publishes to a folder.

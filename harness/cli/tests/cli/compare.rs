@@ -1,12 +1,10 @@
 //! `edgemaxx compare` through the program. Latencies are rewritten, so that no machine's load
 //! decides; everything else is as a run with scripted engines left it.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Playground, candidate, copy_run, edgemaxx, failure, retime};
+use crate::common::{Playground, candidate, copy_run, edgemaxx, failure, retime};
 use serde_json::Value;
 
 /// A measured run, and one copy of it for each `(name, factor of the candidate's latency)`.
@@ -109,7 +107,7 @@ fn what_cannot_be_compared_is_refused_by_name() {
 fn the_script_for_any_ci_measures_compares_and_leaves_its_files() {
     let ground = Playground::new(&candidate("mine", &["--latency-us", "1000"]));
     let script = |reference: &str, out: &str| {
-        let mut command = std::process::Command::new(common::repository("scripts/ci-compare"));
+        let mut command = std::process::Command::new(crate::common::repository("scripts/ci-compare"));
         command.arg(ground.contest()).arg(ground.path(reference)).arg(ground.path(out));
         command.env("EDGEMAXX", env!("CARGO_BIN_EXE_edgemaxx")).env_remove("GITHUB_ACTIONS");
         command.env("MAX_SLOWDOWN", "900%").env("COMPARE_FLAGS", "--max-drift 900%");

@@ -1,10 +1,8 @@
 //! Bad input: one clear message that names file and field, and the right exit code.
 
-mod common;
-
 use std::fs;
 
-use common::{Playground, candidate, edgemaxx, failure, repository};
+use crate::common::{Playground, candidate, edgemaxx, failure, repository};
 
 fn refused(ground: &Playground, expected: &[&str]) {
     let (code, message) = failure(&mut ground.run("out"));

@@ -1,13 +1,11 @@
 //! `verify` of an address: a day on a static site, fetched file by file, and nothing else.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::site::{Faults, Site};
-use common::{copy_run, edgemaxx, repository};
+use crate::common::site::{Faults, Site};
+use crate::common::{copy_run, edgemaxx, repository};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest, SealedFile, Signature};

@@ -1,11 +1,9 @@
 //! `seal`, `verify` and `reproduce`: what is published is what it says, or the first lie is named.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Playground, candidate, copy_run, derive, edgemaxx, failure, repository, retime};
+use crate::common::{Playground, candidate, copy_run, derive, edgemaxx, failure, repository, retime};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::manifest::Manifest;
 

@@ -1,10 +1,8 @@
 //! What `doctor` says of a machine, a run does; and a candidate's installer is kept apart.
 
-mod common;
-
 use std::fs;
 
-use common::{Playground, candidate, edgemaxx, failure};
+use crate::common::{Playground, candidate, edgemaxx, failure};
 
 #[test]
 fn a_run_on_the_wrong_device_measures_nothing_unless_told_to() {

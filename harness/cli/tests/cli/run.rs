@@ -1,10 +1,8 @@
 //! The whole way with scripted engines.
 
-mod common;
-
 use std::fs;
 
-use common::{Playground, candidate, derive, failure, retime};
+use crate::common::{Playground, candidate, derive, failure, retime};
 
 const DOWNSTREAM: [&str; 12] = [
     "quality.jsonl",
@@ -56,7 +54,7 @@ fn downstream_of_measure_every_byte_is_recomputed() {
             fs::remove_file(run.join(name)).unwrap();
         }
         for verb in ["quality", "analyze", "rank", "report"] {
-            common::edgemaxx()
+            crate::common::edgemaxx()
                 .arg(verb)
                 .arg(&run)
                 .env("RAYON_NUM_THREADS", threads)

@@ -1,11 +1,9 @@
 //! `edgemaxx history` through the program.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Playground, candidate, edgemaxx, failure};
+use crate::common::{Playground, candidate, edgemaxx, failure};
 use serde_json::Value;
 
 /// A folder with a run's report and its summary, changed.

@@ -1,8 +1,6 @@
 //! `edgemaxx copies` on the fixtures.
 
-mod common;
-
-use common::{edgemaxx, failure, repository};
+use crate::common::{edgemaxx, failure, repository};
 
 #[test]
 fn the_later_of_two_equal_checkpoints_is_the_copy() {

@@ -1,0 +1,25 @@
+//! The program as its users run it, one module a verb. One binary, so that its tests run side by side.
+
+mod common;
+#[path = "../../../chain/tests/local/node.rs"]
+#[allow(dead_code, reason = "shared with the chain's own tests")]
+mod node;
+#[path = "../../../hub/tests/server/mod.rs"]
+mod server;
+
+mod bad_input;
+mod chain;
+mod compare;
+mod copies;
+mod diffusers;
+mod doctor;
+mod engine;
+mod example;
+mod history;
+mod honesty;
+mod layering;
+mod publish;
+mod published;
+mod run;
+mod seal;
+mod validator;
