@@ -171,6 +171,9 @@ impl Pipeline {
                 Vae::load(&vae_weights(component(&vae_dir, model, vae_dtype)?), vae_config)?,
             ))
         })?;
+        if let Some(cuda) = &cuda {
+            cuda.trim()?;
+        }
         let zeros_for_empty = index.force_zeros_for_empty_prompt;
         let recorded = Mutex::new(None);
         Ok(Self {
@@ -270,13 +273,22 @@ impl Pipeline {
         }
         note("final_latents", &|| to_first(&x))?;
         let x = self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?;
-        let image = if self.vae_tiling { self.vae.decode_tiled(&x)? } else { self.vae.decode(&x)? };
+        let image = if self.vae_tiling { self.decode_in_little(&x)? } else { self.vae.decode(&x)? };
         let image = image.to_dtype(DType::F32)?.get(0)?;
         let image = ((image * 0.5)? + 0.5)?.clamp(0f32, 1f32)?;
         note("image_hwc", &|| Ok(image.clone()))?;
         let values = image.flatten_all()?.to_vec1::<f32>()?;
         let rgb = values.iter().map(|v| (v * 255.0).round_ties_even() as u8).collect();
         Ok(Picture { width: r.width, height: r.height, rgb })
+    }
+
+    /// Decodes in tiles, and on a GPU keeps neither the step's memory meanwhile nor the decoder's afterwards.
+    fn decode_in_little(&self, latents: &Tensor) -> Result<Tensor> {
+        let trim = || self.cuda.as_ref().map_or(Ok(()), Cuda::trim);
+        trim()?;
+        let image = self.vae.decode_tiled(latents)?;
+        trim()?;
+        Ok(image)
     }
 
     fn negative(&self, prompt: &PromptEmbeds, text: Option<&str>) -> Result<PromptEmbeds> {

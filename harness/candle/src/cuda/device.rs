@@ -117,6 +117,21 @@ impl Cuda {
         ]
     }
 
+    /// Gives memory that nothing uses back to the driver: what loading left over, and what a recording takes while it
+    /// runs.
+    pub(crate) fn trim(&self) -> Result<()> {
+        let device = &self.shared.device;
+        let stream = device.cuda_stream();
+        stream.synchronize().map_err(Error::wrap)?;
+        // SAFETY: the pool and the device are alive, and no work is under way.
+        with_pool(device, |pool| unsafe {
+            match sys::cuMemPoolTrimTo(pool, 0) {
+                sys::CUresult::CUDA_SUCCESS => sys::cuDeviceGraphMemTrim(stream.context().cu_device()),
+                other => other,
+            }
+        })
+    }
+
     /// Address of the shared workspace, or of `more` bytes that live as long as the second value.
     pub(super) fn workspace(&self, bytes: usize) -> Result<(u64, Option<CudaSlice<u8>>)> {
         let stream = self.shared.device.cuda_stream();
@@ -142,22 +157,22 @@ unsafe extern "C" {
 
 /// Has the driver keep freed memory for the next tensor instead of giving it back at every synchronisation.
 fn keep_memory(device: &CudaDevice) -> Result<()> {
-    let mut pool = std::ptr::null_mut();
     let mut all = u64::MAX;
-    let card = device.cuda_stream().context().cu_device();
-    // SAFETY: the context is alive; the value is a u64 as the attribute wants.
-    let result = unsafe {
-        match sys::cuDeviceGetDefaultMemPool(&raw mut pool, card) {
-            sys::CUresult::CUDA_SUCCESS => sys::cuMemPoolSetAttribute(
-                pool,
-                sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
-                (&raw mut all).cast(),
-            ),
-            other => other,
-        }
-    };
-    if result != sys::CUresult::CUDA_SUCCESS {
-        bail!("the driver's memory pool: {result:?}");
+    with_pool(device, |pool| {
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        // SAFETY: the value is a u64, as the attribute wants.
+        unsafe { sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut all).cast()) }
+    })
+}
+
+/// Calls the driver with the pool that tensors come from.
+fn with_pool(device: &CudaDevice, call: impl FnOnce(sys::CUmemoryPool) -> sys::CUresult) -> Result<()> {
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the context is alive; writes one pointer.
+    let found =
+        unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, device.cuda_stream().context().cu_device()) };
+    match if found == sys::CUresult::CUDA_SUCCESS { call(pool) } else { found } {
+        sys::CUresult::CUDA_SUCCESS => Ok(()),
+        refused => bail!("the driver's memory pool: {refused:?}"),
     }
-    Ok(())
 }

@@ -22,7 +22,8 @@ impl Cuda {
         // candle uploads small shape tables now and then; while recording they come from the first run
         let _tables = self.shared.device.enable_cuda_graph_htod_cache();
         let output = work()?;
-        stream.synchronize().map_err(Error::wrap)?;
+        // what this run freed would lie beside what the recording takes
+        self.trim()?;
         stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).map_err(Error::wrap)?;
         let recorded = work().and_then(|again| Ok(output.slice_set(&again, 0, 0)?));
         let graph = stream.end_capture(CUgraphInstantiate_flags(0)).map_err(Error::wrap);

@@ -253,6 +253,7 @@ pub(super) fn arguments(
         for node in ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", &own] {
             line.paths("--dev-bind-try", Path::new(node), Path::new(node));
         }
+        line.words(["--ro-bind", "/sys", "/sys"]);
     }
     let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
