@@ -253,7 +253,6 @@ pub(super) fn arguments(
         for node in ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", &own] {
             line.paths("--dev-bind-try", Path::new(node), Path::new(node));
         }
-        line.words(["--ro-bind", "/sys", "/sys"]);
     }
     let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
@@ -266,8 +265,12 @@ pub(super) fn arguments(
     if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {
         line.paths("--ro-bind", program, program);
     }
-    // Where the harness is root, the engine still owns root's files: /proc/sys among them.
-    line.words(["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]);
+    // Where the harness is root, the engine still owns root's files: /proc/sys among them. Its own processes' must stay
+    // writable, or CUDA does not start.
+    for path in writable_in_proc() {
+        line.paths("--ro-bind-try", &path, &path);
+    }
+    line.words(["--remount-ro", "/dev", "--remount-ro", "/"]);
     line.paths("--chdir", spec.folder.as_deref().unwrap_or(Path::new("/tmp")), Path::new(""));
     line.0.pop();
     line.words(["--"]);
@@ -279,6 +282,21 @@ pub(super) fn arguments(
     line.0.push(program.into());
     line.0.extend(spec.command.iter().skip(1).cloned());
     line.0
+}
+
+/// Entries of `/proc` besides those of processes that somebody may write to.
+fn writable_in_proc() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_none_or(|name| name.parse::<u32>().is_err()))
+        .filter(|entry| {
+            entry.metadata().is_ok_and(|data| data.is_dir() || data.is_file() && data.mode() & 0o222 != 0)
+        })
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    paths
 }
 
 /// What of these paths only root, or one user or group, may read, if anything.
