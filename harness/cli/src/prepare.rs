@@ -33,7 +33,13 @@ pub(crate) fn launcher(
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
         let source = checkpoint(folder, pipeline, base, &mut digests)?;
-        let (process, load) = start(plan, pipeline, &source, base, sandbox)?;
+        let (mut process, load) = start(plan, pipeline, &source, base, sandbox)?;
+        if pipeline.engine == EngineSpec::Native && accelerator(plan) == Accelerator::Cuda {
+            // one of its own for each, so that none can leave another anything
+            let kernels = folder.file(&format!("kernels/{}", pipeline.name));
+            std::fs::create_dir_all(&kernels).in_file(&kernels)?;
+            process.kernels = Some(kernels.canonicalize().in_file(&kernels)?);
+        }
         launcher.insert(&pipeline.name, process, load);
     }
     Ok(launcher)
@@ -138,6 +144,7 @@ fn process(command: Vec<OsString>, plan: &Plan, sandbox: &SandboxStatus) -> Proc
         command,
         folder: None,
         read_only: Vec::new(),
+        kernels: None,
         needs: Vec::new(),
         pins: pins(plan),
         limits: Limits::default(),

@@ -40,6 +40,7 @@ fn overhead(criterion: &mut Criterion, side: u32) {
         command: vec![std::env::current_exe().expect("this program").into(), ENGINE.into()],
         folder: None,
         read_only: Vec::new(),
+        kernels: None,
         needs: Vec::new(),
         pins: Pins { threads: 1, gpu: None },
         limits: Limits::default(),

@@ -184,6 +184,7 @@ impl Args {
             command,
             folder: folder_of_engine,
             read_only,
+            kernels: None,
             needs,
             pins: Pins { threads: self.threads, gpu: self.gpu },
             limits,

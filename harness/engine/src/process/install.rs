@@ -111,6 +111,7 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         command: spec.command.clone(),
         folder: Some(folder.clone()),
         read_only: vec![folder.clone()],
+        kernels: None,
         needs: Vec::new(),
         pins: Pins { threads: 1, gpu: None },
         limits: spec.limits,

@@ -136,6 +136,7 @@ fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::i
         command: vec!["true".into()],
         folder: None,
         read_only: Vec::new(),
+        kernels: None,
         needs: Vec::new(),
         pins: Pins { threads: 1, gpu: None },
         limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },
@@ -259,6 +260,9 @@ pub(super) fn arguments(
         line.paths("--ro-bind", path, path);
     }
     if let Access::Install(folder) = access {
+        line.paths("--bind", folder, folder);
+    }
+    if let Some(folder) = &spec.kernels {
         line.paths("--bind", folder, folder);
     }
     // What lies in a folder named above is there; binding over a link to it would fail.

@@ -70,13 +70,17 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
     if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
         && let Some(user) = processes.user()
     {
-        let paths = spec.read_only.iter().map(PathBuf::as_path).chain([program.as_path()]);
+        let paths = spec.read_only.iter().chain(&spec.kernels).chain([&program]).map(PathBuf::as_path);
         if let Some(path) = sandbox::private(paths) {
             return Err(format!(
                 "{}: private; a root harness that may make no cgroup starts engines as user {user}, who must be \
                  able to read it (chmod o+rX, its parents o+x), or run the harness as an ordinary user",
                 path.display()
             ));
+        }
+        if let Some(folder) = &spec.kernels {
+            std::os::unix::fs::chown(folder, Some(user), Some(user))
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
         }
     }
     start(spec, &program, access).map_err(|error| format!("{}: {error}", program.display()))
@@ -102,6 +106,9 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<S
     command.args(&words[1..]);
     command.env_clear().envs(spec.pins.variables());
     command.env(SOCKET_VARIABLE, format!("fd:{}", theirs.as_raw_fd()));
+    if let Some(folder) = &spec.kernels {
+        command.env("CUDA_CACHE_PATH", folder);
+    }
     if !spec.sandbox.is_sandboxed() {
         command.current_dir(spec.folder.as_deref().unwrap_or(Path::new("/tmp")));
     }

@@ -17,6 +17,9 @@ pub struct ProcessSpec {
     /// Files and folders it may read beside the system: checkpoint, UNet, its own folder. In the
     /// sandbox they appear read-only at the same paths, and nothing beside them does.
     pub read_only: Vec<PathBuf>,
+    /// A folder it may write to, which outlives it: `CUDA_CACHE_PATH`, where the driver keeps the kernels that it compiled
+    /// for the card. For programs that are trusted with a memory from launch to launch.
+    pub kernels: Option<PathBuf>,
     /// Names of programs that must be in [`Pins::PATH`].
     pub needs: Vec<String>,
     /// Its environment.

@@ -53,6 +53,7 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
         command,
         folder: None,
         read_only: vec![root().join("fixtures/engines"), root().join("harness/sdk/python")],
+        kernels: None,
         needs: Vec::new(),
         pins: Pins { threads: 1, gpu: None },
         limits: Limits {
