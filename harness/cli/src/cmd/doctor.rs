@@ -10,7 +10,7 @@ use edgemaxx_measure::preflight::{
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Looks at this machine the way a run does, and says how to mend what is wrong.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ impl Args {
                 commands.join("\n")
             })?;
         } else {
-            answer(&table(&found))?;
+            answer_lines(&table(&found))?;
         }
         if fit {
             Ok(())
@@ -106,8 +106,8 @@ pub(crate) fn judge(found: &[Check], allow_unfit: bool) -> anyhow::Result<Vec<St
         return Err(Failure::error(
             Exit::Environment,
             format!(
-                "this machine is not fit for the contest, and nothing was measured:\n  {}\nmend it (`edgemaxx doctor` tells more), or measure all the same by --allow-unfit: no weights can come of it",
-                unfit.join("\n  ")
+                "this machine is not fit for the contest, and nothing was measured:\n{}\nmend it (`edgemaxx doctor` tells more), or measure all the same by --allow-unfit: no weights can come of it",
+                unfit.join("\n")
             ),
         ));
     }
@@ -159,7 +159,7 @@ fn state_folder() -> PathBuf {
         .join("edgemaxx")
 }
 
-fn table(found: &[Check]) -> String {
+fn table(found: &[Check]) -> Vec<String> {
     let mut lines = Vec::new();
     for check in found {
         let sign = match check.fitness {
@@ -176,5 +176,5 @@ fn table(found: &[Check]) -> String {
             lines.extend(check.commands.iter().map(|command| format!("{:31} $ {command}", "")));
         }
     }
-    lines.join("\n")
+    lines
 }

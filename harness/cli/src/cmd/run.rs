@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{analyze, measure, plan, quality, rank, report};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::folder::RunFolder;
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Runs a contest: plan, measure, quality, analyze, rank, report.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,10 @@ impl Args {
                 failed: failed.clone(),
             })?;
         } else {
-            answer(&format!("\n{}\n\nreport: {}", rank::table(&ranking), page.display()))?;
+            let mut lines = vec![String::new()];
+            lines.extend(rank::table(&ranking));
+            lines.extend([String::new(), format!("report: {}", page.display())]);
+            answer_lines(&lines)?;
         }
         verdict(&ranking, fit, &failed)
     }
