@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use edgemaxx_contract::contest::{Contest, Device, DeviceKind};
 use edgemaxx_engine::{SandboxStatus, detect_sandbox};
 use edgemaxx_measure::preflight::{
@@ -10,6 +11,7 @@ use edgemaxx_measure::preflight::{
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
+use crate::rehearse::rehearse;
 use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Looks at this machine the way a run does, and says how to mend what is wrong.
@@ -24,7 +26,7 @@ use crate::terminal::{answer, answer_json, answer_lines, note};
 --allow-unfit they go on, and no weights can come of the run. --lock-clocks locks a GPU's clocks for
 the run and puts them back, after a crash the next time that EdgeMaxx is started.
 
-Exit code: 0 fit · 3 unfit, or no weights can come of this machine.")]
+Exit code: 0 fit · 2 the contest asks for what cannot be done · 3 unfit, or no weights can come of this machine.")]
 pub(crate) struct Args {
     /// Contest to be fit for.
     contest: Option<PathBuf>,
@@ -58,6 +60,8 @@ impl Args {
         let wanted = match &self.contest {
             Some(path) => {
                 let contest = Contest::parse(&std::fs::read_to_string(path).in_file(path)?).in_file(path)?;
+                let base = path.parent().unwrap_or(Path::new(""));
+                rehearse(&contest, base, &[]).with_context(|| path.display().to_string())?;
                 Wanted { device: contest.device, threads: contest.measurement.threads }
             }
             None => any_device(),
