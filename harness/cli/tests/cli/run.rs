@@ -201,3 +201,12 @@ fn a_checkpoint_that_nothing_can_be_derived_from_is_its_candidates_failure() {
             && entries.contains("model_index.json")
     );
 }
+
+#[test]
+fn want_of_time_is_nobodys_failure() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    let (code, message) = failure(ground.run("out").args(["--deadline", "1"]));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("no time was left to measure: fast"), "{message}");
+    assert!(!message.contains("could not be measured"), "{message}");
+}
