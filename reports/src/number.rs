@@ -1,14 +1,16 @@
 //! Numbers as text: the same bytes on every machine, and never `NaN`.
 
+use edgemaxx_contract::text::decimals;
+
 /// What an undefined number prints as.
 pub(crate) const UNDEFINED: &str = "—";
 
-/// `value` with `digits` decimals and a true minus sign; [`UNDEFINED`] unless finite.
+/// `value` with `digits` decimals ([`decimals`]) and a true minus sign; [`UNDEFINED`] unless finite.
 pub(crate) fn fixed(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return UNDEFINED.to_owned();
     }
-    let text = format!("{:.digits$}", value.abs());
+    let text = decimals(value.abs(), digits);
     let zero = text.bytes().all(|b| matches!(b, b'0' | b'.'));
     if value < 0.0 && !zero { format!("−{text}") } else { text }
 }
@@ -134,6 +136,7 @@ mod tests {
         assert_eq!(speedup(1.43449), "1.434×");
         assert_eq!(significant(0.012345, 3), "0.0123");
         assert_eq!(significant(1234.5, 3), "1234");
+        assert_eq!(percent(-1.5e150, 2), "−1.5e152%", "nobody reads 150 digits");
         assert_eq!(millis(532.123), "532.1 ms");
         assert_eq!(millis(12_345.6), "12.35 s");
         assert_eq!(bytes(314_572_800), "300.0 MiB");

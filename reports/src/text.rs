@@ -1,23 +1,6 @@
 //! Foreign text made harmless, and the encodings a page needs.
 
-use std::fmt::Write as _;
-
-/// Foreign text with every character visible: control and bidirectional characters become their
-/// code points, since they could reorder or hide what stands around them.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}');
-        if hidden {
-            let _ = write!(shown, "⟨U+{:04X}⟩", u32::from(c));
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
+pub(crate) use edgemaxx_contract::text::{shorten, visible};
 
 /// `text` for XML and HTML content and quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
@@ -33,14 +16,6 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// The first `limit` characters, with an ellipsis in place of the rest.
-pub(crate) fn shorten(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Base64 with padding, RFC 4648.
@@ -82,15 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_characters_are_shown() {
-        assert_eq!(visible("a\u{202e}b\u{0}c\u{200b}"), "a⟨U+202E⟩b⟨U+0000⟩c⟨U+200B⟩");
-        assert_eq!(visible("日本 😀 é"), "日本 😀 é");
-    }
-
-    #[test]
-    fn markup_is_escaped_and_long_text_cut() {
+    fn markup_is_escaped() {
         assert_eq!(escape("<a b='c' d=\"e\">&"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;");
-        assert_eq!(shorten("abcdef", 4), "abc…");
-        assert_eq!(shorten("äöü", 3), "äöü");
     }
 }

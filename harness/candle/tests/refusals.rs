@@ -53,6 +53,21 @@ impl Copy {
     }
 }
 
+/// The right key is blamed, in JSON's words.
+#[test]
+fn a_unet_without_channels_is_told_so() {
+    let copy = Copy::new();
+    let text = std::fs::read_to_string(copy.path("unet/config.json")).expect("config");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    json.as_object_mut().expect("an object").remove("block_out_channels");
+    copy.put("unet/config.json", json.to_string().as_bytes());
+    copy.refused(&["field `block_out_channels`: found nothing, expected 3 numbers"]);
+    json["block_out_channels"] = serde_json::json!([64, 128, 128]);
+    json["attention_head_dim"] = serde_json::json!([2, 4]);
+    copy.put("unet/config.json", json.to_string().as_bytes());
+    copy.refused(&["field `attention_head_dim`: found [2, 4], expected a positive number, or 3 of them"]);
+}
+
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 const TEXT: &str = "text_encoder/model.safetensors";
 

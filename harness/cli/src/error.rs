@@ -10,7 +10,7 @@ pub(crate) enum Exit {
     No = 1,
     /// Usage or bad input.
     Input = 2,
-    /// The environment is unfit.
+    /// The environment is unfit, or no time was left.
     Environment = 3,
     /// An engine or candidate failed.
     Engine = 4,

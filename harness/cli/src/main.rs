@@ -9,6 +9,7 @@ mod native;
 mod null;
 mod prepare;
 mod progress;
+mod rehearse;
 mod resolve;
 mod site;
 mod stop_rule;

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::{CommandSpec, DeviceKind, Dtype, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_engine::{Limits, Pins, ProcessLauncher, ProcessSpec, SandboxStatus};
 use edgemaxx_protocol::{Load, Settings};
 
@@ -32,7 +34,13 @@ pub(crate) fn launcher(
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
-        let source = checkpoint(folder, pipeline, base, &mut digests)?;
+        let source = match checkpoint(folder, pipeline, base, &mut digests)? {
+            Ok(source) => source,
+            Err(failure) => {
+                launcher.insert_failed(&pipeline.name, failure);
+                continue;
+            }
+        };
         let (mut process, load) = start(plan, pipeline, &source, base, sandbox)?;
         if pipeline.engine == EngineSpec::Native && accelerator(plan) == Accelerator::Cuda {
             // one of its own for each, so that none can leave another anything
@@ -45,13 +53,14 @@ pub(crate) fn launcher(
     Ok(launcher)
 }
 
-/// The pipeline's checkpoint on this machine, checked against the plan.
+/// The pipeline's checkpoint on this machine, checked against the plan; or, where nothing can be derived from what is
+/// given, this pipeline's failure.
 fn checkpoint(
     folder: &RunFolder,
     pipeline: &PipelinePlan,
     base: &Path,
     digests: &mut FolderDigests,
-) -> anyhow::Result<CheckpointSource> {
+) -> anyhow::Result<Result<CheckpointSource, Failed>> {
     let spec = &pipeline.checkpoint;
     let found = digests.of(base, spec)?;
     if found != pipeline.digest {
@@ -66,7 +75,7 @@ fn checkpoint(
         root: source_folder(base, &spec.source)?,
         unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
     };
-    let Some(recipe) = spec.derive else { return Ok(source) };
+    let Some(recipe) = spec.derive else { return Ok(Ok(source)) };
     let out = folder.file("checkpoints").join(&pipeline.name);
     if !out.exists() {
         // Under another name until it is whole: an interrupted derivation is begun anew.
@@ -77,11 +86,24 @@ fn checkpoint(
         if let Some(parent) = out.parent() {
             std::fs::create_dir_all(parent).in_file(parent)?;
         }
-        derive(&source, &recipe_of(recipe), &part).map_err(|error| Failure::input(error.to_string()))?;
+        if let Err(error) = derive(&source, &recipe_of(recipe), &part) {
+            let _ = std::fs::remove_dir_all(&part);
+            if is_ours(&error, &part) {
+                return Err(Failure::error(Exit::Environment, error.to_string()));
+            }
+            let detail = format!("{recipe} cannot be derived from its checkpoint: {error}");
+            return Ok(Err(Failed { kind: FailureKind::Spawn, detail }));
+        }
         std::fs::rename(&part, &out).in_file(&out)?;
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
-    Ok(CheckpointSource { root, unet: None })
+    Ok(Ok(CheckpointSource { root, unet: None }))
+}
+
+/// Whether a derivation failed for want of a place to write to, which is nobody's checkpoint's fault.
+fn is_ours(error: &edgemaxx_candle::Error, out: &Path) -> bool {
+    let edgemaxx_candle::Error::Io { path, source } = error else { return false };
+    path.starts_with(out) || matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn recipe_of(recipe: Recipe) -> derive::Recipe {

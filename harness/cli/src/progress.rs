@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use edgemaxx_contract::text::line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal::{note, watched};
@@ -56,7 +57,7 @@ impl Progress {
 
     /// Says what is being done.
     pub(crate) fn doing(&mut self, what: &str) {
-        what.clone_into(&mut self.doing);
+        self.doing = line(what);
         self.show();
     }
 
@@ -96,7 +97,7 @@ impl Progress {
 
     /// A line that stays.
     pub(crate) fn line(&self, text: &str) {
-        if self.watched { self.bar.println(text) } else { note(text) }
+        if self.watched { self.bar.println(line(text)) } else { note(text) }
     }
 
     /// The stage is over.

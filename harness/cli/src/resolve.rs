@@ -14,6 +14,7 @@ use edgemaxx_hub::Source;
 
 use crate::error::{Failure, InFile as _};
 use crate::hub;
+use crate::rehearse::rehearse;
 
 /// Name of the control when the contest names none.
 const CONTROL: &str = "control";
@@ -50,15 +51,7 @@ pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> an
     let prompts_file =
         prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let pipelines = pipelines(&contest, &base).with_context(|| path.display().to_string())?;
-    for (field, folder) in
-        [("quality.clip", &contest.quality.clip), ("quality.lpips", &contest.quality.lpips)]
-    {
-        if let Some(folder) = folder
-            && !base.join(folder).is_dir()
-        {
-            return Err(Failure::input(format!("{}: {field}: {folder}: no such folder", path.display())));
-        }
-    }
+    rehearse(&contest, &base, &pipelines).with_context(|| path.display().to_string())?;
     Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
 }
 

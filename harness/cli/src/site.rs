@@ -42,7 +42,8 @@ pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
     Ok(runs.len())
 }
 
-/// The runs of a folder by name; each run once, whatever folders hold a copy of it.
+/// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read is
+/// left out, with a warning.
 pub(crate) fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> {
     let entries = fs::read_dir(path).in_file(path)?;
     let mut folders: Vec<PathBuf> =
@@ -54,7 +55,14 @@ pub(crate) fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> 
         if !file.is_file() {
             continue;
         }
-        let summary = Summary::from_json(&fs::read_to_string(&file).in_file(&file)?).in_file(&file)?;
+        let read = fs::read_to_string(&file).in_file(&file);
+        let summary = match read.and_then(|text| Summary::from_json(&text).in_file(&file)) {
+            Ok(summary) => summary,
+            Err(error) => {
+                note(&format!("warning: {error}; left out"));
+                continue;
+            }
+        };
         if let Some((first, _)) = found.iter().find(|(_, known)| known.samples == summary.samples) {
             note(&format!("{}: the same run as {}, left out", folder.display(), first.display()));
             continue;

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use edgemaxx_contract::text::{is_hidden, line, visible};
+
 use crate::error::exit_of;
 
 /// Ends the program: the error on standard error, its code to the shell.
@@ -23,13 +25,24 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// A line for the person, on standard error; nobody there to read it is no error.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// A line for the person, on standard error; nobody there to read it is no error. Much of what is said quotes others, so
+/// further lines stand behind a bar: none can pass for a line of ours, or for a command to a CI.
+pub(crate) fn note(text: &str) {
+    let lines: Vec<String> = text.trim_end().split('\n').map(line).collect();
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n  | "));
 }
 
-/// The answer, on standard output.
+/// The answer as lines, on standard output: whatever is quoted in one of them stays in it.
+pub(crate) fn answer_lines(lines: &[String]) -> anyhow::Result<()> {
+    answer(&lines.iter().map(|text| line(text)).collect::<Vec<_>>().join("\n"))
+}
+
+/// The answer, on standard output, with every character visible.
 pub(crate) fn answer(text: &str) -> anyhow::Result<()> {
+    print(&visible(text))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
@@ -38,9 +51,15 @@ pub(crate) fn answer(text: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// The answer as pretty JSON, on standard output.
+/// The answer as pretty JSON, on standard output; hidden characters as JSON's own escapes, which mean the same.
 pub(crate) fn answer_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    answer(&serde_json::to_string_pretty(value)?)
+    let json = serde_json::to_string_pretty(value)?;
+    let escaped = |c: char| if is_hidden(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    if json.contains(is_hidden) {
+        print(&json.chars().map(escaped).collect::<String>())
+    } else {
+        print(&json)
+    }
 }
 
 /// Whether a person watches standard error.

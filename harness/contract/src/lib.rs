@@ -14,4 +14,5 @@ pub mod quality;
 pub mod ranking;
 pub mod sample;
 pub mod telemetry;
+pub mod text;
 pub mod weights;

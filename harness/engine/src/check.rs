@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::sample::Failure;
+use edgemaxx_contract::text::line;
 use edgemaxx_protocol::{LatentShape, Load, Ready};
 use serde::Serialize;
 
@@ -46,7 +47,7 @@ pub struct Check {
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:8} {}: {}", self.verdict.to_string(), self.what, self.detail)
+        write!(f, "{:8} {}: {}", self.verdict.to_string(), self.what, line(&self.detail))
     }
 }
 

@@ -32,14 +32,14 @@ pub struct Comparison {
 /// Compares two picture files.
 ///
 /// # Errors
-/// When a picture cannot be read or the sizes differ.
+/// When a picture cannot be read, or the two cannot be compared; names the files.
 pub fn compare_files(
     a: &Path,
     b: &Path,
     prompt: Option<&str>,
     clip: Option<&ClipScorer>,
 ) -> Result<Comparison> {
-    compare(&Picture::open(a)?, &Picture::open(b)?, prompt, clip)
+    compare(&Picture::open(a)?, &Picture::open(b)?, prompt, clip).map_err(|error| error.of_pair(a, b))
 }
 
 /// Compares two pictures in memory.

@@ -1,6 +1,6 @@
 //! Everything that can go wrong while pictures are judged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, QualityError>;
@@ -58,6 +58,16 @@ pub enum QualityError {
         /// Why it cannot be.
         problem: String,
     },
+    /// Two files that cannot be compared.
+    #[error("{} and {}: {problem}", a.display(), b.display())]
+    Pair {
+        /// The first file.
+        a: PathBuf,
+        /// The second file.
+        b: PathBuf,
+        /// Why not.
+        problem: Box<QualityError>,
+    },
     /// A settings file of a model is missing a field or says something unsupported.
     #[error("{}: {problem}", path.display())]
     Settings {
@@ -80,4 +90,16 @@ pub enum QualityError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl QualityError {
+    /// The same with the names of the pictures' files, where it is about the two of them and names none.
+    pub(crate) fn of_pair(self, a: &Path, b: &Path) -> Self {
+        match self {
+            Self::UnequalSizes { .. } | Self::TooSmall { .. } | Self::Vector { .. } => {
+                Self::Pair { a: a.to_owned(), b: b.to_owned(), problem: Box::new(self) }
+            }
+            other => other,
+        }
+    }
 }

@@ -94,7 +94,9 @@ impl Judge {
         pairs
             .par_iter()
             .map(|pair| {
-                let record = self.record(pair, &pictures, &prompts);
+                let record = self
+                    .record(pair, &pictures, &prompts)
+                    .map_err(|error| error.of_pair(&pair.baseline.path, &pair.answer.path));
                 done();
                 record
             })

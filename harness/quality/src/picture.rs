@@ -11,13 +11,16 @@ use std::path::Path;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+pub use edgemaxx_contract::contest::MAX_PIXELS;
+
 use crate::error::{QualityError, Result};
 use crate::jpeg::inspect_jpeg;
 
 /// Largest width or height that is decoded, pixels.
 pub const MAX_SIDE: u32 = 16_384;
-/// Largest area that is decoded, pixels (two 4096² pictures).
-pub const MAX_PIXELS: u64 = 1 << 25;
+/// Bytes that a PNG's decoder may take for anything but the picture: rows, texts, and a colour profile, which is left out
+/// where it is larger.
+const MAX_ASIDE: u64 = 16 << 20;
 /// Largest picture file that is read, bytes.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
@@ -124,8 +127,7 @@ impl Picture {
                 return Err(refuse(name, "a truncated JPEG".into(), "write the picture anew"));
             }
         }
-        let mut decoder =
-            ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(broken)?;
+        let mut decoder = decoder(bytes, format).map_err(broken)?;
         let (width, height) = decoder.dimensions();
         Self::check_size(name, width, height)?;
         let mut limits = Limits::default();
@@ -210,10 +212,65 @@ impl Picture {
     }
 }
 
+/// A decoder that has read what stands before the picture, within [`MAX_ASIDE`].
+fn decoder(bytes: &[u8], format: ImageFormat) -> image::ImageResult<impl ImageDecoder> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ASIDE);
+    reader.limits(limits);
+    reader.into_decoder()
+}
+
 fn bits(color: ColorType) -> u16 {
     color.bits_per_pixel() / u16::from(color.channel_count())
 }
 
 fn refuse(name: &str, problem: String, advice: &'static str) -> QualityError {
     QualityError::Picture { name: name.to_owned(), problem, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(side: u32) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image::GrayImage::new(side, side).write_to(&mut bytes, ImageFormat::Png).expect("encodes");
+        bytes.into_inner()
+    }
+
+    /// A chunk of a PNG; the checksum is that of PNG's specification, annex D.
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let named = [kind, data].concat();
+        let step = |crc: u32, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+        let crc = !named.iter().fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step));
+        [(data.len() as u32).to_be_bytes().as_slice(), &named, &crc.to_be_bytes()].concat()
+    }
+
+    /// The compressed rows of a black picture, which make a profile as well as anything.
+    fn compressed(side: u32) -> Vec<u8> {
+        let bytes = png(side);
+        let mut data = Vec::new();
+        let mut at = 8;
+        while let Some(head) = bytes.get(at..at + 8) {
+            let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            if &head[4..] == b"IDAT" {
+                data.extend_from_slice(&bytes[at + 8..at + 8 + length]);
+            }
+            at += length + 12;
+        }
+        data
+    }
+
+    #[test]
+    fn a_colour_profile_that_inflates_without_bound_is_left_out() {
+        for (side, kept) in [(1000, true), (5000, false)] {
+            let mut bytes = png(16);
+            let profile = chunk(b"iCCP", &[b"x\0\0".as_slice(), &compressed(side)].concat());
+            bytes.splice(33..33, profile);
+            let found = decoder(&bytes, ImageFormat::Png).expect("a header").icc_profile().expect("reads");
+            assert_eq!(found.is_some(), kept, "{side}");
+            assert_eq!(Picture::decode(&bytes, "bomb").expect("a picture").width(), 16);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use common::{noise, picture, png};
 use edgemaxx_quality::metric::{cosine, phash_distance, psnr};
-use edgemaxx_quality::{Picture, QualityError};
+use edgemaxx_quality::{Picture, QualityError, compare_files};
 use image::DynamicImage;
 
 fn message(result: Result<Picture, QualityError>) -> String {
@@ -121,4 +121,22 @@ fn cosine_needs_directions() {
     assert!(cosine(&[1.0], &[1.0, 2.0]).is_err());
     assert!(cosine(&[0.0], &[1.0]).is_err());
     assert!(cosine(&[f32::NAN], &[1.0]).is_err());
+}
+
+#[test]
+fn files_that_cannot_be_compared_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, width, height| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, png(&rgb_image(&picture(width, height, 1)))).unwrap();
+        path
+    };
+    let (a, b, tiny) = (file("a.png", 8, 8), file("b.png", 8, 9), file("tiny.png", 6, 6));
+    for (second, words) in [(&b, "pictures of unequal size: 8x8 against 8x9"), (&tiny, "unequal size")] {
+        let message = compare_files(&a, second, None, None).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{} and {}: ", a.display(), second.display())), "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+    let message = compare_files(&tiny, &tiny, None, None).unwrap_err().to_string();
+    assert!(message.contains("tiny.png: SSIM needs at least 7 pixels"), "{message}");
 }

@@ -93,6 +93,9 @@ impl Default for Wire {
     }
 }
 
+/// Classes of schedulers that this engine knows.
+pub const SCHEDULERS: [&str; 2] = ["EulerDiscreteScheduler", "DDIMScheduler"];
+
 /// Keys that change the arithmetic, and the value (as JSON) this engine implements, which is the default.
 const ONLY: &[(&str, &[&str])] = &[
     ("interpolation_type", &["\"linear\""]),
@@ -112,9 +115,9 @@ impl ScheduleConfig {
         };
         let class =
             class.or_else(|| raw.get("_class_name").and_then(Value::as_str)).unwrap_or("").to_string();
-        if !["EulerDiscreteScheduler", "DDIMScheduler"].contains(&class.as_str()) {
-            let expected = "`EulerDiscreteScheduler` or `DDIMScheduler`, the supported schedulers";
-            return Err(bad("_class_name", &format!("`{class}`"), expected));
+        if !SCHEDULERS.contains(&class.as_str()) {
+            let expected = format!("`{}`, the supported schedulers", SCHEDULERS.join("` or `"));
+            return Err(bad("_class_name", &format!("`{class}`"), &expected));
         }
         let is_ddim = class == "DDIMScheduler";
         for (key, allowed) in ONLY {

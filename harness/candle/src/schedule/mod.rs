@@ -4,7 +4,7 @@ mod config;
 mod ddim;
 mod euler;
 
-pub use config::{Prediction, ScheduleConfig, Spacing};
+pub use config::{Prediction, SCHEDULERS, ScheduleConfig, Spacing};
 
 use crate::error::{Error, Result};
 use candle_core::Tensor;

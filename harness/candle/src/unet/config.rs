@@ -13,6 +13,16 @@ enum PerBlock {
     Each(Vec<usize>),
 }
 
+/// As JSON writes it.
+impl std::fmt::Display for PerBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(value) => write!(f, "{value}"),
+            Self::Each(values) => write!(f, "{values:?}"),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 struct Wire {
@@ -157,9 +167,15 @@ impl UNetConfig {
         if raw.get("addition_embed_type").and_then(Value::as_str) != Some("text_time") {
             return Err(bad("addition_embed_type", &"null", "\"text_time\" (this engine runs SDXL)"));
         }
+        let names_channels = raw.contains_key("block_out_channels");
         let w: Wire = serde_json::from_value(Value::Object(raw))
             .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
         let n = w.block_out_channels.len();
+        // The default has four blocks; of another number, nothing else in the file is to blame.
+        if !names_channels && w.down_block_types.len() != n {
+            let expected = format!("{} numbers, one per block of down_block_types", w.down_block_types.len());
+            return Err(bad("block_out_channels", &"nothing", &expected));
+        }
         if n == 0 || w.block_out_channels.contains(&0) {
             return Err(bad(
                 "block_out_channels",
@@ -171,9 +187,7 @@ impl UNetConfig {
             match v {
                 PerBlock::One(x) if *x > 0 => Ok(vec![*x; n]),
                 PerBlock::Each(xs) if xs.len() == n && !xs.contains(&0) => Ok(xs.clone()),
-                other => {
-                    Err(bad(field, &format!("{other:?}"), &format!("a positive number, or {n} of them")))
-                }
+                other => Err(bad(field, other, &format!("a positive number, or {n} of them"))),
             }
         };
         let layers = each("layers_per_block", &w.layers_per_block)?;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_analyze::{AnalyzeReport, Evidence, Method, Settings, analyze, settings_of, sources};
 use edgemaxx_contract::estimate::Estimates;
+use edgemaxx_contract::text::decimals;
 
 use crate::error::Failure;
 use crate::folder::RunFolder;
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Turns a run's samples into estimates (writes estimates.json), or analyses a file of latencies.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ impl Args {
         let run =
             self.run.as_deref().ok_or_else(|| Failure::input("name a run folder, or --samples FILE"))?;
         let estimates = analyze_run(&RunFolder::open(run)?)?;
-        if self.json { answer_json(&estimates) } else { answer(&run_table(&estimates)) }
+        if self.json { answer_json(&estimates) } else { answer_lines(&run_table(&estimates)) }
     }
 
     fn foreign(&self, samples: &Path) -> anyhow::Result<()> {
@@ -61,7 +62,7 @@ impl Args {
         for warning in &report.warnings {
             note(&format!("warning: {warning}"));
         }
-        answer(&foreign_table(&report))
+        answer_lines(&foreign_table(&report))
     }
 }
 
@@ -86,11 +87,11 @@ pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
 }
 
 fn interval(point: f64, lower: Option<f64>, upper: Option<f64>) -> String {
-    let bound = |bound: Option<f64>| bound.map_or("—".to_owned(), |bound| format!("{bound:.4}"));
-    format!("{point:.4}× [{}, {}]", bound(lower), bound(upper))
+    let bound = |bound: Option<f64>| bound.map_or("—".to_owned(), |bound| decimals(bound, 4));
+    format!("{}× [{}, {}]", decimals(point, 4), bound(lower), bound(upper))
 }
 
-fn run_table(estimates: &Estimates) -> String {
+fn run_table(estimates: &Estimates) -> Vec<String> {
     let mut lines = vec![format!("A/A: {}", estimates.certificate.reason)];
     for candidate in &estimates.candidates {
         let speedup = match &candidate.speedup {
@@ -99,10 +100,10 @@ fn run_table(estimates: &Estimates) -> String {
         };
         lines.push(format!("{:<20} {speedup:<32} {:?}", candidate.name, candidate.claim));
     }
-    lines.join("\n")
+    lines
 }
 
-fn foreign_table(report: &AnalyzeReport) -> String {
+fn foreign_table(report: &AnalyzeReport) -> Vec<String> {
     let mut lines = vec![format!(
         "speedup over {} at {}% confidence, all claims together",
         report.baseline,
@@ -123,5 +124,5 @@ fn foreign_table(report: &AnalyzeReport) -> String {
             speedup.method,
         ));
     }
-    lines.join("\n")
+    lines
 }

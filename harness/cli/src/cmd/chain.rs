@@ -7,7 +7,7 @@ use edgemaxx_chain::{ChainCommitment, Pin, WalletEntry, list_wallets};
 use serde::Serialize;
 
 use crate::subtensor::{ChainArgs, WalletArgs};
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer, answer_json, answer_lines};
 
 /// Reads a subnet at one finalised block: neurons, commitments, hyperparameters; lists wallets.
 #[derive(Debug, clap::Args)]
@@ -111,7 +111,7 @@ fn neurons(read: &Read) -> anyhow::Result<()> {
             n.uid, n.hotkey, n.stake, n.last_update
         ));
     }
-    answer(&lines.join("\n"))
+    answer_lines(&lines)
 }
 
 fn commitments(read: &Read) -> anyhow::Result<()> {
@@ -125,7 +125,7 @@ fn commitments(read: &Read) -> anyhow::Result<()> {
     for c in &commitments {
         lines.push(format!("{:>4}  {}  block {:>9}  {}", c.uid, c.hotkey, c.block, meaning(&c.meaning)));
     }
-    answer(&lines.join("\n"))
+    answer_lines(&lines)
 }
 
 fn params(read: &Read) -> anyhow::Result<()> {
@@ -137,7 +137,7 @@ fn params(read: &Read) -> anyhow::Result<()> {
     }
     let mut lines = vec![head(read, &pin, &format!("spec version {}", pin.spec_version))];
     lines.extend(params.iter().map(|(name, value)| format!("{name:32} {value}")));
-    answer(&lines.join("\n"))
+    answer_lines(&lines)
 }
 
 fn first_block(block: &Block) -> anyhow::Result<()> {
@@ -164,17 +164,17 @@ fn list(args: &Wallets) -> anyhow::Result<()> {
     if args.json {
         return answer_json(&wallets);
     }
-    answer(&wallets.iter().map(wallet_lines).collect::<Vec<_>>().join("\n"))
+    answer_lines(&wallets.iter().flat_map(wallet_lines).collect::<Vec<_>>())
 }
 
-fn wallet_lines(wallet: &WalletEntry) -> String {
+fn wallet_lines(wallet: &WalletEntry) -> Vec<String> {
     let shown = |id: &Option<edgemaxx_chain::AccountId>| id.map_or("—".to_owned(), |id| id.to_string());
     let mut lines = vec![format!("{}  coldkey {}", wallet.name, shown(&wallet.coldkey))];
     for key in &wallet.hotkeys {
         let locked = if key.encrypted { "  (encrypted)" } else { "" };
         lines.push(format!("  {}  {}{locked}", key.name, shown(&key.address)));
     }
-    lines.join("\n")
+    lines
 }
 
 /// A commitment in words.

@@ -12,11 +12,11 @@ use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::sample::Log;
-use edgemaxx_report::{comparison_github, comparison_json, comparison_junit, comparison_markdown};
+use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
 
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
-use crate::terminal::{answer, note};
+use crate::terminal::{answer, answer_json, note};
 
 /// Compares two runs, or one run's candidates with their baseline: regressed, improved, equivalent, cannot tell.
 ///
@@ -104,12 +104,12 @@ impl Args {
         }
         .map_err(|error| Failure::input(error.to_string()))?;
         let form = if self.json { Form::Json } else { self.format };
-        answer(&match form {
-            Form::Md => comparison_markdown(&found),
-            Form::Json => comparison_json(&found)?,
-            Form::Junit => comparison_junit(&found),
-            Form::Github => comparison_github(&found),
-        })?;
+        match form {
+            Form::Md => answer(&comparison_markdown(&found)),
+            Form::Json => answer_json(&found),
+            Form::Junit => answer(&comparison_junit(&found)),
+            Form::Github => answer(&comparison_github(&found)),
+        }?;
         exit(&found, self.strict)
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Exit, Failure};
 use crate::progress::Progress;
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer_json, answer_lines};
 
 /// Looks for checkpoints that repeat an earlier one's weights.
 ///
@@ -79,7 +79,7 @@ impl Args {
         if self.json {
             answer_json(&found)?;
         } else {
-            answer(&found.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+            answer_lines(&found.iter().map(line).collect::<Vec<_>>())?;
         }
         match copies.len() {
             0 => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use edgemaxx_contract::contest::{Contest, Device, DeviceKind};
 use edgemaxx_engine::{SandboxStatus, detect_sandbox};
 use edgemaxx_measure::preflight::{
@@ -10,7 +11,8 @@ use edgemaxx_measure::preflight::{
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
-use crate::terminal::{answer, answer_json, note};
+use crate::rehearse::rehearse;
+use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Looks at this machine the way a run does, and says how to mend what is wrong.
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ use crate::terminal::{answer, answer_json, note};
 --allow-unfit they go on, and no weights can come of the run. --lock-clocks locks a GPU's clocks for
 the run and puts them back, after a crash the next time that EdgeMaxx is started.
 
-Exit code: 0 fit · 3 unfit, or no weights can come of this machine.")]
+Exit code: 0 fit · 2 the contest asks for what cannot be done · 3 unfit, or no weights can come of this machine.")]
 pub(crate) struct Args {
     /// Contest to be fit for.
     contest: Option<PathBuf>,
@@ -58,6 +60,8 @@ impl Args {
         let wanted = match &self.contest {
             Some(path) => {
                 let contest = Contest::parse(&std::fs::read_to_string(path).in_file(path)?).in_file(path)?;
+                let base = path.parent().unwrap_or(Path::new(""));
+                rehearse(&contest, base, &[]).with_context(|| path.display().to_string())?;
                 Wanted { device: contest.device, threads: contest.measurement.threads }
             }
             None => any_device(),
@@ -75,7 +79,7 @@ impl Args {
                 commands.join("\n")
             })?;
         } else {
-            answer(&table(&found))?;
+            answer_lines(&table(&found))?;
         }
         if fit {
             Ok(())
@@ -106,8 +110,8 @@ pub(crate) fn judge(found: &[Check], allow_unfit: bool) -> anyhow::Result<Vec<St
         return Err(Failure::error(
             Exit::Environment,
             format!(
-                "this machine is not fit for the contest, and nothing was measured:\n  {}\nmend it (`edgemaxx doctor` tells more), or measure all the same by --allow-unfit: no weights can come of it",
-                unfit.join("\n  ")
+                "this machine is not fit for the contest, and nothing was measured:\n{}\nmend it (`edgemaxx doctor` tells more), or measure all the same by --allow-unfit: no weights can come of it",
+                unfit.join("\n")
             ),
         ));
     }
@@ -159,7 +163,7 @@ fn state_folder() -> PathBuf {
         .join("edgemaxx")
 }
 
-fn table(found: &[Check]) -> String {
+fn table(found: &[Check]) -> Vec<String> {
     let mut lines = Vec::new();
     for check in found {
         let sign = match check.fitness {
@@ -176,5 +180,5 @@ fn table(found: &[Check]) -> String {
             lines.extend(check.commands.iter().map(|command| format!("{:31} $ {command}", "")));
         }
     }
-    lines.join("\n")
+    lines
 }

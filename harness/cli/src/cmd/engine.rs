@@ -7,7 +7,7 @@ use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::contest::Dtype;
 
 use crate::error::{Exit, Failure};
-use crate::terminal::answer;
+use crate::terminal::answer_lines;
 use crate::{native, null};
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
@@ -74,5 +74,5 @@ fn say_settings(device: Accelerator, dtype: Dtype) -> anyhow::Result<()> {
     let device = device.open().map_err(failure)?;
     let settings = edgemaxx_candle::settings(&device, native::engine_dtype(dtype)).map_err(failure)?;
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    answer(&lines.join("\n"))
+    answer_lines(&lines)
 }

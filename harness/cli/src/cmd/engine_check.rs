@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure, InFile as _};
 use crate::native::wire_dtype;
 use crate::prepare::{command, limits, path_text};
 use crate::resolve::candidate_file;
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Puts an engine through the protocol and says in words what is wrong.
 ///
@@ -126,7 +126,7 @@ impl Args {
             answer_json(&Answer { command: &self.words, sandbox, verdict, checks: &checks })?;
         } else {
             let lines: Vec<String> = checks.iter().map(Check::to_string).collect();
-            answer(&lines.join("\n"))?;
+            answer_lines(&lines)?;
         }
         if verdict == Verdict::Bad {
             return Err(Failure::error(

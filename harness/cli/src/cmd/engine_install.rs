@@ -24,7 +24,7 @@ use crate::terminal::{answer, note};
 
   edgemaxx engine install candidates/fast
 
-Exit code: 0 installed, or nothing to install · 3 no sandbox here · 4 the installer failed")]
+Exit code: 0 installed, or nothing to install · 2 no such folder · 3 no sandbox here · 4 the installer failed")]
 pub(crate) struct Args {
     /// The candidate's folder.
     folder: PathBuf,
@@ -38,6 +38,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if !self.folder.is_dir() {
+            return Err(Failure::input(format!("{}: no such folder", self.folder.display())));
+        }
         let Some(EngineSpec::Command(engine)) = candidate_file(&self.folder)?.engine else {
             return answer("nothing to install: the candidate names no engine of its own");
         };

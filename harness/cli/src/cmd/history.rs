@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use edgemaxx_report::HistoryRun;
 
 use crate::error::{Failure, InFile as _};
@@ -11,7 +12,8 @@ use crate::terminal::{answer, note};
 
 /// Builds a site from the runs in a folder: days, leaderboard over time, trends, drift, lasting changes.
 ///
-/// Every folder directly inside DIR that holds a summary.json is a run. Its report is copied beside the site's page,
+/// Every folder directly inside DIR that holds a summary.json is a run; one that
+/// cannot be read is left out with a warning. Its report is copied beside the site's page,
 /// so the site can be published as it is; the same runs give the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -32,7 +34,7 @@ impl Args {
         let found = site::find_runs(&self.runs)?;
         if found.is_empty() {
             return Err(Failure::input(format!(
-                "{}: no folder in it holds a summary.json; `edgemaxx run` or `edgemaxx report` writes one",
+                "{}: no folder in it holds a summary.json that can be read; `edgemaxx run` or `edgemaxx report` writes one",
                 self.runs.display()
             )));
         }
@@ -43,7 +45,9 @@ impl Args {
             let link = format!("{REPORTS}/{}-{}.html", summary.day, summary.samples.short());
             let page = folder.join("report.html");
             let report = if page.is_file() {
-                fs::copy(&page, self.out.join(&link)).in_file(&page)?;
+                let copy = self.out.join(&link);
+                fs::copy(&page, &copy)
+                    .with_context(|| format!("cannot copy {} to {}", page.display(), copy.display()))?;
                 Some(link)
             } else {
                 note(&format!("{}: missing, so that day has no link", page.display()));

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
+use edgemaxx_contract::text::shorten;
 use edgemaxx_engine::{MonotonicClock, detect_sandbox};
 use edgemaxx_measure::preflight::Wanted;
 use edgemaxx_measure::telemetry::{
@@ -106,9 +107,7 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
     if !folder.file("environment.json").exists() {
         match null::overhead_ns(&plan, prepare::native(&plan, &sandbox)?) {
             Ok(ns) => environment.protocol_ns = Some(ns),
-            Err(failure) => {
-                note(&format!("warning: the null engine {}: {}", failure.kind, failure.detail));
-            }
+            Err(failure) => note(&format!("warning: the null engine {failure}")),
         }
         environment.pins.extend(prepare::engine_settings(&plan)?);
         environment.pins.sort();
@@ -130,7 +129,7 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
-        note("\ninterrupted: ending after the request in flight (again: at once)");
+        note("interrupted: ending after the request in flight (again: at once)");
     });
     if let Err(error) = handler {
         note(&format!("warning: Ctrl-C ends this run at once: {error}"));
@@ -220,12 +219,15 @@ fn failure(error: MeasureError, resume: &str) -> anyhow::Error {
         | MeasureError::Encode(_) => Exit::Input,
     };
     let message = match error {
-        MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with\n  {resume}"),
-        MeasureError::Io { .. } | MeasureError::Baseline { .. } => format!("{error}:\n  {resume}"),
+        MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with `{resume}`"),
+        MeasureError::Io { .. } | MeasureError::Baseline { .. } => format!("{error}: `{resume}`"),
         _ => error.to_string(),
     };
     Failure::error(exit, message)
 }
+
+/// Characters of a failure that are shown at once; the report shows all of them.
+const LINE: usize = 400;
 
 /// Shows what happens.
 struct Watcher {
@@ -274,7 +276,6 @@ impl Observer for Watcher {
 
 impl Watcher {
     fn failed(&self, what: &str, side: Side, failure: &edgemaxx_contract::sample::Failure) {
-        let detail = failure.detail.lines().next().unwrap_or_default();
-        self.progress.line(&format!("{what}: the {side} {}: {detail}", failure.kind));
+        self.progress.line(&shorten(&format!("{what}: the {side} {failure}"), LINE));
     }
 }

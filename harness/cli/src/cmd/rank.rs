@@ -8,7 +8,7 @@ use edgemaxx_contract::ranking::Ranking;
 
 use crate::error::Failure;
 use crate::folder::RunFolder;
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer_json, answer_lines};
 
 /// Turns estimates into scores, tiers and shares of the reward (writes ranking.json).
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let ranking = rank_run(&RunFolder::open(&self.run)?)?;
-        if self.json { answer_json(&ranking) } else { answer(&table(&ranking)) }
+        if self.json { answer_json(&ranking) } else { answer_lines(&table(&ranking)) }
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn rank_run(folder: &RunFolder) -> anyhow::Result<Ranking> {
 }
 
 /// The ranking for a terminal.
-pub(crate) fn table(ranking: &Ranking) -> String {
+pub(crate) fn table(ranking: &Ranking) -> Vec<String> {
     let mut lines = vec![ranking.verdict.clone(), String::new()];
     let width = ranking.entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
     for entry in &ranking.entries {
@@ -63,5 +63,5 @@ pub(crate) fn table(ranking: &Ranking) -> String {
             entry.reasons.join("; "),
         ));
     }
-    lines.join("\n")
+    lines
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_contract::estimate::CertificateVerdict;
+use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use serde::Serialize;
 
 use super::{analyze, measure, plan, quality, rank, report};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::folder::RunFolder;
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Runs a contest: plan, measure, quality, analyze, rank, report.
 #[derive(Debug, clap::Args)]
@@ -19,8 +19,8 @@ use crate::terminal::{answer, answer_json, note};
   edgemaxx run contest.toml --out runs/today --day 2026-11-22 --entropy 0x5f2c…
   edgemaxx run contest.toml --out runs/today --resume     after an interruption
 
-Exit code: 0 done · 3 the A/A control or the machine is unfit · 4 a candidate failed; the report is
-written in all three cases.")]
+Exit code: 0 done · 3 the A/A control or the machine is unfit, or no time was left for a candidate ·
+4 a candidate failed, or failed an honesty check; the report is written in all these cases.")]
 pub(crate) struct Args {
     #[command(flatten)]
     draw: plan::Draw,
@@ -45,18 +45,55 @@ struct Answer<'a> {
     winner: Option<&'a str>,
     fit: bool,
     failed: Vec<&'a str>,
+    unmeasured: Vec<&'a str>,
+}
+
+/// Candidates without a place, by the reason.
+struct Lost<'a> {
+    /// Failed a launch or a request.
+    failed: Vec<&'a str>,
+    /// Measured, and failed an honesty check.
+    dishonest: Vec<&'a str>,
+    /// Never had a turn: the time for measuring was over.
+    unmeasured: Vec<&'a str>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(ranking: &'a Ranking, estimates: &Estimates) -> Self {
+        let mut lost = Self { failed: Vec::new(), dishonest: Vec::new(), unmeasured: Vec::new() };
+        for entry in ranking.entries.iter().filter(|entry| entry.standing == Standing::Failed) {
+            let of = estimates.candidates.iter().find(|candidate| candidate.name == entry.name);
+            let list = match of {
+                Some(of) if of.failures.is_empty() && of.speedup.is_some() => &mut lost.dishonest,
+                Some(of) if of.failures.is_empty() && of.stopped.is_some() => &mut lost.unmeasured,
+                _ => &mut lost.failed,
+            };
+            list.push(entry.name.as_str());
+        }
+        lost
+    }
+
+    /// What became of them, in words; `None`: there are none.
+    fn words(&self) -> Option<String> {
+        let parts: Vec<String> = [
+            ("could not be measured", &self.failed),
+            ("failed an honesty check", &self.dishonest),
+            ("no time was left to measure", &self.unmeasured),
+        ]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(words, names)| format!("{words}: {}", names.join(", ")))
+        .collect();
+        (!parts.is_empty()).then(|| format!("{}; see the report", parts.join("; ")))
+    }
 }
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
         let (ranking, page) = whole(&folder, self.options, &self.resume_command(&folder))?;
-        let failed: Vec<&str> = ranking
-            .entries
-            .iter()
-            .filter(|e| e.standing == Standing::Failed)
-            .map(|e| e.name.as_str())
-            .collect();
+        let estimates: Estimates = folder.document("estimates.json", "analyze")?;
+        let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;
         if self.json {
             answer_json(&Answer {
@@ -65,12 +102,16 @@ impl Args {
                 verdict: &ranking.verdict,
                 winner: ranking.winner.as_deref(),
                 fit,
-                failed: failed.clone(),
+                failed: [lost.failed.as_slice(), &lost.dishonest].concat(),
+                unmeasured: lost.unmeasured.clone(),
             })?;
         } else {
-            answer(&format!("\n{}\n\nreport: {}", rank::table(&ranking), page.display()))?;
+            let mut lines = vec![String::new()];
+            lines.extend(rank::table(&ranking));
+            lines.extend([String::new(), format!("report: {}", page.display())]);
+            answer_lines(&lines)?;
         }
-        verdict(&ranking, fit, &failed)
+        verdict(&ranking, fit, &lost)
     }
 
     /// The run's folder: a new one with its plan, or the one to go on with.
@@ -116,12 +157,10 @@ pub(crate) fn whole(
 }
 
 /// The exit code of a run that was finished.
-fn verdict(ranking: &Ranking, fit: bool, failed: &[&str]) -> anyhow::Result<()> {
-    if !failed.is_empty() {
-        return Err(Failure::error(
-            Exit::Engine,
-            format!("could not be measured: {}; see the report", failed.join(", ")),
-        ));
+fn verdict(ranking: &Ranking, fit: bool, lost: &Lost<'_>) -> anyhow::Result<()> {
+    if let Some(words) = lost.words() {
+        let at_fault = !lost.failed.is_empty() || !lost.dishonest.is_empty();
+        return Err(Failure::error(if at_fault { Exit::Engine } else { Exit::Environment }, words));
     }
     if !fit {
         return Err(Failure::error(Exit::Environment, ranking.verdict.clone()));

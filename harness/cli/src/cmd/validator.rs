@@ -20,7 +20,7 @@ use edgemaxx_validator::world::Clock as _;
 use crate::cmd::publish::Target;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
     Alarms, ChildBench, Elsewhere, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner, Watch,
     not_published,
@@ -318,7 +318,7 @@ impl StatusArgs {
                     format!("  {} {} {}: {}", time(entry.at), entry.day, entry.phase, entry.what)
                 }),
             );
-            answer(&lines.join("\n"))?;
+            answer_lines(&lines)?;
         }
         match status.alarms.is_empty() {
             true => Ok(()),

@@ -11,7 +11,7 @@ use crate::audit::{self, Agreement, Check, Extract, Means, Verdict};
 use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::folder::RunFolder;
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer_json, answer_lines};
 
 /// Checks a sealed run: signature, every byte, the day before, the plan, and everything that follows
 /// from the raw log, recomputed.
@@ -109,7 +109,7 @@ impl Args {
         if self.json {
             answer_json(&Answer { verified, checks: &checks, rerun: agreements.as_deref() })?;
         } else {
-            answer(&checks.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+            answer_lines(&checks.iter().map(line).collect::<Vec<_>>())?;
         }
         match checks.iter().find(|check| check.verdict == Verdict::Failed) {
             None => Ok(()),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Sets weights from a run's ranking, or shows the weights on chain.
 #[derive(Debug, clap::Args)]
@@ -170,7 +170,7 @@ impl Set {
             note("dry run: nothing was signed; the chain should accept this call");
             return Ok(());
         }
-        let broken: Vec<_> = plan.broken.iter().map(|v| format!("  {v}")).collect();
+        let broken: Vec<_> = plan.broken.iter().map(|v| v.to_string()).collect();
         Err(Failure::error(Exit::No, format!("the chain would refuse these weights:\n{}", broken.join("\n"))))
     }
 }
@@ -320,6 +320,6 @@ impl Show {
             let hotkey = w.hotkey.map_or("—".to_owned(), |h| h.to_string());
             lines.push(format!("{:>4}  {hotkey:48}  {:>5}", w.uid, w.value));
         }
-        answer(&lines.join("\n"))
+        answer_lines(&lines)
     }
 }

@@ -195,3 +195,43 @@ fn candidate_files() {
     let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
     assert!(!ranking.contains("\"failed\""), "{ranking}");
 }
+
+/// What would else be found out after everything is measured.
+#[test]
+fn contests_that_cannot_be_done() {
+    let ground = || Playground::new(&candidate("fast", &[]));
+    for (field, expected) in [("clip", "transformers layout"), ("lpips", "convert-lpips")] {
+        let it = ground();
+        fs::create_dir(it.path("empty")).unwrap();
+        it.replace("contest.toml", "[quality]\n", &format!("[quality]\n{field} = \"empty\"\n"));
+        refused(&it, &["contest.toml", &format!("quality.{field}"), expected, "config.json"]);
+        let (code, message) = failure(edgemaxx().arg("doctor").arg(it.contest()));
+        assert!(code == 2 && message.contains(expected), "{message}");
+    }
+
+    let it = ground();
+    it.replace("contest.toml", "width = 64\nheight = 64", "width = 8192\nheight = 8192");
+    refused(&it, &["contest.toml", "request.width times request.height", "33554432"]);
+
+    let it = ground();
+    let engine = "engine = { command = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"] }";
+    it.replace("contest.toml", engine, "");
+    copy(&repository("fixtures/models/emoji-sdxl"), &it.path("model"));
+    it.replace("contest.toml", "width = 64", "width = 65");
+    refused(&it, &["contest.toml", "request.width: expected a multiple of", "found 65"]);
+    it.replace("contest.toml", "width = 65", "width = 64");
+    it.replace("contest.toml", "guidance_scale = 5.0", "guidance_scale = 5.0, scheduler = \"PNDM\"");
+    refused(
+        &it,
+        &["contest.toml", "baseline.generation.scheduler", "EulerDiscreteScheduler or DDIMScheduler"],
+    );
+
+    let odd = "[[candidate]]\nname = \"odd\"\ngeneration = { scheduler = \"PNDM\" }\n";
+    let it = Playground::new(odd);
+    refused(&it, &["contest.toml", "candidate[0] \"odd\" generation.scheduler", "DDIMScheduler", "PNDM"]);
+    // The same in its own folder is its own fault.
+    let it = Playground::new("[[candidate]]\nname = \"odd\"\ncheckpoint = \"mine\"\n");
+    fs::create_dir(it.path("mine")).unwrap();
+    fs::write(it.path("mine/edgemaxx.toml"), "[generation]\nscheduler = \"PNDM\"\n").unwrap();
+    edgemaxx().arg("plan").arg(it.contest()).arg("--out").arg(it.path("out")).assert().success();
+}

@@ -60,6 +60,8 @@ fn an_installer_changes_the_candidates_digest_and_a_folder_without_one_is_fine()
         install(),
         (Some(0), "nothing to install: the candidate names no engine of its own\n".to_owned())
     );
+    let (code, message) = failure(edgemaxx().args(["engine", "install"]).arg(folder.path().join("nope")));
+    assert!(code == 2 && message.contains("nope: no such folder"), "{message}");
     fs::write(folder.path().join("engine.py"), "").unwrap();
     let engine = "[engine]\ncommand = [\"python3\", \"engine.py\"]\n";
     fs::write(folder.path().join("edgemaxx.toml"), engine).unwrap();

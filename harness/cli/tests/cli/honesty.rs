@@ -29,6 +29,7 @@ fn cheats_earn_nothing_and_are_named() {
     ground.replace("contest.toml", "at_least = 0.5", "at_least = -1.0");
     let (code, message) = failure(&mut ground.run("out"));
     assert_eq!(code, 4, "{message}");
+    assert!(message.contains("failed an honesty check: ") && !message.contains("could not be"), "{message}");
     let standings = standings(&ground);
     // On a busy machine it may not be proven faster; it must never look like a cheat.
     assert!(["accepted", "not_faster"].contains(&standings["fast"].0.as_str()), "{standings:?}");

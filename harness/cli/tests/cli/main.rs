@@ -22,4 +22,5 @@ mod publish;
 mod published;
 mod run;
 mod seal;
+mod terminal;
 mod validator;

@@ -186,3 +186,27 @@ fn a_killed_run_goes_on_where_it_was() {
     }
     assert_eq!(seen.len(), 2 * 5 * 3 * 2, "two pipelines, five sessions, three pairs, two sides");
 }
+
+#[test]
+fn a_checkpoint_that_nothing_can_be_derived_from_is_its_candidates_failure() {
+    // The mock's checkpoint is none.
+    let derived = candidate("derived", &[]) + "derive = \"int8\"\n";
+    let ground = Playground::new(&(derived + &candidate("fast", &["--latency-us", "1000"])));
+    let (code, message) = failure(ground.run("out").arg("--quick"));
+    assert_eq!(code, 4, "{message}");
+    assert!(message.contains("could not be measured: derived;"), "{message}");
+    let entries = ranking(&ground.path("out"))["entries"].to_string();
+    assert!(
+        entries.contains("int8 cannot be derived from its checkpoint")
+            && entries.contains("model_index.json")
+    );
+}
+
+#[test]
+fn want_of_time_is_nobodys_failure() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    let (code, message) = failure(ground.run("out").args(["--deadline", "1"]));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("no time was left to measure: fast"), "{message}");
+    assert!(!message.contains("could not be measured"), "{message}");
+}

@@ -36,6 +36,9 @@ pub(super) fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Dis
     ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
 }
 
+/// The largest picture that is judged, pixels: two of 4096².
+pub const MAX_PIXELS: u64 = 1 << 25;
+
 impl Contest {
     /// Reads a contest file's text.
     ///
@@ -124,6 +127,11 @@ pub(super) fn within<T: PartialOrd + fmt::Display + Copy>(
 fn request(wire: WireRequest) -> Result<RequestSpec, ContestError> {
     within("request.width", wire.width, 8, 8192)?;
     within("request.height", wire.height, 8, 8192)?;
+    let pixels = u64::from(wire.width) * u64::from(wire.height);
+    if pixels > MAX_PIXELS {
+        let expected = format!("at most {MAX_PIXELS} pixels, the most that can be judged");
+        return Err(bad("request.width times request.height", &expected, pixels));
+    }
     Ok(RequestSpec {
         prompts: wire.prompts,
         negative_prompt: wire.negative_prompt,
@@ -295,6 +303,8 @@ fn gate(index: usize, wire: WireGate) -> Result<Gate, ContestError> {
         (Some(value), None) if value.is_finite() => value,
         _ => return Err(bad(field(key), "exactly this bound, a finite number", "something else")),
     };
+    let (low, high) = wire.metric.range();
+    within(&field(key), threshold, low, high)?;
     Ok(Gate { metric: wire.metric, statistic, threshold, reason: wire.reason })
 }
 

@@ -97,6 +97,20 @@ impl Metric {
         !matches!(self, Self::PhashDistance | Self::Lpips)
     }
 
+    /// The smallest and the largest value it can take.
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Self::SsimGray
+            | Self::ClipImageCosine
+            | Self::Wombo2025
+            | Self::HeldBackSsimGray
+            | Self::HeldBackClipImageCosine => (-1.0, 1.0),
+            Self::ClipTextDifference => (-2.0, 2.0),
+            Self::PhashDistance => (0.0, 64.0),
+            Self::PsnrDb | Self::Lpips => (0.0, f64::INFINITY),
+        }
+    }
+
     /// The name used in files.
     pub fn name(self) -> &'static str {
         match self {

@@ -57,6 +57,8 @@ fn values_out_of_range_name_the_key() {
         ("name = \"fast\"", "name = \"fast\"\ncontrol = true", "control"),
         ("at_least = 0.9", "at_most = 0.9", "quality.gate[0] clip_image_cosine at_least"),
         ("at_least = 0.9", "at_least = nan", "at_least"),
+        ("at_least = 0.9", "at_least = 7.0", "clip_image_cosine at_least: expected a value from -1 to 1"),
+        ("width = 64\nheight = 64", "width = 8192\nheight = 4097", "at most 33554432 pixels"),
         ("clip = \"clip\"", "", "quality.clip"),
         ("guidance_scale = 5.0", "guidance_scale = nan", "guidance_scale"),
         ("[quality]", "[measurement]\nsessions = 0\n[quality]", "measurement.sessions"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::format::Format;
 use crate::plan::Side;
+use crate::text::line;
 
 /// One line of `samples.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,6 +149,13 @@ pub struct Failure {
     pub kind: FailureKind,
     /// In words, with the end of the engine's own error output where there is any.
     pub detail: String,
+}
+
+/// For people, on one line: the detail is in the words of whoever wrote the engine.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, line(&self.detail))
+    }
 }
 
 /// Kinds of failure.

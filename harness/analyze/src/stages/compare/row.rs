@@ -4,6 +4,7 @@ use edgemaxx_contract::comparison::{ComparisonRow, Verdict};
 use edgemaxx_contract::contest::Metric;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
 use edgemaxx_contract::quality::QualityRecord;
+use edgemaxx_contract::text::decimals;
 
 use super::CompareSettings;
 use super::change::{Change, Group};
@@ -183,7 +184,7 @@ impl<'a> Judge<'a> {
     }
 
     fn speed_reason(&self, change: &Change, verdict: Verdict) -> String {
-        let percent = |log: f64| format!("{:.2}%", 100.0 * log.exp_m1());
+        let percent = |log: f64| decimals(100.0 * log.exp_m1(), 2) + "%";
         let tolerated = format!("{:.2}% tolerated", 100.0 * self.settings.max_slowdown);
         let (Some(lower), Some(upper)) = (change.summary.lower, change.summary.upper) else {
             return "too few sessions for an interval: processes differ, and five sessions show by how much"

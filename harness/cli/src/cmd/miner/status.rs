@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cmd::chain::meaning;
 use crate::error::{Exit, Failure};
 use crate::subtensor::{ChainArgs, WalletArgs};
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer_json, answer_lines};
 
 /// Shows registration and commitment of a hotkey at one finalised block.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ impl Args {
             let entry = commitment.map_or("nothing committed".to_owned(), |c| {
                 format!("committed in block {}: {}", c.block, meaning(&c.meaning))
             });
-            answer(&format!("{hotkey} on netuid {netuid} at block {}\n{place}\n{entry}", pin.number))?;
+            answer_lines(&[format!("{hotkey} on netuid {netuid} at block {}", pin.number), place, entry])?;
         }
         match (neuron, commitment) {
             (Some(_), Some(_)) => Ok(()),

@@ -18,7 +18,7 @@ use crate::cmd::chain::meaning;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::hub;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Publishes a checkpoint on the hub and commits its exact revision on chain.
 ///
@@ -299,7 +299,7 @@ impl Args {
             None if self.dry_run => "dry run: nothing was published or signed".to_owned(),
             None => "not committed (--no-commit)".to_owned(),
         });
-        answer(&lines.join("\n"))
+        answer_lines(&lines)
     }
 }
 

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use super::bench::bench;
 use super::search::choose;
 use crate::error::{Failure, InFile as _};
-use crate::terminal::{answer, answer_json, note};
+use crate::terminal::{answer_json, answer_lines, note};
 
 /// Measures combinations of settings against the contest's baseline, and shows the Pareto front: the settings that no
 /// other beats in proven speed and proven likeness at once.
@@ -133,7 +133,7 @@ impl Args {
         }
         mark_front(&mut points);
         points.sort_by(|a, b| lower(&b.speedup).total_cmp(&lower(&a.speedup)).then(a.name.cmp(&b.name)));
-        if self.json { answer_json(&points) } else { answer(&table(&points, &self.out)) }
+        if self.json { answer_json(&points) } else { answer_lines(&table(&points, &self.out)) }
     }
 
     /// Every combination.
@@ -236,7 +236,7 @@ fn mark_front(points: &mut [Point]) {
     }
 }
 
-fn table(points: &[Point], out: &Path) -> String {
+fn table(points: &[Point], out: &Path) -> Vec<String> {
     let shown = |estimate: &Option<Estimate>, digits: usize| {
         estimate.as_ref().map_or("—".to_owned(), |e| {
             let bound = |b: Option<f64>| b.map_or("—".to_owned(), |b| format!("{b:.digits$}"));
@@ -256,8 +256,8 @@ fn table(points: &[Point], out: &Path) -> String {
             shown(&p.similarity, 4)
         ));
     }
-    lines.push(format!("\nruns and reports: {}", out.display()));
-    lines.join("\n")
+    lines.extend([String::new(), format!("runs and reports: {}", out.display())]);
+    lines
 }
 
 #[cfg(test)]
