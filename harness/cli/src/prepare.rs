@@ -71,7 +71,7 @@ fn checkpoint(
         if let Some(parent) = out.parent() {
             std::fs::create_dir_all(parent).in_file(parent)?;
         }
-        derive(&source, &recipe_of(recipe), &part).map_err(|error| Failure::input(error.to_string()))?;
+        derive(&source, &recipe_of(recipe), &part)?;
         std::fs::rename(&part, &out).in_file(&out)?;
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
