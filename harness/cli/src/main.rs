@@ -10,6 +10,7 @@ mod null;
 mod prepare;
 mod progress;
 mod resolve;
+mod shell;
 mod site;
 mod stop_rule;
 mod subtensor;
