@@ -114,7 +114,7 @@ fn place(from: &Path, to: &Path) -> Result<()> {
     if weights && std::fs::hard_link(&real, to).is_ok() {
         return Ok(());
     }
-    std::fs::copy(&real, to).map(|_| ()).map_err(Error::io(from))
+    std::fs::copy(&real, to).map(|_| ()).map_err(Error::io(to))
 }
 
 /// Writes all tensors of `weights` to one file.

@@ -114,6 +114,17 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+    /// The computation overflowed, or weights are NaN or infinite.
+    #[error(
+        "the picture has values that are not numbers: {undefined} of {values}; are the weights and their scales finite, \
+         and does f32 help where half precision overflows?"
+    )]
+    NotFinite {
+        /// How many.
+        undefined: usize,
+        /// Of how many.
+        values: usize,
+    },
     /// The device asked for is not there or cannot serve.
     #[error("{0}")]
     Device(String),
@@ -125,6 +136,14 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_path_buf(), source }
+    }
+
+    /// Refuses a size that no model has: it would cost memory or time before anything else stops it.
+    pub(crate) fn bound(path: &Path, field: &str, found: usize, most: usize) -> Result<()> {
+        if (1..=most).contains(&found) {
+            return Ok(());
+        }
+        Err(Self::config(path, field, found, format!("1 to {most}")))
     }
 
     pub(crate) fn config(path: &Path, field: &str, found: impl ToString, expected: impl ToString) -> Self {

@@ -30,6 +30,7 @@ mod cuda;
 mod denoise;
 pub mod derive;
 mod error;
+mod limits;
 pub mod nn;
 mod pipeline;
 mod prompt;

@@ -275,10 +275,14 @@ impl Pipeline {
         let x = self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?;
         let image = if self.vae_tiling { self.decode_in_little(&x)? } else { self.vae.decode(&x)? };
         let image = image.to_dtype(DType::F32)?.get(0)?;
-        let image = ((image * 0.5)? + 0.5)?.clamp(0f32, 1f32)?;
-        note("image_hwc", &|| Ok(image.clone()))?;
+        let image = ((image * 0.5)? + 0.5)?;
+        note("image_hwc", &|| Ok(image.clamp(0f32, 1f32)?))?;
         let values = image.flatten_all()?.to_vec1::<f32>()?;
-        let rgb = values.iter().map(|v| (v * 255.0).round_ties_even() as u8).collect();
+        let undefined = values.iter().filter(|v| !v.is_finite()).count();
+        if undefined > 0 {
+            return Err(Error::NotFinite { undefined, values: values.len() });
+        }
+        let rgb = values.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8).collect();
         Ok(Picture { width: r.width, height: r.height, rgb })
     }
 

@@ -1,9 +1,10 @@
 //! Writing safetensors files whose bytes depend on nothing but their content: tensors lie widest type first, then by
 //! name, the header is compact JSON in that order, padded to eight bytes.
 use crate::error::{Error, Result};
+use edgemaxx_files::WholeFile;
 use safetensors::Dtype;
 use serde_json::{Value, json};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// A tensor to be written; its bytes are asked for when it is its turn.
@@ -20,7 +21,7 @@ impl Entry {
     }
 }
 
-/// Writes `entries` to `path`; `bytes` gives the little-endian content of each. `note` is an optional key and value for
+/// Writes `entries` to `path`, as a whole or not at all; `bytes` gives the little-endian content of each. `note` is an optional key and value for
 /// the file's metadata.
 pub(crate) fn write(
     path: &Path,
@@ -47,12 +48,12 @@ pub(crate) fn write(
     }
     let mut header = format!("{{{}}}", fields.join(","));
     header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
-    let mut file = BufWriter::new(std::fs::File::create(path).map_err(Error::io(path))?);
+    let mut file = WholeFile::create(path).map_err(Error::io(path))?;
     let mut put = |data: &[u8]| file.write_all(data).map_err(Error::io(path));
     put(&(header.len() as u64).to_le_bytes())?;
     put(header.as_bytes())?;
     for e in &entries {
         put(&bytes(e)?)?;
     }
-    file.flush().map_err(Error::io(path))
+    file.finish().map_err(Error::io(path))
 }

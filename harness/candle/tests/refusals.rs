@@ -148,6 +148,34 @@ fn unfit_configurations_are_refused_by_field() {
         tried += 1;
     }
     assert_eq!(tried, 12);
+    let huge = 1_000_000_000_000u64;
+    for (file, key, value) in [
+        ("scheduler/scheduler_config.json", "num_train_timesteps", huge.into()),
+        ("scheduler/scheduler_config.json", "steps_offset", u64::MAX.into()),
+        ("unet/config.json", "layers_per_block", 1_000_000_000.into()),
+        ("unet/config.json", "transformer_layers_per_block", serde_json::json!([1, huge, 1])),
+        ("unet/config.json", "block_out_channels", serde_json::json!([huge, huge, huge])),
+        ("unet/config.json", "block_out_channels", serde_json::json!(vec![64; 1000])),
+        ("unet/config.json", "cross_attention_dim", huge.into()),
+        ("unet/config.json", "sample_size", huge.into()),
+        ("unet/config.json", "in_channels", huge.into()),
+        ("unet/config.json", "addition_time_embed_dim", huge.into()),
+        ("unet/config.json", "projection_class_embeddings_input_dim", huge.into()),
+        ("vae/config.json", "block_out_channels", serde_json::json!([huge])),
+        ("vae/config.json", "layers_per_block", huge.into()),
+        ("vae/config.json", "latent_channels", 0.into()),
+        ("vae/config.json", "norm_num_groups", 0.into()),
+        ("text_encoder/config.json", "num_hidden_layers", huge.into()),
+        ("text_encoder/config.json", "vocab_size", huge.into()),
+        ("text_encoder_2/config.json", "max_position_embeddings", huge.into()),
+        ("text_encoder_2/config.json", "intermediate_size", huge.into()),
+        ("text_encoder_2/config.json", "projection_dim", huge.into()),
+    ] {
+        let before = read(&copy.path(file));
+        copy.edit(file, key, value);
+        copy.refused(&[file, key, "expected"]);
+        copy.put(file, &before);
+    }
     copy.put("unet/config.json", b"{ not json");
     copy.refused(&["unet/config.json", "line 1"]);
     std::fs::remove_file(copy.path("model_index.json")).expect("remove");
@@ -176,6 +204,47 @@ fn unfit_requests_are_refused_by_field() {
     refused(GenerateRequest { steps: 0, ..good.clone() }, "steps");
     refused(GenerateRequest { steps: 1001, ..good.clone() }, "steps");
     refused(GenerateRequest { guidance_scale: f64::NAN, ..good }, "guidance_scale");
+}
+
+#[test]
+fn pictures_that_are_not_numbers_are_refused() {
+    let copy = Copy::new();
+    let scales = |scale: f32| -> Vec<u8> { [scale; 3].iter().flat_map(|v| v.to_le_bytes()).collect() };
+    let file = "vae/diffusion_pytorch_model.safetensors";
+    let whole = read(&copy.path(file));
+    let mut said = Vec::new();
+    for scale in [1.0, f32::NAN, f32::INFINITY] {
+        let vae = SafeTensors::deserialize(&whole).expect("fixture");
+        let shape = vae.tensor("decoder.conv_out.weight").expect("weight").shape().to_vec();
+        let (zeros, scale) = (vec![0u8; shape.iter().product()], scales(scale));
+        let mut views = vae.tensors();
+        views.retain(|(name, _)| name != "decoder.conv_out.weight");
+        let view = |dtype, shape, data| TensorView::new(dtype, shape, data).expect("view");
+        views.push(("decoder.conv_out.weight".to_string(), view(safetensors::Dtype::I8, shape, &zeros)));
+        views.push((
+            "decoder.conv_out.weight.scale".to_string(),
+            view(safetensors::Dtype::F32, vec![3], &scale),
+        ));
+        copy.put(file, &safetensors::serialize(views, None::<HashMap<String, String>>).expect("rewritten"));
+        let request = GenerateRequest {
+            prompt: "red apple".to_string(),
+            negative_prompt: None,
+            latents: vec![0.0; 1024],
+            steps: 1,
+            guidance_scale: 1.0,
+            width: 64,
+            height: 64,
+        };
+        let made = copy.load().expect("pipeline").generate(&request, None);
+        said.push(made.map_or_else(|error| error.to_string(), |_| "a picture".to_string()));
+    }
+    assert_eq!(said[0], "a picture");
+    for refusal in &said[1..] {
+        assert!(
+            refusal.starts_with("the picture has values that are not numbers: 12288 of 12288"),
+            "{refusal}"
+        );
+    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The run folder: which file holds what, and how it is read and written.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,14 +10,19 @@ use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::telemetry::TelemetryLog;
+use edgemaxx_files::write_whole;
+use edgemaxx_measure::SAMPLES_FILE;
 use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 
 use crate::error::{Failure, InFile as _};
+use crate::shell::quoted;
 
 /// A folder that holds one run.
 #[derive(Debug, Clone)]
@@ -35,19 +39,38 @@ impl RunFolder {
         Self { path: path.to_owned(), images: path.join("images"), loaded: BTreeMap::new() }
     }
 
-    /// A new, empty folder.
+    /// A folder for a new run: new, empty, or left by planning that was cut off.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        if path.exists() {
-            let mut entries = fs::read_dir(path).in_file(path)?;
-            if entries.next().is_some() {
-                return Err(Failure::input(format!(
-                    "{}: the folder is not empty; name another with --out, or go on with its run by --resume",
-                    path.display()
-                )));
-            }
+        if path.exists() && !Self::is_unbegun(path)? {
+            let problem = if path.join("plan.json").exists() {
+                "the folder holds a run; go on with it by --resume, or name another folder with --out"
+            } else {
+                "the folder is not empty; name another with --out"
+            };
+            return Err(Failure::input(format!("{}: {problem}", path.display())));
         }
         fs::create_dir_all(path).in_file(path)?;
         Ok(Self::at(path))
+    }
+
+    /// Whether a folder is there and holds nothing, or nothing but what planning writes before `plan.json`: no run was
+    /// begun in it. Another's `contest.toml` is no such thing where `origin.json` is missing.
+    pub(crate) fn is_unbegun(path: &Path) -> anyhow::Result<bool> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(path).in_file(path)? {
+            names.insert(entry.in_file(path)?.file_name().to_string_lossy().into_owned());
+        }
+        for name in ["origin.json", "contest.toml", "prompts.txt", "plan.json"] {
+            names.remove(&format!(".{name}.part"));
+        }
+        if names.remove("origin.json") {
+            names.remove("contest.toml");
+            names.remove("prompts.txt");
+        }
+        Ok(names.is_empty())
     }
 
     /// The folder of a run that was planned before.
@@ -106,7 +129,7 @@ impl RunFolder {
                     format!(
                         "{}: missing; `edgemaxx {made_by} {}` writes it",
                         path.display(),
-                        self.path.display()
+                        quoted(&self.path)
                     )
                 }
                 _ => format!("{}: {error}", path.display()),
@@ -114,19 +137,14 @@ impl RunFolder {
         })
     }
 
-    /// Writes a file as a whole or not at all.
+    /// Writes a file as a whole or not at all; one that says the same already stays as it is.
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
-        let path = self.file(name);
-        let part = self.file(&format!(".{name}.part"));
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&part)?;
-            file.write_all(bytes.as_ref())?;
-            file.sync_all()?;
-            fs::rename(&part, &path)
-        };
-        write().with_context(|| format!("cannot write {}", path.display())).inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
+        let (path, bytes) = (self.file(name), bytes.as_ref());
+        let as_long = |there: fs::Metadata| there.is_file() && there.len() == bytes.len() as u64;
+        if fs::metadata(&path).is_ok_and(as_long) && fs::read(&path).is_ok_and(|there| there == bytes) {
+            return Ok(());
+        }
+        write_whole(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub(crate) fn document<T: Document>(&self, name: &str, made_by: &str) -> anyhow::Result<T> {
@@ -180,17 +198,59 @@ impl RunFolder {
     }
 
     /// The judged pairs, and the digest of their file.
-    pub(crate) fn quality(&self, log: &Log) -> anyhow::Result<(QualityLog, Digest)> {
-        let path = self.file("quality.jsonl");
+    pub(crate) fn quality(&self, plan: &Plan, log: &Log) -> anyhow::Result<(QualityLog, Digest)> {
         let text = self.read("quality.jsonl", "quality")?;
-        let quality = QualityLog::parse(&text).in_file(&path)?;
+        let quality = QualityLog::parse(&text).in_file(&self.file("quality.jsonl"))?;
         if quality.header.samples != log.chain.head() {
-            return Err(Failure::input(format!(
-                "{}: judges other samples than samples.jsonl holds; run `edgemaxx quality {}` again",
-                path.display(),
-                self.path.display()
-            )));
+            return Err(self.stale("quality.jsonl", SAMPLES_FILE, "quality"));
         }
+        quality
+            .check(plan, log)
+            .map_err(|error| self.again("quality.jsonl", &error.to_string(), "quality"))?;
         Ok((quality, Digest::of(text.as_bytes())))
+    }
+
+    /// The estimates, where they rest on what else the folder holds; `quality` is the digest of its file.
+    pub(crate) fn estimates(&self, plan: &Plan, log: &Log, quality: Digest) -> anyhow::Result<Estimates> {
+        let estimates: Estimates = self.document("estimates.json", "analyze")?;
+        let telemetry = if self.holds(TELEMETRY_FILE) {
+            Some(Digest::of(self.read(TELEMETRY_FILE, "measure")?.as_bytes()))
+        } else {
+            None
+        };
+        let read = estimates.telemetry.as_ref().map(|telemetry| telemetry.digest);
+        let inputs = [
+            ("plan.json", estimates.plan == plan.digest()?),
+            (SAMPLES_FILE, estimates.samples == log.chain.head()),
+            (TELEMETRY_FILE, read == telemetry),
+            ("quality.jsonl", estimates.quality == quality),
+        ];
+        match inputs.into_iter().find(|(_, same)| !same) {
+            Some((name, _)) => Err(self.stale("estimates.json", name, "analyze")),
+            None => Ok(estimates),
+        }
+    }
+
+    /// The ranking, where it rests on the folder's estimates.
+    pub(crate) fn ranking(&self) -> anyhow::Result<Ranking> {
+        let ranking: Ranking = self.document("ranking.json", "rank")?;
+        if ranking.estimates != Digest::of(self.read("estimates.json", "analyze")?.as_bytes()) {
+            return Err(self.stale("ranking.json", "estimates.json", "rank"));
+        }
+        Ok(ranking)
+    }
+
+    /// A file that was made of another `source` than the folder holds.
+    pub(crate) fn stale(&self, name: &str, source: &str, made_by: &str) -> anyhow::Error {
+        self.again(name, &format!("rests on another {source} than is there now"), made_by)
+    }
+
+    /// A file that its stage must write again.
+    fn again(&self, name: &str, problem: &str, made_by: &str) -> anyhow::Error {
+        Failure::input(format!(
+            "{}: {problem}; run `edgemaxx {made_by} {}` again, and the stages after it",
+            self.file(name).display(),
+            quoted(&self.path)
+        ))
     }
 }

@@ -11,6 +11,7 @@ mod prepare;
 mod progress;
 mod rehearse;
 mod resolve;
+mod shell;
 mod site;
 mod stop_rule;
 mod subtensor;

@@ -58,7 +58,7 @@ impl Stops {
             Some(race) => Some(Watched {
                 race,
                 folder: folder.clone(),
-                judge: Models::of(folder, contest, None)?.judge(Vec::new())?,
+                judge: Models::of(folder, contest, Models::default())?.judge(Vec::new())?,
                 read: 0,
                 runners: BTreeMap::new(),
             }),

@@ -3,9 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use edgemaxx_contract::text::{is_hidden, line, visible};
 
-use crate::error::exit_of;
+use crate::error::{exit_of, words};
 
 /// Ends the program: the error on standard error, its code to the shell.
 pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
@@ -13,7 +14,7 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     if broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    note(&format!("error: {error:#}"));
+    note(&format!("error: {}", words(&error)));
     exit_of(&error).into()
 }
 
@@ -43,12 +44,15 @@ pub(crate) fn answer(text: &str) -> anyhow::Result<()> {
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
-    }
-    Ok(out.flush()?)
+    let write = || {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    };
+    write().context("cannot write to standard output")
 }
 
 /// The answer as pretty JSON, on standard output; hidden characters as JSON's own escapes, which mean the same.

@@ -1,10 +1,14 @@
 //! `quality.jsonl`: the numbers of every picture pair.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::contest::Metric;
 use crate::digest::Digest;
 use crate::format::{Format, FormatError};
+use crate::plan::Plan;
+use crate::sample::Log;
 
 /// The first line of `quality.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +137,18 @@ pub enum QualityError {
     /// Nothing in it.
     #[error("the file is empty; expected a header line")]
     Empty,
+    /// It does not judge each pair of the samples once.
+    #[error("pair {pair} of session {session} ({candidate}) {problem}")]
+    Pair {
+        /// Position of the pair in its session.
+        pair: u32,
+        /// The session.
+        session: u32,
+        /// Whose session.
+        candidate: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
 }
 
 impl QualityLog {
@@ -148,6 +164,45 @@ impl QualityLog {
         let header: QualityHeader = read(lines.next().ok_or(QualityError::Empty)?)?;
         header.format.expect(&QualityHeader::format())?;
         Ok(Self { header, records: lines.map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether it judges the pairs of `log` both of whose sides gave a picture, each once, and no others.
+    ///
+    /// # Errors
+    /// [`QualityError::Pair`] names the first that it does not.
+    pub fn check(&self, plan: &Plan, log: &Log) -> Result<(), QualityError> {
+        let mut pairs = BTreeMap::new();
+        for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
+            for (pair, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
+                let images = [baseline, candidate].map(|attempt| attempt.outcome.image());
+                pairs.insert((planned.index, pair), (&planned.candidate, baseline.request, images));
+            }
+        }
+        let wrong = |session, pair, candidate: &str, problem| {
+            Err(QualityError::Pair { pair, session, candidate: candidate.to_owned(), problem })
+        };
+        let mut judged = BTreeSet::new();
+        for record in &self.records {
+            let (key, images) =
+                ((record.session, record.pair), [record.baseline_image, record.candidate_image].map(Some));
+            if pairs.get(&key) != Some(&(&record.candidate, record.request, images)) {
+                return wrong(
+                    record.session,
+                    record.pair,
+                    &record.candidate,
+                    "is not as the samples hold it",
+                );
+            }
+            if !judged.insert(key) {
+                return wrong(record.session, record.pair, &record.candidate, "is judged twice");
+            }
+        }
+        match pairs.iter().find(|(key, _)| !judged.contains(key)) {
+            Some(((session, pair), (candidate, ..))) => {
+                wrong(*session, *pair, candidate, "is not judged, though both sides gave a picture")
+            }
+            None => Ok(()),
+        }
     }
 
     /// The file's text: equal logs give equal bytes.

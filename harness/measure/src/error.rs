@@ -49,7 +49,7 @@ pub enum MeasureError {
     #[error("cannot encode a record: {0}")]
     Encode(#[from] serde_json::Error),
     /// The baseline failed twice in one session.
-    #[error("the baseline failed in session {session}, twice ({failure}); mend it and go on with --resume")]
+    #[error("the baseline {} in session {session}, twice: {}", failure.kind, failure.detail)]
     Baseline {
         /// [`edgemaxx_contract::plan::PlannedSession::index`].
         session: u32,

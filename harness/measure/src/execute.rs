@@ -46,6 +46,31 @@ pub struct Summary {
     pub head: Option<Digest>,
 }
 
+impl Summary {
+    fn of(log: &Log) -> Self {
+        let mut summary = Self { head: Some(log.chain.head()), ..Self::default() };
+        for record in &log.records {
+            match record {
+                Record::Attempt(attempt) => {
+                    summary.attempts += 1;
+                    summary.failures += u64::from(matches!(attempt.outcome, Outcome::Failed(_)));
+                }
+                Record::Session(end) if end.status == SessionStatus::Complete => summary.complete += 1,
+                Record::Session(_) => summary.aborted += 1,
+                Record::Stop(stop) => summary.stopped.push((stop.candidate.clone(), stop.reason.clone())),
+                Record::Header(_) | Record::Idle(_) | Record::Launch(_) => {}
+            }
+        }
+        summary
+    }
+}
+
+/// What a log holds that leaves nothing to be measured; `None`: something is left.
+pub fn finished(plan: &Plan, log: &Log) -> Option<Summary> {
+    let over = progress::due(plan, log).is_none() && progress::next(plan, log).is_none();
+    over.then(|| Summary::of(log))
+}
+
 /// A measurement under way.
 pub(crate) struct Run<'a, 'io> {
     pub(crate) plan: &'a Plan,
@@ -100,7 +125,7 @@ pub fn execute(
         let Some(todo) = progress::next(plan, &run.log) else { break };
         run.session(todo)?;
     }
-    Ok(run.summary())
+    Ok(Summary::of(&run.log))
 }
 
 /// The log as far as it is whole; begun if there is none.
@@ -210,22 +235,5 @@ impl Run<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    fn summary(&self) -> Summary {
-        let mut summary = Summary { head: Some(self.log.chain.head()), ..Summary::default() };
-        for record in &self.log.records {
-            match record {
-                Record::Attempt(attempt) => {
-                    summary.attempts += 1;
-                    summary.failures += u64::from(matches!(attempt.outcome, Outcome::Failed(_)));
-                }
-                Record::Session(end) if end.status == SessionStatus::Complete => summary.complete += 1,
-                Record::Session(_) => summary.aborted += 1,
-                Record::Stop(stop) => summary.stopped.push((stop.candidate.clone(), stop.reason.clone())),
-                Record::Header(_) | Record::Idle(_) | Record::Launch(_) => {}
-            }
-        }
-        summary
     }
 }

@@ -20,7 +20,7 @@ pub mod telemetry;
 
 pub use environment::{environment, gpu_names};
 pub use error::MeasureError;
-pub use execute::{Io, Summary, execute};
+pub use execute::{Io, Summary, execute, finished};
 pub use image_store::png_bytes;
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use edgemaxx_files::write_whole;
+
 use crate::error::MeasureError;
 
 /// Name of the log.
@@ -126,17 +128,7 @@ impl Disk for FolderDisk {
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError> {
         let path = self.folder.join(name);
         let parent = path.parent().unwrap_or(&self.folder);
-        let part = parent.join(".part");
-        let written = File::create(&part)
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&part, &path));
-        if written.is_err() {
-            let _ = fs::remove_file(&part);
-        }
-        written.map_err(MeasureError::io(&path, "write the picture"))?;
+        write_whole(&path, bytes).map_err(MeasureError::io(&path, "write the picture"))?;
         sync_folder(parent)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
@@ -277,15 +277,5 @@ fn digest_of(path: &Path) -> Result<(u64, Digest), SealError> {
 /// # Errors
 /// [`SealError::Io`]; no part of it is left.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SealError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.part"));
-    let write = || {
-        let mut file = fs::File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    };
-    write().map_err(SealError::io(path)).inspect_err(|_| {
-        let _ = fs::remove_file(&part);
-    })
+    edgemaxx_files::write_whole(path, bytes).map_err(SealError::io(path))
 }

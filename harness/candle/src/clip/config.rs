@@ -1,6 +1,7 @@
 //! `config.json` of CLIP models as transformers writes it; absent keys take transformers' defaults, unknown ones are
 //! ignored.
 use crate::error::{Error, Result, read_json};
+use crate::limits;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -112,12 +113,10 @@ impl Default for ClipConfig {
     }
 }
 
-/// Checks that heads divide the width and that nothing is zero.
-fn check(path: &Path, sizes: &[(&str, usize)], hidden: usize, heads: usize) -> Result<()> {
-    for (field, value) in sizes {
-        if *value == 0 {
-            return Err(Error::config(path, field, 0, "a positive number"));
-        }
+/// Checks that heads divide the width and that sizes (field, found, most) are within bounds.
+fn check(path: &Path, sizes: &[(&str, usize, usize)], hidden: usize, heads: usize) -> Result<()> {
+    for &(field, found, most) in sizes {
+        Error::bound(path, field, found, most)?;
     }
     if heads == 0 || !hidden.is_multiple_of(heads) {
         return Err(Error::config(
@@ -140,11 +139,12 @@ impl ClipTextConfig {
 
     fn check(&self, path: &Path) -> Result<()> {
         let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("max_position_embeddings", self.max_position_embeddings),
+            ("vocab_size", self.vocab_size, limits::VOCABULARY),
+            ("hidden_size", self.hidden_size, limits::WIDTH),
+            ("intermediate_size", self.intermediate_size, limits::INNER_WIDTH),
+            ("projection_dim", self.projection_dim, limits::WIDTH),
+            ("num_hidden_layers", self.num_hidden_layers, limits::LAYERS),
+            ("max_position_embeddings", self.max_position_embeddings, limits::POSITIONS),
         ];
         check(path, &sizes, self.hidden_size, self.num_attention_heads)
     }
@@ -157,13 +157,13 @@ impl ClipConfig {
         config.text_config.check(path)?;
         let v = &config.vision_config;
         let sizes = [
-            ("hidden_size", v.hidden_size),
-            ("intermediate_size", v.intermediate_size),
-            ("num_hidden_layers", v.num_hidden_layers),
-            ("num_channels", v.num_channels),
-            ("image_size", v.image_size),
-            ("patch_size", v.patch_size),
-            ("projection_dim", config.projection_dim),
+            ("hidden_size", v.hidden_size, limits::WIDTH),
+            ("intermediate_size", v.intermediate_size, limits::INNER_WIDTH),
+            ("num_hidden_layers", v.num_hidden_layers, limits::LAYERS),
+            ("num_channels", v.num_channels, limits::WIDTH),
+            ("image_size", v.image_size, limits::SIDE),
+            ("patch_size", v.patch_size, limits::SIDE),
+            ("projection_dim", config.projection_dim, limits::WIDTH),
         ];
         check(path, &sizes, v.hidden_size, v.num_attention_heads)?;
         Ok(config)

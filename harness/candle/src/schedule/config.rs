@@ -1,6 +1,7 @@
 //! `scheduler_config.json` as diffusers writes it; absent keys take diffusers' defaults.
 use super::betas;
 use crate::error::{Error, Result, read_json};
+use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -128,6 +129,10 @@ impl ScheduleConfig {
         }
         let w: Wire = serde_json::from_value(Value::Object(raw))
             .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
+        Error::bound(path, "num_train_timesteps", w.num_train_timesteps, limits::TIMES)?;
+        if w.steps_offset > limits::TIMES {
+            return Err(bad("steps_offset", &w.steps_offset, &format!("at most {}", limits::TIMES)));
+        }
         let betas = match (w.trained_betas, w.beta_schedule.as_str()) {
             (Some(betas), _) => betas,
             (None, "linear") => betas::linspace(w.beta_start, w.beta_end, w.num_train_timesteps),

@@ -1,6 +1,7 @@
 //! `config.json` of a UNet as diffusers writes it; absent keys take diffusers' defaults, values that this engine does
 //! not implement are errors.
 use crate::error::{Error, Result, read_json};
+use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -176,26 +177,29 @@ impl UNetConfig {
             let expected = format!("{} numbers, one per block of down_block_types", w.down_block_types.len());
             return Err(bad("block_out_channels", &"nothing", &expected));
         }
-        if n == 0 || w.block_out_channels.contains(&0) {
-            return Err(bad(
-                "block_out_channels",
-                &format!("{:?}", w.block_out_channels),
-                "one positive number per block",
-            ));
-        }
-        let each = |field: &str, v: &PerBlock| -> Result<Vec<usize>> {
-            match v {
-                PerBlock::One(x) if *x > 0 => Ok(vec![*x; n]),
-                PerBlock::Each(xs) if xs.len() == n && !xs.contains(&0) => Ok(xs.clone()),
-                other => Err(bad(field, other, &format!("a positive number, or {n} of them"))),
+        Error::bound(path, "block_out_channels (levels)", n, limits::LEVELS)?;
+        let each = |field: &str, v: &PerBlock, most: usize| -> Result<Vec<usize>> {
+            let values = match v {
+                PerBlock::One(x) => vec![*x; n],
+                PerBlock::Each(xs) => xs.clone(),
+            };
+            if values.len() != n {
+                return Err(bad(
+                    field,
+                    &format!("{} numbers", values.len()),
+                    &format!("one, or {n} of them"),
+                ));
             }
+            values.iter().try_for_each(|&value| Error::bound(path, field, value, most))?;
+            Ok(values)
         };
-        let layers = each("layers_per_block", &w.layers_per_block)?;
-        let depth = each("transformer_layers_per_block", &w.transformer_layers_per_block)?;
+        let channels = each("block_out_channels", &PerBlock::Each(w.block_out_channels), limits::WIDTH)?;
+        let layers = each("layers_per_block", &w.layers_per_block, limits::LAYERS)?;
+        let depth = each("transformer_layers_per_block", &w.transformer_layers_per_block, limits::LAYERS)?;
         // diffusers names the number of heads `attention_head_dim` for historical reasons
-        let heads =
-            each("attention_head_dim", w.num_attention_heads.as_ref().unwrap_or(&w.attention_head_dim))?;
-        let context = each("cross_attention_dim", &w.cross_attention_dim)?;
+        let heads = w.num_attention_heads.as_ref().unwrap_or(&w.attention_head_dim);
+        let heads = each("attention_head_dim", heads, limits::WIDTH)?;
+        let context = each("cross_attention_dim", &w.cross_attention_dim, limits::WIDTH)?;
         let attention = |field: &str, types: &[String], cross: &str, plain: &str| -> Result<Vec<bool>> {
             if types.len() != n {
                 return Err(bad(
@@ -217,7 +221,7 @@ impl UNetConfig {
         let up = attention("up_block_types", &w.up_block_types, "CrossAttnUpBlock2D", "UpBlock2D")?;
         let levels: Vec<Level> = (0..n)
             .map(|i| Level {
-                channels: w.block_out_channels[i],
+                channels: channels[i],
                 layers: layers[i],
                 depth: depth[i],
                 heads: heads[i],
@@ -240,8 +244,18 @@ impl UNetConfig {
                 ));
             }
         }
-        let required =
-            |field: &str, v: Option<usize>| v.ok_or_else(|| bad(field, &"null", "a positive number"));
+        for (field, found, most) in [
+            ("in_channels", w.in_channels, limits::WIDTH),
+            ("out_channels", w.out_channels, limits::WIDTH),
+            ("sample_size", w.sample_size.unwrap_or(1), limits::SIDE),
+        ] {
+            Error::bound(path, field, found, most)?;
+        }
+        let required = |field: &str, v: Option<usize>| -> Result<usize> {
+            let found = v.ok_or_else(|| bad(field, &"null", "a positive number"))?;
+            Error::bound(path, field, found, limits::WIDTH)?;
+            Ok(found)
+        };
         Ok(Self {
             in_channels: w.in_channels,
             out_channels: w.out_channels,

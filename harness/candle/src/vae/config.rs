@@ -1,5 +1,6 @@
 //! `config.json` of a VAE as diffusers writes it; absent keys take diffusers' defaults.
 use crate::error::{Error, Result, read_json};
+use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -71,15 +72,20 @@ impl VaeConfig {
         }
         let c: Self = serde_json::from_value(Value::Object(raw))
             .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
-        if c.block_out_channels.is_empty()
-            || c.block_out_channels.contains(&0)
-            || c.block_out_channels.len() > 16
-        {
-            return bad(
-                "block_out_channels",
-                format!("{:?}", c.block_out_channels),
-                "1 to 16 positive numbers",
-            );
+        Error::bound(path, "block_out_channels (levels)", c.block_out_channels.len(), limits::LEVELS)?;
+        for (field, found, most) in [
+            ("latent_channels", c.latent_channels, limits::WIDTH),
+            ("layers_per_block", c.layers_per_block, limits::LAYERS),
+            ("norm_num_groups", c.norm_num_groups, limits::WIDTH),
+        ] {
+            Error::bound(path, field, found, most)?;
+        }
+        for &channels in &c.block_out_channels {
+            Error::bound(path, "block_out_channels", channels, limits::WIDTH)?;
+            if !channels.is_multiple_of(c.norm_num_groups) {
+                let expected = format!("a divisor of {channels} channels");
+                return bad("norm_num_groups", c.norm_num_groups.to_string(), &expected);
+            }
         }
         if c.out_channels != 3 {
             return bad("out_channels", c.out_channels.to_string(), "3 (red, green, blue)");

@@ -15,6 +15,7 @@ use crate::cmd::plan::Origin;
 use crate::cmd::{analyze, measure, quality};
 use crate::error::Failure;
 use crate::folder::RunFolder;
+use crate::shell::quoted;
 
 /// Which part of a plan.
 pub(crate) struct Extract<'a> {
@@ -58,16 +59,16 @@ pub(crate) fn measure_again(
     out: &Path,
 ) -> anyhow::Result<RunFolder> {
     let again = RunFolder::create(out)?;
+    let base = std::path::absolute(base)?;
+    again.write("origin.json", serde_json::to_string_pretty(&Origin { base })? + "\n")?;
     for name in ["contest.toml", "prompts.txt"] {
         again.write(name, &*folder.read(name, "plan")?)?;
     }
-    let base = std::path::absolute(base)?;
-    again.write("origin.json", serde_json::to_string_pretty(&Origin { base })? + "\n")?;
     again.write("plan.json", plan.to_json()?)?;
     // Whatever machine this is: whether it agrees is the question.
     let options = measure::Options::anywhere();
-    measure::measure_run(&again, options, &format!("edgemaxx measure {} --resume", out.display()))?;
-    quality::judge_run(&again, None)?;
+    measure::measure_run(&again, options, &format!("edgemaxx measure {} --resume", quoted(out)))?;
+    quality::judge_run(&again, quality::Models::default())?;
     analyze::analyze_run(&again)?;
     Ok(again)
 }

@@ -31,7 +31,7 @@ pub(super) fn log(folder: &RunFolder) -> anyhow::Result<Held> {
 /// Every judged picture has the pixels that the log names.
 pub(super) fn pictures(folder: &RunFolder) -> anyhow::Result<Held> {
     let plan = folder.plan()?;
-    let (judged, _) = folder.quality(&folder.samples(&plan)?)?;
+    let (judged, _) = folder.quality(&plan, &folder.samples(&plan)?)?;
     let mut seen = std::collections::BTreeSet::new();
     for record in &judged.records {
         seen.extend([record.baseline_image, record.candidate_image]);
@@ -66,7 +66,7 @@ pub(super) fn quality(folder: &RunFolder, means: &Means) -> anyhow::Result<Held>
     }
     let scratch = tempfile::tempdir()?;
     let again = folder.elsewhere(scratch.path(), files);
-    let judged = quality::judge_run(&again, None)?;
+    let judged = quality::judge_run(&again, quality::Models::default())?;
     same(folder, &again, "quality.jsonl")?;
     Ok(Held::Yes(format!("{} pairs judged again, byte for byte", judged.records.len())))
 }

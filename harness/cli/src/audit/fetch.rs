@@ -6,6 +6,7 @@ use std::time::Duration;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
 use edgemaxx_contract::weights::WEIGHTS_FILE;
+use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_validator::seal;
 
@@ -103,7 +104,7 @@ fn day_before(address: &str, into: &Path) -> anyhow::Result<()> {
 fn write(folder: &Path, manifest: &[u8]) -> anyhow::Result<()> {
     let path = folder.join(MANIFEST_FILE);
     std::fs::create_dir_all(folder).in_file(folder)?;
-    std::fs::write(&path, manifest).in_file(&path)
+    write_whole(&path, manifest).in_file(&path)
 }
 
 fn gib(bytes: u64) -> f64 {

@@ -19,6 +19,7 @@ pub(crate) use again::{
 pub(crate) use chain::on_chain;
 pub(crate) use fetch::{address, fetch};
 
+use crate::error::words;
 use crate::folder::RunFolder;
 
 /// What an audit may use beside the run folder.
@@ -72,7 +73,7 @@ impl Checks {
         let (verdict, detail) = match result {
             Ok(Held::Yes(detail)) => (Verdict::Passed, detail),
             Ok(Held::NotHere(detail)) => (Verdict::Skipped, detail),
-            Err(error) => (Verdict::Failed, format!("{error:#}")),
+            Err(error) => (Verdict::Failed, words(&error)),
         };
         self.0.push(Check { what, verdict, detail });
         verdict != Verdict::Failed

@@ -71,7 +71,7 @@ pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-    let (quality, quality_digest) = folder.quality(&log)?;
+    let (quality, quality_digest) = folder.quality(&plan, &log)?;
     let evidence = Evidence {
         contest: &contest,
         plan: &plan,

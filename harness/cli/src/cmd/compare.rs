@@ -146,7 +146,14 @@ impl Loaded {
         let folder = RunFolder::open(path)?;
         let plan = folder.plan()?;
         let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-        let (quality, quality_digest) = folder.quality(&log)?;
+        let (quality, quality_digest) = folder.quality(&plan, &log)?;
+        // A comparison must not contradict what the run says of itself.
+        if folder.holds("estimates.json") {
+            folder.estimates(&plan, &log, quality_digest)?;
+        }
+        if folder.holds("ranking.json") {
+            folder.ranking()?;
+        }
         let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
             label: name.unwrap_or_else(|| path.display().to_string()),

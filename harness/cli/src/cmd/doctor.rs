@@ -146,6 +146,9 @@ pub(crate) fn put_back_leftovers() {
     match leftover(&state_folder(), &mut NvmlClocks) {
         Ok(None) => {}
         Ok(Some(gpu)) => note(&format!("GPU {gpu}: put back the clocks that a run which crashed had locked")),
+        Err(error @ ClockError::State { .. }) => {
+            note(&format!("warning: cannot tell whether a run that crashed left clocks locked: {error}"));
+        }
         Err(error) => note(&format!("warning: a run that crashed left clocks locked: {error}")),
     }
 }

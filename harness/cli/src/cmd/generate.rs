@@ -1,11 +1,13 @@
 //! `edgemaxx generate`: one picture from the built-in engine.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::contest::Dtype;
 use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_files::write_whole;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
@@ -72,6 +74,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Longest side of a picture, pixels.
+const SIDE: usize = 8192;
+
 /// `--dtype`.
 pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     match text {
@@ -82,9 +87,14 @@ pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     }
 }
 
-/// The engine's error as a failure: of the environment where the device is to blame.
+/// The engine's error as a failure: of the environment where the device is to blame, of the input where it asks for
+/// what the model cannot do.
 pub(super) fn engine_failure(error: &edgemaxx_candle::Error, otherwise: Exit) -> anyhow::Error {
-    let exit = if matches!(error, edgemaxx_candle::Error::Device(_)) { Exit::Environment } else { otherwise };
+    let exit = match error {
+        edgemaxx_candle::Error::Device(_) => Exit::Environment,
+        edgemaxx_candle::Error::Request { .. } => Exit::Input,
+        _ => otherwise,
+    };
     Failure::error(exit, error.to_string())
 }
 
@@ -115,8 +125,10 @@ impl Args {
 
         let default = pipeline.default_size();
         let side = |given: Option<u32>, flag: &str| {
-            given.map(|side| side as usize).or(default).ok_or_else(|| {
-                Failure::input(format!("{flag}: the checkpoint names no size of its own; name one"))
+            given.map(|side| side as usize).or(default.filter(|side| *side <= SIDE)).ok_or_else(|| {
+                Failure::input(format!(
+                    "{flag}: the checkpoint names no size of up to {SIDE} pixels; name one"
+                ))
             })
         };
         let (width, height) = (side(self.width, "--width")?, side(self.height, "--height")?);
@@ -139,12 +151,13 @@ impl Args {
         let generate_ms = began.elapsed().as_secs_f64() * 1e3;
 
         let (width, height) = (picture.width as u32, picture.height as u32);
+        let mut png = Cursor::new(Vec::new());
         image::RgbImage::from_raw(width, height, picture.rgb)
             .ok_or_else(|| Failure::error(Exit::Engine, "the engine gave a picture of the wrong size"))?
-            .save_with_format(&self.out, image::ImageFormat::Png)
-            .in_file(&self.out)?;
+            .write_to(&mut png, image::ImageFormat::Png)?;
+        write_whole(&self.out, png.get_ref()).in_file(&self.out)?;
         if let (Some(trace), Some(path)) = (&trace, &self.tensors_out) {
-            trace.save(path).in_file(path)?;
+            trace.save(path)?;
         }
         if self.json {
             return answer_json(&Answer { out: self.out, width, height, load_ms, generate_ms });

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use edgemaxx_files::write_whole;
 use edgemaxx_report::HistoryRun;
 
 use crate::error::{Failure, InFile as _};
@@ -45,9 +45,8 @@ impl Args {
             let link = format!("{REPORTS}/{}-{}.html", summary.day, summary.samples.short());
             let page = folder.join("report.html");
             let report = if page.is_file() {
-                let copy = self.out.join(&link);
-                fs::copy(&page, &copy)
-                    .with_context(|| format!("cannot copy {} to {}", page.display(), copy.display()))?;
+                let target = self.out.join(&link);
+                write_whole(&target, &fs::read(&page).in_file(&page)?).in_file(&target)?;
                 Some(link)
             } else {
                 note(&format!("{}: missing, so that day has no link", page.display()));

@@ -14,13 +14,16 @@ use edgemaxx_measure::preflight::Wanted;
 use edgemaxx_measure::telemetry::{
     HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
 };
-use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Observer, Summary, environment, execute};
+use edgemaxx_measure::{
+    Event, FolderDisk, Io, MeasureError, Observer, SAMPLES_FILE, Summary, environment, execute,
+};
 
 use crate::cmd::doctor;
 use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure};
 use crate::folder::RunFolder;
 use crate::progress::Progress;
+use crate::shell::{quoted, resume_command};
 use crate::stop_rule::Stops;
 use crate::terminal::{answer, note};
 use crate::{null, prepare};
@@ -43,21 +46,20 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
-        if !self.resume && folder.file("samples.jsonl").exists() {
+        if !self.resume && folder.holds(SAMPLES_FILE) {
             return Err(Failure::input(format!(
                 "{}: holds samples already; go on with them by --resume",
                 self.run.display()
             )));
         }
-        let summary =
-            measure_run(&folder, self.options, &format!("edgemaxx measure {} --resume", self.run.display()))?;
+        let summary = measure_run(&folder, self.options, &resume_command(None))?;
         answer(&format!(
             "{} sessions complete, {} aborted; {} requests, {} failed\nnext: edgemaxx quality {}",
             summary.complete,
             summary.aborted,
             summary.attempts,
             summary.failures,
-            self.run.display()
+            quoted(&self.run)
         ))
     }
 }
@@ -95,6 +97,10 @@ impl Options {
 pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) -> anyhow::Result<Summary> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
+    if let Some(summary) = finished(folder, &plan)? {
+        note("nothing is left to be measured");
+        return Ok(summary);
+    }
     runs_here(&plan)?;
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
@@ -165,6 +171,16 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
     }
 }
 
+/// What a measurement that came to its end holds: nothing of it is touched again.
+fn finished(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Option<Summary>> {
+    if !folder.holds(SAMPLES_FILE) {
+        return Ok(None);
+    }
+    // A torn last line is for `execute` to cut off.
+    let whole = folder.read(SAMPLES_FILE, "measure")?.ends_with('\n');
+    Ok(if whole { edgemaxx_measure::finished(plan, &folder.samples(plan)?) } else { None })
+}
+
 /// Refuses a device that this build's own engine cannot use.
 fn runs_here(plan: &Plan) -> anyhow::Result<()> {
     let native = plan.pipelines.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
@@ -220,7 +236,10 @@ fn failure(error: MeasureError, resume: &str) -> anyhow::Error {
     };
     let message = match error {
         MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with `{resume}`"),
-        MeasureError::Io { .. } | MeasureError::Baseline { .. } => format!("{error}: `{resume}`"),
+        MeasureError::Io { .. } => format!("{error}: `{resume}`"),
+        MeasureError::Baseline { .. } => format!(
+            "{error}; where this machine is to blame, mend it and go on with `{resume}`; where the contest or the checkpoint is, change it and begin a new run in another folder, or in this one when it is removed"
+        ),
         _ => error.to_string(),
     };
     Failure::error(exit, message)

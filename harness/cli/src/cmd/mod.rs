@@ -48,7 +48,7 @@ Examples:
   edgemaxx history runs --out site                       all runs as a site
 
 Exit codes:
-  0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit, or no time was left ·
+  0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit, its disk full, or no time left ·
   4 engine or candidate failed · 5 chain or hub failed · 130 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Failure, InFile as _};
 use crate::folder::RunFolder;
 use crate::resolve::{Resolved, resolve};
+use crate::shell::quoted;
 use crate::terminal::{answer, answer_json};
 
 /// Draws the plan of a contest: a pure function of its inputs.
@@ -83,7 +84,7 @@ impl Args {
             plan.sessions.first().map_or(0, |session| session.pairs.len()),
             plan.pipelines.len(),
             plan.digest()?.short(),
-            self.out.display(),
+            quoted(&self.out),
         ))
     }
 }
@@ -134,14 +135,15 @@ impl Draw {
     }
 }
 
-/// Writes what a run starts from.
+/// Writes what a run starts from: `origin.json`, which is nobody else's, first, and `plan.json`, which begins the run,
+/// last (see [`RunFolder::is_unbegun`]).
 pub(crate) fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> anyhow::Result<()> {
-    folder.write("contest.toml", &resolved.text)?;
-    folder.write("prompts.txt", &resolved.prompts)?;
     folder.write(
         "origin.json",
         serde_json::to_string_pretty(&Origin { base: resolved.base.clone() })? + "\n",
     )?;
+    folder.write("contest.toml", &resolved.text)?;
+    folder.write("prompts.txt", &resolved.prompts)?;
     folder.write("plan.json", plan.to_json()?)
 }
 

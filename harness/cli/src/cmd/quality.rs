@@ -24,6 +24,7 @@ use crate::terminal::{answer, answer_json};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx quality runs/emoji-cpu-2026-11-22
+  edgemaxx quality published/2026-11-22 --clip fixtures/models/emoji-clip
   edgemaxx quality a.png b.png --prompt 'red apple' --clip fixtures/models/emoji-clip --json")]
 pub(crate) struct Args {
     /// A run folder, or a picture.
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// CLIP folder in the transformers layout [default for a run: the contest's].
     #[arg(long, value_name = "DIR")]
     clip: Option<PathBuf>,
+    /// LPIPS folder [default for a run: the contest's].
+    #[arg(long, value_name = "DIR", conflicts_with = "second")]
+    lpips: Option<PathBuf>,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
@@ -49,10 +53,14 @@ impl Args {
             Some(second) => self.two_files(second),
             None => {
                 let folder = RunFolder::open(&self.first)?;
-                let quality = judge_run(&folder, self.clip.as_deref())?;
+                let quality = judge_run(&folder, self.named())?;
                 if self.json { answer_json(&quality.records) } else { Ok(()) }
             }
         }
+    }
+
+    fn named(&self) -> Models {
+        Models { clip: self.clip.clone(), lpips: self.lpips.clone() }
     }
 
     fn two_files(&self, second: &Path) -> anyhow::Result<()> {
@@ -92,21 +100,28 @@ fn load_clip(folder: &Path) -> anyhow::Result<ClipScorer> {
 }
 
 /// Where the models that judge pictures lie.
+#[derive(Default)]
 pub(crate) struct Models {
     clip: Option<PathBuf>,
     lpips: Option<PathBuf>,
 }
 
 impl Models {
-    /// The contest's models, but that CLIP where one is named.
-    pub(crate) fn of(folder: &RunFolder, contest: &Contest, clip: Option<&Path>) -> anyhow::Result<Self> {
-        // A published run has no origin; it needs none when every model is named.
-        let at = |relative: &String| anyhow::Ok(Origin::of(folder)?.base.join(relative));
-        let clip = match clip {
-            Some(clip) => Some(clip.to_owned()),
-            None => contest.quality.clip.as_ref().map(at).transpose()?,
+    /// The contest's models, but those that are named here.
+    pub(crate) fn of(folder: &RunFolder, contest: &Contest, named: Self) -> anyhow::Result<Self> {
+        let at = |named: Option<PathBuf>, key: &str, relative: &Option<String>| match (named, relative) {
+            (Some(named), _) => Ok(Some(named)),
+            (None, None) => Ok(None),
+            // A published run does not say where things lay.
+            (None, Some(relative)) if !folder.holds("origin.json") => {
+                Err(unnamed_model(folder, key, relative))
+            }
+            (None, Some(relative)) => Ok(Some(Origin::of(folder)?.base.join(relative))),
         };
-        Ok(Self { clip, lpips: contest.quality.lpips.as_ref().map(at).transpose()? })
+        Ok(Self {
+            clip: at(named.clip, "clip", &contest.quality.clip)?,
+            lpips: at(named.lpips, "lpips", &contest.quality.lpips)?,
+        })
     }
 
     pub(crate) fn judge(&self, views: Vec<View>) -> anyhow::Result<Judge> {
@@ -119,12 +134,24 @@ impl Models {
     }
 }
 
-/// Judges every complete pair of a run and writes quality.jsonl.
-pub(crate) fn judge_run(folder: &RunFolder, clip: Option<&Path>) -> anyhow::Result<QualityLog> {
+/// That a published run needs to be told where a model lies, and which one it is.
+fn unnamed_model(folder: &RunFolder, key: &str, relative: &str) -> anyhow::Error {
+    let judged = folder.read("quality.jsonl", "quality").ok();
+    let judged = judged.and_then(|text| QualityLog::parse(&text).ok()).map(|quality| quality.header);
+    let digest = judged.and_then(|header| if key == "clip" { header.clip } else { header.lpips });
+    let digest = digest.map(|digest| format!(", of digest {digest}")).unwrap_or_default();
+    Failure::input(format!(
+        "{}: the run does not say where its contest lay; name the folder of its quality.{key} ({relative:?}{digest}) with --{key}",
+        folder.path().display()
+    ))
+}
+
+/// Judges every complete pair of a run, with the models that are named instead of the contest's, and writes quality.jsonl.
+pub(crate) fn judge_run(folder: &RunFolder, named: Models) -> anyhow::Result<QualityLog> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let log = folder.samples(&plan)?;
-    let models = Models::of(folder, &contest, clip)?;
+    let models = Models::of(folder, &contest, named)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
     let header = QualityHeader {
         format: QualityHeader::format(),

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use edgemaxx_analyze::rank;
-use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 
-use crate::error::Failure;
 use crate::folder::RunFolder;
 use crate::terminal::{answer_json, answer_lines};
 
@@ -33,14 +31,9 @@ impl Args {
 pub(crate) fn rank_run(folder: &RunFolder) -> anyhow::Result<Ranking> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    let estimates: Estimates = folder.document("estimates.json", "analyze")?;
-    if estimates.plan != plan.digest()? {
-        return Err(Failure::input(format!(
-            "{}: belongs to another plan; run `edgemaxx analyze {}` again",
-            folder.file("estimates.json").display(),
-            folder.path().display()
-        )));
-    }
+    let log = folder.samples(&plan)?;
+    let (_, quality) = folder.quality(&plan, &log)?;
+    let estimates = folder.estimates(&plan, &log, quality)?;
     let environment = folder.environment()?;
     let ranking = rank(&estimates, &contest, &environment)?;
     folder.write_document("ranking.json", &ranking)?;

@@ -5,12 +5,9 @@ use std::path::PathBuf;
 use edgemaxx_analyze::tables;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::estimate::Estimates;
-use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
 
-use crate::error::Failure;
 use crate::folder::RunFolder;
 use crate::terminal::answer;
 
@@ -50,41 +47,44 @@ impl ImageSource for FolderImages {
     }
 }
 
-/// Writes all forms of the report; returns the page's path.
-pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
+/// What the report of a folder rests on.
+fn sources(folder: &RunFolder) -> Vec<(&'static str, &'static str)> {
     let mut sources = SOURCES.to_vec();
     if folder.holds(TELEMETRY_FILE) {
         sources.insert(4, (TELEMETRY_FILE, "measure"));
     }
+    sources
+}
+
+fn digests(folder: &RunFolder, sources: &[(&str, &str)]) -> anyhow::Result<Vec<FileDigest>> {
+    let digest = |(name, made_by): &(&str, &str)| {
+        let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
+        Ok(FileDigest { name: (*name).to_owned(), digest })
+    };
+    sources.iter().map(digest).collect()
+}
+
+/// Whether the folder's page is of its files: it names the digest of each.
+pub(crate) fn is_of(folder: &RunFolder) -> anyhow::Result<()> {
+    let page = folder.read("report.html", "report")?;
+    match digests(folder, &sources(folder))?.iter().find(|file| !page.contains(&file.digest.to_string())) {
+        Some(file) => Err(folder.stale("report.html", &file.name, "report")),
+        None => Ok(()),
+    }
+}
+
+/// Writes all forms of the report; returns the page's path.
+pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
+    let sources = sources(folder);
     let folder = &folder.loaded(&sources)?;
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-    let (quality, _) = folder.quality(&log)?;
-    let estimates: Estimates = folder.document("estimates.json", "analyze")?;
-    let ranking: Ranking = folder.document("ranking.json", "rank")?;
+    let (quality, quality_digest) = folder.quality(&plan, &log)?;
+    let estimates = folder.estimates(&plan, &log, quality_digest)?;
+    let ranking = folder.ranking()?;
     let environment = folder.environment()?;
-    if ranking.estimates != Digest::of(folder.read("estimates.json", "analyze")?.as_bytes()) {
-        return Err(Failure::input(format!(
-            "{}: belongs to other estimates; run `edgemaxx rank {}` again",
-            folder.file("ranking.json").display(),
-            folder.path().display()
-        )));
-    }
-    if estimates.telemetry.as_ref() != telemetry.as_ref().map(|telemetry| &telemetry.summary) {
-        return Err(Failure::input(format!(
-            "{}: rests on other telemetry than telemetry.jsonl holds; run `edgemaxx analyze {}` again",
-            folder.file("estimates.json").display(),
-            folder.path().display()
-        )));
-    }
-    let files = sources
-        .iter()
-        .map(|(name, made_by)| {
-            let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
-            Ok(FileDigest { name: (*name).to_owned(), digest })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let files = digests(folder, &sources)?;
     let view = RunView {
         contest: &contest,
         plan: &plan,

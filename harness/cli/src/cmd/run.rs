@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{analyze, measure, plan, quality, rank, report};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::folder::RunFolder;
+use crate::shell::{quoted, resume_command};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Runs a contest: plan, measure, quality, analyze, rank, report.
@@ -91,7 +92,8 @@ impl<'a> Lost<'a> {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
-        let (ranking, page) = whole(&folder, self.options, &self.resume_command(&folder))?;
+        let unnamed = self.out.is_none().then(|| folder.path());
+        let (ranking, page) = whole(&folder, self.options, &resume_command(unnamed))?;
         let estimates: Estimates = folder.document("estimates.json", "analyze")?;
         let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;
@@ -116,15 +118,18 @@ impl Args {
 
     /// The run's folder: a new one with its plan, or the one to go on with.
     fn folder(&self) -> anyhow::Result<RunFolder> {
-        if let (true, Some(out)) = (self.resume, &self.out) {
+        if let (true, Some(out)) = (self.resume, &self.out)
+            && !RunFolder::is_unbegun(out)?
+        {
             let folder = RunFolder::open(out)?;
             let planned = folder.plan()?.contest.digest;
             let text = std::fs::read(&self.draw.contest).in_file(&self.draw.contest)?;
             if edgemaxx_contract::digest::Digest::of(text) != planned {
                 return Err(Failure::input(format!(
-                    "{}: not the contest that {} was planned from; name that one, or start a new run",
+                    "{}: not the contest that {} was planned from, which is kept there as contest.toml; name that one, or begin a new run: with another --out, or after removing {}",
                     self.draw.contest.display(),
-                    out.display()
+                    out.display(),
+                    quoted(out)
                 )));
             }
             return Ok(folder);
@@ -134,10 +139,6 @@ impl Args {
         let folder = RunFolder::create(&out)?;
         plan::save(&folder, &resolved, &plan)?;
         Ok(folder)
-    }
-
-    fn resume_command(&self, folder: &RunFolder) -> String {
-        format!("edgemaxx run {} --out {} --resume", self.draw.contest.display(), folder.path().display())
     }
 }
 
@@ -149,7 +150,7 @@ pub(crate) fn whole(
 ) -> anyhow::Result<(Ranking, PathBuf)> {
     note(&format!("run folder: {}", folder.path().display()));
     measure::measure_run(folder, options, resume_command)?;
-    quality::judge_run(folder, None)?;
+    quality::judge_run(folder, quality::Models::default())?;
     analyze::analyze_run(folder)?;
     let ranking = rank::rank_run(folder)?;
     let page = report::report_run(folder)?;

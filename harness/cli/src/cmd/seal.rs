@@ -6,11 +6,14 @@ use edgemaxx_contract::manifest::PreviousDay;
 use edgemaxx_validator::seal;
 use edgemaxx_validator::sign::{Key, Signer};
 
+use super::report;
 use crate::error::{Failure, InFile as _};
 use crate::folder::RunFolder;
+use crate::shell::quoted;
 use crate::terminal::{answer, answer_json};
 
-/// Seals a run: the digest of every file and of the day before, signed (writes manifest.json).
+/// Seals a run: the digest of every file and of the day before, signed (writes manifest.json). Every file must be what
+/// the stages made of the ones before it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx seal runs/2026-11-22 --key ~/.bittensor/wallets/default/hotkeys/default
@@ -38,10 +41,13 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
         let plan = folder.plan()?;
-        for (name, made_by) in [("prompts.txt", "plan"), ("ranking.json", "rank"), ("report.html", "report")]
-        {
-            folder.read(name, made_by)?;
-        }
+        folder.read("prompts.txt", "plan")?;
+        folder.contest(&plan)?;
+        let log = folder.samples(&plan)?;
+        let (_, quality) = folder.quality(&plan, &log)?;
+        folder.estimates(&plan, &log, quality)?;
+        folder.ranking()?;
+        report::is_of(&folder)?;
         let key = self.key.as_deref().map(read_key).transpose()?;
         let previous = self.previous.as_deref().map(previous_day).transpose()?;
         let signer = key.as_ref().map(|key| key as &dyn Signer);
@@ -59,7 +65,7 @@ impl Args {
             "{}: {} files, {signed}\nnext: edgemaxx verify {}",
             shown.join("manifest.json").display(),
             manifest.files.len(),
-            shown.display()
+            quoted(shown)
         ))
     }
 }

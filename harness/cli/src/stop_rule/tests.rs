@@ -205,7 +205,7 @@ impl Day {
     }
 
     fn ranking(&self) -> Ranking {
-        judge_run(&self.folder, None).unwrap();
+        judge_run(&self.folder, crate::cmd::quality::Models::default()).unwrap();
         analyze_run(&self.folder).unwrap();
         rank_run(&self.folder).unwrap()
     }

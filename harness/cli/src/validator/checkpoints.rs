@@ -8,7 +8,7 @@ use edgemaxx_quality::copies::{Entry, Fingerprint, find_copies};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
 use crate::cmd::copies::salt;
-use crate::error::{Exit, exit_of};
+use crate::error::{Exit, exit_of, words};
 use crate::resolve::{FolderDigests, candidate_file, pinned, source_folder};
 
 /// Checkpoints from folders and, where they are named so, from elsewhere.
@@ -40,8 +40,8 @@ impl Checkpoints for LocalCheckpoints {
         };
         prepare().map_err(|error| match exit_of(&error) {
             // What is wrong with the files stays wrong; what is wrong with the way to them may not.
-            Exit::Chain | Exit::Environment => CheckpointTrouble::Away(format!("{error:#}")),
-            _ => CheckpointTrouble::Invalid(format!("{error:#}")),
+            Exit::Chain | Exit::Environment => CheckpointTrouble::Away(words(&error)),
+            _ => CheckpointTrouble::Invalid(words(&error)),
         })
     }
 

@@ -15,6 +15,7 @@ use edgemaxx_validator::seal::{self, sealed_days, write_whole};
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
+use crate::error::words;
 use crate::{hub, site};
 
 /// In a day's folder: where on the hub it is.
@@ -75,7 +76,7 @@ impl Elsewhere {
             if let Some(folder) = &self.folder
                 && let Err(error) = site::index(folder)
             {
-                said.push(format!("{} has no new index: {error:#}", folder.display()));
+                said.push(format!("{} has no new index: {}", folder.display(), words(&error)));
             }
             self.indexed = Some(status.day.clone());
         }
@@ -217,7 +218,7 @@ impl Places for Elsewhere {
     }
 
     fn forget(&mut self, source: &str) -> Result<u64, String> {
-        hub::forget(source).map_err(|error| format!("{error:#}"))
+        hub::forget(source).map_err(|error| words(&error))
     }
 }
 

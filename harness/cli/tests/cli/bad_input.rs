@@ -70,6 +70,39 @@ fn broken(change: impl FnOnce(&std::path::Path)) -> (i32, String) {
 }
 
 #[test]
+fn a_picture_that_cannot_be_written_or_is_none() {
+    let mut command = edgemaxx();
+    command.args(["generate", "--prompt", "red apple", "--steps", "1", "--out", "/dev/full", "--checkpoint"]);
+    let (code, message) = failure(command.arg(repository("fixtures/models/emoji-sdxl")));
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("/dev/full: No space left"), "{message}");
+
+    let (code, message) = broken(|model| {
+        let path = model.join("vae/diffusion_pytorch_model.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let tensors: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+        let span = &tensors["decoder.conv_out.bias"]["data_offsets"];
+        let at = |end: usize| header + span[end].as_u64().unwrap() as usize;
+        // NaN in every format
+        bytes[at(0)..at(1)].fill(0xff);
+        fs::write(path, bytes).unwrap();
+    });
+    assert_eq!(code, 4, "{message}");
+    assert!(message.contains("values that are not numbers"), "{message}");
+
+    let mut command = edgemaxx();
+    command.args(["generate", "--prompt", "x", "--steps", "1000", "--out", "/dev/null", "--checkpoint"]);
+    let folder = tempfile::tempdir().unwrap();
+    copy(&repository("fixtures/models/emoji-sdxl"), folder.path());
+    let scheduler = folder.path().join("scheduler/scheduler_config.json");
+    edit(&scheduler, "\"num_train_timesteps\": 1000", "\"num_train_timesteps\": 999");
+    let (code, message) = failure(command.arg(folder.path()));
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("`steps`: found 1000, expected 1 to 999"), "{message}");
+}
+
+#[test]
 #[cfg(not(feature = "cuda"))]
 fn a_device_that_is_not_there() {
     let out = std::env::temp_dir().join("edgemaxx-no-gpu.png");

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Playground, candidate, copy_run, edgemaxx, failure, retime};
+use crate::common::{Playground, candidate, copy_run, derive, edgemaxx, failure, retime};
 use serde_json::Value;
 
 /// A measured run, and one copy of it for each `(name, factor of the candidate's latency)`.
@@ -15,7 +15,7 @@ fn runs(copies: &[(&str, f64)]) -> (Playground, Vec<PathBuf>) {
         let path = ground.path(name);
         copy_run(&ground.path("measured"), &path);
         retime(&path, seed as u64, |candidate| if candidate == "mine" { *factor } else { 1.0 });
-        edgemaxx().arg("quality").arg(&path).assert().success();
+        derive(&path);
         path
     });
     let paths = paths.collect();
@@ -87,7 +87,7 @@ fn what_cannot_be_compared_is_refused_by_name() {
     assert!(text.contains("| processor |") && text.contains("A faster processor"), "{text}");
 
     retime(&paths[2], 7, |candidate| if candidate == "control" { 1.2 } else { 0.5 });
-    edgemaxx().arg("quality").arg(&paths[2]).assert().success();
+    derive(&paths[2]);
     let (code, _, message) = compare(&paths[0], &paths[2], &[]);
     assert!(code == 3 && message.contains("unfit is unfit"), "{message}");
 

@@ -36,6 +36,16 @@ fn a_run_on_the_wrong_device_measures_nothing_unless_told_to() {
 }
 
 #[test]
+fn a_state_folder_that_cannot_be_read_accuses_nobody() {
+    let ground = Playground::new("");
+    let mut doctor = edgemaxx();
+    let output =
+        doctor.arg("doctor").arg(ground.contest()).env("XDG_STATE_HOME", "/dev/null").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot tell whether a run that crashed left clocks locked"), "{said}");
+}
+
+#[test]
 fn a_processor_contest_is_fit_here_or_says_what_is_not() {
     let ground = Playground::new("");
     let output = edgemaxx().arg("doctor").arg("--json").arg(ground.path("contest.toml")).output().unwrap();

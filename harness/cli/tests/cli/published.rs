@@ -62,6 +62,29 @@ impl Published {
 }
 
 #[test]
+fn quality_of_a_published_run_asks_for_the_model_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy_run(&repository("reports/examples/emoji-cpu"), &run);
+    let output = edgemaxx().arg("quality").arg(&run).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let judged = fs::read_to_string(run.join("quality.jsonl")).unwrap();
+    let header: serde_json::Value = serde_json::from_str(judged.lines().next().unwrap()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in ["--clip", "../models/emoji-clip", header["clip"].as_str().unwrap()] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    edgemaxx()
+        .arg("quality")
+        .arg(&run)
+        .arg("--clip")
+        .arg(repository("fixtures/models/emoji-clip"))
+        .assert()
+        .success();
+    assert!(fs::read_to_string(run.join("quality.jsonl")).unwrap() == judged, "the same bytes");
+}
+
+#[test]
 fn a_day_on_a_site_is_fetched_once_and_verifies() {
     let published = Published::new();
     let keep = published.folder.path().join("keep");

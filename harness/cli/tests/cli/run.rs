@@ -128,9 +128,83 @@ fn candidates_that_surely_lose_end_early() {
 fn a_baseline_that_fails_ends_the_run() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
     ground.replace("contest.toml", "\"4000\"]", "\"4000\", \"--fault\", \"die@1\"]");
-    let (code, message) = failure(&mut ground.run("out"));
+    let (code, message) = failure(ground.run("si x").arg("--allow-unfit"));
     assert_eq!(code, 4, "{message}");
-    assert!(message.contains("baseline"), "{message}");
+    let out = ground.path("si x");
+    let again = format!("--out '{}' --day 2026-11-22 --allow-unfit --resume\n", out.display());
+    assert!(message.contains("the baseline died") && message.contains(&again), "{message}");
+    assert!(message.contains("begin a new run"), "{message}");
+    // Whoever mends the contest is told that this is another run.
+    ground.replace("contest.toml", "die@1", "die@9999");
+    let (code, message) = failure(ground.run("si x").arg("--resume"));
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("not the contest") && message.contains("another --out"), "{message}");
+}
+
+#[test]
+fn a_run_that_is_over_is_left_as_it_is() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    let run = ground.measured("out");
+    let files = || -> Vec<_> {
+        let entries = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| (entry.path(), entry.metadata().unwrap().modified().unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    crate::common::edgemaxx().arg("measure").arg(&run).arg("--resume").assert().success();
+    let output = ground.run("out").arg("--resume").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is left to be measured"));
+    assert_eq!(files(), before, "nothing is written");
+}
+
+#[test]
+fn planning_that_was_cut_off_is_begun_anew() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    let out = ground.path("out");
+    let plan = || {
+        let mut plan = crate::common::edgemaxx();
+        plan.arg("plan").arg(ground.contest()).arg("--out").arg(&out);
+        plan
+    };
+    plan().assert().success();
+    let (code, message) = failure(&mut plan());
+    assert!(code == 2 && message.contains("holds a run"), "{message}");
+    fs::remove_file(out.join("plan.json")).unwrap();
+    fs::write(out.join(".plan.json.part"), "{").unwrap();
+    plan().assert().success();
+    for name in ["plan.json", "prompts.txt"] {
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    let output = ground.run("out").args(["--quick", "--resume"]).output().unwrap();
+    assert!(out.join("report.html").exists(), "{}", String::from_utf8_lossy(&output.stderr));
+    // A contest of somebody's own is not ours to write over.
+    fs::create_dir(ground.path("own")).unwrap();
+    fs::copy(ground.contest(), ground.path("own/contest.toml")).unwrap();
+    let (code, message) = failure(&mut ground.run("own"));
+    assert!(code == 2 && message.contains("not empty"), "{message}");
+}
+
+#[test]
+fn a_full_disk_is_told_whoever_writes() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    let run = ground.measured("out");
+    for (verb, name) in
+        [("quality", "quality.jsonl"), ("report", "samples.parquet"), ("report", "samples.csv")]
+    {
+        let before = fs::read(run.join(name)).unwrap();
+        fs::remove_file(run.join(name)).unwrap();
+        std::os::unix::fs::symlink("/dev/full", run.join(name)).unwrap();
+        let (code, message) = failure(crate::common::edgemaxx().arg(verb).arg(&run));
+        assert_eq!(code, 3, "{verb}: {message}");
+        assert!(message.contains(name) && message.contains("No space left"), "{verb}: {message}");
+        assert_eq!(message.matches("os error").count(), 1, "{message}");
+        fs::remove_file(run.join(name)).unwrap();
+        fs::write(run.join(name), before).unwrap();
+    }
 }
 
 #[test]
@@ -140,7 +214,7 @@ fn a_folder_in_use_is_left_alone() {
     fs::write(ground.path("out/precious"), "mine").unwrap();
     let (code, message) = failure(&mut ground.run("out"));
     assert_eq!(code, 2);
-    assert!(message.contains("not empty") && message.contains("--resume"), "{message}");
+    assert!(message.contains("not empty") && message.contains("--out"), "{message}");
     assert_eq!(fs::read_dir(ground.path("out")).unwrap().count(), 1);
 }
 

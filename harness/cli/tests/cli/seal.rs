@@ -35,6 +35,13 @@ impl Sealed {
         seal.arg("seal").arg(self.run()).arg("--key").arg(self.folder.path().join("seed")).assert().success();
     }
 
+    /// Seals whatever the folder holds, as nobody honest would.
+    fn seal_lies(&self) {
+        let key = edgemaxx_validator::sign::Key::parse(SEED).unwrap();
+        let (manifest, _) = edgemaxx_validator::seal::read(&self.run()).unwrap();
+        edgemaxx_validator::seal::seal(&self.run(), &manifest.day, None, Some(&key)).unwrap();
+    }
+
     fn verify(&self) -> (i32, String) {
         failure(edgemaxx().arg("verify").arg(self.run()))
     }
@@ -128,11 +135,48 @@ fn a_lie_that_is_sealed_is_named_by_what_does_not_follow() {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.contains(from), "{name}");
         fs::write(&file, text.replacen(from, to, 1)).unwrap();
-        sealed.seal();
+        sealed.seal_lies();
         let (code, said) = sealed.verify();
         assert_eq!(code, 1, "{name}: {said}");
         assert!(said.contains(named), "{name}: {said}");
     }
+}
+
+/// What stages made of other files than are there is neither ranked, compared nor sealed.
+#[test]
+fn what_is_stale_is_named_with_the_stage_to_run_again() {
+    let playground = Playground::new(&candidate("quick", &["--latency-us", "2000"]));
+    let run = playground.measured("run");
+    let refused = |verb: &str, expected: &[&str]| {
+        let (code, said) = failure(edgemaxx().arg(verb).arg(&run));
+        assert_eq!(code, 2, "{verb}: {said}");
+        assert!(expected.iter().all(|part| said.contains(part)), "{verb}: {expected:?} in {said}");
+    };
+    let change = |name: &str, change: &dyn Fn(&str) -> String| {
+        let text = fs::read_to_string(run.join(name)).unwrap();
+        fs::write(run.join(name), change(&text)).unwrap();
+        text
+    };
+    let page = change("report.html", &|page| page.replace(|c: char| c.is_ascii_digit(), "0"));
+    refused("seal", &["report.html: rests on another", "edgemaxx report"]);
+    fs::write(run.join("report.html"), page).unwrap();
+
+    change("telemetry.jsonl", &|text| text.to_owned() + text.lines().last().unwrap() + "\n");
+    for verb in ["rank", "report", "compare", "seal"] {
+        refused(verb, &["estimates.json: rests on another telemetry.jsonl", "edgemaxx analyze"]);
+    }
+    edgemaxx().arg("analyze").arg(&run).assert().success();
+    for verb in ["report", "compare", "seal"] {
+        refused(verb, &["ranking.json: rests on another estimates.json", "edgemaxx rank"]);
+    }
+    edgemaxx().arg("rank").arg(&run).assert().success();
+    refused("seal", &["report.html: rests on another telemetry.jsonl", "edgemaxx report"]);
+
+    let last = |text: &str| text.lines().last().unwrap().to_owned() + "\n";
+    let quality = change("quality.jsonl", &|text| text.to_owned() + &last(text));
+    refused("analyze", &["quality.jsonl: pair ", " is judged twice", "edgemaxx quality"]);
+    fs::write(run.join("quality.jsonl"), quality.strip_suffix(&last(&quality)).unwrap()).unwrap();
+    refused("analyze", &["quality.jsonl: pair ", " is not judged"]);
 }
 
 #[test]

@@ -141,6 +141,16 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// The picture, if there is one.
+    pub fn image(&self) -> Option<Digest> {
+        match self {
+            Self::Picture { image, .. } => Some(*image),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

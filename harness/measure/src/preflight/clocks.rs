@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use edgemaxx_files::write_whole;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::GpuLockedClocksSetting;
 use serde::{Deserialize, Serialize};
@@ -115,10 +116,7 @@ impl State {
         let path = Self::path(folder);
         let write = || -> io::Result<()> {
             fs::create_dir_all(folder)?;
-            let part = path.with_extension("part");
-            fs::write(&part, serde_json::to_string(self)?)?;
-            fs::File::open(&part)?.sync_all()?;
-            fs::rename(&part, &path)
+            write_whole(&path, serde_json::to_string(self)?.as_bytes())
         };
         write().map_err(|source| ClockError::State { path: path.clone(), source })
     }

@@ -9,6 +9,7 @@ use toml::Table;
 use crate::cmd::{measure, plan, run};
 use crate::folder::RunFolder;
 use crate::resolve::resolve_text;
+use crate::shell::quoted;
 use crate::variant::with_candidates;
 
 /// A finished run.
@@ -30,6 +31,6 @@ pub(super) fn bench(
     plan::save(&folder, &resolved, &plan)?;
     // A miner asks about his own machine, whatever it is; the report says what is unfit about it.
     let options = measure::Options::anywhere();
-    let (ranking, _) = run::whole(&folder, options, &format!("edgemaxx measure {}", out.display()))?;
+    let (ranking, _) = run::whole(&folder, options, &format!("edgemaxx measure {} --resume", quoted(out)))?;
     Ok(Benched { ranking, estimates: folder.document("estimates.json", "analyze")? })
 }

@@ -123,7 +123,7 @@ fn rest(from: &Path, to: &Path) -> anyhow::Result<()> {
                 rest(&path, &target)?;
             }
         } else if !target.exists() {
-            std::fs::copy(&path, &target).in_file(&path)?;
+            std::fs::copy(&path, &target).in_file(&target)?;
         }
     }
     Ok(())
