@@ -65,7 +65,7 @@ fn a_unet_without_channels_is_told_so() {
     json["block_out_channels"] = serde_json::json!([64, 128, 128]);
     json["attention_head_dim"] = serde_json::json!([2, 4]);
     copy.put("unet/config.json", json.to_string().as_bytes());
-    copy.refused(&["field `attention_head_dim`: found [2, 4], expected a positive number, or 3 of them"]);
+    copy.refused(&["field `attention_head_dim`: found 2 numbers, expected one, or 3 of them"]);
 }
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";

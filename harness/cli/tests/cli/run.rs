@@ -131,7 +131,7 @@ fn a_baseline_that_fails_ends_the_run() {
     let (code, message) = failure(ground.run("si x").arg("--allow-unfit"));
     assert_eq!(code, 4, "{message}");
     let out = ground.path("si x");
-    let again = format!("--out '{}' --day 2026-11-22 --allow-unfit --resume\n", out.display());
+    let again = format!("--out '{}' --day 2026-11-22 --allow-unfit --resume`", out.display());
     assert!(message.contains("the baseline died") && message.contains(&again), "{message}");
     assert!(message.contains("begin a new run"), "{message}");
     // Whoever mends the contest is told that this is another run.
