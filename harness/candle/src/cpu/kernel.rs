@@ -11,6 +11,11 @@ use super::simd::Isa;
 /// Rows of a tile.
 pub(super) const ROWS: usize = 8;
 
+/// Lines of a panel that are fetched ahead.
+const AHEAD: usize = 12;
+/// Numbers of a block of rows: half a megabyte.
+const BLOCK: usize = 1 << 17;
+
 /// What is done to an element before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
@@ -77,7 +82,8 @@ unsafe fn half<A: Rows>(a: &A, w: &Packed, e: &Epilogue, first: usize, count: us
     unsafe { panels::<Half, 4, 2, A>(a, w, e, first, count, out) }
 }
 
-/// All panels over all tiles; a panel stays in the cache while the tiles pass.
+/// All panels over all tiles, block of rows by block of rows: a panel stays in the cache while a block's tiles pass, and
+/// the block while the panels do.
 #[inline(always)]
 unsafe fn panels<L: Lane, const R: usize, const C: usize, A: Rows>(
     a: &A,
@@ -88,33 +94,37 @@ unsafe fn panels<L: Lane, const R: usize, const C: usize, A: Rows>(
     out: Out,
 ) {
     let mut tile = [[0f32; COLUMNS]; ROWS];
-    for (p, (panel, bias)) in w.panels().enumerate() {
-        let from = p * w.panel_results();
-        let results = w.panel_results().min(w.results() - from);
-        // a panel with few columns left needs only its first half
-        let narrow = results <= COLUMNS / 2 && e.finish != Finish::Geglu;
-        for start in (0..count).step_by(ROWS) {
-            let rows = ROWS.min(count - start);
-            for r in (0..rows).step_by(R) {
-                // SAFETY: passed on from the caller; `tile` has `ROWS` rows and R divides ROWS.
-                unsafe {
-                    if narrow && C * L::N > COLUMNS / 2 {
-                        block::<L, R, 1, A>(a, first + start + r, panel, 0, &mut tile[r..]);
-                    } else {
-                        let columns = if narrow { COLUMNS / 2 } else { COLUMNS };
-                        for column in (0..columns).step_by(C * L::N) {
-                            block::<L, R, C, A>(a, first + start + r, panel, column, &mut tile[r..]);
+    let height = (BLOCK / w.depth().max(1)).max(4 * ROWS) / ROWS * ROWS;
+    for begin in (0..count).step_by(height) {
+        let end = count.min(begin + height);
+        for (p, (panel, bias)) in w.panels().enumerate() {
+            let from = p * w.panel_results();
+            let results = w.panel_results().min(w.results() - from);
+            // a panel with few columns left needs only its first half
+            let narrow = results <= COLUMNS / 2 && e.finish != Finish::Geglu;
+            for start in (begin..end).step_by(ROWS) {
+                let rows = ROWS.min(end - start);
+                for r in (0..rows).step_by(R) {
+                    // SAFETY: passed on from the caller; `tile` has `ROWS` rows and R divides ROWS.
+                    unsafe {
+                        if narrow && C * L::N > COLUMNS / 2 {
+                            block::<L, R, 1, A>(a, first + start + r, panel, 0, &mut tile[r..]);
+                        } else {
+                            let columns = if narrow { COLUMNS / 2 } else { COLUMNS };
+                            for column in (0..columns).step_by(C * L::N) {
+                                block::<L, R, C, A>(a, first + start + r, panel, column, &mut tile[r..]);
+                            }
                         }
                     }
                 }
-            }
-            for (r, values) in tile[..rows].iter().enumerate() {
-                let row = first + start + r;
-                let at = (start + r) * out.stride + from;
-                let to = &mut out.values[at..at + results];
-                let shift = e.shift.map(|(s, per)| &s[row / per * w.results() + from..][..results]);
-                let residual = e.residual.map(|x| &x[row * w.results() + from..][..results]);
-                finish(values, &bias.0, shift, e.finish, residual, to);
+                for (r, values) in tile[..rows].iter().enumerate() {
+                    let row = first + start + r;
+                    let at = (start + r) * out.stride + from;
+                    let to = &mut out.values[at..at + results];
+                    let shift = e.shift.map(|(s, per)| &s[row / per * w.results() + from..][..results]);
+                    let residual = e.residual.map(|x| &x[row * w.results() + from..][..results]);
+                    finish(values, &bias.0, shift, e.finish, residual, to);
+                }
             }
         }
     }
@@ -196,6 +206,8 @@ unsafe fn block<L: Lane, const R: usize, const C: usize, A: Rows>(
                 let mut vb = [L::zero(); C];
                 for (c, v) in vb.iter_mut().enumerate() {
                     *v = L::load(pb.add(c * L::N));
+                    // the CPU's own prefetching ends at every page, which is 32 lines
+                    L::prefetch(pb.wrapping_add(AHEAD * COLUMNS + c * L::N));
                 }
                 for r in 0..R {
                     let va = L::splat(*pa[r].add(k));

@@ -16,6 +16,9 @@ pub(super) unsafe trait Lane: Copy {
     unsafe fn store(self, p: *mut f32);
     /// a·b + self
     unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// Has the cache line at an address, which need not be valid, fetched where the CPU can be asked to.
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
 }
 
 /// Eight lanes in plain Rust, which compilers turn into whatever the target has.
@@ -91,6 +94,11 @@ pub(super) mod x86 {
                 unsafe fn fma(self, a: Self, b: Self) -> Self {
                     // SAFETY: as the trait demands.
                     Self(unsafe { $fma(a.0, b.0, self.0) })
+                }
+                #[inline(always)]
+                fn prefetch(p: *const f32) {
+                    // SAFETY: a hint; nothing is read.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
                 }
             }
         };

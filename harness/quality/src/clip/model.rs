@@ -5,6 +5,7 @@ use std::path::Path;
 use edgemaxx_candle::clip::{ClipConfig, ClipText, ClipTokenizer, ClipVision};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, Error, Result, Tensor};
+use rayon::prelude::*;
 
 /// A whole CLIP in f32, from a folder as transformers writes it: `config.json`, `model.safetensors`
 /// (single, sharded, or f16 in storage) and the tokenizer's files.
@@ -47,12 +48,15 @@ impl Clip {
             let found = format!("{} values", other.len());
             return Err(Error::Request { field: "pixels", found, expected: (3 * side * side).to_string() });
         }
-        if pictures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pixels = Tensor::from_vec(pictures.concat(), (pictures.len(), 3, side, side), &Device::Cpu)?;
-        let rows = self.vision.forward(&pixels)?.to_vec2::<f32>()?;
-        Ok(rows.into_iter().map(unit).collect())
+        let forward = |part: &[Vec<f32>]| -> Result<Vec<Vec<f32>>> {
+            let pixels = Tensor::from_vec(part.concat(), (part.len(), 3, side, side), &Device::Cpu)?;
+            let rows = self.vision.forward(&pixels)?.to_vec2::<f32>()?;
+            Ok(rows.into_iter().map(unit).collect())
+        };
+        // a thread each has fewer waits than sharing every operation
+        let share = pictures.len().div_ceil(rayon::current_num_threads()).max(1);
+        let parts = pictures.par_chunks(share).map(forward).collect::<Result<Vec<_>>>()?;
+        Ok(parts.concat())
     }
 
     /// Embeds texts; one vector of length 1 for each, in order. Words beyond the model's length are cut.
