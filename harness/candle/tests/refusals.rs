@@ -182,10 +182,9 @@ fn unfit_configurations_are_refused_by_field() {
     copy.refused(&["model_index.json"]);
 }
 
-#[test]
-fn unfit_requests_are_refused_by_field() {
-    let pipeline = Pipeline::load(&teacher(), &options(DType::F32, 1)).expect("pipeline");
-    let good = GenerateRequest {
+/// One step of a small picture.
+fn request() -> GenerateRequest {
+    GenerateRequest {
         prompt: "red apple".to_string(),
         negative_prompt: None,
         latents: vec![0.0; 1024],
@@ -193,7 +192,13 @@ fn unfit_requests_are_refused_by_field() {
         guidance_scale: 1.0,
         width: 64,
         height: 64,
-    };
+    }
+}
+
+#[test]
+fn unfit_requests_are_refused_by_field() {
+    let pipeline = Pipeline::load(&teacher(), &options(DType::F32, 1)).expect("pipeline");
+    let good = request();
     let refused = |request: GenerateRequest, field: &str| {
         let message = pipeline.generate(&request, None).expect_err("must be refused").to_string();
         assert!(message.contains(&format!("`{field}`")), "{message}");
@@ -226,16 +231,7 @@ fn pictures_that_are_not_numbers_are_refused() {
             view(safetensors::Dtype::F32, vec![3], &scale),
         ));
         copy.put(file, &safetensors::serialize(views, None::<HashMap<String, String>>).expect("rewritten"));
-        let request = GenerateRequest {
-            prompt: "red apple".to_string(),
-            negative_prompt: None,
-            latents: vec![0.0; 1024],
-            steps: 1,
-            guidance_scale: 1.0,
-            width: 64,
-            height: 64,
-        };
-        let made = copy.load().expect("pipeline").generate(&request, None);
+        let made = copy.load().expect("pipeline").generate(&request(), None);
         said.push(made.map_or_else(|error| error.to_string(), |_| "a picture".to_string()));
     }
     assert_eq!(said[0], "a picture");

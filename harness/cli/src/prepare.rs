@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
@@ -103,7 +102,7 @@ fn checkpoint(
 /// Whether a derivation failed for want of a place to write to, which is nobody's checkpoint's fault.
 fn is_ours(error: &edgemaxx_candle::Error, out: &Path) -> bool {
     let edgemaxx_candle::Error::Io { path, source } = error else { return false };
-    path.starts_with(out) || matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    path.starts_with(out) || edgemaxx_files::is_full(source)
 }
 
 fn recipe_of(recipe: Recipe) -> derive::Recipe {
