@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 #![allow(clippy::unwrap_used, reason = "a measuring program")]
 
-use edgemaxx_candle::unet::{UNet, UNetConfig};
+use edgemaxx_candle::unet::{Condition, UNet, UNetConfig};
 use edgemaxx_candle::vae::{Vae, VaeConfig};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{
@@ -15,10 +15,11 @@ use std::time::Instant;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str =
-    "usage: gpu step|vae|picture|profile|profile-vae CHECKPOINT f16|bf16|f32 IO.safetensors [RUNS]
+    "usage: gpu step|vae|picture|serve|profile|profile-vae CHECKPOINT f16|bf16|f32 IO.safetensors [RUNS]
   step     the UNet on `x`, `ctx`, `te`, `ids`, `t` of IO, compared with its `y`
   vae      the decoder on `z` of IO, compared with its `image`
   picture  a whole picture of 20 steps; IO is the PPM to write
+  serve    RUNS steps for every line that it reads, answered with the milliseconds they took
   profile  the UNet, or profile-vae the decoder, once and unmeasured, for a profiler around it";
 
 fn main() -> Result<()> {
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
     let device = Accelerator::Cuda.open()?;
     match what.as_str() {
         "step" => step(Path::new(root), dtype, Path::new(io), Some(runs), &device),
+        "serve" => serve(Path::new(root), dtype, Path::new(io), runs, &device),
         "vae" => vae(Path::new(root), dtype, Path::new(io), Some(runs), &device),
         "profile-vae" => vae(Path::new(root), dtype, Path::new(io), None, &device),
         "profile" => step(Path::new(root), dtype, Path::new(io), None, &device),
@@ -91,27 +93,52 @@ fn io(path: &Path, name: &str, device: &Device) -> Result<Tensor> {
     Ok(files.plain().get(shape, name)?)
 }
 
+/// A UNet, and what a step of it takes.
+struct Step {
+    unet: UNet,
+    x: Tensor,
+    t: f32,
+    context: Tensor,
+    text: Tensor,
+    sizes: [f32; 6],
+}
+
+impl Step {
+    fn load(root: &Path, dtype: DType, path: &Path, device: &Device) -> Result<Self> {
+        let config = UNetConfig::read(&root.join("unet/config.json"))?;
+        let unet = UNet::load(&weights(root, "unet", dtype, device)?, config)?;
+        let tensor = |name: &str| Ok::<_, Box<dyn std::error::Error>>(io(path, name, device)?.to_dtype(dtype)?);
+        let numbers = |name: &str| -> Result<Vec<f32>> {
+            Ok(io(path, name, device)?.flatten_all()?.to_vec1::<f32>()?)
+        };
+        let x = tensor("x")?.permute((0, 2, 3, 1))?.contiguous()?;
+        let sizes = numbers("ids")?.try_into().map_err(|_| "six sizes")?;
+        Ok(Self { unet, x, t: numbers("t")?[0], context: tensor("ctx")?, text: tensor("te")?, sizes })
+    }
+
+    fn condition(&self) -> Result<Condition> {
+        Ok(self.unet.condition(&self.context, &self.text, &self.sizes)?)
+    }
+
+    fn record(&self) -> Result<Option<Recorded>> {
+        let (b, h, w, channels) = self.x.dims4()?;
+        Ok(Recorded::of(&self.unet, self.condition()?, &[b, h, w, channels], self.x.dtype())?)
+    }
+}
+
 fn step(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &Device) -> Result<()> {
-    let config = UNetConfig::read(&root.join("unet/config.json"))?;
     let began = Instant::now();
-    let unet = UNet::load(&weights(root, "unet", dtype, device)?, config)?;
+    let step = Step::load(root, dtype, path, device)?;
     device.synchronize()?;
     let load = began.elapsed().as_secs_f64() * 1e3;
-    let tensor = |name: &str| io(path, name, device);
-    let x = tensor("x")?.permute((0, 2, 3, 1))?.contiguous()?.to_dtype(dtype)?;
-    let ids = tensor("ids")?.flatten_all()?.to_vec1::<f32>()?;
-    let t = tensor("t")?.flatten_all()?.to_vec1::<f32>()?[0];
-    let y = tensor("y")?.permute((0, 2, 3, 1))?.contiguous()?;
-    let condition = || -> Result<_> {
-        let sizes = [ids[0], ids[1], ids[2], ids[3], ids[4], ids[5]];
-        Ok(unet.condition(&tensor("ctx")?.to_dtype(dtype)?, &tensor("te")?.to_dtype(dtype)?, &sizes)?)
-    };
-    let c = condition()?;
-    let mut out = unet.forward(&x, t, &c)?;
+    let y = io(path, "y", device)?.permute((0, 2, 3, 1))?.contiguous()?;
+    let c = step.condition()?;
+    let (unet, x, t) = (&step.unet, &step.x, step.t);
+    let mut out = unet.forward(x, t, &c)?;
     let Some(runs) = runs else { return Ok(device.synchronize()?) };
     let (first, wrong) = (hash(&out)?, error(&out, &y)?);
     let ms = times(runs, device, || {
-        out = unet.forward(&x, t, &c)?;
+        out = unet.forward(x, t, &c)?;
         Ok(())
     })?;
     let same = hash(&out)? == first;
@@ -121,25 +148,38 @@ fn step(root: &Path, dtype: DType, path: &Path, runs: Option<usize>, device: &De
         &ms,
         &format!(r#","error":{wrong:e},"hash":"{first:016x}","same":{same},"load_ms":{load:.0}"#),
     );
-    let (b, h, w, channels) = x.dims4()?;
-    let Some(recorded) = Recorded::of(&unet, condition()?, &[b, h, w, channels], dtype)? else {
-        return Ok(());
-    };
+    let Some(recorded) = step.record()? else { return Ok(()) };
     let mut again = 0;
     let ms = times(runs, device, || {
-        recorded.run(&unet, &x, t)?;
+        recorded.run(unet, x, t)?;
         Ok(())
     })?;
     for _ in 0..3 {
-        again = hash(recorded.run(&unet, &x, t)?)?;
+        again = hash(recorded.run(unet, x, t)?)?;
     }
-    let wrong = error(recorded.run(&unet, &x, t)?, &y)?;
+    let wrong = error(recorded.run(unet, x, t)?, &y)?;
     say(
         "step, replayed",
         dtype,
         &ms,
         &format!(r#","error":{wrong:e},"hash":"{again:016x}","same":{}"#, again == first),
     );
+    Ok(())
+}
+
+fn serve(root: &Path, dtype: DType, path: &Path, runs: usize, device: &Device) -> Result<()> {
+    let step = Step::load(root, dtype, path, device)?;
+    let recorded = step.record()?.ok_or("this device records nothing")?;
+    for line in std::io::stdin().lines() {
+        line?;
+        device.synchronize()?;
+        let began = Instant::now();
+        for _ in 0..runs {
+            recorded.run(&step.unet, &step.x, step.t)?;
+        }
+        device.synchronize()?;
+        println!("{:.4}", began.elapsed().as_secs_f64() * 1e3);
+    }
     Ok(())
 }
 

@@ -288,10 +288,11 @@ impl Pipeline {
 
     /// Decodes in tiles, and on a GPU keeps neither the step's memory meanwhile nor the decoder's afterwards.
     fn decode_in_little(&self, latents: &Tensor) -> Result<Tensor> {
-        let trim = || self.cuda.as_ref().map_or(Ok(()), Cuda::trim);
-        trim()?;
-        let image = self.vae.decode_tiled(latents)?;
-        trim()?;
+        let decode = || self.vae.decode_tiled(latents);
+        let Some(cuda) = &self.cuda else { return decode() };
+        cuda.trim()?;
+        let image = cuda.aside(decode)?;
+        cuda.trim()?;
         Ok(image)
     }
 

@@ -234,7 +234,11 @@ impl Weights {
         };
         if let (Some(dtype), false) = (stored, self.device.is_cpu()) {
             // straight from the file to the device, which converts faster
-            let tensor = Tensor::from_raw_buffer(self.bytes(entry), dtype, shape, &self.device)?;
+            let read = || Tensor::from_raw_buffer(self.bytes(entry), dtype, shape, &self.device);
+            let tensor = match &self.cuda {
+                Some(cuda) if dtype != self.dtype => cuda.aside(read)?,
+                _ => read()?,
+            };
             return Ok(tensor.to_dtype(self.dtype)?);
         }
         let values = self.values(shape, name)?;

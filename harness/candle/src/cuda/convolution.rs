@@ -7,6 +7,8 @@ use std::ffi::c_void;
 
 const ALGORITHM: sys::cudnnConvolutionFwdAlgo_t =
     sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+/// A band has no fewer rows, whatever it takes.
+const LEAST_ROWS: usize = 16;
 const NHWC: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
 
 /// Descriptors, destroyed with the value.
@@ -28,6 +30,18 @@ impl Descriptors {
     }
 }
 
+impl Descriptors {
+    /// Bytes that the convolution works in.
+    fn workspace(&self, cuda: &Cuda) -> Result<usize> {
+        // SAFETY: all are alive and set.
+        unsafe {
+            let handle = cuda.shared.dnn;
+            dnn::get_convolution_forward_workspace_size(handle, self.x, self.w, self.conv, self.y, ALGORITHM)
+        }
+        .map_err(Error::wrap)
+    }
+}
+
 impl Drop for Descriptors {
     fn drop(&mut self) {
         // SAFETY: each was made and is used nowhere else; a failure to free leaks and is nothing to act on.
@@ -38,6 +52,85 @@ impl Drop for Descriptors {
             let _ = dnn::destroy_convolution_descriptor(self.conv);
         }
     }
+}
+
+/// What decides a convolution's descriptors beside the rows of its input.
+struct Convolution {
+    images: usize,
+    inp: usize,
+    out: usize,
+    window: usize,
+    width: usize,
+    stride: usize,
+    dtype: DType,
+    tf32: bool,
+}
+
+impl Convolution {
+    /// Descriptors for `rows` rows, with `pad` rows of zeros above and below and half a window of them beside.
+    fn describe(&self, rows: usize, pad: usize) -> Result<Descriptors> {
+        let int = |v: usize| v as i32;
+        let half = self.window / 2;
+        let size = |side: usize, pad: usize| (side + 2 * pad - self.window) / self.stride + 1;
+        let (kind, math) = match self.dtype {
+            DType::F16 => (sys::cudnnDataType_t::CUDNN_DATA_HALF, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH),
+            DType::BF16 => {
+                (sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH)
+            }
+            DType::F32 if self.tf32 => {
+                (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_DEFAULT_MATH)
+            }
+            DType::F32 => (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_FMA_MATH),
+            other => bail!("convolutions take f16, bf16 or f32, not {other:?}"),
+        };
+        let d = Descriptors::new().map_err(Error::wrap)?;
+        let dims = |channels: usize, height: usize, width: usize| {
+            [int(self.images), int(channels), int(height), int(width)]
+        };
+        let x = dims(self.inp, rows, self.width);
+        let w = [int(self.out), int(self.inp), int(self.window), int(self.window)];
+        let y = dims(self.out, size(rows, pad), size(self.width, half));
+        let step = int(self.stride);
+        let crossed = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+        let sums = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+        // SAFETY: the descriptors are alive.
+        unsafe {
+            dnn::set_tensor4d_descriptor(d.x, NHWC, kind, x)
+                .and_then(|()| dnn::set_filter4d_descriptor(d.w, kind, NHWC, w))
+                .and_then(|()| dnn::set_tensor4d_descriptor(d.y, NHWC, kind, y))
+                .and_then(|()| {
+                    let (pad, half) = (int(pad), int(half));
+                    dnn::set_convolution2d_descriptor(d.conv, pad, half, step, step, 1, 1, crossed, sums)
+                })
+                .and_then(|()| dnn::set_convolution_math_type(d.conv, math))
+                .map_err(Error::wrap)?;
+        }
+        Ok(d)
+    }
+}
+
+/// Rows of the input from `from`, convolved with `pad` rows of zeros above and below.
+#[derive(Debug, PartialEq, Eq)]
+struct Band {
+    from: usize,
+    rows: usize,
+    pad: usize,
+}
+
+/// Bands of `rows` rows of the result at most (and a third of `height`) that together make a convolution with a window
+/// of three, in this order: the first and the last have zeros on both sides, so each gets one row wrong, on its inner
+/// side, which those between write again.
+fn bands(height: usize, rows: usize) -> Vec<Band> {
+    let mut bands = vec![
+        Band { from: 0, rows: rows + 1, pad: 1 },
+        Band { from: height - rows - 1, rows: rows + 1, pad: 1 },
+    ];
+    let inner = rows..height - rows;
+    bands.extend(inner.clone().step_by(rows).map(|row| {
+        let rows = rows.min(inner.end - row);
+        Band { from: row - 1, rows: rows + 2, pad: 0 }
+    }));
+    bands
 }
 
 impl Cuda {
@@ -66,71 +159,26 @@ impl Cuda {
         } else {
             self.empty(shape.to_vec(), x.dtype())?
         };
-        let int = |v: usize| v as i32;
-        let d = Descriptors::new().map_err(Error::wrap)?;
-        let (kind, math) = match x.dtype() {
-            DType::F16 => (sys::cudnnDataType_t::CUDNN_DATA_HALF, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH),
-            DType::BF16 => {
-                (sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH)
+        let c = Convolution { images, inp, out, window, width, stride, dtype: x.dtype(), tf32: self.tf32 };
+        let (x_at, w_at, y_at) = (address(x)?, address(w)?, address(&y)?);
+        let whole = c.describe(height, pad)?;
+        let fits = |bytes| bytes <= Self::workspace_bytes();
+        let bytes = whole.workspace(self)?;
+        if images > 1 || window != 3 || stride != 1 || fits(bytes) {
+            self.launch_convolution(&whole, bytes, x_at, w_at, y_at)?;
+        } else {
+            // for f32 the workspace is as large as both pictures together
+            let mut rows = height / 3;
+            while rows > LEAST_ROWS && !fits(c.describe(rows + 2, 0)?.workspace(self)?) {
+                rows /= 2;
             }
-            DType::F32 if self.tf32 => {
-                (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_DEFAULT_MATH)
+            let size = x.dtype().size_in_bytes();
+            for Band { from, rows, pad } in bands(height, rows) {
+                let d = c.describe(rows, pad)?;
+                let (x_row, y_row) = (width * inp * size, shape[2] * out * size);
+                let (x_at, y_at) = (x_at + (from * x_row) as u64, y_at + ((from + 1 - pad) * y_row) as u64);
+                self.launch_convolution(&d, d.workspace(self)?, x_at, w_at, y_at)?;
             }
-            DType::F32 => (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_FMA_MATH),
-            other => bail!("convolutions take f16, bf16 or f32, not {other:?}"),
-        };
-        let (pad, step) = (int(pad), int(stride));
-        let (alpha, beta) = (1f32, 0f32);
-        // SAFETY: the descriptors are alive and describe the tensors that the addresses belong to.
-        unsafe {
-            dnn::set_tensor4d_descriptor(d.x, NHWC, kind, [int(images), int(inp), int(height), int(width)])
-                .and_then(|()| {
-                    dnn::set_filter4d_descriptor(
-                        d.w,
-                        kind,
-                        NHWC,
-                        [int(out), int(inp), int(window), int(window)],
-                    )
-                })
-                .and_then(|()| {
-                    let dims = [int(images), int(out), int(shape[1]), int(shape[2])];
-                    dnn::set_tensor4d_descriptor(d.y, NHWC, kind, dims)
-                })
-                .and_then(|()| {
-                    dnn::set_convolution2d_descriptor(
-                        d.conv,
-                        pad,
-                        pad,
-                        step,
-                        step,
-                        1,
-                        1,
-                        sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
-                        sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
-                    )
-                })
-                .and_then(|()| dnn::set_convolution_math_type(d.conv, math))
-                .map_err(Error::wrap)?;
-            let handle = self.shared.dnn;
-            let bytes = dnn::get_convolution_forward_workspace_size(handle, d.x, d.w, d.conv, d.y, ALGORITHM)
-                .map_err(Error::wrap)?;
-            let (workspace, _more) = self.workspace(bytes)?;
-            dnn::convolution_forward(
-                handle,
-                (&raw const alpha).cast(),
-                d.x,
-                address(x)? as *const c_void,
-                d.w,
-                address(w)? as *const c_void,
-                d.conv,
-                ALGORITHM,
-                workspace as *mut c_void,
-                bytes,
-                (&raw const beta).cast(),
-                d.y,
-                address(&y)? as *mut c_void,
-            )
-            .map_err(Error::wrap)?;
         }
         match bias {
             Some(bias) => self.finish(&y, bias, address_or_null(rest)?)?,
@@ -138,5 +186,54 @@ impl Cuda {
             None => {}
         }
         Ok(y)
+    }
+
+    /// Runs what `d` describes on the tensors at these addresses, with so many bytes to work in.
+    fn launch_convolution(&self, d: &Descriptors, bytes: usize, x: u64, w: u64, y: u64) -> Result<()> {
+        let (alpha, beta) = (1f32, 0f32);
+        let (workspace, _more) = self.workspace(bytes)?;
+        // SAFETY: the descriptors are alive and describe the tensors that the addresses belong to.
+        unsafe {
+            dnn::convolution_forward(
+                self.shared.dnn,
+                (&raw const alpha).cast(),
+                d.x,
+                x as *const c_void,
+                d.w,
+                w as *const c_void,
+                d.conv,
+                ALGORITHM,
+                workspace as *mut c_void,
+                bytes,
+                (&raw const beta).cast(),
+                d.y,
+                y as *mut c_void,
+            )
+        }
+        .map_err(Error::wrap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each row of the result is made from, as the bands leave it, and as a whole convolution does.
+    #[test]
+    fn bands_make_every_row_from_all_of_its_rows() {
+        for (height, rows) in [(3, 1), (64, 21), (64, 10), (64, 8), (65, 8), (1024, 16)] {
+            let mut made = vec![None; height];
+            for Band { from, rows: count, pad } in bands(height, rows) {
+                assert!(from + count <= height && count <= rows + 2, "{height} {rows}");
+                for row in from + 1 - pad..from + count - 1 + pad {
+                    let read = |r: usize| (from..from + count).contains(&r).then_some(r);
+                    made[row] = Some([row.checked_sub(1).and_then(read), read(row), read(row + 1)]);
+                }
+            }
+            for (row, made) in made.into_iter().enumerate() {
+                let below = Some(row + 1).filter(|&r| r < height);
+                assert_eq!(made, Some([row.checked_sub(1), Some(row), below]), "{height} {rows}");
+            }
+        }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) workspace: CudaSlice<u8>,
     pub(super) partial: CudaSlice<f32>,
     pub(super) done: CudaSlice<u32>,
+    /// Memory for [`Cuda::aside`].
+    aside: sys::CUmemoryPool,
     pub(super) algorithms: Mutex<BTreeMap<super::product::Key, lts::cublasLtMatmulAlgo_t>>,
 }
 
@@ -63,7 +65,8 @@ impl Cuda {
         // one stream only: nothing to order between streams, and events would not go into a recording
         // SAFETY: no other stream of this context is used.
         unsafe { device.disable_event_tracking() };
-        keep_memory(&device)?;
+        with_pool(&device, keep_memory)?;
+        let aside = second_pool(&device)?;
         let lt = lt::create_handle().map_err(Error::wrap)?;
         let dnn = dnn::create_handle().map_err(Error::wrap)?;
         // SAFETY: handle and stream are alive.
@@ -75,7 +78,7 @@ impl Cuda {
         let done = device.alloc_zeros::<u32>(IMAGES)?;
         let algorithms = Mutex::default();
         Ok(Self {
-            shared: Arc::new(Shared { device, lt, dnn, workspace, partial, done, algorithms }),
+            shared: Arc::new(Shared { device, lt, dnn, workspace, partial, done, aside, algorithms }),
             tf32: false,
         })
     }
@@ -117,19 +120,37 @@ impl Cuda {
         ]
     }
 
+    /// Runs `work`, for which all memory comes from a pool of its own. What lives shortly, such as weights that are
+    /// turned over or a picture in the making, would otherwise leave holes between what stays.
+    pub(crate) fn aside<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let number = self.shared.device.cuda_stream().context().cu_device();
+        let mut before = std::ptr::null_mut();
+        // SAFETY: writes one pointer; all pools live as long as the process; one thread at a time uses the device.
+        unsafe {
+            checked(sys::cuDeviceGetMemPool(&raw mut before, number))?;
+            checked(sys::cuDeviceSetMemPool(number, self.shared.aside))?;
+        }
+        let done = work();
+        // SAFETY: as above.
+        checked(unsafe { sys::cuDeviceSetMemPool(number, before) })?;
+        done
+    }
+
     /// Gives memory that nothing uses back to the driver: what loading left over, and what a recording takes while it
     /// runs.
     pub(crate) fn trim(&self) -> Result<()> {
         let device = &self.shared.device;
         let stream = device.cuda_stream();
         stream.synchronize().map_err(Error::wrap)?;
-        // SAFETY: the pool and the device are alive, and no work is under way.
-        with_pool(device, |pool| unsafe {
-            match sys::cuMemPoolTrimTo(pool, 0) {
-                sys::CUresult::CUDA_SUCCESS => sys::cuDeviceGraphMemTrim(stream.context().cu_device()),
-                other => other,
-            }
-        })
+        // SAFETY: the pools and the device are alive, and no work is under way.
+        unsafe {
+            with_pool(device, |pool| sys::cuMemPoolTrimTo(pool, 0))?;
+            checked(sys::cuMemPoolTrimTo(self.shared.aside, 0))?;
+            checked(sys::cuDeviceGraphMemTrim(stream.context().cu_device()))
+        }
     }
 
     /// Address of the shared workspace, or of `more` bytes that live as long as the second value.
@@ -156,22 +177,41 @@ unsafe extern "C" {
 }
 
 /// Has the driver keep freed memory for the next tensor instead of giving it back at every synchronisation.
-fn keep_memory(device: &CudaDevice) -> Result<()> {
+fn keep_memory(pool: sys::CUmemoryPool) -> sys::CUresult {
     let mut all = u64::MAX;
-    with_pool(device, |pool| {
-        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        // SAFETY: the value is a u64, as the attribute wants.
-        unsafe { sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut all).cast()) }
-    })
+    let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the value is a u64, as the attribute wants.
+    unsafe { sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut all).cast()) }
+}
+
+/// A pool beside the device's own.
+fn second_pool(device: &CudaDevice) -> Result<sys::CUmemoryPool> {
+    let number = device.cuda_stream().context().cu_device();
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: all zeros are the defaults; a location is its kind and a number, whatever the version of CUDA calls them.
+    unsafe {
+        let mut wanted: sys::CUmemPoolProps = std::mem::zeroed();
+        wanted.allocType = sys::CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED;
+        let kind = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as i32;
+        (&raw mut wanted.location).cast::<[i32; 2]>().write([kind, number]);
+        checked(sys::cuMemPoolCreate(&raw mut pool, &raw const wanted))?;
+    }
+    checked(keep_memory(pool))?;
+    Ok(pool)
 }
 
 /// Calls the driver with the pool that tensors come from.
 fn with_pool(device: &CudaDevice, call: impl FnOnce(sys::CUmemoryPool) -> sys::CUresult) -> Result<()> {
     let mut pool = std::ptr::null_mut();
     // SAFETY: the context is alive; writes one pointer.
-    let found =
-        unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, device.cuda_stream().context().cu_device()) };
-    match if found == sys::CUresult::CUDA_SUCCESS { call(pool) } else { found } {
+    checked(unsafe {
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, device.cuda_stream().context().cu_device())
+    })?;
+    checked(call(pool))
+}
+
+fn checked(result: sys::CUresult) -> Result<()> {
+    match result {
         sys::CUresult::CUDA_SUCCESS => Ok(()),
         refused => bail!("the driver's memory pool: {refused:?}"),
     }

@@ -40,7 +40,9 @@ impl Conv2d {
     ) -> Result<Self> {
         let shape = [out, inp, window, window];
         let kernel = if let Some(cuda) = w.cuda_for(&[]).filter(|_| padding == window / 2) {
-            let weight = w.get(&shape, "weight")?.permute((0, 2, 3, 1))?.contiguous()?;
+            let read = || w.get(&shape, "weight");
+            let weight = if window > 1 { cuda.aside(read)? } else { read()? };
+            let weight = weight.permute((0, 2, 3, 1))?.contiguous()?;
             Kernel::Cuda { cuda, weight, bias: Some(w.get(&[out], "bias")?) }
         } else if w.fused() {
             let (values, bias) = (w.rounded(&shape, "weight")?, w.rounded(&[out], "bias")?);

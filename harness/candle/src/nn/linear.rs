@@ -41,8 +41,8 @@ impl Linear {
     /// Reads several layers of the same input as one whose outputs lie side by side; only where there is a GPU.
     pub(crate) fn load_stacked(layers: &[Weights], inp: usize, out: usize) -> Result<Option<Self>> {
         let Some(cuda) = layers.first().and_then(|w| w.cuda_for(&[inp, out])) else { return Ok(None) };
-        let weights = layers.iter().map(|w| w.get(&[out, inp], "weight")).collect::<Result<Vec<_>>>()?;
-        let weight = Tensor::cat(&weights, 0)?;
+        let read = || layers.iter().map(|w| w.get(&[out, inp], "weight")).collect::<Result<Vec<_>>>();
+        let weight = Tensor::cat(&cuda.aside(read)?, 0)?;
         Ok(Some(Self { kernel: Kernel::Cuda { cuda, weight, bias: None } }))
     }
 

@@ -55,20 +55,26 @@ impl Resnet {
             (Some(layer), Some(t)) => Some(layer.forward(t)?),
             _ => None,
         };
-        let h = self.norm1.forward(x, true)?;
         if let Some(bias) = &self.late {
             let shift = match shift {
                 Some(s) => s,
                 None => bias.repeat((x.dim(0)?, 1))?,
             };
-            let h = self.norm2.forward_shifted(&self.conv1.forward(&h)?, Some(&shift), true)?;
+            // each value lives as long as it is read: in a decoder they are the largest there are
+            let h = {
+                let h = self.conv1.forward(&self.norm1.forward(x, true)?)?;
+                self.norm2.forward_shifted(&h, Some(&shift), true)?
+            };
             return match &self.shortcut {
                 // which has both biases
-                Some(s) => s.forward_add(x, None, Some(&self.conv2.forward(&h)?)),
+                Some(s) => {
+                    let h = self.conv2.forward(&h)?;
+                    s.forward_add(x, None, Some(&h))
+                }
                 None => self.conv2.forward_add(&h, None, Some(x)),
             };
         }
-        let h = self.conv1.forward_add(&h, shift.as_ref(), None)?;
+        let h = self.conv1.forward_add(&self.norm1.forward(x, true)?, shift.as_ref(), None)?;
         let h = self.norm2.forward(&h, true)?;
         let residual = match &self.shortcut {
             Some(s) => s.forward(x)?,

@@ -303,14 +303,31 @@ fn writable_in_proc() -> Vec<PathBuf> {
     paths
 }
 
-/// What of these paths only root, or one user or group, may read, if anything.
-pub(super) fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<&'a Path> {
-    let open = |path: &Path, bits: u32| std::fs::metadata(path).is_ok_and(|data| data.mode() & bits == bits);
-    paths.into_iter().find(|path| {
-        let Ok(real) = path.canonicalize() else { return true };
-        let readable = open(&real, if real.is_dir() { 0o005 } else { 0o004 });
-        !readable || !real.ancestors().skip(1).all(|folder| open(folder, 0o001))
-    })
+/// What of these files, and of all in these folders, only root, or one user or group, may read, if anything.
+pub(super) fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
+    paths.into_iter().find_map(|path| if hidden(path) { Some(path.to_owned()) } else { closed(path) })
+}
+
+/// Whether a folder above this path keeps others from reaching it.
+pub(super) fn hidden(path: &Path) -> bool {
+    path.canonicalize().map_or(true, |real| !real.ancestors().skip(1).all(|folder| open(folder, 0o001)))
+}
+
+fn open(path: &Path, bits: u32) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.mode() & bits == bits)
+}
+
+/// The first path at or under this one that others may not read. Links in folders are not followed.
+fn closed(path: &Path) -> Option<PathBuf> {
+    if !path.is_dir() {
+        return (!open(path, 0o004)).then(|| path.to_owned());
+    }
+    let Some(entries) = std::fs::read_dir(path).ok().filter(|_| open(path, 0o005)) else {
+        return Some(path.to_owned());
+    };
+    let mut inner: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    inner.sort();
+    inner.iter().filter(|path| !path.is_symlink()).find_map(|path| closed(path))
 }
 
 /// A command line in the making.
@@ -352,11 +369,15 @@ mod tests {
         std::fs::write(&file, "x").expect("write");
         mode(&file, 0o644);
         mode(folder.path(), 0o711);
+        let there = Path::new("/usr/bin/env");
         assert_eq!(private([file.as_path()]), None);
         mode(&file, 0o640);
-        assert_eq!(private([Path::new("/usr"), &file]), Some(file.as_path()));
+        assert_eq!(private([there, &file]), Some(file.clone()));
+        mode(folder.path(), 0o755);
+        assert_eq!(private([there, folder.path()]), Some(file.clone()), "in a folder");
         mode(&file, 0o644);
+        assert_eq!(private([folder.path()]), None);
         mode(folder.path(), 0o700);
-        assert_eq!(private([file.as_path()]), Some(file.as_path()));
+        assert_eq!(private([file.as_path()]), Some(file.clone()));
     }
 }

@@ -70,8 +70,10 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
     if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
         && let Some(user) = processes.user()
     {
-        let paths = spec.read_only.iter().chain(&spec.kernels).chain([&program]).map(PathBuf::as_path);
-        if let Some(path) = sandbox::private(paths) {
+        let paths = spec.read_only.iter().chain([&program]).map(PathBuf::as_path);
+        // the engine's own folder is given to that user below
+        let own = || spec.kernels.clone().filter(|folder| sandbox::hidden(folder));
+        if let Some(path) = sandbox::private(paths).or_else(own) {
             return Err(format!(
                 "{}: private; a root harness that may make no cgroup starts engines as user {user}, who must be \
                  able to read it (chmod o+rX, its parents o+x), or run the harness as an ordinary user",

@@ -49,7 +49,6 @@ impl Pins {
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let threads = self.threads.to_string();
         let mut variables: Vec<(&'static str, String)> = [
-            ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
             ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
             ("DIFFUSERS_OFFLINE", "1"),
             ("HF_HUB_DISABLE_TELEMETRY", "1"),

@@ -81,40 +81,50 @@ fn band(a: &Plane, b: &Plane, from: usize, to: usize) -> f64 {
     for y in from..from + WINDOW - 1 {
         add_row(&mut c, a.row(y), b.row(y));
     }
-    let mut total = 0.0;
-    for y in from..to {
-        add_row(&mut c, a.row(y + WINDOW - 1), b.row(y + WINDOW - 1));
+    let rows = |y| [a.row(y), b.row(y)];
+    add_row(&mut c, a.row(from + WINDOW - 1), b.row(from + WINDOW - 1));
+    let mut total = row_sum(&c);
+    for y in from + 1..to {
+        slide(&mut c, rows(y + WINDOW - 1), rows(y - 1));
         total += row_sum(&c);
-        subtract_row(&mut c, a.row(y), b.row(y));
     }
     total
 }
 
 widest! { fn add_row(c: &mut Columns, a: &[u8], b: &[u8]) = add_row_body }
-widest! { fn subtract_row(c: &mut Columns, a: &[u8], b: &[u8]) = subtract_row_body }
+widest! {
+    /// Adds the two pictures' rows `new` and subtracts their rows `old`.
+    fn slide(c: &mut Columns, new: [&[u8]; 2], old: [&[u8]; 2]) = slide_body
+}
 widest! { fn row_sum(c: &Columns) -> f64 = row_sum_body }
 
 #[inline(always)]
 fn add_row_body(c: &mut Columns, a: &[u8], b: &[u8]) {
-    accumulate::<1>(c, a, b);
-}
-
-#[inline(always)]
-fn subtract_row_body(c: &mut Columns, a: &[u8], b: &[u8]) {
-    accumulate::<-1>(c, a, b);
-}
-
-#[inline(always)]
-fn accumulate<const SIGN: i32>(c: &mut Columns, a: &[u8], b: &[u8]) {
     let n = a.len();
     let (b, x, y) = (&b[..n], &mut c.x[..n], &mut c.y[..n]);
     let (squares, products) = (&mut c.squares[..n], &mut c.products[..n]);
     for i in 0..n {
         let (p, q) = (i32::from(a[i]), i32::from(b[i]));
-        x[i] += SIGN * p;
-        y[i] += SIGN * q;
-        squares[i] += SIGN * (p * p + q * q);
-        products[i] += SIGN * (p * q);
+        x[i] += p;
+        y[i] += q;
+        squares[i] += p * p + q * q;
+        products[i] += p * q;
+    }
+}
+
+#[inline(always)]
+fn slide_body(c: &mut Columns, [a, b]: [&[u8]; 2], [old_a, old_b]: [&[u8]; 2]) {
+    let n = a.len();
+    let (b, old_a, old_b) = (&b[..n], &old_a[..n], &old_b[..n]);
+    let (x, y) = (&mut c.x[..n], &mut c.y[..n]);
+    let (squares, products) = (&mut c.squares[..n], &mut c.products[..n]);
+    for i in 0..n {
+        let (p, q) = (i32::from(a[i]), i32::from(b[i]));
+        let (r, s) = (i32::from(old_a[i]), i32::from(old_b[i]));
+        x[i] += p - r;
+        y[i] += q - s;
+        squares[i] += (p * p + q * q) - (r * r + s * s);
+        products[i] += p * q - r * s;
     }
 }
 
