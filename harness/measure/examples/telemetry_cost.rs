@@ -26,6 +26,9 @@ use edgemaxx_measure::telemetry::{
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// Between the recorder's start or end and the work: a run starts it once, so that is no part of a latency.
+const SETTLED: Duration = Duration::from_millis(300);
+
 /// Sums of squares, so many million steps on every thread.
 fn work(threads: usize, millions: u64) {
     std::thread::scope(|scope| {
@@ -119,6 +122,7 @@ fn main() -> Result<()> {
         let mut recorder = Recorder::open(folder.path(), plan, clock, settings, sources)?;
         recorder.begin(1, clock.now_ns())?;
         recorder.watch(&[watched]);
+        std::thread::sleep(SETTLED);
         let seconds = worker.seconds()?;
         recorder.finish()?;
         Ok(seconds)
@@ -127,8 +131,10 @@ fn main() -> Result<()> {
     for pair in 0..pairs {
         let (watched, alone) = if pair % 2 == 0 {
             let watched = with(&mut worker)?;
+            std::thread::sleep(SETTLED);
             (watched, worker.seconds()?)
         } else {
+            std::thread::sleep(SETTLED);
             let alone = worker.seconds()?;
             (with(&mut worker)?, alone)
         };

@@ -20,8 +20,8 @@ def load(job):
 
     settings = job["settings"]
     torch.set_num_threads(settings["threads"])
-    # The same bits every time. `use_deterministic_algorithms` is not needed for it on one stream, and makes PyTorch
-    # look at the environment before every product: two to four times slower where launches are the limit.
+    # The same bits every time. `use_deterministic_algorithms` is not needed for it on one stream, and wants
+    # CUBLAS_WORKSPACE_CONFIG, which PyTorch reads before every product: half the speed where launches are the limit.
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
