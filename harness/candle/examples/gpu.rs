@@ -107,10 +107,10 @@ impl Step {
     fn load(root: &Path, dtype: DType, path: &Path, device: &Device) -> Result<Self> {
         let config = UNetConfig::read(&root.join("unet/config.json"))?;
         let unet = UNet::load(&weights(root, "unet", dtype, device)?, config)?;
-        let tensor = |name: &str| Ok::<_, Box<dyn std::error::Error>>(io(path, name, device)?.to_dtype(dtype)?);
-        let numbers = |name: &str| -> Result<Vec<f32>> {
-            Ok(io(path, name, device)?.flatten_all()?.to_vec1::<f32>()?)
-        };
+        let tensor =
+            |name: &str| Ok::<_, Box<dyn std::error::Error>>(io(path, name, device)?.to_dtype(dtype)?);
+        let numbers =
+            |name: &str| -> Result<Vec<f32>> { Ok(io(path, name, device)?.flatten_all()?.to_vec1::<f32>()?) };
         let x = tensor("x")?.permute((0, 2, 3, 1))?.contiguous()?;
         let sizes = numbers("ids")?.try_into().map_err(|_| "six sizes")?;
         Ok(Self { unet, x, t: numbers("t")?[0], context: tensor("ctx")?, text: tensor("te")?, sizes })

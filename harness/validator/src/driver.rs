@@ -107,9 +107,14 @@ impl<'a> Driver<'a> {
                 let done = previous.as_ref().map(|previous| &previous.day).filter(|day| **day >= current);
                 // By hand: what is committed now counts, as far as the chain knows it.
                 let by_hand = if now_please { world.chain.head().ok().map(|head| head.unix_s) } else { None };
+                let passed = match by_hand {
+                    // No session of this day may begin any more: the next one, in advance.
+                    Some(_) => now >= deadline(&current, &settings.policy)?,
+                    None => late,
+                };
                 let day = match done {
                     Some(done) => next(done)?,
-                    None if late && by_hand.is_none() => next(&current)?,
+                    None if passed => next(&current)?,
                     None => current,
                 };
                 let state = match by_hand {

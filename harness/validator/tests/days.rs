@@ -59,6 +59,32 @@ fn weights(folder: &Path, day: &str) -> Weights {
     Weights::from_json(&std::fs::read_to_string(path.join("weights.json")).unwrap()).unwrap()
 }
 
+/// The day that a validator begins which is told to begin at once, so many seconds before the noon of `FIRST`.
+fn begun_by_hand(before: i64) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let hand = common::Hand(Planet::at(noon_of(FIRST) - before));
+    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
+    let key = common::key();
+    let world = World {
+        clock: &mut clock,
+        chain: &mut chain,
+        checkpoints: &mut checkpoints,
+        bench: &mut bench,
+        signer: &key,
+    };
+    let store = Store::open(folder.path()).unwrap();
+    let driver = Driver::begin(settings(folder.path()), store, world, true).unwrap();
+    assert_eq!(driver.state().phase, Phase::Collecting);
+    driver.state().day.to_string()
+}
+
+#[test]
+fn a_day_begun_by_hand_has_time_to_be_measured() {
+    assert_eq!(begun_by_hand(3 * 3600), "2026-03-05");
+    assert_eq!(begun_by_hand(2 * 3600), FIRST, "no session of the day before may begin any more");
+    assert_eq!(begun_by_hand(60), FIRST);
+}
+
 /// Drives until the seal of `FIRST` was dealt with, for better or worse.
 fn until_sealed(planet: &Rc<RefCell<Planet>>, folder: &Path) -> (State, Status) {
     let mut sealed = None;

@@ -51,7 +51,7 @@ enum What {
 enum At {
     /// At noon, or at once if the last one is not long past.
     Noon,
-    /// At once, for the last noon.
+    /// At once, for the last noon; or for the next one, in advance, where no session of the last may begin any more.
     Now,
     /// At once, and if the last day is over, the one after it, in advance: for trials, with --once.
     Next,

@@ -25,10 +25,11 @@ impl PerceptualHash {
     pub fn of(picture: &Picture) -> Result<Self> {
         let grey = luma(picture.rgb());
         let small = shrink(&grey, picture.width() as usize, picture.height() as usize);
-        let pixels = GrayImage::from_raw(DCT as u32, DCT as u32, small).ok_or_else(|| QualityError::Vector {
-            what: "perceptual hash",
-            problem: "byte count does not fit the picture's size".into(),
-        })?;
+        let pixels =
+            GrayImage::from_raw(DCT as u32, DCT as u32, small).ok_or_else(|| QualityError::Vector {
+                what: "perceptual hash",
+                problem: "byte count does not fit the picture's size".into(),
+            })?;
         let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
             .hash_alg(HashAlg::Median)
             .hash_size(8, 8)
@@ -107,7 +108,8 @@ struct Taps {
 fn lanczos3(from: usize) -> Vec<Taps> {
     let ratio = from as f32 / DCT as f32;
     let stretch = ratio.max(1.0);
-    let sinc = |t: f32| if t == 0.0 { 1.0 } else { (t * std::f32::consts::PI).sin() / (t * std::f32::consts::PI) };
+    let sinc =
+        |t: f32| if t == 0.0 { 1.0 } else { (t * std::f32::consts::PI).sin() / (t * std::f32::consts::PI) };
     let kernel = |t: f32| if t.abs() < 3.0 { sinc(t) * sinc(t / 3.0) } else { 0.0 };
     let taps = |i: usize| {
         let center = (i as f32 + 0.5) * ratio;
@@ -143,9 +145,18 @@ mod tests {
     /// The shapes of pictures, and the odd ones: one pixel, a line, smaller than the result, its size.
     #[test]
     fn shrinks_as_the_image_crate() {
-        for (width, height) in
-            [(1024, 1024), (64, 64), (768, 1344), (333, 97), (1, 1), (1, 700), (5, 9), (16, 16), (16, 40), (17, 15)]
-        {
+        for (width, height) in [
+            (1024, 1024),
+            (64, 64),
+            (768, 1344),
+            (333, 97),
+            (1, 1),
+            (1, 700),
+            (5, 9),
+            (16, 16),
+            (16, 40),
+            (17, 15),
+        ] {
             let grey = noise((width * height) as usize);
             let picture = GrayImage::from_raw(width, height, grey.clone()).unwrap();
             let theirs = image::imageops::resize(&picture, 16, 16, image::imageops::FilterType::Lanczos3);
