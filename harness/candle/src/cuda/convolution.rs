@@ -225,9 +225,10 @@ mod tests {
             let mut made = vec![None; height];
             for Band { from, rows: count, pad } in bands(height, rows) {
                 assert!(from + count <= height && count <= rows + 2, "{height} {rows}");
-                for row in from + 1 - pad..from + count - 1 + pad {
-                    let read = |r: usize| (from..from + count).contains(&r).then_some(r);
-                    made[row] = Some([row.checked_sub(1).and_then(read), read(row), read(row + 1)]);
+                let read = |r: usize| (from..from + count).contains(&r).then_some(r);
+                let written = made.iter_mut().enumerate().take(from + count - 1 + pad).skip(from + 1 - pad);
+                for (row, made) in written {
+                    *made = Some([row.checked_sub(1).and_then(read), read(row), read(row + 1)]);
                 }
             }
             for (row, made) in made.into_iter().enumerate() {
