@@ -80,8 +80,9 @@ impl Worker {
         }
     }
 
-    /// Seconds that one unit takes.
+    /// Seconds that one unit takes, after a pause.
     fn seconds(&mut self) -> Result<f64> {
+        std::thread::sleep(SETTLED);
         match self {
             Self::Threads { threads, millions } => {
                 let began = Instant::now();
@@ -122,7 +123,6 @@ fn main() -> Result<()> {
         let mut recorder = Recorder::open(folder.path(), plan, clock, settings, sources)?;
         recorder.begin(1, clock.now_ns())?;
         recorder.watch(&[watched]);
-        std::thread::sleep(SETTLED);
         let seconds = worker.seconds()?;
         recorder.finish()?;
         Ok(seconds)
@@ -131,10 +131,8 @@ fn main() -> Result<()> {
     for pair in 0..pairs {
         let (watched, alone) = if pair % 2 == 0 {
             let watched = with(&mut worker)?;
-            std::thread::sleep(SETTLED);
             (watched, worker.seconds()?)
         } else {
-            std::thread::sleep(SETTLED);
             let alone = worker.seconds()?;
             (with(&mut worker)?, alone)
         };

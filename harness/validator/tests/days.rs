@@ -10,7 +10,7 @@ use common::{Planet, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights};
-use edgemaxx_validator::driver::{Driver, World};
+use edgemaxx_validator::driver::Driver;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::seal;
@@ -63,15 +63,8 @@ fn weights(folder: &Path, day: &str) -> Weights {
 fn begun_by_hand(before: i64) -> String {
     let folder = tempfile::tempdir().unwrap();
     let hand = common::Hand(Planet::at(noon_of(FIRST) - before));
-    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
-    let key = common::key();
-    let world = World {
-        clock: &mut clock,
-        chain: &mut chain,
-        checkpoints: &mut checkpoints,
-        bench: &mut bench,
-        signer: &key,
-    };
+    let (mut hands, key) = (common::hands(&hand), common::key());
+    let world = common::world(&mut hands, &key);
     let store = Store::open(folder.path()).unwrap();
     let driver = Driver::begin(settings(folder.path()), store, world, true).unwrap();
     assert_eq!(driver.state().phase, Phase::Collecting);
@@ -122,15 +115,8 @@ fn a_day_begun_in_advance_is_not_run_again_at_its_noon() {
     let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
     until_held(&planet, folder.path(), FIRST);
     let hand = common::Hand(Rc::clone(&planet));
-    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
-    let key = common::key();
-    let world = World {
-        clock: &mut clock,
-        chain: &mut chain,
-        checkpoints: &mut checkpoints,
-        bench: &mut bench,
-        signer: &key,
-    };
+    let (mut hands, key) = (common::hands(&hand), common::key());
+    let world = common::world(&mut hands, &key);
     let store = Store::open(folder.path()).unwrap();
     let mut driver = Driver::begin(settings(folder.path()), store, world, false).unwrap();
     driver.next_now().unwrap();

@@ -13,7 +13,7 @@ use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
-use edgemaxx_validator::driver::{Driver, Settings, World};
+use edgemaxx_validator::driver::{Driver, Settings};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::seal;
@@ -151,16 +151,8 @@ impl Bench for Ground {
 /// Runs the day in `folder` to its end; the block that its weights stand in.
 fn run_day(folder: &Path) -> u64 {
     let ground = Ground(folder.to_owned());
-    let (mut clock, mut chain, mut checkpoints, mut bench) =
-        (ground.clone(), ground.clone(), ground.clone(), ground.clone());
-    let key = key();
-    let world = World {
-        clock: &mut clock,
-        chain: &mut chain,
-        checkpoints: &mut checkpoints,
-        bench: &mut bench,
-        signer: &key,
-    };
+    let (mut hands, key) = (common::hands(&ground), key());
+    let world = common::world(&mut hands, &key);
     let policy = Policy { look_s: 0, retry_s: 0, ..Policy::default() };
     let settings = Settings {
         netuid: 39,

@@ -28,9 +28,7 @@ impl Descriptors {
             conv: dnn::create_convolution_descriptor()?,
         })
     }
-}
 
-impl Descriptors {
     /// Bytes that the convolution works in.
     fn workspace(&self, cuda: &Cuda) -> Result<usize> {
         // SAFETY: all are alive and set.

@@ -4,7 +4,7 @@
 //! as small as it wants: [`shrink`] gives the same values, hence the same bits.
 
 use image::GrayImage;
-use image_hasher::{HashAlg, HasherConfig, ImageHash};
+use image_hasher::{HashAlg, Hasher, HasherConfig, ImageHash};
 
 use super::simd::widest;
 use crate::error::{QualityError, Result};
@@ -30,12 +30,7 @@ impl PerceptualHash {
                 what: "perceptual hash",
                 problem: "byte count does not fit the picture's size".into(),
             })?;
-        let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
-            .hash_alg(HashAlg::Median)
-            .hash_size(8, 8)
-            .preproc_dct()
-            .to_hasher();
-        Ok(Self(hasher.hash_image(&pixels)))
+        Ok(Self(hasher().hash_image(&pixels)))
     }
 
     /// Number of differing bits, 0 to 64.
@@ -47,6 +42,10 @@ impl PerceptualHash {
     pub fn to_hex(&self) -> String {
         self.0.as_bytes().iter().map(|b| format!("{b:02x}")).collect()
     }
+}
+
+fn hasher() -> Hasher<[u8; 8]> {
+    HasherConfig::with_bytes_type().hash_alg(HashAlg::Median).hash_size(8, 8).preproc_dct().to_hasher()
 }
 
 /// Grey as image_hasher would make it of RGB: the image crate's `to_luma`, in one pass.
@@ -168,12 +167,7 @@ mod tests {
     fn bits_are_those_of_image_hasher() {
         for (width, height) in [(512, 512), (300, 100), (7, 7)] {
             let rgb = noise((width * height * 3) as usize);
-            let theirs = HasherConfig::with_bytes_type::<[u8; 8]>()
-                .hash_alg(HashAlg::Median)
-                .hash_size(8, 8)
-                .preproc_dct()
-                .to_hasher()
-                .hash_image(&RgbImage::from_raw(width, height, rgb.clone()).unwrap());
+            let theirs = hasher().hash_image(&RgbImage::from_raw(width, height, rgb.clone()).unwrap());
             let ours = PerceptualHash::of(&Picture::from_rgb(width, height, rgb).unwrap()).unwrap();
             assert_eq!(ours.0, theirs, "{width}x{height}");
         }

@@ -78,39 +78,25 @@ struct Columns {
 fn band(a: &Plane, b: &Plane, from: usize, to: usize) -> f64 {
     let zeros = || vec![0; a.width()];
     let mut c = Columns { x: zeros(), y: zeros(), squares: zeros(), products: zeros() };
-    for y in from..from + WINDOW - 1 {
-        add_row(&mut c, a.row(y), b.row(y));
-    }
     let rows = |y| [a.row(y), b.row(y)];
-    add_row(&mut c, a.row(from + WINDOW - 1), b.row(from + WINDOW - 1));
-    let mut total = row_sum(&c);
-    for y in from + 1..to {
-        slide(&mut c, rows(y + WINDOW - 1), rows(y - 1));
+    let zeros = vec![0; a.width()];
+    let none = [zeros.as_slice(); 2];
+    for y in from..from + WINDOW - 1 {
+        slide(&mut c, rows(y), none);
+    }
+    let mut total = 0.0;
+    for y in from..to {
+        slide(&mut c, rows(y + WINDOW - 1), if y == from { none } else { rows(y - 1) });
         total += row_sum(&c);
     }
     total
 }
 
-widest! { fn add_row(c: &mut Columns, a: &[u8], b: &[u8]) = add_row_body }
 widest! {
     /// Adds the two pictures' rows `new` and subtracts their rows `old`.
     fn slide(c: &mut Columns, new: [&[u8]; 2], old: [&[u8]; 2]) = slide_body
 }
 widest! { fn row_sum(c: &Columns) -> f64 = row_sum_body }
-
-#[inline(always)]
-fn add_row_body(c: &mut Columns, a: &[u8], b: &[u8]) {
-    let n = a.len();
-    let (b, x, y) = (&b[..n], &mut c.x[..n], &mut c.y[..n]);
-    let (squares, products) = (&mut c.squares[..n], &mut c.products[..n]);
-    for i in 0..n {
-        let (p, q) = (i32::from(a[i]), i32::from(b[i]));
-        x[i] += p;
-        y[i] += q;
-        squares[i] += p * p + q * q;
-        products[i] += p * q;
-    }
-}
 
 #[inline(always)]
 fn slide_body(c: &mut Columns, [a, b]: [&[u8]; 2], [old_a, old_b]: [&[u8]; 2]) {

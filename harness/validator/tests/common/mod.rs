@@ -405,6 +405,20 @@ pub fn key() -> Key {
     Key::from_seed(&[7; 32]).unwrap()
 }
 
+/// Four copies of what stands for the whole world; see [`world`].
+pub fn hands<T: Clone>(hand: &T) -> [T; 4] {
+    std::array::from_fn(|_| hand.clone())
+}
+
+/// A world of which everything but the signer is one thing.
+pub fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
+    hands: &'a mut [T; 4],
+    signer: &'a Key,
+) -> World<'a> {
+    let [clock, chain, checkpoints, bench] = hands;
+    World { clock, chain, checkpoints, bench, signer }
+}
+
 /// Runs a validator on `planet` until `until` says so; it starts from whatever `store` remembers.
 pub fn drive(
     planet: &Rc<RefCell<Planet>>,
@@ -412,17 +426,8 @@ pub fn drive(
     store: Store,
     mut until: impl FnMut(&Driver<'_>) -> bool,
 ) -> Result<(), DriverError> {
-    let hand = Hand(Rc::clone(planet));
-    let (mut clock, mut chain, mut checkpoints, mut bench) = (hand.clone(), hand.clone(), hand.clone(), hand);
-    let key = key();
-    let world = World {
-        clock: &mut clock,
-        chain: &mut chain,
-        checkpoints: &mut checkpoints,
-        bench: &mut bench,
-        signer: &key,
-    };
-    let mut driver = Driver::begin(settings.clone(), store, world, false)?;
+    let (mut hands, key) = (hands(&Hand(Rc::clone(planet))), key());
+    let mut driver = Driver::begin(settings.clone(), store, world(&mut hands, &key), false)?;
     while !until(&driver) {
         let wake = driver.tick()?;
         let mut planet = planet.borrow_mut();
