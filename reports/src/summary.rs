@@ -55,14 +55,7 @@ pub struct Summary {
     pub candidates: Vec<SummaryCandidate>,
 }
 
-impl Document for Summary {
-    fn expected_format() -> Format {
-        Format::new("edgemaxx-summary", 1)
-    }
-    fn format(&self) -> &Format {
-        &self.format
-    }
-}
+edgemaxx_contract::document!(Summary, "edgemaxx-summary", 1);
 
 /// One candidate in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

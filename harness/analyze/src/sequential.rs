@@ -185,7 +185,7 @@ mod tests {
         let looks = Looks::new(5, 12);
         let boundary = looks.boundary(0.05);
         let seed = Seed::of("agreement");
-        for path in 0..40 {
+        for path in 0..10 {
             let means = sessions(seed, path, 12, 0.004);
             for n in 5..=12 {
                 let interval = boundary.interval(&means[..n], 0.95, 5);

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::contest::Metric;
 use crate::digest::Digest;
+use crate::document;
 use crate::estimate::Estimate;
-use crate::format::{Format, document};
+use crate::format::Format;
 
 /// The answer for everything that was compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

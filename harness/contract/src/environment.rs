@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Format, document};
+use crate::document;
+use crate::format::Format;
 
 /// The machine, the pins and the versions of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

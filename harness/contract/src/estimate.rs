@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contest::{Metric, Statistic};
 use crate::digest::Digest;
-use crate::format::{Format, document};
+use crate::document;
+use crate::format::Format;
 use crate::plan::{Extent, Role};
 use crate::sample::FailureKind;
 

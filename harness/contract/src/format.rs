@@ -1,5 +1,6 @@
 //! The names and versions that head our files, and what a reader says of a foreign one.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The kind and version of a file; the first thing in each.
@@ -58,7 +59,7 @@ pub enum DocumentError {
 }
 
 /// A file that is one JSON document headed by its [`Format`].
-pub trait Document: Serialize + for<'de> Deserialize<'de> {
+pub trait Document: Sized {
     /// The format this program writes and reads.
     fn expected_format() -> Format;
     /// The format the document says it has.
@@ -68,38 +69,58 @@ pub trait Document: Serialize + for<'de> Deserialize<'de> {
     ///
     /// # Errors
     /// A value that JSON cannot hold (none of ours).
-    fn to_json(&self) -> Result<String, serde_json::Error> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
-    }
+    fn to_json(&self) -> Result<String, serde_json::Error>;
 
     /// Reads a document.
     ///
     /// # Errors
     /// [`DocumentError`] with line and column, or the format found.
-    fn from_json(text: &str) -> Result<Self, DocumentError> {
-        // The format first: a newer version may have another shape altogether.
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            version: u32,
-        }
-        let head: Head = serde_json::from_str(text)?;
-        Format::new(&head.format, head.version).expect(&Self::expected_format())?;
-        Ok(serde_json::from_str(text)?)
-    }
+    fn from_json(text: &str) -> Result<Self, DocumentError>;
 }
 
-/// Implements [`Document`] for a struct with a flattened field `format: Format`.
+/// What [`Document::to_json`] does.
+///
+/// # Errors
+/// A value that JSON cannot hold.
+pub fn write(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+/// What [`Document::from_json`] does, for a document of the `expected` format.
+///
+/// # Errors
+/// [`DocumentError`].
+pub fn read<T: DeserializeOwned>(text: &str, expected: &Format) -> Result<T, DocumentError> {
+    // The format first: a newer version may have another shape altogether.
+    #[derive(Deserialize)]
+    struct Head {
+        format: String,
+        version: u32,
+    }
+    let head: Head = serde_json::from_str(text)?;
+    Format::new(&head.format, head.version).expect(expected)?;
+    Ok(serde_json::from_str(text)?)
+}
+
+/// Implements [`Document`](crate::format::Document) for a struct with a flattened field
+/// `format: Format`; reader and writer are compiled where the struct is, once, and not in every crate
+/// that calls them.
+#[macro_export]
 macro_rules! document {
     ($type:ty, $name:literal, $version:literal) => {
-        impl crate::format::Document for $type {
-            fn expected_format() -> crate::format::Format {
-                crate::format::Format::new($name, $version)
+        impl $crate::format::Document for $type {
+            fn expected_format() -> $crate::format::Format {
+                $crate::format::Format::new($name, $version)
             }
-            fn format(&self) -> &crate::format::Format {
+            fn format(&self) -> &$crate::format::Format {
                 &self.format
+            }
+            fn to_json(&self) -> Result<String, serde_json::Error> {
+                $crate::format::write(self)
+            }
+            fn from_json(text: &str) -> Result<Self, $crate::format::DocumentError> {
+                $crate::format::read(text, &Self::expected_format())
             }
         }
     };
 }
-pub(crate) use document;

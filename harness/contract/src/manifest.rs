@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::format::{Document as _, Format, document};
+use crate::document;
+use crate::format::{Document as _, Format};
 use crate::plan::Day;
 
 /// The name of the file.

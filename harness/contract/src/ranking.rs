@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::document;
 use crate::estimate::CertificateVerdict;
-use crate::format::{Format, document};
+use crate::format::Format;
 use crate::plan::Extent;
 
 /// The day's verdict.

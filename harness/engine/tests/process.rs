@@ -110,7 +110,6 @@ fn the_conformance_kit_praises_and_blames() {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
 fn the_c_example_conforms() {
     use edgemaxx_engine::{Verdict, check};
     let folder = tempfile::tempdir().expect("a folder");
@@ -118,7 +117,7 @@ fn the_c_example_conforms() {
     let source = common::root().join("harness/sdk/c/engine.c");
     let compiled = std::process::Command::new("cc").arg("-o").arg(&engine).arg(source).status();
     if compiled.is_err() {
-        eprintln!("SKIPPED: no cc; install a C compiler to run this test");
+        common::skipped("no cc; install a C compiler to run this test");
         return;
     }
     assert!(compiled.is_ok_and(|status| status.success()), "it compiles");

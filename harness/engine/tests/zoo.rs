@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{generate, processes_with, python, ready, sandbox, soon, unsandboxed, zoo};
+use common::{generate, processes_with, python, ready, sandbox, skipped, soon, unsandboxed, zoo};
 use edgemaxx_contract::sample::{Failure, FailureKind};
 use edgemaxx_engine::{Engine as _, ProcessEngine, ProcessLimit, SandboxStatus};
 
@@ -229,7 +229,6 @@ fn bombs_are_contained() {
 /// At most 128 processes at once, and 32 where they are limited: for root by a cgroup, if it may
 /// make one, for everybody else by the user's own limit.
 #[test]
-#[allow(clippy::print_stderr)]
 fn processes_are_limited_for_root_too() {
     let Some(status) = sandbox().filter(|_| python()) else { return };
     let SandboxStatus::Bubblewrap { program, disable_userns, .. } = &status else { return };
@@ -240,13 +239,12 @@ fn processes_are_limited_for_root_too() {
         let stranger = SandboxStatus::Bubblewrap { program, disable_userns, processes };
         match ready(&zoo(stranger.clone(), "honest", &[])) {
             Ok(_) => fork_bomb(stranger, "tag-stranger-forks"),
-            Err(failure) => eprintln!("SKIPPED the limit of another user: {}", failure.detail),
+            Err(failure) => skipped(format_args!("the limit of another user: {}", failure.detail)),
         }
     }
     fork_bomb(status, "tag-forks");
 }
 
-#[allow(clippy::print_stderr)]
 fn fork_bomb(status: SandboxStatus, tag: &str) {
     let gap = status.gap();
     let mut engine = ready(&zoo(status, "fork-bomb", &[tag])).expect("ready");
@@ -269,7 +267,7 @@ fn fork_bomb(status: SandboxStatus, tag: &str) {
     engine.close();
     assert!(soon(|| processes_with(tag).is_empty()), "every child is ended");
     if let Some(gap) = gap {
-        eprintln!("SKIPPED the limit itself: {gap}");
+        skipped(format_args!("the limit itself: {gap}"));
         return;
     }
     let most = most.into_inner();

@@ -23,7 +23,7 @@ const MANY: usize = 20;
 const EFFECT: f64 = -0.105_360_515_657_826_3;
 
 /// The share of repetitions in which something happens; repetition n has stream n.
-fn rate(repetitions: usize, seed: Seed, happens: impl Fn(&mut Stream) -> bool + Sync) -> f64 {
+fn rate(repetitions: usize, seed: Seed, happens: &(dyn Fn(&mut Stream) -> bool + Sync)) -> f64 {
     let count: usize = (0..repetitions)
         .into_par_iter()
         .map(|repetition| usize::from(happens(&mut seed.stream(repetition as u64))))
@@ -58,7 +58,7 @@ impl Plan<'_> {
             sessions: self.sessions,
             pairs: self.pairs,
             repetitions: self.repetitions,
-            rate: rate(self.repetitions, self.seed.purpose(&purpose), happens),
+            rate: rate(self.repetitions, self.seed.purpose(&purpose), &happens),
             at_least,
             at_most,
             tolerance: 0.0,

@@ -31,8 +31,7 @@ impl ClipTokenizer {
     pub fn load(dir: &Path) -> Result<Self> {
         let fail = |message: String| Error::Tokenizer { path: dir.to_path_buf(), message };
         let mut inner = if dir.join("tokenizer.json").is_file() {
-            Tokenizer::from_file(dir.join("tokenizer.json"))
-                .map_err(|e| fail(format!("tokenizer.json: {e}")))?
+            from_description(&dir.join("tokenizer.json")).map_err(|e| fail(format!("tokenizer.json: {e}")))?
         } else if dir.join("vocab.json").is_file() && dir.join("merges.txt").is_file() {
             from_vocabulary(dir).map_err(|e| fail(format!("vocab.json, merges.txt: {e}")))?
         } else {
@@ -88,6 +87,12 @@ impl ClipTokenizer {
 /// A special token is written as a string or as an object with `content`.
 fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value["content"].as_str())
+}
+
+/// `Tokenizer::from_file` is generic and would compile the reader of every kind of tokenizer into this
+/// crate; the parser is not.
+fn from_description(path: &Path) -> tokenizers::Result<Tokenizer> {
+    std::fs::read_to_string(path)?.parse()
 }
 
 /// The pipeline that transformers builds around CLIP's vocabulary and merges.

@@ -1,5 +1,5 @@
 //! Against the real Subtensor runtime, started by each test on a free port and reaped with it.
-//! Needs Node and a chain spec; says "skipped: set EDGEMAXX_CHAIN_SPEC" where there is none.
+//! Needs Node and a chain spec; says so where there is none.
 
 mod errors;
 mod faults;

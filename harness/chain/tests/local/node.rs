@@ -2,6 +2,7 @@
 
 use edgemaxx_chain::{AccountId, Chain, ConnectOptions, Keypair, Network};
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -47,6 +48,11 @@ impl Default for Seed {
     }
 }
 
+/// Says what is not tested, and why; past the capture of what passing tests print.
+pub(crate) fn skipped(why: impl Display) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 pub(crate) fn hotkey(uid: u16) -> Keypair {
     Keypair::insecure_dev(&format!("//hot{uid}")).unwrap()
 }
@@ -65,8 +71,7 @@ impl Node {
             .map_or_else(|| root.join("../shared/chain/raonet.json"), Into::into);
         let node = Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !spec.exists() || node.is_err() {
-            let stderr = std::io::stderr();
-            stderr.lock().write_all(b"skipped: set EDGEMAXX_CHAIN_SPEC (and install Node)\n").unwrap();
+            skipped("no chain here; set EDGEMAXX_CHAIN_SPEC, and install Node, to run this test");
             return None;
         }
         let script = root.join("scripts/chain-local.sh");

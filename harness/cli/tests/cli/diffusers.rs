@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{edgemaxx, repository};
+use crate::node::skipped;
 use serde_json::Value;
 
 /// Names a Python with torch, transformers and diffusers.
@@ -15,9 +16,9 @@ const VARIABLE: &str = "EDGEMAXX_DIFFUSERS_PYTHON";
 #[allow(clippy::print_stderr)]
 fn diffusers_and_the_built_in_engine_agree_and_compete() {
     let Ok(python) = std::env::var(VARIABLE) else {
-        eprintln!(
-            "SKIPPED: set {VARIABLE} to a Python with torch, transformers and diffusers to run this test"
-        );
+        skipped(format_args!(
+            "set {VARIABLE} to a Python with torch, transformers and diffusers to run this test"
+        ));
         return;
     };
     let folder = tempfile::tempdir().unwrap();

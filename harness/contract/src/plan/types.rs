@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contest::{CheckpointSpec, Device, EngineSpec, Generation, Measurement, RequestSpec};
 use crate::digest::Digest;
-use crate::format::{Format, document};
+use crate::document;
+use crate::format::Format;
 
 /// Everything `measure` executes; a pure function of contest, prompts, candidates, day, entropy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

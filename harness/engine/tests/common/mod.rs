@@ -1,6 +1,8 @@
 #![allow(dead_code, reason = "each test binary uses part of it")]
 //! Starts the Python engines of `fixtures/engines`, confined where that is possible.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,24 +21,27 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
 }
 
+/// Says what is not tested, and why; past the capture of what passing tests print.
+pub(crate) fn skipped(why: impl Display) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// Whether Python is where engines look for programs; says so if not.
-#[allow(clippy::print_stderr)]
 pub(crate) fn python() -> bool {
     let found = Pins::PATH.split(':').any(|folder| Path::new(folder).join("python3").exists());
     if !found {
-        eprintln!("SKIPPED: no python3 in {}; install it to run this test", Pins::PATH);
+        skipped(format_args!("no python3 in {}; install it to run this test", Pins::PATH));
     }
     found
 }
 
 /// The sandbox of this machine; says so if there is none.
-#[allow(clippy::print_stderr)]
 pub(crate) fn sandbox() -> Option<SandboxStatus> {
     let status = detect_sandbox();
     if status.is_sandboxed() {
         return Some(status);
     }
-    eprintln!("SKIPPED: {status}");
+    skipped(status);
     None
 }
 

@@ -72,12 +72,14 @@ fn serve(mut client: TcpStream, root: &Path, state: &Mutex<State>) -> std::io::R
             Ok(content) => ("200 OK", content),
             Err(_) => ("404 Not Found", b"nothing".to_vec()),
         };
-        write!(client, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", content.len())?;
+        // In one piece: a second one would wait for the first one's acknowledgement.
+        let mut answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", content.len()).into_bytes();
+        answer.extend(if cut { &content[..content.len() / 2] } else { &content });
+        client.write_all(&answer)?;
         if cut {
-            client.write_all(&content[..content.len() / 2])?;
             return client.shutdown(std::net::Shutdown::Both);
         }
-        client.write_all(&content)?;
     }
     Ok(())
 }
