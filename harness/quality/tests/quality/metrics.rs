@@ -1,8 +1,6 @@
 //! The metrics against scikit-image 0.26.0, OpenCV 5.0.0 and pytorch-msssim 1.0.0 (`golden/metrics.py`).
 
-mod common;
-
-use common::{changed, picture, through_png};
+use crate::common::{changed, picture, through_png};
 use edgemaxx_quality::metric::{
     Covariance, ms_ssim_color, ms_ssim_gray, psnr, ssim_color, ssim_gaussian_gray, ssim_gray,
 };

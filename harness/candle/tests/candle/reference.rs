@@ -1,7 +1,5 @@
-//! Schedulers, sizes, prompts and another architecture against diffusers (tests/golden/make.py).
-mod common;
-
-use common::{Case, Digest, generate, options, teacher, values};
+//! Schedulers, sizes, prompts and another architecture against diffusers (`golden/make.py`).
+use crate::common::{Case, Digest, generate, options, teacher, values};
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::unet::{UNet, UNetConfig};
 use edgemaxx_candle::weights::Weights;
@@ -26,7 +24,7 @@ struct Reference {
 }
 
 fn golden<T: serde::de::DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/candle/golden").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).expect(name)).expect(name)
 }
 
@@ -134,7 +132,7 @@ fn a_trace_is_saved_and_read_back() {
     let pipeline = Pipeline::load(&teacher(), &options(DType::F32, 1)).expect("pipeline");
     let case: Vec<Reference> = golden("pipelines.json");
     let case = Case { steps: 1, ..case[7].case.clone() };
-    pipeline.generate(&common::request(&pipeline, &case), Some(&mut trace)).expect("picture");
+    pipeline.generate(&crate::common::request(&pipeline, &case), Some(&mut trace)).expect("picture");
     let dir = tempfile::tempdir().expect("tempdir");
     let path = dir.path().join("trace.safetensors");
     trace.save(&path).expect("save");

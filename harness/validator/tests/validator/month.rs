@@ -1,11 +1,9 @@
 //! A month of 256 miners who come, go, copy and commit anew, with the change to daylight saving in
 //! it; what must always hold is checked after every step. And: two validators with different noise.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Planet, chance, drive, settings};
+use crate::common::{Planet, chance, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::weights::Origin;
 use edgemaxx_validator::schedule::noon;

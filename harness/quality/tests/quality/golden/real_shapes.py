@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes CLIPs of real shapes with random weights, and their cosines by transformers, for tests/real_shapes.rs.
+"""Writes CLIPs of real shapes with random weights, and their cosines by transformers, for ../real_shapes.rs.
 
     python real_shapes.py FOLDER [b32 l14 bigg ...]
-    EDGEMAXX_REAL_SHAPES=FOLDER cargo test --release -p edgemaxx-quality --test real_shapes -- --ignored
+    EDGEMAXX_REAL_SHAPES=FOLDER cargo test --release -p edgemaxx-quality --test quality real_shapes -- --ignored
 
 The tokenizer is the tiny fixture's. Not committed: 0.3, 0.9 and 5 GB in f16.
 """
@@ -13,7 +13,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from metrics import changed, picture
 
-FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../../fixtures/models/emoji-clip")
+FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../../../fixtures/models/emoji-clip")
 SHAPES = {  # text (width, mlp, layers, heads), vision (same), patch, projection, activation
     "b32": ((512, 2048, 12, 8), (768, 3072, 12, 12), 32, 512, "quick_gelu"),
     "l14": ((768, 3072, 12, 12), (1024, 4096, 24, 16), 14, 768, "quick_gelu"),

@@ -1,11 +1,9 @@
 //! Copies of the tiny SDXL's UNet, made on the fly, and what must not be called one.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::noise;
+use crate::common::noise;
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device};
 use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};

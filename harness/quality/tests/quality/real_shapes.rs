@@ -1,10 +1,8 @@
 //! CLIPs of real shapes with random weights against transformers; see `golden/real_shapes.py`.
 
-mod common;
-
 use std::path::PathBuf;
 
-use common::{changed, picture};
+use crate::common::{changed, picture};
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::compare;
 use serde_json::Value;

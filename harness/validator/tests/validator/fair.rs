@@ -1,11 +1,9 @@
 //! Nobody's pay depends on names' order, on uids, on hopeless company, or on how often the same
 //! work is handed in. Whole days of random miners, with and without the change.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Planet, chance, drive, settings};
+use crate::common::{Planet, chance, drive, settings};
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::store::Store;
 

@@ -1,13 +1,10 @@
 //! The engine on an NVIDIA GPU: its fused operations beside candle's own on the same card, and beside the CPU. Skipped
 //! where there is no GPU, unless EDGEMAXX_GPU is set.
-#![cfg(feature = "cuda")]
 #![allow(clippy::print_stderr, reason = "says how near results are")]
-
-mod common;
 
 use std::io::Write as _;
 
-use common::{Case, load, request, student, teacher};
+use crate::common::{Case, load, request, student, teacher};
 use edgemaxx_candle::{Accelerator, CheckpointSource, DType, Device, LoadOptions, Picture, Pipeline};
 
 fn gpu() -> Option<Device> {

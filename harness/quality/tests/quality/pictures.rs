@@ -1,10 +1,8 @@
 //! What may be judged and what is refused, with which words.
 
-mod common;
-
 use std::io::Write;
 
-use common::{noise, picture, png};
+use crate::common::{noise, picture, png};
 use edgemaxx_quality::metric::{cosine, phash_distance, psnr};
 use edgemaxx_quality::{Picture, QualityError, compare_files};
 use image::DynamicImage;
@@ -106,7 +104,7 @@ fn phash_is_that_of_image_hasher() {
         .hash_size(8, 8)
         .preproc_dct()
         .to_hasher();
-    let q = common::changed(&p, "noise", 90, 5);
+    let q = crate::common::changed(&p, "noise", 90, 5);
     let [a, b] = [&p, &q].map(|p| hasher.hash_image(&rgb_image(p).into_rgb8()));
     assert_eq!(phash_distance(&p, &q).unwrap(), a.dist(&b));
 }

@@ -1,8 +1,6 @@
 //! Unfit checkpoints and requests: each refused with a message that names file, field and cure. And unusual but valid
 //! layouts: accepted.
-mod common;
-
-use common::{options, teacher};
+use crate::common::{options, teacher};
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, Pipeline};

@@ -1,15 +1,13 @@
 //! Our CLIP against candle-transformers', an implementation that shares none of its model code.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
+use crate::common::{changed, picture};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder, VarMap};
 use candle_transformers::models::clip::text_model::{Activation, ClipTextConfig};
 use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel, div_l2_norm};
-use common::{changed, picture};
 use edgemaxx_candle::clip::ClipTokenizer;
 use edgemaxx_quality::Picture;
 use edgemaxx_quality::clip::{ClipScorer, Preprocess};

@@ -17,7 +17,7 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPi
 
 torch.set_num_threads(1)
 HERE = Path(__file__).resolve().parent
-MODEL = HERE.parents[3] / "fixtures/models/emoji-sdxl"
+MODEL = HERE.parents[4] / "fixtures/models/emoji-sdxl"
 LONG = "red apple and green pear on a blue background, " * 12
 BASE = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 CASES = [

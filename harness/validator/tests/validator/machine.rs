@@ -1,7 +1,5 @@
 //! The machine alone: which event leads where, and that no other is possible.
 
-mod common;
-
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;

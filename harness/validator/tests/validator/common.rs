@@ -1,5 +1,4 @@
 //! A planet with a chain, miners and a bench, in memory: a day passes in milliseconds.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,7 +25,7 @@ use edgemaxx_validator::world::{
     CopyOf, Head, Job, Measured, Snapshot,
 };
 
-pub const CONTEST: &str = r#"format = 1
+pub(crate) const CONTEST: &str = r#"format = 1
 name = "sim"
 netuid = 39
 [device]
@@ -47,13 +46,13 @@ fallback = "owner"
 "#;
 
 /// Seconds between blocks.
-pub const BLOCK_S: i64 = 12;
+pub(crate) const BLOCK_S: i64 = 12;
 /// The time of block 0: 2026-02-01 00:00 UTC.
-pub const GENESIS: i64 = 1_769_904_000;
+pub(crate) const GENESIS: i64 = 1_769_904_000;
 
 /// One miner.
 #[derive(Debug, Clone)]
-pub struct Miner {
+pub(crate) struct Miner {
     pub block: u64,
     pub source: String,
     /// Its true speedup.
@@ -61,7 +60,7 @@ pub struct Miner {
 }
 
 /// The world.
-pub struct Planet {
+pub(crate) struct Planet {
     /// True time.
     pub now: i64,
     /// This machine's clock minus the true time.
@@ -90,7 +89,7 @@ pub struct Planet {
 }
 
 impl Planet {
-    pub fn at(now: i64) -> Rc<RefCell<Self>> {
+    pub(crate) fn at(now: i64) -> Rc<RefCell<Self>> {
         Rc::new(RefCell::new(Self {
             now,
             clock_off: 0,
@@ -111,7 +110,7 @@ impl Planet {
         }))
     }
 
-    pub fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         ((self.now - GENESIS) / BLOCK_S - 2) as u64
     }
 
@@ -119,13 +118,13 @@ impl Planet {
         self.away.iter().any(|(from, to)| (*from..*to).contains(&self.now))
     }
 
-    pub fn join(&mut self, hotkey: &str, source: &str, speedup: f64) {
+    pub(crate) fn join(&mut self, hotkey: &str, source: &str, speedup: f64) {
         let block = self.head();
         self.miners.insert(hotkey.to_owned(), Miner { block, source: source.to_owned(), speedup });
     }
 
     /// The last weights as shares by hotkey.
-    pub fn shares(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn shares(&self) -> BTreeMap<String, f64> {
         let last = self.set.last().map(|(_, weights)| weights.entries.clone()).unwrap_or_default();
         last.into_iter().map(|entry| (entry.hotkey, entry.share)).collect()
     }
@@ -133,7 +132,7 @@ impl Planet {
 
 /// A hand on the planet; every trait of the world.
 #[derive(Clone)]
-pub struct Hand(pub Rc<RefCell<Planet>>);
+pub(crate) struct Hand(pub Rc<RefCell<Planet>>);
 
 impl Clock for Hand {
     fn now(&self) -> i64 {
@@ -283,7 +282,7 @@ fn finish(planet: &Planet, contest: &Contest, folder: &Path, entropy: &str) {
     std::fs::write(folder.join("ranking.json"), ranking.to_json().unwrap()).unwrap();
 }
 
-pub fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment {
         format: Environment::expected_format(),
         edgemaxx: String::new(),
@@ -300,7 +299,7 @@ pub fn environment() -> Environment {
 }
 
 /// A number from −1 to 1 that depends on its arguments alone (SplitMix64).
-pub fn chance(seed: u64, name: &str) -> f64 {
+pub(crate) fn chance(seed: u64, name: &str) -> f64 {
     let digest = Digest::of_fields([&seed.to_le_bytes()[..], name.as_bytes()]);
     let bytes: [u8; 8] = std::array::from_fn(|index| digest.as_bytes()[index]);
     (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
@@ -308,7 +307,12 @@ pub fn chance(seed: u64, name: &str) -> f64 {
 
 /// What a validator with this noise would estimate; intervals of ± four standard deviations, so that
 /// they hold for all candidates together.
-pub fn estimates(truth: &[(String, f64)], (sd, seed): (f64, u64), entropy: &str, unfit: bool) -> Estimates {
+pub(crate) fn estimates(
+    truth: &[(String, f64)],
+    (sd, seed): (f64, u64),
+    entropy: &str,
+    unfit: bool,
+) -> Estimates {
     let half = (4.0 * sd).max(1e-4);
     let estimate = |point: f64| Estimate {
         point,
@@ -391,7 +395,7 @@ pub fn estimates(truth: &[(String, f64)], (sd, seed): (f64, u64), entropy: &str,
 }
 
 /// Settings for `folder`.
-pub fn settings(folder: &Path) -> Settings {
+pub(crate) fn settings(folder: &Path) -> Settings {
     Settings {
         netuid: 39,
         contest: CONTEST.to_owned(),
@@ -401,17 +405,17 @@ pub fn settings(folder: &Path) -> Settings {
     }
 }
 
-pub fn key() -> Key {
+pub(crate) fn key() -> Key {
     Key::from_seed(&[7; 32]).unwrap()
 }
 
 /// Four copies of what stands for the whole world; see [`world`].
-pub fn hands<T: Clone>(hand: &T) -> [T; 4] {
+pub(crate) fn hands<T: Clone>(hand: &T) -> [T; 4] {
     std::array::from_fn(|_| hand.clone())
 }
 
 /// A world of which everything but the signer is one thing.
-pub fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
+pub(crate) fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
     hands: &'a mut [T; 4],
     signer: &'a Key,
 ) -> World<'a> {
@@ -420,7 +424,7 @@ pub fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
 }
 
 /// Runs a validator on `planet` until `until` says so; it starts from whatever `store` remembers.
-pub fn drive(
+pub(crate) fn drive(
     planet: &Rc<RefCell<Planet>>,
     settings: &Settings,
     store: Store,

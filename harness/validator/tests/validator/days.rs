@@ -1,12 +1,10 @@
 //! Days on which everything goes wrong: each ends with weights, or says why not.
 
-mod common;
-
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use common::{Planet, drive, settings};
+use crate::common::{Planet, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights};
@@ -62,9 +60,9 @@ fn weights(folder: &Path, day: &str) -> Weights {
 /// The day that a validator begins which is told to begin at once, so many seconds before the noon of `FIRST`.
 fn begun_by_hand(before: i64) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let hand = common::Hand(Planet::at(noon_of(FIRST) - before));
-    let (mut hands, key) = (common::hands(&hand), common::key());
-    let world = common::world(&mut hands, &key);
+    let hand = crate::common::Hand(Planet::at(noon_of(FIRST) - before));
+    let (mut hands, key) = (crate::common::hands(&hand), crate::common::key());
+    let world = crate::common::world(&mut hands, &key);
     let store = Store::open(folder.path()).unwrap();
     let driver = Driver::begin(settings(folder.path()), store, world, true).unwrap();
     assert_eq!(driver.state().phase, Phase::Collecting);
@@ -114,9 +112,9 @@ fn the_seal_is_committed_beside_the_weights_and_a_refusal_is_a_note() {
 fn a_day_begun_in_advance_is_not_run_again_at_its_noon() {
     let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
     until_held(&planet, folder.path(), FIRST);
-    let hand = common::Hand(Rc::clone(&planet));
-    let (mut hands, key) = (common::hands(&hand), common::key());
-    let world = common::world(&mut hands, &key);
+    let hand = crate::common::Hand(Rc::clone(&planet));
+    let (mut hands, key) = (crate::common::hands(&hand), crate::common::key());
+    let world = crate::common::world(&mut hands, &key);
     let store = Store::open(folder.path()).unwrap();
     let mut driver = Driver::begin(settings(folder.path()), store, world, false).unwrap();
     driver.next_now().unwrap();

@@ -1,5 +1,4 @@
 //! Pictures from integer formulas, repeated in `golden/metrics.py`.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::Cursor;
 

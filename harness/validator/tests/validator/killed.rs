@@ -1,14 +1,12 @@
 //! A validator killed at a hundred random moments, and after power cuts: the day ends as it would have.
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{CONTEST, chance, key};
+use crate::common::{CONTEST, chance, key};
 use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
@@ -137,9 +135,9 @@ impl Bench for Ground {
             return Ok(BenchState::Running(measured));
         }
         let truth: Vec<(String, f64)> = (0..8).map(|n| (format!("m{n}"), 1.1 + 0.2 * f64::from(n))).collect();
-        let estimates = common::estimates(&truth, (0.001, 1), "x", false);
+        let estimates = crate::common::estimates(&truth, (0.001, 1), "x", false);
         let contest = edgemaxx_contract::contest::Contest::parse(&job.contest).unwrap();
-        let ranking = edgemaxx_analyze::rank(&estimates, &contest, &common::environment()).unwrap();
+        let ranking = edgemaxx_analyze::rank(&estimates, &contest, &crate::common::environment()).unwrap();
         let text = edgemaxx_contract::format::Document::to_json(&ranking).unwrap();
         seal::write_whole(&job.folder.join("ranking.json"), text.as_bytes()).unwrap();
         Ok(BenchState::Finished)
@@ -151,8 +149,8 @@ impl Bench for Ground {
 /// Runs the day in `folder` to its end; the block that its weights stand in.
 fn run_day(folder: &Path) -> u64 {
     let ground = Ground(folder.to_owned());
-    let (mut hands, key) = (common::hands(&ground), key());
-    let world = common::world(&mut hands, &key);
+    let (mut hands, key) = (crate::common::hands(&ground), key());
+    let world = crate::common::world(&mut hands, &key);
     let policy = Policy { look_s: 0, retry_s: 0, ..Policy::default() };
     let settings = Settings {
         netuid: 39,
@@ -205,7 +203,7 @@ fn child() {
 
 fn spawn(folder: &Path) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child"]).env("EDGEMAXX_KILLED_FOLDER", folder);
+    command.args(["--exact", "killed::child"]).env("EDGEMAXX_KILLED_FOLDER", folder);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

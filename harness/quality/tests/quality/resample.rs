@@ -1,10 +1,8 @@
 //! Resizing against Pillow 13.0.0, the tiny CLIP against transformers 5.23.0 (`golden/clip.py`).
 
-mod common;
-
 use std::path::Path;
 
-use common::{changed, picture};
+use crate::common::{changed, picture};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::compare;

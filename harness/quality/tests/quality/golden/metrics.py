@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes metrics.json: what scikit-image, OpenCV and pytorch-msssim say about generated picture pairs.
 
-The pictures come from integer formulas that `tests/common/mod.rs` repeats, so none is stored.
+The pictures come from integer formulas that `../common.rs` repeats, so none is stored.
 Needs numpy, pillow, opencv-python-headless 5.0.0.93, scikit-image 0.26.0, torch, pytorch-msssim 1.0.0.
 
     python metrics.py > metrics.json

@@ -1,7 +1,5 @@
 //! The pipeline against fixtures/golden: four pictures by diffusers 0.42.1 in float32 (scripts/make-golden.py).
-mod common;
-
-use common::{Case, distance, fixtures, generate, load, options, student, teacher, values};
+use crate::common::{Case, distance, fixtures, generate, load, options, student, teacher, values};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, Pipeline, Trace};
 

@@ -1,0 +1,9 @@
+//! The engine against diffusers and against damaged files. One binary, so that its tests run side by side.
+
+mod common;
+
+#[cfg(feature = "cuda")]
+mod cuda;
+mod golden;
+mod reference;
+mod refusals;

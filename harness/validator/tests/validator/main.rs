@@ -1,0 +1,9 @@
+//! The validator without a network, a GPU or a clock of its own. One binary, so that its tests run side by side.
+
+mod common;
+
+mod days;
+mod fair;
+mod killed;
+mod machine;
+mod month;
