@@ -146,6 +146,14 @@ impl Error {
         Err(Self::config(path, field, found, format!("1 to {most}")))
     }
 
+    /// Refuses what a normalisation cannot add to a variance.
+    pub(crate) fn epsilon(path: &Path, field: &str, found: f64) -> Result<()> {
+        if found > 0.0 && found <= 1.0 {
+            return Ok(());
+        }
+        Err(Self::config(path, field, found, "above 0, and at most 1"))
+    }
+
     pub(crate) fn config(path: &Path, field: &str, found: impl ToString, expected: impl ToString) -> Self {
         Self::Config {
             path: path.to_path_buf(),

@@ -93,6 +93,9 @@ fn shards(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<String> = map.weight_map.into_values().collect();
     files.sort();
     files.dedup();
+    if files.is_empty() {
+        return Err(Error::config(index, "weight_map", "nothing", "tensors, each with its file"));
+    }
     for f in &files {
         if Path::new(f).components().count() != 1 || !f.ends_with(".safetensors") {
             return Err(Error::config(

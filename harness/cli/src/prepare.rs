@@ -75,25 +75,20 @@ fn checkpoint(
         unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
     };
     let Some(recipe) = spec.derive else { return Ok(Ok(source)) };
-    let out = folder.file("checkpoints").join(&pipeline.name);
-    if !out.exists() {
-        // Under another name until it is whole: an interrupted derivation is begun anew.
-        let part = folder.file("checkpoints").join(format!(".{}.part", pipeline.name.replace('/', "-")));
-        if part.exists() {
-            std::fs::remove_dir_all(&part).in_file(&part)?;
+    let derived = folder.file("checkpoints");
+    std::fs::create_dir_all(&derived).in_file(&derived)?;
+    // One folder each: no name holds a `+`. What an earlier attempt left there is not trusted.
+    let out = derived.join(pipeline.name.replace('/', "+"));
+    if out.exists() {
+        std::fs::remove_dir_all(&out).in_file(&out)?;
+    }
+    if let Err(error) = derive(&source, &recipe_of(recipe), &out) {
+        let _ = std::fs::remove_dir_all(&out);
+        if is_ours(&error, &out) {
+            return Err(Failure::error(Exit::Environment, error.to_string()));
         }
-        if let Some(parent) = out.parent() {
-            std::fs::create_dir_all(parent).in_file(parent)?;
-        }
-        if let Err(error) = derive(&source, &recipe_of(recipe), &part) {
-            let _ = std::fs::remove_dir_all(&part);
-            if is_ours(&error, &part) {
-                return Err(Failure::error(Exit::Environment, error.to_string()));
-            }
-            let detail = format!("{recipe} cannot be derived from its checkpoint: {error}");
-            return Ok(Err(Failed { kind: FailureKind::Spawn, detail }));
-        }
-        std::fs::rename(&part, &out).in_file(&out)?;
+        let detail = format!("{recipe} cannot be derived from its checkpoint: {error}");
+        return Ok(Err(Failed { kind: FailureKind::Spawn, detail }));
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
     Ok(Ok(CheckpointSource { root, unet: None }))

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use edgemaxx_contract::contest::{CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
+use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 use edgemaxx_hub::Source;
@@ -16,8 +16,8 @@ use crate::error::{Failure, InFile as _};
 use crate::hub;
 use crate::rehearse::rehearse;
 
-/// Name of the control when the contest names none.
-const CONTROL: &str = "control";
+/// The largest contest or prompt file, bytes.
+const MOST_TEXT: u64 = 64 << 20;
 
 /// A contest with what it points at.
 pub(crate) struct Resolved {
@@ -40,6 +40,7 @@ pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolv
 /// The same of another text that could stand at `path`.
 pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> anyhow::Result<Resolved> {
     let contest = Contest::parse(&text).in_file(path)?;
+    contest.can_be_won().in_file(path)?;
     let base = match base {
         Some(base) => fs::canonicalize(base).in_file(base)?,
         None => fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default(),
@@ -56,10 +57,15 @@ pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> an
 }
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MOST_TEXT + 1).read_to_end(&mut bytes));
+    read.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::input(format!("{}: no such file", path.display())),
         _ => Failure::input(format!("{}: {error}", path.display())),
     })?;
+    if bytes.len() as u64 > MOST_TEXT {
+        return Err(Failure::input(format!("{}: expected at most {} MiB", path.display(), MOST_TEXT >> 20)));
+    }
     String::from_utf8(bytes).map_err(|error| {
         Failure::input(format!(
             "{}: expected UTF-8 text; byte {} is not",

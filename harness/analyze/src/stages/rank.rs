@@ -141,7 +141,12 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
     }
     reasons.extend(candidate.gates.iter().filter(|gate| !gate.passed).map(failed_gate));
     if !has_quality {
-        reasons.push(format!("{} was not computed for every pair", contest.score.similarity.metric()));
+        let why = if candidate.similarity.is_some() {
+            "has too few pairs for a bound"
+        } else {
+            "was not computed for every pair"
+        };
+        reasons.push(format!("{} {why}", contest.score.similarity.metric()));
     }
     if !reasons.is_empty() {
         return (Standing::RejectedQuality, reasons);

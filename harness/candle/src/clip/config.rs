@@ -146,6 +146,7 @@ impl ClipTextConfig {
             ("num_hidden_layers", self.num_hidden_layers, limits::LAYERS),
             ("max_position_embeddings", self.max_position_embeddings, limits::POSITIONS),
         ];
+        Error::epsilon(path, "layer_norm_eps", self.layer_norm_eps)?;
         check(path, &sizes, self.hidden_size, self.num_attention_heads)
     }
 }
@@ -165,6 +166,7 @@ impl ClipConfig {
             ("patch_size", v.patch_size, limits::SIDE),
             ("projection_dim", config.projection_dim, limits::WIDTH),
         ];
+        Error::epsilon(path, "vision_config.layer_norm_eps", v.layer_norm_eps)?;
         check(path, &sizes, v.hidden_size, v.num_attention_heads)?;
         Ok(config)
     }

@@ -127,8 +127,7 @@ impl ScheduleConfig {
                 return Err(bad(key, &found, &allowed.join(" or ")));
             }
         }
-        let w: Wire = serde_json::from_value(Value::Object(raw))
-            .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
+        let w: Wire = read_json(path)?;
         Error::bound(path, "num_train_timesteps", w.num_train_timesteps, limits::TIMES)?;
         if w.steps_offset > limits::TIMES {
             return Err(bad("steps_offset", &w.steps_offset, &format!("at most {}", limits::TIMES)));
@@ -149,6 +148,14 @@ impl ScheduleConfig {
         if betas.len() != w.num_train_timesteps || betas.is_empty() {
             let found = format!("{} betas for {} times", betas.len(), w.num_train_timesteps);
             return Err(bad("num_train_timesteps", &found, "as many as there are betas, at least 1"));
+        }
+        // Every step adds some noise and leaves some of the picture, to the last.
+        let noised = betas.iter().all(|beta| (0.0..1.0).contains(beta)) && betas[0] > 0.0;
+        if !noised || betas::cumulative_alphas(&betas).last().is_none_or(|alpha| *alpha < 1e-20) {
+            let found = format!("betas from {} to {}", betas[0], betas[betas.len() - 1]);
+            let expected =
+                "each above 0 and below 1, and together so small that something of the picture is left";
+            return Err(bad("beta_start, beta_end or trained_betas", &found, expected));
         }
         let betas = if w.rescale_betas_zero_snr { betas::zero_terminal_snr(&betas) } else { betas };
         let mut alphas = betas::cumulative_alphas(&betas);

@@ -169,8 +169,7 @@ impl UNetConfig {
             return Err(bad("addition_embed_type", &"null", "\"text_time\" (this engine runs SDXL)"));
         }
         let names_channels = raw.contains_key("block_out_channels");
-        let w: Wire = serde_json::from_value(Value::Object(raw))
-            .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
+        let w: Wire = read_json(path)?;
         let n = w.block_out_channels.len();
         // The default has four blocks; of another number, nothing else in the file is to blame.
         if !names_channels && w.down_block_types.len() != n {
@@ -256,6 +255,7 @@ impl UNetConfig {
             Error::bound(path, field, found, limits::WIDTH)?;
             Ok(found)
         };
+        Error::epsilon(path, "norm_eps", w.norm_eps)?;
         Ok(Self {
             in_channels: w.in_channels,
             out_channels: w.out_channels,

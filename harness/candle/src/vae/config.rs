@@ -70,8 +70,7 @@ impl VaeConfig {
         {
             return bad("up_block_types", other.to_string(), "`UpDecoderBlock2D` only");
         }
-        let c: Self = serde_json::from_value(Value::Object(raw))
-            .map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })?;
+        let c: Self = read_json(path)?;
         Error::bound(path, "block_out_channels (levels)", c.block_out_channels.len(), limits::LEVELS)?;
         for (field, found, most) in [
             ("latent_channels", c.latent_channels, limits::WIDTH),

@@ -1,11 +1,11 @@
 //! `edgemaxx generate`: one picture from the built-in engine.
 
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::contest::{Dtype, MAX_PIXELS};
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_files::write_whole;
 use serde::Serialize;
@@ -98,6 +98,15 @@ pub(super) fn engine_failure(error: &edgemaxx_candle::Error, otherwise: Exit) ->
     Failure::error(exit, error.to_string())
 }
 
+/// Whether a file could be written there, before minutes are spent on what belongs into it.
+fn writable(file: &Path) -> anyhow::Result<()> {
+    if file.is_dir() {
+        return Err(Failure::input(format!("{}: expected a file, found a folder", file.display())));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder).map(drop).in_file(folder)
+}
+
 #[derive(Serialize)]
 struct Answer {
     out: PathBuf,
@@ -111,6 +120,12 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if !self.guidance_scale.is_finite() {
             return Err(Failure::input("--guidance-scale: expected a finite number"));
+        }
+        if self.tensors_out.as_ref() == Some(&self.out) {
+            return Err(Failure::input("--tensors-out: expected another file than --out"));
+        }
+        for file in self.tensors_out.iter().chain([&self.out]) {
+            writable(file)?;
         }
         let began = Instant::now();
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
@@ -132,6 +147,9 @@ impl Args {
             })
         };
         let (width, height) = (side(self.width, "--width")?, side(self.height, "--height")?);
+        if (width * height) as u64 > MAX_PIXELS {
+            return Err(Failure::input(format!("{width}×{height}: expected at most {MAX_PIXELS} pixels")));
+        }
         let shape =
             pipeline.latent_shape(width, height).map_err(|error| Failure::input(error.to_string()))?;
         let request = GenerateRequest {

@@ -82,9 +82,12 @@ pub(crate) struct Options {
     #[arg(long)]
     lock_clocks: bool,
     /// Begin no session after this moment, seconds since 1970-01-01 UTC.
-    #[arg(long, value_name = "UNIX_SECONDS")]
+    #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(u64).range(..=LAST_MOMENT))]
     deadline: Option<u64>,
 }
+
+/// The end of the year 9999, seconds since 1970.
+const LAST_MOMENT: u64 = 253_402_300_799;
 
 impl Options {
     /// On any machine; what is unfit about it is recorded.

@@ -29,6 +29,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Entropy where none is given.
+const OFFLINE: &str = "offline";
+
 /// What a plan is drawn from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Draw {
@@ -42,7 +45,7 @@ pub(crate) struct Draw {
     #[arg(long, value_name = "YYYY-MM-DD")]
     day: Option<Day>,
     /// Public randomness: a block hash, or any literal.
-    #[arg(long, value_name = "TEXT", default_value = "offline")]
+    #[arg(long, value_name = "TEXT", default_value = OFFLINE)]
     entropy: Entropy,
     /// Fewer sessions and pairs: a first look, which never sets weights.
     #[arg(long)]
@@ -92,13 +95,46 @@ impl Args {
 impl Draw {
     /// Today's plan of a contest, with nothing else said.
     pub(crate) fn today(contest: PathBuf, quick: bool) -> anyhow::Result<Self> {
-        let entropy = "offline".parse().map_err(|error| Failure::input(format!("entropy: {error}")))?;
+        let entropy = OFFLINE.parse().map_err(|error| Failure::input(format!("entropy: {error}")))?;
         Ok(Self { contest, base: None, day: None, entropy, quick, until: None, budget: None })
     }
 
     /// The plan, and what it was drawn from.
     pub(crate) fn draw(&self) -> anyhow::Result<(Resolved, Plan)> {
         self.draw_resolved(resolve(&self.contest, self.base.as_deref())?)
+    }
+
+    /// Whether a run that goes on was planned as asked here, where something is asked.
+    pub(crate) fn agrees(&self, plan: &Plan) -> anyhow::Result<()> {
+        let differs = |option: &str, planned: &dyn std::fmt::Display| {
+            Err(Failure::input(format!(
+                "{option}: the run was planned with {planned}; leave it out to go on, or begin another run with another --out"
+            )))
+        };
+        if self.day.as_ref().is_some_and(|day| *day != plan.day) {
+            return differs("--day", &plan.day);
+        }
+        if self.entropy.as_str() != OFFLINE && self.entropy != plan.entropy {
+            return differs("--entropy", &plan.entropy.as_str());
+        }
+        if self.quick && plan.extent == Extent::Full {
+            return differs("--quick", &"all its sessions");
+        }
+        let stopping = &plan.measurement.stopping;
+        if self.until.is_some() && self.until != stopping.until_half_width {
+            return differs(
+                "--until",
+                &stopping.until_half_width.map_or("none".to_owned(), |u| format!("{}%", u * 100.0)),
+            );
+        }
+        let budget = self.budget.map(|minutes| minutes * 60.0);
+        if budget.is_some() && budget != stopping.budget_s {
+            return differs(
+                "--budget",
+                &stopping.budget_s.map_or("none".to_owned(), |s| format!("{} minutes", s / 60.0)),
+            );
+        }
+        Ok(())
     }
 
     /// The same of a contest that was resolved already.

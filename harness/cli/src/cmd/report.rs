@@ -1,13 +1,16 @@
 //! `edgemaxx report`: a run for people and programs.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use edgemaxx_analyze::tables;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use edgemaxx_quality::PictureFile;
 use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
 
+use crate::error::Failure;
 use crate::folder::RunFolder;
 use crate::terminal::answer;
 
@@ -38,12 +41,24 @@ impl Args {
     }
 }
 
-/// The pictures of a run folder.
-struct FolderImages(PathBuf);
+/// The pictures of a run folder, all of them or, where there is no such folder, none.
+struct FolderImages {
+    folder: PathBuf,
+    /// What is wrong with one that is there.
+    problem: Mutex<Option<String>>,
+}
 
 impl ImageSource for FolderImages {
     fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
-        std::fs::read(self.0.join(format!("{digest}.png"))).ok()
+        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
+        if !self.folder.is_dir() {
+            return None;
+        }
+        let png = file.open().map_err(|error| error.to_string()).and_then(|_| {
+            std::fs::read(&file.path).map_err(|error| format!("{}: {error}", file.path.display()))
+        });
+        let keep = |problem| *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+        png.map_err(keep).ok()
     }
 }
 
@@ -95,15 +110,19 @@ pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
         environment: &environment,
         files: &files,
     };
+    let images = FolderImages { folder: folder.images(), problem: Mutex::default() };
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {
-        let page = scope.spawn(|| html(&view, &FolderImages(folder.images())));
+        let page = scope.spawn(|| html(&view, &images));
         let rest = machine_forms(folder, &view, telemetry.as_ref());
         (page.join(), rest)
     });
     rest?;
     let page =
         page.map_err(|_| anyhow::anyhow!("the page could not be rendered: a defect of this program"))?;
+    if let Some(problem) = images.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(Failure::input(problem));
+    }
     folder.write("report.html", page?)?;
     Ok(folder.file("report.html"))
 }

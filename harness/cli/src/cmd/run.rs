@@ -122,7 +122,9 @@ impl Args {
             && !RunFolder::is_unbegun(out)?
         {
             let folder = RunFolder::open(out)?;
-            let planned = folder.plan()?.contest.digest;
+            let plan = folder.plan()?;
+            self.draw.agrees(&plan)?;
+            let planned = plan.contest.digest;
             let text = std::fs::read(&self.draw.contest).in_file(&self.draw.contest)?;
             if edgemaxx_contract::digest::Digest::of(text) != planned {
                 return Err(Failure::input(format!(

@@ -51,6 +51,8 @@ fn prompts() {
     let it = ground();
     fs::write(it.path("prompts.txt"), "one\n\nthree\n").unwrap();
     refused(&it, &["prompts.txt:2"]);
+    fs::write(it.path("prompts.txt"), "\u{feff}one\ntwo\none \n").unwrap();
+    refused(&it, &["prompts.txt:3", "earlier line"]);
 
     let it = ground();
     fs::remove_file(it.path("prompts.txt")).unwrap();
@@ -139,7 +141,24 @@ fn edit(path: &std::path::Path, from: &str, to: &str) {
 fn checkpoints() {
     const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
     type Change = fn(&std::path::Path);
-    let cases: [(Change, &[&str]); 6] = [
+    const SCHEDULER: &str = "scheduler/scheduler_config.json";
+    let cases: [(Change, &[&str]); 10] = [
+        (
+            |m| edit(&m.join("text_encoder/config.json"), "\"layer_norm_eps\": ", "\"layer_norm_eps\": -"),
+            &["text_encoder/config.json", "layer_norm_eps", "above 0"],
+        ),
+        (
+            |m| edit(&m.join(SCHEDULER), "\"beta_start\": ", "\"beta_start\": -"),
+            &["scheduler_config.json", "beta_start", "above 0"],
+        ),
+        (
+            |m| edit(&m.join(SCHEDULER), "\"beta_end\": 0.", "\"beta_end\": 0.9"),
+            &["scheduler_config.json", "beta_end", "something of the picture"],
+        ),
+        (
+            |m| edit(&m.join(SCHEDULER), "\"beta_start\": ", "\"beta_start\": [],\n\"x\": "),
+            &["scheduler_config.json", "expected f64", "line"],
+        ),
         (
             |m| {
                 edit(
@@ -227,6 +246,41 @@ fn candidate_files() {
     // whether the control ties with the baseline is another matter
     let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
     assert!(!ranking.contains("\"failed\""), "{ranking}");
+}
+
+/// Whatever is measured, nobody could win, or it could not be told who.
+#[test]
+fn contests_that_cannot_be_won() {
+    let one_in_twenty = "at_least = 0.5\nquantile = 0.05";
+    for (from, to, expected) in [
+        ("pairs = 3", "pairs = 3\nquick_sessions = 1", "measurement.quick_sessions: expected a value from 2"),
+        ("sessions = 5", "sessions = 1", "measurement.sessions: expected a value from 2"),
+        (
+            "[score]\nsimilarity = \"ssim-gray\"",
+            "",
+            "quality.clip: expected a CLIP folder, since score.similarity reads",
+        ),
+        (
+            "at_least = 0.5",
+            one_in_twenty,
+            "at least 59, which quality.gate[0] of ssim_gray takes to be proven, found 15",
+        ),
+        ("name = \"fast\"", "name = \"control\"", "another name than the control's"),
+        ("[baseline]", "[baseline]\nname = \"control\"", "another name than the control's"),
+    ] {
+        let it = Playground::new(&candidate("fast", &[]));
+        it.replace("contest.toml", from, to);
+        refused(&it, &["contest.toml", expected]);
+    }
+    let named = format!("{}[[candidate]]\nname = \"same\"\ncontrol = true\n", candidate("control", &[]));
+    let it = Playground::new(&named);
+    edgemaxx().arg("plan").arg(it.contest()).arg("--out").arg(it.path("out")).assert().success();
+    edgemaxx()
+        .arg("measure")
+        .arg(it.path("out"))
+        .args(["--deadline", "9223372036854775808"])
+        .assert()
+        .code(2);
 }
 
 /// What would else be found out after everything is measured.

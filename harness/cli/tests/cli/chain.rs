@@ -62,18 +62,6 @@ fn answer(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// A contest whose baseline is the tiny model with one step, measured as briefly as can be.
-fn native_contest(candidates: &str) -> Playground {
-    let ground = Playground::new(candidates);
-    let change = |from: &str, to: &str| ground.replace("contest.toml", from, to);
-    change("engine = { command = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"] }", "");
-    change("checkpoint = \"model\"", &format!("checkpoint = {:?}", fixture()));
-    change("steps = 20", "steps = 1");
-    change("sessions = 5\npairs = 3", "sessions = 2\npairs = 1\nquick_sessions = 2\nquick_pairs = 1");
-    change("load_timeout_s = 5\nrequest_timeout_s = 2", "load_timeout_s = 60");
-    ground
-}
-
 fn fixture() -> String {
     repository("fixtures/models/emoji-sdxl").display().to_string()
 }
@@ -108,7 +96,7 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
 
     // The entry as a contest's candidate: fetched when planned, pinned, read from the cache when measured.
     // The built-in engine really loads it, confined where this machine can.
-    let ground = native_contest("[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\n");
+    let ground = Playground::native("[[candidate]]\nname = \"theirs\"\ncheckpoint = \"hf:me/fast@main\"\n");
     let (contest, run) = (ground.contest().display().to_string(), ground.path("run").display().to_string());
     let plan = answer(&mut desk.with_hub(&["plan", &contest, "--out", &run, "--json"]));
     let theirs = plan["pipelines"].as_array().unwrap().iter().find(|p| p["name"] == "theirs").unwrap();
@@ -301,7 +289,7 @@ fn recipes_make_the_same_checkpoint_twice_and_a_script_may_take_part() {
 
 #[test]
 fn a_loser_is_measured_and_not_published_unless_told() {
-    let ground = native_contest("");
+    let ground = Playground::native("");
     let contest = ground.contest().display().to_string();
     let submit = |extra: &[&str]| {
         let mut command = edgemaxx();

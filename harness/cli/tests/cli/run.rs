@@ -70,6 +70,61 @@ fn downstream_of_measure_every_byte_is_recomputed() {
 }
 
 #[test]
+fn a_picture_that_is_not_the_measured_one_is_in_no_report() {
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    let run = ground.measured("out");
+    let page = fs::read(run.join("report.html")).unwrap();
+    let pictures: Vec<_> = fs::read_dir(run.join("images")).unwrap().map(|e| e.unwrap().path()).collect();
+    let refused = |words: &str| {
+        let (code, said) = failure(crate::common::edgemaxx().arg("report").arg(&run));
+        assert!(code == 2 && said.contains(words) && said.contains(".png"), "{code}: {said}");
+        assert!(fs::read(run.join("report.html")).unwrap() == page, "the old page stays");
+    };
+    let whole: Vec<_> = pictures.iter().map(|picture| fs::read(picture).unwrap()).collect();
+    let other = (1..whole.len()).find(|&i| whole[i] != whole[0]).unwrap();
+    pictures.iter().for_each(|picture| fs::write(picture, &whole[other]).unwrap());
+    refused("its pixels have digest");
+    pictures.iter().for_each(|picture| fs::remove_file(picture).unwrap());
+    refused("No such file");
+}
+
+/// Owners and their pictures' names may repeat one another, and derived checkpoints lie side by side; a run that goes
+/// on is the one that was asked for, and computes with what it derived itself.
+#[test]
+fn derived_checkpoints_have_folders_of_their_own_and_are_made_anew() {
+    let derived =
+        "[[candidate]]\nname = \"x/y\"\nderive = \"f16\"\n[[candidate]]\nname = \"x\"\nderive = \"int8\"\n";
+    let ground = Playground::native(derived);
+    let run = |extra: &[&str]| {
+        let mut run = crate::common::edgemaxx();
+        run.arg("run").arg(ground.contest()).arg("--out").arg(ground.path("out")).args(extra);
+        run
+    };
+    let output = run(&["--quick"]).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
+    let weights = ground.path("out/checkpoints/x+y/unet/diffusion_pytorch_model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    assert!(ground.path("out/checkpoints/x/unet").is_dir());
+
+    for (option, value) in [("--day", "2001-01-01"), ("--entropy", "0xdead"), ("--until", "1%")] {
+        let (code, said) = failure(&mut run(&["--resume", option, value]));
+        assert!(code == 2 && said.contains(option) && said.contains("planned with"), "{said}");
+    }
+
+    // As if killed before its end, with a checkpoint that somebody changed meanwhile.
+    let samples = ground.path("out/samples.jsonl");
+    let text = fs::read_to_string(&samples).unwrap();
+    let kept: Vec<&str> = text.lines().take(6).collect();
+    fs::write(&samples, kept.join("\n") + "\n").unwrap();
+    let mut altered = whole.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    fs::write(&weights, altered).unwrap();
+    let output = run(&["--quick", "--resume"]).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read(&weights).unwrap() == whole, "derived anew");
+}
+
+#[test]
 fn failing_engines_are_shown_and_the_others_are_measured() {
     let candidates = [
         candidate("fast", &["--latency-us", "1000"]),

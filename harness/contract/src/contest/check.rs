@@ -36,6 +36,9 @@ pub(super) fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Dis
     ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
 }
 
+/// Name of the control when the contest names none.
+pub const CONTROL: &str = "control";
+
 /// The largest picture that is judged, pixels: two of 4096².
 pub const MAX_PIXELS: u64 = 1 << 25;
 
@@ -93,6 +96,50 @@ impl Contest {
             rewards: rewards(&wire.rewards)?,
             incumbent: wire.incumbent,
         })
+    }
+
+    /// Whether a run of this contest can have a winner: what is measured suffices for what is asked, and the control
+    /// is nobody else. Asked when a run is planned, so that older runs stay readable.
+    ///
+    /// # Errors
+    /// [`ContestError`] names the key.
+    pub fn can_be_won(&self) -> Result<(), ContestError> {
+        let names = self.candidates.iter().map(|candidate| &candidate.name).chain([&self.baseline.name]);
+        if self.candidates.iter().all(|candidate| !candidate.control)
+            && names.into_iter().any(|name| name == CONTROL)
+        {
+            let expected =
+                "another name than the control's, which is so called where no candidate has `control = true`";
+            return Err(bad("candidate.name or baseline.name", expected, format!("{CONTROL:?}")));
+        }
+        for (key, sessions) in
+            [("sessions", self.measurement.sessions), ("quick_sessions", self.measurement.quick_sessions)]
+        {
+            within(&format!("measurement.{key}"), sessions, 2, 1000)?;
+        }
+        let metric = self.score.similarity.metric();
+        if self.quality.clip.is_none() && self.score.similarity_exponent > 0.0 && metric.needs_clip() {
+            let expected = format!("a CLIP folder, since score.similarity reads {metric}");
+            return Err(bad("quality.clip", &expected, "none"));
+        }
+        let pairs = self.measurement.sessions * self.measurement.pairs;
+        for (index, gate) in self.quality.gates.iter().enumerate() {
+            let Statistic::Quantile(q) = gate.statistic else { continue };
+            // An extreme of n values bounds the quantile with confidence 1 − (1 − q)ⁿ from below, 1 − qⁿ from above.
+            let beyond = if gate.metric.higher_is_better() { 1.0 - q } else { q };
+            let needed = ((1.0 - self.quality.level).ln() / beyond.ln()).ceil();
+            if f64::from(pairs) < needed {
+                return Err(bad(
+                    "measurement.sessions times measurement.pairs",
+                    &format!(
+                        "at least {needed}, which quality.gate[{index}] of {} takes to be proven",
+                        gate.metric
+                    ),
+                    pairs,
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

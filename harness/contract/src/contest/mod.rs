@@ -11,7 +11,7 @@ mod spec;
 mod wire;
 
 pub use candidate_file::CandidateFile;
-pub use check::{ContestError, MAX_PIXELS};
+pub use check::{CONTROL, ContestError, MAX_PIXELS};
 pub use engine::{CommandSpec, EngineSpec, Resources};
 pub use metric::{Gate, Metric, SimilarityFormula, Statistic};
 pub use spec::{

@@ -1,6 +1,8 @@
 //! Draws a plan. The only randomness is a ChaCha20 stream keyed by a digest of public inputs;
 //! how numbers are taken from it is written here, so that no library version can change a plan.
 
+use std::collections::BTreeSet;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -90,6 +92,8 @@ impl Draws {
 /// [`PlanError`] names the line.
 pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PlanError> {
     let mut lines: Vec<&str> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
         let problem = if line.trim().is_empty() {
             Some("an empty line; expected one prompt per line")
@@ -97,6 +101,8 @@ pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PlanE
             Some("a prompt over 2000 bytes")
         } else if line.chars().any(char::is_control) {
             Some("a control character")
+        } else if !seen.insert(line.trim()) {
+            Some("the prompt of an earlier line; expected each once")
         } else {
             None
         };

@@ -29,6 +29,21 @@ impl Playground {
         Self { folder }
     }
 
+    /// The same with the tiny model in one step as the baseline, measured as briefly as can be.
+    pub fn native(candidates: &str) -> Self {
+        let ground = Self::new(candidates);
+        let change = |from: &str, to: &str| ground.replace("contest.toml", from, to);
+        change("engine = { command = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"] }", "");
+        change(
+            "checkpoint = \"model\"",
+            &format!("checkpoint = {:?}", repository("fixtures/models/emoji-sdxl")),
+        );
+        change("steps = 20", "steps = 1");
+        change("sessions = 5\npairs = 3", "sessions = 2\npairs = 1\nquick_sessions = 2\nquick_pairs = 1");
+        change("load_timeout_s = 5\nrequest_timeout_s = 2", "load_timeout_s = 60");
+        ground
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
