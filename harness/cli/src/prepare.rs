@@ -43,7 +43,7 @@ pub(crate) fn launcher(
         let (mut process, load) = start(plan, pipeline, &source, base, sandbox)?;
         if pipeline.engine == EngineSpec::Native && accelerator(plan) == Accelerator::Cuda {
             // one of its own for each, so that none can leave another anything
-            let kernels = folder.file(&format!("kernels/{}", pipeline.name));
+            let kernels = folder.file(&format!("kernels/{}", own_folder(pipeline)));
             std::fs::create_dir_all(&kernels).in_file(&kernels)?;
             process.kernels = Some(kernels.canonicalize().in_file(&kernels)?);
         }
@@ -77,8 +77,8 @@ fn checkpoint(
     let Some(recipe) = spec.derive else { return Ok(Ok(source)) };
     let derived = folder.file("checkpoints");
     std::fs::create_dir_all(&derived).in_file(&derived)?;
-    // One folder each: no name holds a `+`. What an earlier attempt left there is not trusted.
-    let out = derived.join(pipeline.name.replace('/', "+"));
+    // What an earlier attempt left there is not trusted.
+    let out = derived.join(own_folder(pipeline));
     if out.exists() {
         std::fs::remove_dir_all(&out).in_file(&out)?;
     }
@@ -92,6 +92,11 @@ fn checkpoint(
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
     Ok(Ok(CheckpointSource { root, unet: None }))
+}
+
+/// The name of a pipeline's folder beside those of others: `x/y` is not in `x`, and no name holds a `+`.
+fn own_folder(pipeline: &PipelinePlan) -> String {
+    pipeline.name.replace('/', "+")
 }
 
 /// Whether a derivation failed for want of a place to write to, which is nobody's checkpoint's fault.
