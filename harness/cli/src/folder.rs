@@ -41,7 +41,10 @@ impl RunFolder {
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        if (path.exists() || path.is_symlink()) && !Self::is_unbegun(path)? {
+        if path.is_symlink() && !path.exists() {
+            return Err(Failure::input(format!("{}: a link that leads nowhere", path.display())));
+        }
+        if path.exists() && !Self::is_unbegun(path)? {
             let problem = if path.join("plan.json").exists() {
                 "the folder holds a run; go on with it by --resume, or name another folder with --out"
             } else {
@@ -57,9 +60,6 @@ impl RunFolder {
     /// begun in it. Another's `contest.toml` is no such thing where `origin.json` is missing.
     pub(crate) fn is_unbegun(path: &Path) -> anyhow::Result<bool> {
         if !path.exists() {
-            if path.is_symlink() {
-                return Err(Failure::input(format!("{}: a link that leads nowhere", path.display())));
-            }
             return Ok(false);
         }
         let mut names = BTreeSet::new();

@@ -29,7 +29,16 @@ impl PictureFile {
     /// # Errors
     /// As [`Picture::open`]; also when the pixels are not those that were recorded.
     pub fn open(&self) -> Result<Picture> {
-        let picture = Picture::open(&self.path)?;
+        self.read().map(|(picture, _)| picture)
+    }
+
+    /// The same with the file's bytes that were checked.
+    ///
+    /// # Errors
+    /// As [`PictureFile::open`].
+    pub fn read(&self) -> Result<(Picture, Vec<u8>)> {
+        let bytes = Picture::bytes(&self.path)?;
+        let picture = Picture::decode(&bytes, &self.path.display().to_string())?;
         let found = Digest::of(picture.rgb());
         if found != self.digest {
             return Err(QualityError::Picture {
@@ -38,7 +47,7 @@ impl PictureFile {
                 advice: "restore the picture that was measured, or measure again",
             });
         }
-        Ok(picture)
+        Ok((picture, bytes))
     }
 }
 

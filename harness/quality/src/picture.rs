@@ -86,15 +86,20 @@ impl Picture {
     /// When the file is missing, no regular file, too large, truncated, of another format, of more
     /// than 8 bits a channel or CMYK. Sizes are checked before pixels are allocated.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::decode(&Self::bytes(path)?, &path.display().to_string())
+    }
+
+    /// The bytes of a picture's file, bounded.
+    pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
         let fail = |source| QualityError::Read { path: path.to_owned(), source };
-        let name = path.display().to_string();
         let file = File::open(path).map_err(fail)?;
         if !file.metadata().map_err(fail)?.is_file() {
+            let name = path.display().to_string();
             return Err(refuse(&name, "not a regular file".into(), "pass a PNG, JPEG or WebP file"));
         }
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
-        Self::decode(&bytes, &name)
+        Ok(bytes)
     }
 
     /// Decodes a PNG, JPEG or WebP file held in memory; `name` appears in errors.

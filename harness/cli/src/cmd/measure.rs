@@ -46,7 +46,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
-        if !self.resume && folder.holds(SAMPLES_FILE) {
+        if !self.resume && folder.holds(SAMPLES_FILE) && !folder.read(SAMPLES_FILE, "measure")?.is_empty() {
             return Err(Failure::input(format!(
                 "{}: holds samples already; go on with them by --resume",
                 self.run.display()
@@ -130,6 +130,8 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
             folder.write_document("environment.json", &before)?;
         }
     }
+    // Nothing is derived anew under the engines of another process.
+    let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
     let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;
 
     let interrupt = Arc::new(AtomicBool::new(false));
@@ -145,7 +147,6 @@ pub(crate) fn measure_run(folder: &RunFolder, options: Options, resume: &str) ->
     }
 
     let clock = MonotonicClock::start();
-    let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
     let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let mut recorder =
         if options.no_telemetry { None } else { Some(recorder(folder, &plan, clock, resume)?) };

@@ -50,15 +50,17 @@ struct FolderImages {
 
 impl ImageSource for FolderImages {
     fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
         if !self.folder.is_dir() {
             return None;
         }
-        let png = file.open().map_err(|error| error.to_string()).and_then(|_| {
-            std::fs::read(&file.path).map_err(|error| format!("{}: {error}", file.path.display()))
-        });
-        let keep = |problem| *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
-        png.map_err(keep).ok()
+        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
+        match file.read() {
+            Ok((_, png)) => Some(png),
+            Err(error) => {
+                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                None
+            }
+        }
     }
 }
 

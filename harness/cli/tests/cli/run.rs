@@ -118,7 +118,13 @@ fn derived_checkpoints_have_folders_of_their_own_and_are_made_anew() {
     fs::write(&samples, kept.join("\n") + "\n").unwrap();
     let mut altered = whole.clone();
     *altered.last_mut().unwrap() ^= 1;
-    fs::write(&weights, altered).unwrap();
+    fs::write(&weights, &altered).unwrap();
+    // But not while another process measures with it.
+    let held = fs::File::options().append(true).open(&samples).unwrap();
+    held.lock().unwrap();
+    let (_, said) = failure(&mut run(&["--quick", "--resume"]));
+    assert!(fs::read(&weights).unwrap() == altered, "{said}");
+    drop(held);
     let output = run(&["--quick", "--resume"]).output().unwrap();
     assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::read(&weights).unwrap() == whole, "derived anew");
