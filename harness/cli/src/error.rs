@@ -1,10 +1,9 @@
 //! From errors to exit codes: the one place that decides.
 
-use std::any::Any;
 use std::path::Path;
 use std::process::ExitCode;
 
-use edgemaxx_files::is_full;
+use edgemaxx_run::error::{Class, class_of};
 
 /// Exit codes, as documented in `--help` and the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,29 +54,30 @@ pub(crate) trait InFile<T> {
 
 impl<T, E: std::fmt::Display + 'static> InFile<T> for Result<T, E> {
     fn in_file(self, path: &Path) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            let full = (&error as &dyn Any).downcast_ref().is_some_and(is_full);
-            let exit = if full { Exit::Environment } else { Exit::Input };
-            Failure::error(exit, format!("{}: {}", path.display(), error.to_string().trim_end()))
-        })
+        Ok(edgemaxx_run::error::InFile::in_file(self, path)?)
     }
 }
 
-/// The exit code of an error: what it says itself; a full disk is the environment's fault, then what chain or hub say;
-/// all else is bad input.
-pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.exit);
-    let full = || error.chain().filter_map(|cause| cause.downcast_ref()).any(is_full);
-    own.or_else(|| full().then_some(Exit::Environment))
-        .or_else(|| crate::subtensor::exit_of(error))
-        .unwrap_or(Exit::Input)
+impl From<Class> for Exit {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::No => Self::No,
+            Class::Input => Self::Input,
+            Class::Environment => Self::Environment,
+            Class::Engine => Self::Engine,
+            Class::Chain => Self::Chain,
+            Class::Interrupted => Self::Interrupted,
+        }
+    }
 }
 
-/// An error in words, with its causes; most of ours say their cause themselves.
+/// The exit code of an error: what it says itself, then what its class is; all else is bad input.
+pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.exit);
+    own.or_else(|| class_of(error.as_ref()).map(Exit::from)).unwrap_or(Exit::Input)
+}
+
+/// An error in words, with its causes.
 pub(crate) fn words(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
-        "" => cause,
-        _ if said.contains(&cause) => said,
-        _ => format!("{said}: {cause}"),
-    })
+    edgemaxx_run::error::words(error.as_ref())
 }

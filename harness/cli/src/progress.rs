@@ -1,17 +1,21 @@
 //! Progress: a bar with the time left on a terminal, plain lines elsewhere.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use edgemaxx_contract::text::line;
+use edgemaxx_run::{Observer, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::error::Exit;
 use crate::terminal::{note, watched};
 
 /// Between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One stage's progress.
-pub(crate) struct Progress {
+pub(crate) struct Bar {
     bar: ProgressBar,
     stage: &'static str,
     total: u64,
@@ -24,7 +28,7 @@ pub(crate) struct Progress {
     watched: bool,
 }
 
-impl Progress {
+impl Bar {
     /// Begins a stage of `total` steps.
     pub(crate) fn begin(stage: &'static str, total: u64) -> Self {
         let watched = watched();
@@ -55,25 +59,6 @@ impl Progress {
         }
     }
 
-    /// Says what is being done.
-    pub(crate) fn doing(&mut self, what: &str) {
-        self.doing = line(what);
-        self.show();
-    }
-
-    /// Steps that an earlier, interrupted run did.
-    pub(crate) fn skip(&mut self, steps: u64) {
-        self.done += steps;
-        self.skipped += steps;
-        self.show();
-    }
-
-    /// `steps` more are done.
-    pub(crate) fn advance(&mut self, steps: u64) {
-        self.done += steps;
-        self.show();
-    }
-
     /// The time left at this stage's pace so far, in words; empty before the first step.
     fn left(&self) -> String {
         let measured = self.done - self.skipped;
@@ -94,15 +79,64 @@ impl Progress {
             note(&format!("{}: {}/{}{left}  {}", self.stage, self.done, self.total, self.doing));
         }
     }
+}
 
-    /// A line that stays.
-    pub(crate) fn line(&self, text: &str) {
+impl Progress for Bar {
+    fn doing(&mut self, what: &str) {
+        self.doing = line(what);
+        self.show();
+    }
+
+    fn skip(&mut self, steps: u64) {
+        self.done += steps;
+        self.skipped += steps;
+        self.show();
+    }
+
+    fn advance(&mut self, steps: u64) {
+        self.done += steps;
+        self.show();
+    }
+
+    fn line(&self, text: &str) {
         if self.watched { self.bar.println(line(text)) } else { note(text) }
     }
 
-    /// The stage is over.
-    pub(crate) fn end(self, summary: &str) {
+    fn end(self: Box<Self>, summary: &str) {
         self.bar.finish_and_clear();
         note(&format!("{}: {summary}", self.stage));
+    }
+}
+
+/// The person before the terminal.
+pub(crate) struct Terminal;
+
+impl Observer for Terminal {
+    fn note(&self, text: &str) {
+        note(text);
+    }
+
+    fn begin(&self, stage: &'static str, total: u64) -> Box<dyn Progress> {
+        Box::new(Bar::begin(stage, total))
+    }
+
+    /// Set by Ctrl-C, whatever is measured; the second one ends the program.
+    fn interrupt(&self) -> Arc<AtomicBool> {
+        static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+        let asked = ASKED.get_or_init(|| {
+            let asked = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&asked);
+            let handler = ctrlc::set_handler(move || {
+                if flag.swap(true, Ordering::Relaxed) {
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+                note("interrupted: ending after the request in flight (again: at once)");
+            });
+            if let Err(error) = handler {
+                note(&format!("warning: Ctrl-C ends this run at once: {error}"));
+            }
+            asked
+        });
+        Arc::clone(asked)
     }
 }

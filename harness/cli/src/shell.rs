@@ -1,18 +1,9 @@
-//! Commands as a shell reads them.
+//! The command that goes on with a run.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
-/// A word that the shell hands on as it is.
-pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
-    let word = word.as_ref().to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
+use edgemaxx_run::shell::quoted;
 
 /// The command that this process was started by, made to go on with its run: with `--resume`, and with the run's folder
 /// where nobody named one.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_chain::{
     AccountId, Chain, ChainError, ConnectOptions, Journal, Keypair, Network, PasswordSource, Pin,
-    SubmitOptions, Wallet, WalletError,
+    SubmitOptions, Wallet,
 };
 
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::terminal::note;
 
 /// The subnet this program was made for.
@@ -177,24 +177,4 @@ fn home() -> Option<PathBuf> {
 fn state_folder() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").filter(|s| Path::new(s).is_absolute()).map(PathBuf::from);
     Some(state.or_else(|| Some(home()?.join(".local/state")))?.join("edgemaxx"))
-}
-
-/// The exit code of an error of chain, wallet or hub; `None` for any other.
-pub(crate) fn exit_of(error: &anyhow::Error) -> Option<Exit> {
-    error.chain().find_map(|cause| {
-        if let Some(error) = cause.downcast_ref::<ChainError>() {
-            let ours = matches!(
-                error,
-                ChainError::Network(_)
-                    | ChainError::Weights(_)
-                    | ChainError::Commitment(_)
-                    | ChainError::Journal { .. }
-            );
-            return Some(if ours { Exit::Input } else { Exit::Chain });
-        }
-        if let Some(error) = cause.downcast_ref::<edgemaxx_hub::HubError>() {
-            return Some(if error.is_remote() { Exit::Chain } else { Exit::Input });
-        }
-        cause.downcast_ref::<WalletError>().map(|_| Exit::Input)
-    })
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_analyze::{AnalyzeReport, Evidence, Method, Settings, analyze, settings_of, sources};
+use edgemaxx_analyze::{AnalyzeReport, Method, Settings, sources};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::text::decimals;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::stage::analyze::analyze_run;
 
 use crate::error::Failure;
-use crate::folder::RunFolder;
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Turns a run's samples into estimates (writes estimates.json), or analyses a file of latencies.
@@ -64,26 +65,6 @@ impl Args {
         }
         answer_lines(&foreign_table(&report))
     }
-}
-
-/// Analyses a run and writes estimates.json.
-pub(crate) fn analyze_run(folder: &RunFolder) -> anyhow::Result<Estimates> {
-    let plan = folder.plan()?;
-    let contest = folder.contest(&plan)?;
-    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-    let (quality, quality_digest) = folder.quality(&plan, &log)?;
-    let evidence = Evidence {
-        contest: &contest,
-        plan: &plan,
-        log: &log,
-        quality: &quality,
-        quality_digest,
-        telemetry: telemetry.as_ref(),
-    };
-    let estimates = analyze(&evidence, &settings_of(&contest, &plan))
-        .map_err(|error| Failure::input(error.to_string()))?;
-    folder.write_document("estimates.json", &estimates)?;
-    Ok(estimates)
 }
 
 fn interval(point: f64, lower: Option<f64>, upper: Option<f64>) -> String {

@@ -13,9 +13,9 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::sample::Log;
 use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
+use edgemaxx_run::RunFolder;
 
 use crate::error::{Exit, Failure};
-use crate::folder::RunFolder;
 use crate::terminal::{answer, answer_json, note};
 
 /// Compares two runs, or one run's candidates with their baseline: regressed, improved, equivalent, cannot tell.

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
+use edgemaxx_run::Observer as _;
+use edgemaxx_run::copies::salt;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::progress::Progress;
+use crate::progress::Terminal;
 use crate::terminal::{answer_json, answer_lines};
 
 /// Looks for checkpoints that repeat an earlier one's weights.
@@ -48,7 +49,7 @@ struct Found {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let salt = salt(&self.entropy);
-        let mut progress = Progress::begin("copies", self.candidates.len() as u64 + 1);
+        let mut progress = Terminal.begin("copies", self.candidates.len() as u64 + 1);
         let mut read = |path: &Path| -> anyhow::Result<Fingerprint> {
             let fingerprint =
                 Fingerprint::of(path, salt).map_err(|error| Failure::input(error.to_string()))?;
@@ -95,16 +96,4 @@ fn line(found: &Found) -> String {
     };
     let share = found.baseline_share.map_or("—".to_owned(), |share| format!("{:.0}%", 100.0 * share));
     format!("{:<40} {share:>4} of the weights are the baseline's   {verdict}", found.checkpoint)
-}
-
-/// Which part of each matrix is read: nobody can prepare for it before the entropy is known.
-pub(crate) fn salt(entropy: &str) -> u64 {
-    let digest = Digest::of_fields([b"edgemaxx-copies-1".as_slice(), entropy.as_bytes()]);
-    u64::from_le_bytes(first_eight(&digest))
-}
-
-fn first_eight(digest: &Digest) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest.as_bytes()[..8]);
-    bytes
 }

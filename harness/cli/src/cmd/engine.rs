@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::contest::Dtype;
+use edgemaxx_run::{native, null};
 
 use crate::error::{Exit, Failure};
 use crate::terminal::answer_lines;
-use crate::{native, null};
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
 #[derive(Debug, clap::Args)]

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::contest::{CommandSpec, Dtype, EngineSpec, Timeouts};
 use edgemaxx_engine::{Check, Limits, Pins, ProcessSpec, SandboxStatus, Verdict, check, detect_sandbox};
 use edgemaxx_protocol::{Load, Settings};
+use edgemaxx_run::native::wire_dtype;
+use edgemaxx_run::prepare::{command, limits, path_text};
+use edgemaxx_run::resolve::candidate_file;
 use serde::Serialize;
 
 use super::generate::dtype;
 use crate::error::{Exit, Failure, InFile as _};
-use crate::native::wire_dtype;
-use crate::prepare::{command, limits, path_text};
-use crate::resolve::candidate_file;
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Puts an engine through the protocol and says in words what is wrong.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
+use edgemaxx_run::prepare::{command, limits};
+use edgemaxx_run::resolve::{candidate_file, folder_digest};
 
 use crate::error::{Exit, Failure};
-use crate::prepare::{command, limits};
-use crate::resolve::{candidate_file, folder_digest};
 use crate::terminal::{answer, note};
 
 /// Runs the `install` command of a candidate's edgemaxx.toml, once, before anything is planned.

@@ -8,10 +8,10 @@ use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOption
 use edgemaxx_contract::contest::{Dtype, MAX_PIXELS};
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_files::write_whole;
+use edgemaxx_run::native::load_options;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
-use crate::native::load_options;
 use crate::terminal::{answer, answer_json};
 
 /// Generates one picture with the built-in engine: what a validator's run would see.

@@ -7,12 +7,14 @@ use std::str::FromStr;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
 use edgemaxx_hub::{CheckpointFile, FilesUpload, Source};
+use edgemaxx_run::hub;
 use edgemaxx_validator::seal;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
+use crate::progress::Terminal;
+use crate::site;
 use crate::terminal::{answer, answer_json};
-use crate::{hub, site};
 
 /// Publishes a sealed run in a folder of its day; what is there already is not sent again.
 ///
@@ -122,5 +124,5 @@ fn to_hub(
     let message = format!("Day {day}, manifest {}", digest.short());
     let upload =
         FilesUpload { repository, folder: run, place: &day, files: &files, message: &message, private };
-    Ok(hub::publish_files(&upload)?.revision)
+    Ok(hub::publish_files(&upload, &Terminal)?.revision)
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_analyze::rank;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::stage::rank::rank_run;
 
-use crate::folder::RunFolder;
 use crate::terminal::{answer_json, answer_lines};
 
 /// Turns estimates into scores, tiers and shares of the reward (writes ranking.json).
@@ -25,19 +25,6 @@ impl Args {
         let ranking = rank_run(&RunFolder::open(&self.run)?)?;
         if self.json { answer_json(&ranking) } else { answer_lines(&table(&ranking)) }
     }
-}
-
-/// Ranks a run and writes ranking.json.
-pub(crate) fn rank_run(folder: &RunFolder) -> anyhow::Result<Ranking> {
-    let plan = folder.plan()?;
-    let contest = folder.contest(&plan)?;
-    let log = folder.samples(&plan)?;
-    let (_, quality) = folder.quality(&plan, &log)?;
-    let estimates = folder.estimates(&plan, &log, quality)?;
-    let environment = folder.environment()?;
-    let ranking = rank(&estimates, &contest, &environment)?;
-    folder.write_document("ranking.json", &ranking)?;
-    Ok(ranking)
 }
 
 /// The ranking for a terminal.

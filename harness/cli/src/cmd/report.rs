@@ -1,17 +1,10 @@
 //! `edgemaxx report`: a run for people and programs.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
-use edgemaxx_analyze::tables;
-use edgemaxx_analyze::telemetry::Derived;
-use edgemaxx_contract::digest::Digest;
-use edgemaxx_measure::telemetry::TELEMETRY_FILE;
-use edgemaxx_quality::PictureFile;
-use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::stage::report::report_run;
 
-use crate::error::Failure;
-use crate::folder::RunFolder;
 use crate::terminal::answer;
 
 /// Writes report.html, report.md, junit.xml, summary.json, tidy CSVs and samples.parquet.
@@ -23,125 +16,9 @@ pub(crate) struct Args {
     run: PathBuf,
 }
 
-/// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
-const SOURCES: [(&str, &str); 7] = [
-    ("contest.toml", "plan"),
-    ("plan.json", "plan"),
-    ("environment.json", "measure"),
-    ("samples.jsonl", "measure"),
-    ("quality.jsonl", "quality"),
-    ("estimates.json", "analyze"),
-    ("ranking.json", "rank"),
-];
-
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let page = report_run(&RunFolder::open(&self.run)?)?;
         answer(&page.display().to_string())
     }
-}
-
-/// The pictures of a run folder, all of them or, where there is no such folder, none.
-struct FolderImages {
-    folder: PathBuf,
-    /// What is wrong with one that is there.
-    problem: Mutex<Option<String>>,
-}
-
-impl ImageSource for FolderImages {
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
-        if !self.folder.is_dir() {
-            return None;
-        }
-        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
-        match file.read() {
-            Ok((_, png)) => Some(png),
-            Err(error) => {
-                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-                None
-            }
-        }
-    }
-}
-
-/// What the report of a folder rests on.
-fn sources(folder: &RunFolder) -> Vec<(&'static str, &'static str)> {
-    let mut sources = SOURCES.to_vec();
-    if folder.holds(TELEMETRY_FILE) {
-        sources.insert(4, (TELEMETRY_FILE, "measure"));
-    }
-    sources
-}
-
-fn digests(folder: &RunFolder, sources: &[(&str, &str)]) -> anyhow::Result<Vec<FileDigest>> {
-    let digest = |(name, made_by): &(&str, &str)| {
-        let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
-        Ok(FileDigest { name: (*name).to_owned(), digest })
-    };
-    sources.iter().map(digest).collect()
-}
-
-/// Whether the folder's page is of its files: it names the digest of each.
-pub(crate) fn is_of(folder: &RunFolder) -> anyhow::Result<()> {
-    let page = folder.read("report.html", "report")?;
-    match digests(folder, &sources(folder))?.iter().find(|file| !page.contains(&file.digest.to_string())) {
-        Some(file) => Err(folder.stale("report.html", &file.name, "report")),
-        None => Ok(()),
-    }
-}
-
-/// Writes all forms of the report; returns the page's path.
-pub(crate) fn report_run(folder: &RunFolder) -> anyhow::Result<PathBuf> {
-    let sources = sources(folder);
-    let folder = &folder.loaded(&sources)?;
-    let plan = folder.plan()?;
-    let contest = folder.contest(&plan)?;
-    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-    let (quality, quality_digest) = folder.quality(&plan, &log)?;
-    let estimates = folder.estimates(&plan, &log, quality_digest)?;
-    let ranking = folder.ranking()?;
-    let environment = folder.environment()?;
-    let files = digests(folder, &sources)?;
-    let view = RunView {
-        contest: &contest,
-        plan: &plan,
-        log: &log,
-        quality: &quality,
-        estimates: &estimates,
-        ranking: &ranking,
-        environment: &environment,
-        files: &files,
-    };
-    let images = FolderImages { folder: folder.images(), problem: Mutex::default() };
-    // The page and the tables take about as long as one another: one thread each.
-    let (page, rest) = std::thread::scope(|scope| {
-        let page = scope.spawn(|| html(&view, &images));
-        let rest = machine_forms(folder, &view, telemetry.as_ref());
-        (page.join(), rest)
-    });
-    rest?;
-    let page =
-        page.map_err(|_| anyhow::anyhow!("the page could not be rendered: a defect of this program"))?;
-    if let Some(problem) = images.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(Failure::input(problem));
-    }
-    folder.write("report.html", page?)?;
-    Ok(folder.file("report.html"))
-}
-
-/// Writes everything but the page.
-fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Derived>) -> anyhow::Result<()> {
-    let samples = tables::samples(view.plan, view.log, telemetry)?;
-    for table in [
-        &tables::leaderboard(view.ranking, view.estimates)?,
-        &tables::estimates(view.estimates)?,
-        &samples,
-        &tables::quality(view.quality)?,
-    ] {
-        folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
-    }
-    folder.write("samples.parquet", samples.to_parquet()?)?;
-    folder.write("summary.json", summary_json(view)?)?;
-    folder.write("report.md", markdown(view))?;
-    folder.write("junit.xml", junit(view))
 }

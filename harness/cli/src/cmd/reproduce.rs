@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::audit::{self, Agreement, Extract, Likeness};
+use edgemaxx_run::stage::rank::rank_run;
 use serde::Serialize;
 
-use super::rank;
 use super::verify::base_of;
-use crate::audit::{self, Agreement, Extract, Likeness};
 use crate::error::Failure;
-use crate::folder::RunFolder;
+use crate::progress::Terminal;
 use crate::terminal::{answer, answer_json};
 
 /// Measures one candidate of a published run on this machine: the same requests in the same order,
@@ -56,7 +57,7 @@ impl Args {
         let plan = audit::extract(&folder.plan()?, &part)?;
         let scratch = tempfile::tempdir()?;
         let out = self.out.clone().unwrap_or_else(|| scratch.path().join("again"));
-        let again = audit::measure_again(&folder, &plan, &base, &out)?;
+        let again = audit::measure_again(&folder, &plan, &base, &out, &Terminal)?;
         let (published, here): (Estimates, Estimates) =
             (folder.document("estimates.json", "analyze")?, again.document("estimates.json", "analyze")?);
         let mut found = audit::agreement(&published, &here);
@@ -69,7 +70,7 @@ impl Args {
                 ),
             ));
         };
-        let ranked = rank::rank_run(&again)?;
+        let ranked = rank_run(&again)?;
         let score = |ranking: &Ranking| {
             ranking.entries.iter().find(|entry| entry.name == self.candidate).map(|entry| entry.score)
         };

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::{Ranking, Standing};
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::shell::quoted;
+use edgemaxx_run::stage::whole;
 use serde::Serialize;
 
-use super::{analyze, measure, plan, quality, rank, report};
+use super::{measure, plan, rank};
 use crate::error::{Exit, Failure, InFile as _};
-use crate::folder::RunFolder;
-use crate::shell::{quoted, resume_command};
-use crate::terminal::{answer_json, answer_lines, note};
+use crate::progress::Terminal;
+use crate::shell::resume_command;
+use crate::terminal::{answer_json, answer_lines};
 
 /// Runs a contest: plan, measure, quality, analyze, rank, report.
 #[derive(Debug, clap::Args)]
@@ -93,7 +96,7 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = self.folder()?;
         let unnamed = self.out.is_none().then(|| folder.path());
-        let (ranking, page) = whole(&folder, self.options, &resume_command(unnamed))?;
+        let (ranking, page) = whole(&folder, self.options.with(&resume_command(unnamed)), &Terminal)?;
         let estimates: Estimates = folder.document("estimates.json", "analyze")?;
         let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;
@@ -123,7 +126,7 @@ impl Args {
         {
             let folder = RunFolder::open(out)?;
             let plan = folder.plan()?;
-            self.draw.agrees(&plan)?;
+            self.draw.options().agrees(&plan)?;
             let planned = plan.contest.digest;
             let text = std::fs::read(&self.draw.contest).in_file(&self.draw.contest)?;
             if edgemaxx_contract::digest::Digest::of(text) != planned {
@@ -136,27 +139,13 @@ impl Args {
             }
             return Ok(folder);
         }
-        let (resolved, plan) = self.draw.draw()?;
-        let out = self.out.clone().unwrap_or_else(|| self.draw.default_folder(&plan));
+        let draw = self.draw.options();
+        let (resolved, plan) = draw.draw(&Terminal)?;
+        let out = self.out.clone().unwrap_or_else(|| draw.default_folder(&plan));
         let folder = RunFolder::create(&out)?;
-        plan::save(&folder, &resolved, &plan)?;
+        edgemaxx_run::stage::plan::save(&folder, &resolved, &plan)?;
         Ok(folder)
     }
-}
-
-/// All stages on a planned run: its ranking and its report.
-pub(crate) fn whole(
-    folder: &RunFolder,
-    options: measure::Options,
-    resume_command: &str,
-) -> anyhow::Result<(Ranking, PathBuf)> {
-    note(&format!("run folder: {}", folder.path().display()));
-    measure::measure_run(folder, options, resume_command)?;
-    quality::judge_run(folder, quality::Models::default())?;
-    analyze::analyze_run(folder)?;
-    let ranking = rank::rank_run(folder)?;
-    let page = report::report_run(folder)?;
-    Ok((ranking, page))
 }
 
 /// The exit code of a run that was finished.

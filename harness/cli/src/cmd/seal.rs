@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::manifest::PreviousDay;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::shell::quoted;
+use edgemaxx_run::stage::report::is_of;
 use edgemaxx_validator::seal;
 use edgemaxx_validator::sign::{Key, Signer};
 
-use super::report;
 use crate::error::{Failure, InFile as _};
-use crate::folder::RunFolder;
-use crate::shell::quoted;
 use crate::terminal::{answer, answer_json};
 
 /// Seals a run: the digest of every file and of the day before, signed (writes manifest.json). Every file must be what
@@ -47,7 +47,7 @@ impl Args {
         let (_, quality) = folder.quality(&plan, &log)?;
         folder.estimates(&plan, &log, quality)?;
         folder.ranking()?;
-        report::is_of(&folder)?;
+        is_of(&folder)?;
         let key = self.key.as_deref().map(read_key).transpose()?;
         let previous = self.previous.as_deref().map(previous_day).transpose()?;
         let signer = key.as_ref().map(|key| key as &dyn Signer);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use edgemaxx_analyze::sources::from_log;
 use edgemaxx_analyze::verify::{Row, Verification, VerifySettings, verify};
+use edgemaxx_run::RunFolder;
 
 use crate::error::{Exit, Failure};
-use crate::folder::RunFolder;
 use crate::terminal::{answer, answer_json, note};
 
 /// The statistics about the statistics.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::plan::Role;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::audit::{self, Agreement, Check, Extract, Means, Verdict};
+use edgemaxx_run::folder::Origin;
 use serde::Serialize;
 
-use crate::audit::{self, Agreement, Check, Extract, Means, Verdict};
-use crate::cmd::plan::Origin;
 use crate::error::{Exit, Failure, InFile as _};
-use crate::folder::RunFolder;
+use crate::progress::Terminal;
 use crate::terminal::{answer_json, answer_lines};
 
 /// Checks a sealed run: signature, every byte, the day before, the plan, and everything that follows
@@ -80,7 +81,7 @@ impl Args {
         let scratch = tempfile::tempdir()?;
         if let Some(address) = audit::address(&self.run) {
             let into = self.keep.as_deref().unwrap_or(scratch.path());
-            self.run = audit::fetch(address, into, u64::from(self.max_gib) << 30, &means)?;
+            self.run = audit::fetch(address, into, u64::from(self.max_gib) << 30, &means, &Terminal)?;
         } else if !self.run.is_dir() {
             return Err(Failure::input(format!(
                 "{shown}: no such folder; name a sealed run, or its address"
@@ -93,7 +94,7 @@ impl Args {
             self.base = Some(Origin::of(&RunFolder::open(&self.run)?)?.base);
             means.base = self.base.clone();
         }
-        let mut checks = audit::audit(&self.run, &means);
+        let mut checks = audit::audit(&self.run, &means, &Terminal);
         let mut agreements = None;
         let failed = |checks: &[Check]| checks.iter().any(|check| check.verdict == Verdict::Failed);
         if let (Some(network), false) = (&self.chain, failed(&checks)) {
@@ -134,7 +135,7 @@ impl Args {
         let pairs = pictures.div_ceil(2 * sessions).max(1) as usize;
         let small = audit::extract(&plan, &Extract { candidate: None, rounds, pairs })?;
         let scratch = tempfile::tempdir()?;
-        let again = audit::measure_again(&folder, &small, base, &scratch.path().join("again"))?;
+        let again = audit::measure_again(&folder, &small, base, &scratch.path().join("again"), &Terminal)?;
         let likeness = audit::compare_pictures(&folder, &again)?;
         let least = audit::least_ssim(&folder.contest(&plan)?);
         let different = likeness
@@ -172,7 +173,7 @@ impl Args {
 }
 
 fn estimates(folder: &RunFolder) -> anyhow::Result<Estimates> {
-    folder.document("estimates.json", "analyze")
+    Ok(folder.document("estimates.json", "analyze")?)
 }
 
 fn line(check: &Check) -> String {

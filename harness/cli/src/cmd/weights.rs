@@ -6,10 +6,10 @@ use edgemaxx_chain::{AccountId, Chain, Landed, Pin, WeightsPlan, WeightsRequest}
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_run::RunFolder;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::folder::RunFolder;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
 use crate::terminal::{answer, answer_json, answer_lines, note};
 

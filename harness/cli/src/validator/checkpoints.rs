@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_quality::copies::{Entry, Fingerprint, find_copies};
+use edgemaxx_run::copies::salt;
+use edgemaxx_run::resolve::{FolderDigests, candidate_file, pinned, source_folder};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
-use crate::cmd::copies::salt;
 use crate::error::{Exit, exit_of, words};
-use crate::resolve::{FolderDigests, candidate_file, pinned, source_folder};
+use crate::progress::Terminal;
 
 /// Checkpoints from folders and, where they are named so, from elsewhere.
 pub(crate) struct LocalCheckpoints {
@@ -34,9 +35,9 @@ impl Checkpoints for LocalCheckpoints {
     fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble> {
         let prepare = || -> anyhow::Result<Digest> {
             let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
-            let spec = pinned(&self.base, &spec)?;
+            let spec = pinned(&self.base, &spec, &Terminal)?;
             candidate_file(&source_folder(&self.base, &spec.source)?)?;
-            FolderDigests::default().of(&self.base, &spec)
+            Ok(FolderDigests::default().of(&self.base, &spec)?)
         };
         prepare().map_err(|error| match exit_of(&error) {
             // What is wrong with the files stays wrong; what is wrong with the way to them may not.

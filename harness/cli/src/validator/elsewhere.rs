@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use edgemaxx_contract::manifest::SealedFile;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_run::hub;
 use edgemaxx_validator::housekeeping::{Keep, Places, tidy};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::seal::{self, sealed_days, write_whole};
@@ -16,7 +17,7 @@ use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
 use crate::error::words;
-use crate::{hub, site};
+use crate::site;
 
 /// In a day's folder: where on the hub it is.
 const MARK: &str = ".published";
@@ -218,7 +219,7 @@ impl Places for Elsewhere {
     }
 
     fn forget(&mut self, source: &str) -> Result<u64, String> {
-        hub::forget(source).map_err(|error| words(&error))
+        hub::forget(source).map_err(|error| error.words())
     }
 }
 

@@ -18,6 +18,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &["contract"]),
     ("validator", &["contract", "files"]),
     ("report", &["contract"]),
+    (
+        "run",
+        &[
+            "contract",
+            "files",
+            "protocol",
+            "engine",
+            "candle",
+            "measure",
+            "quality",
+            "analyze",
+            "report",
+            "validator",
+            "chain",
+            "hub",
+        ],
+    ),
 ];
 
 /// Heavy dependencies, and the only crates that may name them.

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::resolve::resolve_text;
+use edgemaxx_run::shell::quoted;
+use edgemaxx_run::stage::{measure, plan, whole};
+use edgemaxx_run::variant::with_candidates;
 use toml::Table;
 
-use crate::cmd::{measure, plan, run};
-use crate::folder::RunFolder;
-use crate::resolve::resolve_text;
-use crate::shell::quoted;
-use crate::variant::with_candidates;
+use crate::progress::Terminal;
 
 /// A finished run.
 pub(super) struct Benched {
@@ -25,12 +26,12 @@ pub(super) fn bench(
     quick: bool,
     out: &Path,
 ) -> anyhow::Result<Benched> {
-    let resolved = resolve_text(contest, None, with_candidates(contest, candidates)?)?;
+    let resolved = resolve_text(contest, None, with_candidates(contest, candidates)?, &Terminal)?;
     let (resolved, plan) = plan::Draw::today(contest.to_owned(), quick)?.draw_resolved(resolved)?;
     let folder = RunFolder::create(out)?;
     plan::save(&folder, &resolved, &plan)?;
     // A miner asks about his own machine, whatever it is; the report says what is unfit about it.
-    let options = measure::Options::anywhere();
-    let (ranking, _) = run::whole(&folder, options, &format!("edgemaxx measure {} --resume", quoted(out)))?;
+    let resume = format!("edgemaxx measure {} --resume", quoted(out));
+    let (ranking, _) = whole(&folder, measure::Options::anywhere(&resume), &Terminal)?;
     Ok(Benched { ranking, estimates: folder.document("estimates.json", "analyze")? })
 }

@@ -6,11 +6,11 @@ use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, unet};
 use edgemaxx_contract::contest::{CandidateFile, EngineSpec};
 use edgemaxx_hub::{Resolved, resolve_folder};
+use edgemaxx_run::hub::rules;
+use edgemaxx_run::resolve::candidate_file;
 use serde::Serialize;
 
 use crate::error::Failure;
-use crate::hub::rules;
-use crate::resolve::candidate_file;
 
 /// A checked checkpoint.
 #[derive(Debug, Serialize)]

@@ -7,6 +7,7 @@ use edgemaxx_chain::{AccountId, Chain, Keypair, Landed};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_hub::{Source, Upload};
+use edgemaxx_run::hub;
 use serde::Serialize;
 use toml::Table;
 
@@ -16,7 +17,7 @@ use super::optimize::optimize;
 use super::recipe::Step;
 use crate::cmd::chain::meaning;
 use crate::error::{Exit, Failure, InFile as _};
-use crate::hub;
+use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
 use crate::terminal::{answer_json, answer_lines, note};
 
@@ -168,7 +169,7 @@ impl Args {
             let revision = self.revision.clone();
             let source: Source =
                 Source::Hub { repository: self.repository.clone(), revision }.to_string().parse()?;
-            let resolved = hub::fetch(&source)?;
+            let resolved = hub::fetch(&source, &Terminal)?;
             let checked = check_resolved(&resolved)?;
             return Ok((resolved.root, checked, resolved.revision));
         };
@@ -231,12 +232,15 @@ impl Args {
     }
 
     fn publish(&self, folder: &std::path::Path) -> anyhow::Result<String> {
-        let published = hub::publish(&Upload {
-            repository: &self.repository,
-            folder,
-            message: &self.commit_message,
-            private: self.private,
-        })?;
+        let published = hub::publish(
+            &Upload {
+                repository: &self.repository,
+                folder,
+                message: &self.commit_message,
+                private: self.private,
+            },
+            &Terminal,
+        )?;
         let how = if published.already { "is published already" } else { "published" };
         note(&format!("{} {how} at {}", published.repository, published.revision));
         Ok(published.revision)

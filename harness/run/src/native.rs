@@ -8,7 +8,7 @@ use edgemaxx_engine::Picture;
 use edgemaxx_protocol::{Dtype as WireDtype, Generate, Hello, Load, Ready};
 
 /// The contract's number format in the engine's words.
-pub(crate) fn engine_dtype(dtype: Dtype) -> DType {
+pub fn engine_dtype(dtype: Dtype) -> DType {
     match dtype {
         Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,
@@ -17,7 +17,7 @@ pub(crate) fn engine_dtype(dtype: Dtype) -> DType {
 }
 
 /// How a checkpoint is run.
-pub(crate) fn load_options(
+pub fn load_options(
     dtype: Dtype,
     scheduler: Option<String>,
     threads: Option<u32>,
@@ -33,7 +33,7 @@ pub(crate) fn load_options(
 }
 
 /// The contract's number format in the protocol's words.
-pub(crate) fn wire_dtype(dtype: Dtype) -> WireDtype {
+pub fn wire_dtype(dtype: Dtype) -> WireDtype {
     match dtype {
         Dtype::F32 => WireDtype::F32,
         Dtype::F16 => WireDtype::F16,
@@ -42,7 +42,10 @@ pub(crate) fn wire_dtype(dtype: Dtype) -> WireDtype {
 }
 
 /// Serves the harness with the built-in engine on a device.
-pub(crate) fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
+///
+/// # Errors
+/// The harness is gone, or does not keep to the protocol.
+pub fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
     let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     edgemaxx_engine::serve(&hello, |wanted| load(device, wanted)).map(|_| ())
 }

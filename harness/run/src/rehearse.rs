@@ -10,7 +10,7 @@ use edgemaxx_quality::Picture;
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::lpips::Lpips;
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::resolve::source_folder;
 
 /// A picture of this side is as good as a larger one to find out whether LPIPS can judge it.
@@ -19,16 +19,19 @@ const LPIPS_SIDE: u32 = 64;
 /// Refuses a contest whose own words cannot be done: its judges on pictures of its size, the built-in engine's
 /// schedulers, and its size on the baseline's VAE. A candidate's own folder is no part of it: what is wrong there is
 /// that candidate's failure. `resolved` are the contest's pipelines, where they are known.
-pub(crate) fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Names the field, what was expected, and what was found.
+pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
     schedulers(contest, resolved)?;
     size(contest, base, resolved)?;
     judges(contest, base)
 }
 
-fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> anyhow::Result<()> {
+fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> Result<()> {
     let known = |scheduler: Option<&String>| scheduler.is_none_or(|name| SCHEDULERS.contains(&name.as_str()));
     let refuse = |field: String, found: Option<&String>| {
-        Err(Failure::input(format!(
+        Err(RunError::input(format!(
             "{field}: expected {}, the built-in engine's schedulers, found {:?}",
             SCHEDULERS.join(" or "),
             found.map_or("none", String::as_str)
@@ -62,18 +65,18 @@ fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> anyhow::Result<()
 }
 
 /// Whether the built-in engine can make pictures of the contest's size with the baseline's VAE, as far as it is here.
-fn size(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> anyhow::Result<()> {
+fn size(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
     if contest.baseline.engine != EngineSpec::Native {
         return Ok(());
     }
     let checkpoint = resolved.first().map_or(&contest.baseline.checkpoint, |baseline| &baseline.checkpoint);
     let Ok(folder) = source_folder(base, &checkpoint.source) else { return Ok(()) };
     let vae = VaeConfig::read(&folder.join("vae/config.json"))
-        .map_err(|error| Failure::input(format!("baseline.checkpoint: {error}")))?;
+        .map_err(|error| RunError::input(format!("baseline.checkpoint: {error}")))?;
     let factor = vae.factor() as u32;
     for (field, side) in [("width", contest.request.width), ("height", contest.request.height)] {
         if !side.is_multiple_of(factor) {
-            return Err(Failure::input(format!(
+            return Err(RunError::input(format!(
                 "request.{field}: expected a multiple of {factor}, as the baseline's VAE asks for, found {side}"
             )));
         }
@@ -82,9 +85,9 @@ fn size(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> anyhow::Re
 }
 
 /// Has the models judge an empty picture.
-fn judges(contest: &Contest, base: &Path) -> anyhow::Result<()> {
+fn judges(contest: &Contest, base: &Path) -> Result<()> {
     let refused = |field: &str, folder: &str, what: &str, why: String| {
-        Failure::input(format!("quality.{field}: expected {what}, found {folder}: {why}"))
+        RunError::input(format!("quality.{field}: expected {what}, found {folder}: {why}"))
     };
     let folder = |relative: &String| {
         let folder = base.join(relative);

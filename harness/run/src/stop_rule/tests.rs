@@ -18,8 +18,8 @@ use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, Silent, StopRule as _, execute};
 
 use super::Stops;
-use crate::cmd::{analyze::analyze_run, quality::judge_run, rank::rank_run};
 use crate::folder::RunFolder;
+use crate::stage::{analyze::analyze_run, quality::judge_run, rank::rank_run};
 
 const SESSIONS: u32 = 12;
 const PAIRS: u32 = 2;
@@ -205,7 +205,7 @@ impl Day {
     }
 
     fn ranking(&self) -> Ranking {
-        judge_run(&self.folder, crate::cmd::quality::Models::default()).unwrap();
+        judge_run(&self.folder, crate::stage::quality::Models::default(), &crate::progress::Silent).unwrap();
         analyze_run(&self.folder).unwrap();
         rank_run(&self.folder).unwrap()
     }

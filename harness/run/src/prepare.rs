@@ -13,23 +13,26 @@ use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_engine::{Limits, Pins, ProcessLauncher, ProcessSpec, SandboxStatus};
 use edgemaxx_protocol::{Load, Settings};
 
-use crate::error::{Exit, Failure, InFile as _};
+use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::native::wire_dtype;
 use crate::resolve::{FolderDigests, source_folder, unet_folder};
 
 /// The environment of every engine of a plan.
-pub(crate) fn pins(plan: &Plan) -> Pins {
+pub fn pins(plan: &Plan) -> Pins {
     Pins { threads: plan.measurement.threads, gpu: (plan.device.kind == DeviceKind::Cuda).then_some(0) }
 }
 
 /// A launcher that knows all pipelines of the plan.
-pub(crate) fn launcher(
+///
+/// # Errors
+/// A checkpoint is not the one that was planned.
+pub fn launcher(
     folder: &RunFolder,
     plan: &Plan,
     base: &Path,
     sandbox: &SandboxStatus,
-) -> anyhow::Result<ProcessLauncher> {
+) -> Result<ProcessLauncher> {
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
@@ -59,11 +62,11 @@ fn checkpoint(
     pipeline: &PipelinePlan,
     base: &Path,
     digests: &mut FolderDigests,
-) -> anyhow::Result<Result<CheckpointSource, Failed>> {
+) -> Result<Result<CheckpointSource, Failed>> {
     let spec = &pipeline.checkpoint;
     let found = digests.of(base, spec)?;
     if found != pipeline.digest {
-        return Err(Failure::input(format!(
+        return Err(RunError::input(format!(
             "pipeline {:?}: the checkpoint changed since the run was planned (plan.json names {}, the files are {}); restore it, or plan anew",
             pipeline.name,
             pipeline.digest.short(),
@@ -85,7 +88,7 @@ fn checkpoint(
     if let Err(error) = derive(&source, &recipe_of(recipe), &out) {
         let _ = std::fs::remove_dir_all(&out);
         if is_ours(&error, &out) {
-            return Err(Failure::error(Exit::Environment, error.to_string()));
+            return Err(RunError::of(Class::Environment, error.to_string()));
         }
         let detail = format!("{recipe} cannot be derived from its checkpoint: {error}");
         return Ok(Err(Failed { kind: FailureKind::Spawn, detail }));
@@ -126,7 +129,7 @@ fn start(
     source: &CheckpointSource,
     base: &Path,
     sandbox: &SandboxStatus,
-) -> anyhow::Result<(ProcessSpec, Load)> {
+) -> Result<(ProcessSpec, Load)> {
     let mut read_only: Vec<PathBuf> =
         std::iter::once(source.root.clone()).chain(source.unet.clone()).collect();
     let mut process = match &pipeline.engine {
@@ -175,7 +178,7 @@ fn process(command: Vec<OsString>, plan: &Plan, sandbox: &SandboxStatus) -> Proc
 }
 
 /// The device that the built-in engine computes on for a plan.
-pub(crate) fn accelerator(plan: &Plan) -> Accelerator {
+pub fn accelerator(plan: &Plan) -> Accelerator {
     match plan.device.kind {
         DeviceKind::Cuda => Accelerator::Cuda,
         DeviceKind::Cpu | DeviceKind::Metal => Accelerator::Cpu,
@@ -187,7 +190,7 @@ pub(crate) fn accelerator(plan: &Plan) -> Accelerator {
 ///
 /// # Errors
 /// The device cannot be used: exit code 3, in the engine's words.
-pub(crate) fn engine_settings(plan: &Plan) -> anyhow::Result<Vec<String>> {
+pub fn engine_settings(plan: &Plan) -> Result<Vec<String>> {
     let dtypes: BTreeSet<&str> = plan
         .pipelines
         .iter()
@@ -197,7 +200,7 @@ pub(crate) fn engine_settings(plan: &Plan) -> anyhow::Result<Vec<String>> {
     if accelerator(plan) == Accelerator::Cpu {
         return Ok(Vec::new());
     }
-    let unfit = |why: String| Failure::error(Exit::Environment, why);
+    let unfit = |why: String| RunError::of(Class::Environment, why);
     let program =
         std::env::current_exe().map_err(|error| unfit(format!("this program cannot be found: {error}")))?;
     let mut lines = BTreeSet::new();
@@ -227,9 +230,12 @@ fn dtype_name(dtype: Dtype) -> &'static str {
 }
 
 /// The built-in engine: this program.
-pub(crate) fn native(plan: &Plan, sandbox: &SandboxStatus) -> anyhow::Result<ProcessSpec> {
+///
+/// # Errors
+/// This program cannot be found.
+pub fn native(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
     let program = std::env::current_exe().map_err(|error| {
-        Failure::error(Exit::Environment, format!("this program cannot be found: {error}"))
+        RunError::of(Class::Environment, format!("this program cannot be found: {error}"))
     })?;
     let device = accelerator(plan).name();
     let words = std::iter::once(program.clone().into_os_string())
@@ -245,7 +251,7 @@ fn commanded(
     own: PathBuf,
     plan: &Plan,
     sandbox: &SandboxStatus,
-) -> anyhow::Result<ProcessSpec> {
+) -> Result<ProcessSpec> {
     let places = if engine.own { vec![own.as_path()] } else { vec![own.as_path(), base] };
     let (command, mut read_only) = command(&engine.command, &places, engine.own);
     // A candidate's files lie in its folder, which it reads anyway.
@@ -265,7 +271,7 @@ fn commanded(
 }
 
 /// The usual limits with what is asked for; who is not trusted can only lower them.
-pub(crate) fn limits(asked: Resources, only_lower: bool) -> Limits {
+pub fn limits(asked: Resources, only_lower: bool) -> Limits {
     let usual = Limits::default();
     let pick = |asked: Option<u64>, usual: u64| match asked {
         Some(asked) if only_lower => asked.min(usual),
@@ -281,20 +287,19 @@ pub(crate) fn limits(asked: Resources, only_lower: bool) -> Limits {
 }
 
 /// A path as the protocol can name it.
-pub(crate) fn path_text(path: &Path) -> anyhow::Result<String> {
+///
+/// # Errors
+/// It is not UTF-8.
+pub fn path_text(path: &Path) -> Result<String> {
     path.to_str()
         .map(str::to_owned)
-        .ok_or_else(|| Failure::input(format!("{}: expected a path in UTF-8", path.display())))
+        .ok_or_else(|| RunError::input(format!("{}: expected a path in UTF-8", path.display())))
 }
 
 /// A command, and what it needs to read: `edgemaxx` is this program; a word that names a file in
 /// one of `places` becomes its path, and that file's folder can be read. With `stay_inside`, files
 /// outside of `places` are left alone.
-pub(crate) fn command(
-    words: &[String],
-    places: &[&Path],
-    stay_inside: bool,
-) -> (Vec<OsString>, Vec<PathBuf>) {
+pub fn command(words: &[String], places: &[&Path], stay_inside: bool) -> (Vec<OsString>, Vec<PathBuf>) {
     let mut folders = Vec::new();
     let mut path_of = |index: usize, word: &String| -> Option<PathBuf> {
         if index == 0 && word == "edgemaxx" {

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError};
 
 /// The text of the contest at `path` with these candidates and nobody else's; a control stays. Its paths are still
 /// relative to the same folder.
-pub(crate) fn with_candidates(path: &Path, candidates: Vec<Table>) -> anyhow::Result<String> {
+///
+/// # Errors
+/// The contest cannot be read.
+pub fn with_candidates(path: &Path, candidates: Vec<Table>) -> Result<String> {
     let text = std::fs::read_to_string(path).in_file(path)?;
     let mut contest: Table = text.parse().in_file(path)?;
     let mut all = match contest.remove("candidate") {
@@ -18,5 +21,5 @@ pub(crate) fn with_candidates(path: &Path, candidates: Vec<Table>) -> anyhow::Re
     all.retain(|candidate| candidate.get("control").and_then(Value::as_bool) == Some(true));
     all.extend(candidates.into_iter().map(Value::Table));
     contest.insert("candidate".to_owned(), Value::Array(all));
-    toml::to_string(&contest).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+    toml::to_string(&contest).map_err(|error| RunError::input(format!("{}: {error}", path.display())))
 }

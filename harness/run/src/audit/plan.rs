@@ -6,17 +6,17 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 
 use super::{Held, Means};
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::FolderDigests;
 
 /// The plan is what contest, prompts, candidates, day and entropy make of it.
-pub(super) fn drawn(folder: &RunFolder, means: &Means) -> anyhow::Result<Held> {
+pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
     let plan = folder.plan()?;
     let mut contest = folder.contest(&plan)?;
     let prompts = folder.read("prompts.txt", "plan")?;
     if Digest::of(prompts.as_bytes()) != plan.prompts.digest {
-        return Err(Failure::input("prompts.txt: not the prompts that plan.json names"));
+        return Err(RunError::input("prompts.txt: not the prompts that plan.json names"));
     }
     pipelines(&plan, &contest)?;
     // Asked for on the command line, where it was: what it may change is how long is measured.
@@ -32,7 +32,7 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> anyhow::Result<Held> {
     })
     .in_file(&folder.file("plan.json"))?;
     if drawn.to_json()? != *folder.read("plan.json", "plan")? {
-        return Err(Failure::input(format!(
+        return Err(RunError::input(format!(
             "plan.json: not what its contest, its candidates, the day {} and the entropy {:?} make of it",
             plan.day,
             plan.entropy.as_str()
@@ -49,9 +49,9 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> anyhow::Result<Held> {
 }
 
 /// The pipelines are the contest's, as far as it says what they are.
-fn pipelines(plan: &Plan, contest: &Contest) -> anyhow::Result<()> {
+fn pipelines(plan: &Plan, contest: &Contest) -> Result<()> {
     let foreign = |name: &str, field: &str| {
-        Err(Failure::input(format!("plan.json: pipeline {name:?}: {field} is not what contest.toml says")))
+        Err(RunError::input(format!("plan.json: pipeline {name:?}: {field} is not what contest.toml says")))
     };
     let baseline = plan.baseline();
     let same = |pipeline: &PipelinePlan| {
@@ -100,7 +100,7 @@ fn pins(planned: &CheckpointSpec, asked: &CheckpointSpec) -> bool {
 }
 
 /// How many checkpoints are on this machine; they must be the plan's.
-fn checkpoints(plan: &Plan, means: &Means) -> anyhow::Result<u32> {
+fn checkpoints(plan: &Plan, means: &Means) -> Result<u32> {
     let Some(base) = &means.base else { return Ok(0) };
     let mut digests = FolderDigests::default();
     let mut here = 0;
@@ -108,7 +108,7 @@ fn checkpoints(plan: &Plan, means: &Means) -> anyhow::Result<u32> {
         match digests.of(base, &pipeline.checkpoint) {
             Ok(digest) if digest == pipeline.digest => here += 1,
             Ok(digest) => {
-                return Err(Failure::input(format!(
+                return Err(RunError::input(format!(
                     "plan.json: pipeline {:?}: names {}, but the checkpoint in {} is {}",
                     pipeline.name,
                     pipeline.digest.short(),

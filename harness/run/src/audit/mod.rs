@@ -12,43 +12,44 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub(crate) use again::{
+pub use again::{
     Agreement, Extract, Likeness, agreement, compare_pictures, extract, least_ssim, measure_again,
 };
 
-pub(crate) use chain::on_chain;
-pub(crate) use fetch::{address, fetch};
+pub use chain::on_chain;
+pub use fetch::{address, fetch};
 
-use crate::error::words;
+use crate::error::Result;
 use crate::folder::RunFolder;
+use crate::progress::Observer;
 
 /// What an audit may use beside the run folder.
-pub(crate) struct Means {
+pub struct Means {
     /// The sealed day before.
-    pub(crate) previous: Option<PathBuf>,
+    pub previous: Option<PathBuf>,
     /// Folder that the contest's paths are relative to.
-    pub(crate) base: Option<PathBuf>,
+    pub base: Option<PathBuf>,
     /// Who must have signed.
-    pub(crate) hotkey: Option<String>,
+    pub hotkey: Option<String>,
     /// Whether a run that nobody signed may pass.
-    pub(crate) allow_unsigned: bool,
+    pub allow_unsigned: bool,
 }
 
 /// One check's result.
 #[derive(Debug, Serialize)]
-pub(crate) struct Check {
+pub struct Check {
     /// What was checked.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     /// How it came out.
-    pub(crate) verdict: Verdict,
+    pub verdict: Verdict,
     /// In words; for a failure, the file first.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It holds.
     Passed,
     /// It does not.
@@ -58,8 +59,10 @@ pub(crate) enum Verdict {
 }
 
 /// A check that holds, or could not be made.
-pub(crate) enum Held {
+pub enum Held {
+    /// It holds, in words.
     Yes(String),
+    /// Why it could not be made.
     NotHere(String),
 }
 
@@ -69,11 +72,11 @@ struct Checks(Vec<Check>);
 
 impl Checks {
     /// Notes how a check came out; `false`: it failed.
-    fn add(&mut self, what: &'static str, result: anyhow::Result<Held>) -> bool {
+    fn add(&mut self, what: &'static str, result: Result<Held>) -> bool {
         let (verdict, detail) = match result {
             Ok(Held::Yes(detail)) => (Verdict::Passed, detail),
             Ok(Held::NotHere(detail)) => (Verdict::Skipped, detail),
-            Err(error) => (Verdict::Failed, words(&error)),
+            Err(error) => (Verdict::Failed, error.words()),
         };
         self.0.push(Check { what, verdict, detail });
         verdict != Verdict::Failed
@@ -81,13 +84,13 @@ impl Checks {
 }
 
 /// The checks of a run up to the first that fails.
-pub(crate) fn audit(path: &Path, means: &Means) -> Vec<Check> {
+pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> {
     let mut checks = Checks::default();
     let whole = checks.add("signature", sealed::signature(path, means))
         && checks.add("files", sealed::files(path))
         && checks.add("day before", sealed::previous(path, means));
     if whole && path.join("plan.json").is_file() {
-        measured(path, means, &mut checks);
+        measured(path, means, &mut checks, observer);
     } else if whole {
         checks.add("weights", verdict::weights(path, means));
     }
@@ -95,7 +98,7 @@ pub(crate) fn audit(path: &Path, means: &Means) -> Vec<Check> {
 }
 
 /// The checks of a day on which something was measured.
-fn measured(path: &Path, means: &Means, checks: &mut Checks) {
+fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Observer) {
     let folder = match RunFolder::open(path) {
         Ok(folder) => folder,
         Err(error) => {
@@ -107,7 +110,7 @@ fn measured(path: &Path, means: &Means, checks: &mut Checks) {
         && checks.add("candidates", verdict::candidates(&folder))
         && checks.add("log", derived::log(&folder))
         && checks.add("pictures", derived::pictures(&folder))
-        && checks.add("quality", derived::quality(&folder, means))
+        && checks.add("quality", derived::quality(&folder, means, observer))
         && checks.add("estimates, ranking, report", derived::recomputed(&folder))
         && checks.add("weights", verdict::weights(path, means));
 }

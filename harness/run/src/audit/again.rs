@@ -11,29 +11,32 @@ use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_quality::compare_files;
 use serde::Serialize;
 
-use crate::cmd::plan::Origin;
-use crate::cmd::{analyze, measure, quality};
-use crate::error::Failure;
-use crate::folder::RunFolder;
+use crate::error::{InFile as _, Result, RunError};
+use crate::folder::{Origin, RunFolder};
+use crate::progress::Observer;
 use crate::shell::quoted;
+use crate::stage::{analyze, measure, quality};
 
 /// Which part of a plan.
-pub(crate) struct Extract<'a> {
+pub struct Extract<'a> {
     /// This candidate and the control; `None`: all.
-    pub(crate) candidate: Option<&'a str>,
+    pub candidate: Option<&'a str>,
     /// Rounds at most.
-    pub(crate) rounds: u32,
+    pub rounds: u32,
     /// Pairs of a session at most.
-    pub(crate) pairs: usize,
+    pub pairs: usize,
 }
 
 /// The plan without what is not part of the extract: same requests, same order.
-pub(crate) fn extract(plan: &Plan, part: &Extract<'_>) -> anyhow::Result<Plan> {
+///
+/// # Errors
+/// The run has no such candidate.
+pub fn extract(plan: &Plan, part: &Extract<'_>) -> Result<Plan> {
     let mut small = plan.clone();
     if let Some(name) = part.candidate {
         if !plan.candidates().iter().any(|p| p.name == name && p.role == Role::Candidate) {
             let names: Vec<&str> = plan.candidates().iter().map(|p| p.name.as_str()).collect();
-            return Err(Failure::input(format!(
+            return Err(RunError::input(format!(
                 "--candidate {name}: the run has no such candidate; it has {}",
                 names.join(", ")
             )));
@@ -52,41 +55,45 @@ pub(crate) fn extract(plan: &Plan, part: &Extract<'_>) -> anyhow::Result<Plan> {
 }
 
 /// Measures and judges an extract of `folder`'s plan in the folder `out`, and analyses it.
-pub(crate) fn measure_again(
+///
+/// # Errors
+/// Those of the stages.
+pub fn measure_again(
     folder: &RunFolder,
     plan: &Plan,
     base: &Path,
     out: &Path,
-) -> anyhow::Result<RunFolder> {
+    observer: &dyn Observer,
+) -> Result<RunFolder> {
     let again = RunFolder::create(out)?;
-    let base = std::path::absolute(base)?;
-    again.write("origin.json", serde_json::to_string_pretty(&Origin { base })? + "\n")?;
+    let base = std::path::absolute(base).in_file(base)?;
+    again.write("origin.json", Origin { base }.to_json()?)?;
     for name in ["contest.toml", "prompts.txt"] {
         again.write(name, &*folder.read(name, "plan")?)?;
     }
     again.write("plan.json", plan.to_json()?)?;
     // Whatever machine this is: whether it agrees is the question.
-    let options = measure::Options::anywhere();
-    measure::measure_run(&again, options, &format!("edgemaxx measure {} --resume", quoted(out)))?;
-    quality::judge_run(&again, quality::Models::default())?;
+    let resume = format!("edgemaxx measure {} --resume", quoted(out));
+    measure::measure_run(&again, measure::Options::anywhere(&resume), observer)?;
+    quality::judge_run(&again, quality::Models::default(), observer)?;
     analyze::analyze_run(&again)?;
     Ok(again)
 }
 
 /// How like the pictures made here are to the published ones.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Likeness {
+pub struct Likeness {
     /// Pictures made here.
-    pub(crate) compared: u32,
+    pub compared: u32,
     /// Those with the same bits.
-    pub(crate) identical: u32,
+    pub identical: u32,
     /// The smallest SSIM of the others.
-    pub(crate) least_ssim: Option<f64>,
+    pub least_ssim: Option<f64>,
 }
 
 impl Likeness {
     /// Whether the difference is one that the contest would overlook; `None`: it does not say.
-    pub(crate) fn acceptable(&self, least: Option<f64>) -> Option<bool> {
+    pub fn acceptable(&self, least: Option<f64>) -> Option<bool> {
         match self.least_ssim {
             None => Some(true),
             Some(found) => least.map(|least| found >= least),
@@ -95,14 +102,17 @@ impl Likeness {
 }
 
 /// The SSIM that the contest asks for, if it does.
-pub(crate) fn least_ssim(contest: &edgemaxx_contract::contest::Contest) -> Option<f64> {
+pub fn least_ssim(contest: &edgemaxx_contract::contest::Contest) -> Option<f64> {
     contest.quality.gates.iter().find(|gate| gate.metric == Metric::SsimGray).map(|gate| gate.threshold)
 }
 
 /// Compares every picture of `again` with the published answer to the same request.
-pub(crate) fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> anyhow::Result<Likeness> {
+///
+/// # Errors
+/// A picture is missing, or cannot be read.
+pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likeness> {
     type Made = BTreeMap<(String, u32), (Digest, Digest)>;
-    let made = |folder: &RunFolder| -> anyhow::Result<Made> {
+    let made = |folder: &RunFolder| -> Result<Made> {
         let plan = folder.plan()?;
         let pairs = quality::pairs(folder, &plan, &folder.samples(&plan)?);
         Ok(pairs
@@ -122,7 +132,7 @@ pub(crate) fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> anyhow:
             }
             let file = |folder: &RunFolder, digest: &Digest| folder.images().join(format!("{digest}.png"));
             let compared = compare_files(&file(folder, theirs), &file(again, ours), None, None)
-                .map_err(|error| Failure::input(error.to_string()))?;
+                .map_err(|error| RunError::input(error.to_string()))?;
             let least = likeness.least_ssim.map_or(compared.ssim_gray, |least| least.min(compared.ssim_gray));
             likeness.least_ssim = Some(least);
         }
@@ -132,21 +142,21 @@ pub(crate) fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> anyhow:
 
 /// A candidate's speedup as published, and as measured here.
 #[derive(Debug, Serialize)]
-pub(crate) struct Agreement {
+pub struct Agreement {
     /// The candidate.
-    pub(crate) candidate: String,
+    pub candidate: String,
     /// As published.
-    pub(crate) published: Estimate,
+    pub published: Estimate,
     /// As measured here.
-    pub(crate) here: Estimate,
+    pub here: Estimate,
     /// Whether the two intervals have a point in common.
-    pub(crate) overlap: bool,
+    pub overlap: bool,
     /// The speedup here over the published one, minus 1, with the interval of both together.
-    pub(crate) difference: [f64; 3],
+    pub difference: [f64; 3],
 }
 
 /// Every candidate that was measured in both; without those too few sessions say anything about.
-pub(crate) fn agreement(published: &Estimates, here: &Estimates) -> Vec<Agreement> {
+pub fn agreement(published: &Estimates, here: &Estimates) -> Vec<Agreement> {
     let of = |candidate: &str| {
         published
             .candidates

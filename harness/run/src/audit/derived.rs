@@ -7,10 +7,10 @@ use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 use edgemaxx_quality::Picture;
 
 use super::{Held, Means};
-use crate::cmd::plan::Origin;
-use crate::cmd::{analyze, quality, rank, report};
-use crate::error::{Failure, InFile as _};
-use crate::folder::RunFolder;
+use crate::error::{InFile as _, Result, RunError, scratch};
+use crate::folder::{Origin, RunFolder};
+use crate::progress::Observer;
+use crate::stage::{analyze, quality, rank, report};
 
 /// What the stages after `measure` read, and who writes it.
 const SOURCES: [(&str, &str); 5] = [
@@ -22,14 +22,14 @@ const SOURCES: [(&str, &str); 5] = [
 ];
 
 /// The hash chain holds, and belongs to the plan.
-pub(super) fn log(folder: &RunFolder) -> anyhow::Result<Held> {
+pub(super) fn log(folder: &RunFolder) -> Result<Held> {
     let plan = folder.plan()?;
     let log = folder.samples(&plan)?;
     Ok(Held::Yes(format!("{} records, the chain holds to {}", log.records.len(), log.chain.head().short())))
 }
 
 /// Every judged picture has the pixels that the log names.
-pub(super) fn pictures(folder: &RunFolder) -> anyhow::Result<Held> {
+pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     let plan = folder.plan()?;
     let (judged, _) = folder.quality(&plan, &folder.samples(&plan)?)?;
     let mut seen = std::collections::BTreeSet::new();
@@ -39,16 +39,16 @@ pub(super) fn pictures(folder: &RunFolder) -> anyhow::Result<Held> {
     for digest in &seen {
         let path = folder.images().join(format!("{digest}.png"));
         let picture = Picture::decode(&std::fs::read(&path).in_file(&path)?, &path.to_string_lossy())
-            .map_err(|error| Failure::input(error.to_string()))?;
+            .map_err(|error| RunError::input(error.to_string()))?;
         if Digest::of(picture.rgb()) != *digest {
-            return Err(Failure::input(format!("images/{digest}.png: its pixels have another digest")));
+            return Err(RunError::input(format!("images/{digest}.png: its pixels have another digest")));
         }
     }
     Ok(Held::Yes(format!("{} pictures have the pixels they are named by", seen.len())))
 }
 
 /// The judgements of all pairs, where the models that made them are here.
-pub(super) fn quality(folder: &RunFolder, means: &Means) -> anyhow::Result<Held> {
+pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer) -> Result<Held> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
     let models = [&contest.quality.clip, &contest.quality.lpips];
@@ -62,18 +62,18 @@ pub(super) fn quality(folder: &RunFolder, means: &Means) -> anyhow::Result<Held>
     }
     let mut files = read(folder, &SOURCES[..4])?;
     if let Some(base) = &means.base {
-        files.insert("origin.json", serde_json::to_string(&Origin { base: base.clone() })?);
+        files.insert("origin.json", Origin { base: base.clone() }.to_json()?);
     }
-    let scratch = tempfile::tempdir()?;
+    let scratch = scratch()?;
     let again = folder.elsewhere(scratch.path(), files);
-    let judged = quality::judge_run(&again, quality::Models::default())?;
+    let judged = quality::judge_run(&again, quality::Models::default(), observer)?;
     same(folder, &again, "quality.jsonl")?;
     Ok(Held::Yes(format!("{} pairs judged again, byte for byte", judged.records.len())))
 }
 
 /// Everything after `quality.jsonl`.
-pub(super) fn recomputed(folder: &RunFolder) -> anyhow::Result<Held> {
-    let scratch = tempfile::tempdir()?;
+pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
+    let scratch = scratch()?;
     let mut sources = SOURCES.to_vec();
     if folder.holds(TELEMETRY_FILE) {
         sources.push((TELEMETRY_FILE, "measure"));
@@ -94,15 +94,12 @@ pub(super) fn recomputed(folder: &RunFolder) -> anyhow::Result<Held> {
     Ok(Held::Yes(format!("{} files recomputed, byte for byte", names.len())))
 }
 
-fn read(
-    folder: &RunFolder,
-    names: &[(&'static str, &str)],
-) -> anyhow::Result<BTreeMap<&'static str, String>> {
+fn read(folder: &RunFolder, names: &[(&'static str, &str)]) -> Result<BTreeMap<&'static str, String>> {
     names.iter().map(|(name, made_by)| Ok((*name, folder.read(name, made_by)?.into_owned()))).collect()
 }
 
 /// Whether both folders hold the same bytes under `name`.
-fn same(folder: &RunFolder, again: &RunFolder, name: &str) -> anyhow::Result<()> {
+fn same(folder: &RunFolder, again: &RunFolder, name: &str) -> Result<()> {
     let published = std::fs::read(folder.file(name)).in_file(&folder.file(name))?;
     let found = std::fs::read(again.file(name)).in_file(&again.file(name))?;
     if published == found {
@@ -111,7 +108,7 @@ fn same(folder: &RunFolder, again: &RunFolder, name: &str) -> anyhow::Result<()>
     let at = published.iter().zip(&found).position(|(a, b)| a != b);
     let at = at.unwrap_or(published.len().min(found.len()));
     let line = published[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-    Err(Failure::input(format!(
+    Err(RunError::input(format!(
         "{name}: line {line} (byte {at}) is not what this program makes of the run's log"
     )))
 }

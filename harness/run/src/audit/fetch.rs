@@ -11,14 +11,15 @@ use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_validator::seal;
 
 use super::{Means, sealed};
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
+use crate::progress::Observer;
 
 /// Largest manifest: a hundred thousand pictures.
 const MOST_MANIFEST: u64 = 32 << 20;
 
 /// The address, if that is what was given instead of a folder.
-pub(crate) fn address(run: &Path) -> Option<&str> {
+pub fn address(run: &Path) -> Option<&str> {
     run.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"))
 }
 
@@ -28,7 +29,13 @@ pub(crate) fn address(run: &Path) -> Option<&str> {
 ///
 /// # Errors
 /// When the site cannot be reached or holds no sealed day there, or the day has more than `most` bytes.
-pub(crate) fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> anyhow::Result<PathBuf> {
+pub fn fetch(
+    address: &str,
+    into: &Path,
+    most: u64,
+    means: &Means,
+    observer: &dyn Observer,
+) -> Result<PathBuf> {
     let folder = ["/manifest.json", "/index.html", "/report.html"]
         .iter()
         .find_map(|name| address.strip_suffix(name))
@@ -36,7 +43,7 @@ pub(crate) fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> any
         .trim_end_matches('/');
     let site = site(folder)?;
     let text = site.read(MANIFEST_FILE, MOST_MANIFEST)?.ok_or_else(|| {
-        Failure::input(format!(
+        RunError::input(format!(
             "{folder}: no {MANIFEST_FILE} there; expected the address of a sealed day, \
              such as https://example.org/days/2026-11-22"
         ))
@@ -52,13 +59,13 @@ pub(crate) fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> any
     let (manifest, _) = seal::read(&run)?;
     let total = manifest.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
     if total > most {
-        return Err(Failure::input(format!(
+        return Err(RunError::input(format!(
             "{folder}: the day has {:.1} GiB; --max-gib allows for {:.1}",
             gib(total),
             gib(most)
         )));
     }
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(observer);
     watch.step(Step::Begin { what: "download", bytes: total });
     for file in &manifest.files {
         if !seal::is_of_a_run(&file.path) {
@@ -89,7 +96,7 @@ fn site(address: &str) -> Result<Site, HubError> {
 }
 
 /// The manifest and the weights of the day before, if they lie there; without them the audit says what it lacks.
-fn day_before(address: &str, into: &Path) -> anyhow::Result<()> {
+fn day_before(address: &str, into: &Path) -> Result<()> {
     let Ok(site) = site(address) else { return Ok(()) };
     let Ok(Some(text)) = site.read(MANIFEST_FILE, MOST_MANIFEST) else { return Ok(()) };
     let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
@@ -101,7 +108,7 @@ fn day_before(address: &str, into: &Path) -> anyhow::Result<()> {
     write(into, &text)
 }
 
-fn write(folder: &Path, manifest: &[u8]) -> anyhow::Result<()> {
+fn write(folder: &Path, manifest: &[u8]) -> Result<()> {
     let path = folder.join(MANIFEST_FILE);
     std::fs::create_dir_all(folder).in_file(folder)?;
     write_whole(&path, manifest).in_file(&path)

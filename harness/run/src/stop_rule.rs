@@ -12,8 +12,9 @@ use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::sample::{LaunchOutcome, Log, Outcome, Record, RecordedSession, Stop};
 use edgemaxx_quality::Judge;
 
-use crate::cmd::quality::{Models, picture_pairs};
+use crate::error::Result;
 use crate::folder::RunFolder;
+use crate::stage::quality::{Models, picture_pairs};
 
 /// Ends candidates that are known well enough, where the plan asks for it; and everybody at the deadline.
 pub(crate) struct Stops {
@@ -48,12 +49,15 @@ struct Runner {
 
 impl Stops {
     /// The rule of a plan.
+    ///
+    /// # Errors
+    /// A model that judges answers cannot be loaded.
     pub(crate) fn of(
         folder: &RunFolder,
         plan: &Plan,
         contest: &Contest,
         deadline: Option<SystemTime>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let race = match Race::of(contest, plan) {
             Some(race) => Some(Watched {
                 race,

@@ -14,7 +14,7 @@ use edgemaxx_validator::seal;
 
 use super::verdict::document;
 use super::{Check, Checks, Held};
-use crate::error::{Exit, Failure, InFile as _, exit_of};
+use crate::error::{Class, InFile as _, Result, RunError};
 
 /// How often weights or digests that replaced the day's are looked behind.
 const STEPS: u32 = 400;
@@ -23,7 +23,7 @@ const STEPS: u32 = 400;
 ///
 /// # Errors
 /// When the chain cannot be asked.
-pub(crate) fn on_chain(run: &Path, chain: &Chain) -> anyhow::Result<Vec<Check>> {
+pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
     let mut checks = Checks::default();
     if !run.join(DAY_FILE).exists() {
         checks.add("chain", Ok(Held::NotHere("a run by hand: nothing of it is on chain".to_owned())));
@@ -34,14 +34,14 @@ pub(crate) fn on_chain(run: &Path, chain: &Chain) -> anyhow::Result<Vec<Check>> 
     let signer = manifest.signature.map_or_else(|| record.validator.clone(), |signature| signature.hotkey);
     let hotkey = signer.parse::<AccountId>().in_file(&run.join(MANIFEST_FILE))?;
     let witness = Witness { chain, head: chain.pin()?, hotkey, record };
-    let steps: [(&'static str, &dyn Fn() -> anyhow::Result<Held>); 3] = [
+    let steps: [(&'static str, &dyn Fn() -> Result<Held>); 3] = [
         ("block on chain", &|| witness.block()),
         ("weights on chain", &|| witness.weights(&document(run, WEIGHTS_FILE)?)),
         ("digest on chain", &|| witness.digest(digest)),
     ];
     for (what, step) in steps {
         match step() {
-            Err(error) if exit_of(&error) == Exit::Chain => return Err(error),
+            Err(error) if error.class() == Class::Chain => return Err(error),
             result => {
                 if !checks.add(what, result) {
                     break;
@@ -63,8 +63,8 @@ struct Witness<'a> {
 
 impl Witness<'_> {
     /// The day's block has that hash and time, and is the first at or after its close.
-    fn block(&self) -> anyhow::Result<Held> {
-        let wrong = |problem: String| Err(Failure::input(format!("{DAY_FILE}: {problem}")));
+    fn block(&self) -> Result<Held> {
+        let wrong = |problem: String| Err(RunError::input(format!("{DAY_FILE}: {problem}")));
         let Some(block) = &self.record.block else {
             return Ok(Held::NotHere(
                 "the day had no block: its validator could not read the chain".to_owned(),
@@ -94,9 +94,9 @@ impl Witness<'_> {
     }
 
     /// The weights that the signer set are the decided ones: now, or before a later day replaced them.
-    fn weights(&self, decided: &Weights) -> anyhow::Result<Held> {
+    fn weights(&self, decided: &Weights) -> Result<Held> {
         let unknown = |why: String| Ok(Held::NotHere(why));
-        let differs = |problem: String| Err(Failure::input(format!("{WEIGHTS_FILE}: {problem}")));
+        let differs = |problem: String| Err(RunError::input(format!("{WEIGHTS_FILE}: {problem}")));
         if decided.entries.is_empty() {
             return unknown("the day decided to set none".to_owned());
         }
@@ -187,14 +187,14 @@ impl Witness<'_> {
     }
 
     /// Whether block `number` came after the next noon, or may have.
-    fn is_of_a_later_day(&self, number: u64) -> anyhow::Result<bool> {
+    fn is_of_a_later_day(&self, number: u64) -> Result<bool> {
         let end = noon(&next(&self.record.day)?)?;
         let time = self.chain.block(number)?.and_then(|block| block.timestamp_ms);
         Ok(time.is_none_or(|ms| (ms / 1000).cast_signed() >= end))
     }
 
     /// The digest that the signer committed for this day is the manifest's.
-    fn digest(&self, manifest: Digest) -> anyhow::Result<Held> {
+    fn digest(&self, manifest: Digest) -> Result<Held> {
         let (day, mut pin) = (&self.record.day, self.head);
         for _ in 0..STEPS {
             let found = self.chain.commitment_of(&pin, self.record.netuid, &self.hotkey)?;
@@ -207,7 +207,7 @@ impl Witness<'_> {
                 return Ok(Held::Yes(format!("{} committed in block {block}", manifest.short())));
             }
             if seal.day == *day {
-                return Err(Failure::input(format!(
+                return Err(RunError::input(format!(
                     "{MANIFEST_FILE}: is {}, but {} was committed for {day} in block {block}",
                     manifest.short(),
                     seal.manifest.short()

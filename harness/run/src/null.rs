@@ -13,7 +13,10 @@ const REQUESTS: u64 = 21;
 const READY: Ready = Ready { latent_channels: 4, vae_scale_factor: 8 };
 
 /// Serves the harness with grey pictures.
-pub(crate) fn serve() -> Result<(), ServeError> {
+///
+/// # Errors
+/// The harness is gone, or does not keep to the protocol.
+pub fn serve() -> Result<(), ServeError> {
     let hello = Hello { engine: "null".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     edgemaxx_engine::serve(&hello, |load: &Load| {
         let (width, height) = (load.settings.width, load.settings.height);
@@ -26,7 +29,10 @@ pub(crate) fn serve() -> Result<(), ServeError> {
 
 /// Nanoseconds that the protocol adds to every latency of `plan`, measured now: the median over
 /// [`REQUESTS`] requests of the plan's size, to `process`, which is to be the null engine.
-pub(crate) fn overhead_ns(plan: &Plan, mut process: ProcessSpec) -> Result<u64, Failure> {
+///
+/// # Errors
+/// The null engine fails.
+pub fn overhead_ns(plan: &Plan, mut process: ProcessSpec) -> Result<u64, Failure> {
     process.command.truncate(1);
     process.command.extend(["engine", "null"].map(OsString::from));
     let (mut engine, _, _) = ProcessEngine::launch(&process)?;

@@ -8,10 +8,11 @@ use edgemaxx_hub::{
     Cache, FilesUpload, Hub, Patience, Published, Resolved, Rules, Source, Step, Upload, resolve_offline,
 };
 
-use crate::progress::Progress;
+use crate::error::Result;
+use crate::progress::{Observer, Progress};
 
 /// A candidate may bring its own program; its files then belong to it.
-pub(crate) fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules { programs: true, ..Rules::default() }
 }
 
@@ -19,14 +20,14 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn hub() -> anyhow::Result<Hub> {
+fn hub() -> Result<Hub> {
     Ok(Hub::from_env(variable, Patience::default())?)
 }
 
 /// Bytes with a bar; none where nothing has to travel.
-#[derive(Default)]
-pub(crate) struct Watch {
-    progress: Option<Progress>,
+pub struct Watch<'a> {
+    observer: &'a dyn Observer,
+    progress: Option<Box<dyn Progress>>,
     total: u64,
     done: u64,
 }
@@ -34,13 +35,19 @@ pub(crate) struct Watch {
 /// Bytes are shown in this unit.
 const UNIT: u64 = 1 << 20;
 
-impl Watch {
-    pub(crate) fn step(&mut self, step: Step<'_>) {
+impl<'a> Watch<'a> {
+    /// Nothing travels yet.
+    pub fn new(observer: &'a dyn Observer) -> Self {
+        Self { observer, progress: None, total: 0, done: 0 }
+    }
+
+    /// A step of what travels.
+    pub fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Begin { what, bytes } => {
                 self.end();
                 (self.total, self.done) = (bytes, 0);
-                self.progress = Some(Progress::begin(what, bytes.div_ceil(UNIT)));
+                self.progress = Some(self.observer.begin(what, bytes.div_ceil(UNIT)));
             }
             Step::File(path) => {
                 if let Some(progress) = &mut self.progress {
@@ -57,7 +64,8 @@ impl Watch {
         }
     }
 
-    pub(crate) fn end(&mut self) {
+    /// Everything is there.
+    pub fn end(&mut self) {
         if let Some(progress) = self.progress.take() {
             progress.end(&format!("{} MiB", self.total.div_ceil(UNIT)));
         }
@@ -68,15 +76,21 @@ impl Watch {
 static PLACED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
 
 /// Fetch what is missing of a source.
-pub(crate) fn fetch(source: &Source) -> anyhow::Result<Resolved> {
-    let mut watch = Watch::default();
+///
+/// # Errors
+/// The hub has it not, or cannot be reached.
+pub fn fetch(source: &Source, observer: &dyn Observer) -> Result<Resolved> {
+    let mut watch = Watch::new(observer);
     let resolved = hub()?.resolve(source, &rules(), &mut |step| watch.step(step))?;
     watch.end();
     Ok(resolved)
 }
 
 /// The folder of a source that was fetched before: plain files, no links.
-pub(crate) fn cached(source: &Source) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// It was not fetched, or not whole.
+pub fn cached(source: &Source) -> Result<PathBuf> {
     let mut placed = PLACED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let name = source.to_string();
     if let Some(folder) = placed.get(&name) {
@@ -98,23 +112,32 @@ pub(crate) fn cached(source: &Source) -> anyhow::Result<PathBuf> {
 }
 
 /// Publish a folder.
-pub(crate) fn publish(upload: &Upload<'_>) -> anyhow::Result<Published> {
-    let mut watch = Watch::default();
+///
+/// # Errors
+/// The hub refuses, or cannot be reached.
+pub fn publish(upload: &Upload<'_>, observer: &dyn Observer) -> Result<Published> {
+    let mut watch = Watch::new(observer);
     let published = hub()?.publish(upload, &rules(), &mut |step| watch.step(step))?;
     watch.end();
     Ok(published)
 }
 
 /// Publish files in a dataset repository.
-pub(crate) fn publish_files(upload: &FilesUpload<'_>) -> anyhow::Result<Published> {
-    let mut watch = Watch::default();
+///
+/// # Errors
+/// The hub refuses, or cannot be reached.
+pub fn publish_files(upload: &FilesUpload<'_>, observer: &dyn Observer) -> Result<Published> {
+    let mut watch = Watch::new(observer);
     let published = hub()?.publish_files(upload, &mut |step| watch.step(step))?;
     watch.end();
     Ok(published)
 }
 
 /// Removes what was fetched of a source at a full revision; bytes made free. Other sources are left alone.
-pub(crate) fn forget(text: &str) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// The files cannot be removed.
+pub fn forget(text: &str) -> Result<u64> {
     let Source::Hub { repository, revision: Some(commit) } = text.parse()? else { return Ok(0) };
     PLACED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(text);
     Ok(Cache::from_env(variable).remove(&repository, &commit)?)

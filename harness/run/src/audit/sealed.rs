@@ -6,14 +6,14 @@ use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_validator::seal;
 
 use super::{Held, Means};
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 
 /// The manifest is spelled as written, and signed by who it says.
-pub(super) fn signature(run: &Path, means: &Means) -> anyhow::Result<Held> {
+pub(super) fn signature(run: &Path, means: &Means) -> Result<Held> {
     let (manifest, digest) = seal::read(run)?;
     match (seal::check_signature(&manifest)?, &means.hotkey) {
         (Some(signer), Some(expected)) if signer != expected => {
-            Err(Failure::input(format!("manifest.json: signed by {signer}, not by {expected}")))
+            Err(RunError::input(format!("manifest.json: signed by {signer}, not by {expected}")))
         }
         (Some(signer), Some(_)) => Ok(Held::Yes(format!("{}, signed by {signer}", digest.short()))),
         (Some(signer), None) => Ok(Held::Yes(format!(
@@ -23,21 +23,21 @@ pub(super) fn signature(run: &Path, means: &Means) -> anyhow::Result<Held> {
         (None, _) if means.allow_unsigned => {
             Ok(Held::NotHere(format!("{}, signed by nobody", digest.short())))
         }
-        (None, _) => Err(Failure::input(
+        (None, _) => Err(RunError::input(
             "manifest.json: signed by nobody; anybody may have written it (--allow-unsigned checks the rest)",
         )),
     }
 }
 
 /// Every sealed file is there, byte for byte.
-pub(super) fn files(run: &Path) -> anyhow::Result<Held> {
+pub(super) fn files(run: &Path) -> Result<Held> {
     let (manifest, _) = seal::read(run)?;
     seal::check_files(run, &manifest)?;
     Ok(Held::Yes(format!("{} files, byte for byte", manifest.files.len())))
 }
 
 /// The day before is the one that this day names.
-pub(super) fn previous(run: &Path, means: &Means) -> anyhow::Result<Held> {
+pub(super) fn previous(run: &Path, means: &Means) -> Result<Held> {
     let (manifest, _) = seal::read(run)?;
     let Some(named) = &manifest.previous else {
         if let Some(previous) = &means.previous {
@@ -51,7 +51,7 @@ pub(super) fn previous(run: &Path, means: &Means) -> anyhow::Result<Held> {
             // Today's weights may be those of that day.
             if let Some(weights) = seal::read(&previous)?.0.file(WEIGHTS_FILE) {
                 seal::check_file(&previous, weights)
-                    .map_err(|error| Failure::input(format!("{}/{error}", named.day)))?;
+                    .map_err(|error| RunError::input(format!("{}/{error}", named.day)))?;
             }
             Ok(Held::Yes(format!("follows {} of {}", named.manifest.short(), named.day)))
         }

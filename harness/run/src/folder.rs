@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
@@ -20,13 +19,41 @@ use edgemaxx_contract::telemetry::TelemetryLog;
 use edgemaxx_files::write_whole;
 use edgemaxx_measure::SAMPLES_FILE;
 use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError};
 use crate::shell::quoted;
+
+/// Where a run's contest lies on this machine; not part of what is published.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Folder that the contest's paths are relative to.
+    pub base: PathBuf,
+}
+
+impl Origin {
+    /// Where the run of `folder` was planned.
+    ///
+    /// # Errors
+    /// The folder does not say.
+    pub fn of(folder: &RunFolder) -> Result<Self> {
+        serde_json::from_str(&folder.read("origin.json", "plan")?).in_file(&folder.file("origin.json"))
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// The folder's name is not UTF-8.
+    pub fn to_json(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self);
+        Ok(text.map_err(|error| RunError::input(format!("{}: {error}", self.base.display())))? + "\n")
+    }
+}
 
 /// A folder that holds one run.
 #[derive(Debug, Clone)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
     path: PathBuf,
     /// Pictures by digest.
     images: PathBuf,
@@ -40,9 +67,12 @@ impl RunFolder {
     }
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.
-    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// The folder holds something, or cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
         if path.is_symlink() && !path.exists() {
-            return Err(Failure::input(format!("{}: a link that leads nowhere", path.display())));
+            return Err(RunError::input(format!("{}: a link that leads nowhere", path.display())));
         }
         if path.exists() && !Self::is_unbegun(path)? {
             let problem = if path.join("plan.json").exists() {
@@ -50,7 +80,7 @@ impl RunFolder {
             } else {
                 "the folder is not empty; name another with --out"
             };
-            return Err(Failure::input(format!("{}: {problem}", path.display())));
+            return Err(RunError::input(format!("{}: {problem}", path.display())));
         }
         fs::create_dir_all(path).in_file(path)?;
         Ok(Self::at(path))
@@ -58,7 +88,10 @@ impl RunFolder {
 
     /// Whether a folder is there and holds nothing, or nothing but what planning writes before `plan.json`: no run was
     /// begun in it. Another's `contest.toml` is no such thing where `origin.json` is missing.
-    pub(crate) fn is_unbegun(path: &Path) -> anyhow::Result<bool> {
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn is_unbegun(path: &Path) -> Result<bool> {
         if !path.exists() {
             return Ok(false);
         }
@@ -77,9 +110,12 @@ impl RunFolder {
     }
 
     /// The folder of a run that was planned before.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// It holds no plan.
+    pub fn open(path: &Path) -> Result<Self> {
         if !path.join("plan.json").is_file() {
-            return Err(Failure::input(format!(
+            return Err(RunError::input(format!(
                 "{}: no run folder (it holds no plan.json); make one with `edgemaxx run` or `edgemaxx plan`",
                 path.display()
             )));
@@ -87,22 +123,27 @@ impl RunFolder {
         Ok(Self::at(path))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// Where its file of this name lies.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Pictures by digest.
-    pub(crate) fn images(&self) -> PathBuf {
+    pub fn images(&self) -> PathBuf {
         self.images.clone()
     }
 
     /// The same folder with these files (and who makes them) in memory: whatever is parsed of them,
     /// and their digests, are of the same bytes.
-    pub(crate) fn loaded(&self, files: &[(&'static str, &str)]) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn loaded(&self, files: &[(&'static str, &str)]) -> Result<Self> {
         let mut all = self.clone();
         for (name, made_by) in files {
             all.loaded.insert(name, self.read(name, made_by)?.into_owned());
@@ -112,22 +153,26 @@ impl RunFolder {
 
     /// A folder at `path` with these files and the pictures of this one, where stages write without
     /// touching it.
-    pub(crate) fn elsewhere(&self, path: &Path, files: BTreeMap<&'static str, String>) -> Self {
+    pub fn elsewhere(&self, path: &Path, files: BTreeMap<&'static str, String>) -> Self {
         Self { path: path.to_owned(), images: self.images.clone(), loaded: files }
     }
 
     /// Whether there is such a file, on disk or in memory.
-    pub(crate) fn holds(&self, name: &str) -> bool {
+    pub fn holds(&self, name: &str) -> bool {
         self.loaded.contains_key(name) || self.file(name).exists()
     }
 
-    pub(crate) fn read(&self, name: &str, made_by: &str) -> anyhow::Result<Cow<'_, str>> {
+    /// The text of a file, on disk or in memory.
+    ///
+    /// # Errors
+    /// It is missing, and `made_by` is the verb that writes it; or it cannot be read.
+    pub fn read(&self, name: &str, made_by: &str) -> Result<Cow<'_, str>> {
         if let Some(text) = self.loaded.get(name) {
             return Ok(Cow::Borrowed(text));
         }
         let path = self.file(name);
         fs::read_to_string(&path).map(Cow::Owned).map_err(|error| {
-            Failure::input(match error.kind() {
+            RunError::input(match error.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!(
                         "{}: missing; `edgemaxx {made_by} {}` writes it",
@@ -141,29 +186,44 @@ impl RunFolder {
     }
 
     /// Writes a file as a whole or not at all; one that says the same already stays as it is.
-    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<()> {
         let (path, bytes) = (self.file(name), bytes.as_ref());
         let as_long = |there: fs::Metadata| there.is_file() && there.len() == bytes.len() as u64;
         if fs::metadata(&path).is_ok_and(as_long) && fs::read(&path).is_ok_and(|there| there == bytes) {
             return Ok(());
         }
-        write_whole(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        write_whole(&path, bytes)
+            .map_err(|source| RunError::Disk { what: format!("cannot write {}", path.display()), source })
     }
 
-    pub(crate) fn document<T: Document>(&self, name: &str, made_by: &str) -> anyhow::Result<T> {
+    /// One of the documents.
+    ///
+    /// # Errors
+    /// It is missing, or cannot be read.
+    pub fn document<T: Document>(&self, name: &str, made_by: &str) -> Result<T> {
         T::from_json(&self.read(name, made_by)?).in_file(&self.file(name))
     }
 
-    pub(crate) fn write_document(&self, name: &str, document: &impl Document) -> anyhow::Result<()> {
+    /// Writes one of the documents.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_document(&self, name: &str, document: &impl Document) -> Result<()> {
         self.write(name, document.to_json()?)
     }
 
     /// The contest the run is of, as it was when the run was planned.
-    pub(crate) fn contest(&self, plan: &Plan) -> anyhow::Result<Contest> {
+    ///
+    /// # Errors
+    /// It is another now, or cannot be read.
+    pub fn contest(&self, plan: &Plan) -> Result<Contest> {
         let path = self.file("contest.toml");
         let contest = Contest::parse(&self.read("contest.toml", "plan")?).in_file(&path)?;
         if contest.digest != plan.contest.digest {
-            return Err(Failure::input(format!(
+            return Err(RunError::input(format!(
                 "{}: changed since the run was planned (plan.json names {}, the file is {}); restore it",
                 path.display(),
                 plan.contest.digest.short(),
@@ -173,18 +233,29 @@ impl RunFolder {
         Ok(contest)
     }
 
-    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+    /// The plan.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not whole.
+    pub fn plan(&self) -> Result<Plan> {
         let plan: Plan = self.document("plan.json", "plan")?;
         plan.check().in_file(&self.file("plan.json"))?;
         Ok(plan)
     }
 
-    pub(crate) fn samples(&self, plan: &Plan) -> anyhow::Result<Log> {
+    /// The log of all attempts.
+    ///
+    /// # Errors
+    /// It cannot be read, or is of another plan.
+    pub fn samples(&self, plan: &Plan) -> Result<Log> {
         Log::parse_for(&self.read("samples.jsonl", "measure")?, plan).in_file(&self.file("samples.jsonl"))
     }
 
     /// The samples with what telemetry, where there is any, says of them; its marks stand in the log.
-    pub(crate) fn samples_with_telemetry(&self, plan: &Plan) -> anyhow::Result<(Log, Option<Derived>)> {
+    ///
+    /// # Errors
+    /// One of both cannot be read, or is of another plan.
+    pub fn samples_with_telemetry(&self, plan: &Plan) -> Result<(Log, Option<Derived>)> {
         let mut log = self.samples(plan)?;
         if !self.holds(TELEMETRY_FILE) {
             return Ok((log, None));
@@ -196,12 +267,19 @@ impl RunFolder {
         Ok((log, Some(derived)))
     }
 
-    pub(crate) fn environment(&self) -> anyhow::Result<Environment> {
+    /// Where the run was measured.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn environment(&self) -> Result<Environment> {
         self.document("environment.json", "measure")
     }
 
     /// The judged pairs, and the digest of their file.
-    pub(crate) fn quality(&self, plan: &Plan, log: &Log) -> anyhow::Result<(QualityLog, Digest)> {
+    ///
+    /// # Errors
+    /// They cannot be read, or are of other samples.
+    pub fn quality(&self, plan: &Plan, log: &Log) -> Result<(QualityLog, Digest)> {
         let text = self.read("quality.jsonl", "quality")?;
         let quality = QualityLog::parse(&text).in_file(&self.file("quality.jsonl"))?;
         if quality.header.samples != log.chain.head() {
@@ -214,7 +292,10 @@ impl RunFolder {
     }
 
     /// The estimates, where they rest on what else the folder holds; `quality` is the digest of its file.
-    pub(crate) fn estimates(&self, plan: &Plan, log: &Log, quality: Digest) -> anyhow::Result<Estimates> {
+    ///
+    /// # Errors
+    /// They cannot be read, or rest on other files.
+    pub fn estimates(&self, plan: &Plan, log: &Log, quality: Digest) -> Result<Estimates> {
         let estimates: Estimates = self.document("estimates.json", "analyze")?;
         let telemetry = if self.holds(TELEMETRY_FILE) {
             Some(Digest::of(self.read(TELEMETRY_FILE, "measure")?.as_bytes()))
@@ -235,7 +316,10 @@ impl RunFolder {
     }
 
     /// The ranking, where it rests on the folder's estimates.
-    pub(crate) fn ranking(&self) -> anyhow::Result<Ranking> {
+    ///
+    /// # Errors
+    /// It cannot be read, or rests on other estimates.
+    pub fn ranking(&self) -> Result<Ranking> {
         let ranking: Ranking = self.document("ranking.json", "rank")?;
         if ranking.estimates != Digest::of(self.read("estimates.json", "analyze")?.as_bytes()) {
             return Err(self.stale("ranking.json", "estimates.json", "rank"));
@@ -244,13 +328,13 @@ impl RunFolder {
     }
 
     /// A file that was made of another `source` than the folder holds.
-    pub(crate) fn stale(&self, name: &str, source: &str, made_by: &str) -> anyhow::Error {
+    pub fn stale(&self, name: &str, source: &str, made_by: &str) -> RunError {
         self.again(name, &format!("rests on another {source} than is there now"), made_by)
     }
 
     /// A file that its stage must write again.
-    fn again(&self, name: &str, problem: &str, made_by: &str) -> anyhow::Error {
-        Failure::input(format!(
+    fn again(&self, name: &str, problem: &str, made_by: &str) -> RunError {
+        RunError::input(format!(
             "{}: {problem}; run `edgemaxx {made_by} {}` again, and the stages after it",
             self.file(name).display(),
             quoted(&self.path)

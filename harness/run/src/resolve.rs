@@ -6,39 +6,53 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Context as _;
 use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 use edgemaxx_hub::Source;
 
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::hub;
+use crate::progress::Observer;
 use crate::rehearse::rehearse;
 
 /// The largest contest or prompt file, bytes.
 const MOST_TEXT: u64 = 64 << 20;
 
 /// A contest with what it points at.
-pub(crate) struct Resolved {
-    pub(crate) contest: Contest,
+pub struct Resolved {
+    /// The contest.
+    pub contest: Contest,
     /// The contest file's text, kept with the run.
-    pub(crate) text: String,
+    pub text: String,
     /// Folder that the contest's paths are relative to.
-    pub(crate) base: PathBuf,
-    pub(crate) prompts_file: String,
-    pub(crate) prompts: String,
+    pub base: PathBuf,
+    /// Name of the prompt file.
+    pub prompts_file: String,
+    /// Its text.
+    pub prompts: String,
     /// Baseline first, the control next, then the candidates.
-    pub(crate) pipelines: Vec<PipelinePlan>,
+    pub pipelines: Vec<PipelinePlan>,
 }
 
 /// Reads the contest at `path` and all it names, below `base` where that is given.
-pub(crate) fn resolve(path: &Path, base: Option<&Path>) -> anyhow::Result<Resolved> {
-    resolve_text(path, base, read_text(path)?)
+///
+/// # Errors
+/// Something of it is missing, cannot be read, or cannot be done.
+pub fn resolve(path: &Path, base: Option<&Path>, observer: &dyn Observer) -> Result<Resolved> {
+    resolve_text(path, base, read_text(path)?, observer)
 }
 
 /// The same of another text that could stand at `path`.
-pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> anyhow::Result<Resolved> {
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_text(
+    path: &Path,
+    base: Option<&Path>,
+    text: String,
+    observer: &dyn Observer,
+) -> Result<Resolved> {
     let contest = Contest::parse(&text).in_file(path)?;
     contest.can_be_won().in_file(path)?;
     let base = match base {
@@ -47,27 +61,27 @@ pub(crate) fn resolve_text(path: &Path, base: Option<&Path>, text: String) -> an
     };
     let prompts_path = base.join(&contest.request.prompts);
     let prompts = read_text(&prompts_path)
-        .map_err(|error| Failure::input(format!("{}: request.prompts: {error}", path.display())))?;
+        .map_err(|error| RunError::input(format!("{}: request.prompts: {error}", path.display())))?;
     check_prompt_digest(&prompts_path, &prompts)?;
     let prompts_file =
         prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let pipelines = pipelines(&contest, &base).with_context(|| path.display().to_string())?;
-    rehearse(&contest, &base, &pipelines).with_context(|| path.display().to_string())?;
+    let pipelines = pipelines(&contest, &base, observer).within(|| path.display().to_string())?;
+    rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
     Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+fn read_text(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MOST_TEXT + 1).read_to_end(&mut bytes));
     read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::input(format!("{}: no such file", path.display())),
-        _ => Failure::input(format!("{}: {error}", path.display())),
+        std::io::ErrorKind::NotFound => RunError::input(format!("{}: no such file", path.display())),
+        _ => RunError::input(format!("{}: {error}", path.display())),
     })?;
     if bytes.len() as u64 > MOST_TEXT {
-        return Err(Failure::input(format!("{}: expected at most {} MiB", path.display(), MOST_TEXT >> 20)));
+        return Err(RunError::input(format!("{}: expected at most {} MiB", path.display(), MOST_TEXT >> 20)));
     }
     String::from_utf8(bytes).map_err(|error| {
-        Failure::input(format!(
+        RunError::input(format!(
             "{}: expected UTF-8 text; byte {} is not",
             path.display(),
             error.utf8_error().valid_up_to()
@@ -76,7 +90,7 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
 }
 
 /// A prompt set beside a `DIGESTS` file must be the one listed there.
-fn check_prompt_digest(path: &Path, text: &str) -> anyhow::Result<()> {
+fn check_prompt_digest(path: &Path, text: &str) -> Result<()> {
     let digests = path.with_file_name("DIGESTS");
     if !digests.exists() {
         return Ok(());
@@ -90,12 +104,12 @@ fn check_prompt_digest(path: &Path, text: &str) -> anyhow::Result<()> {
     });
     match listed {
         Some(digest) if digest == actual => Ok(()),
-        Some(digest) => Err(Failure::input(format!(
+        Some(digest) => Err(RunError::input(format!(
             "{}: changed: {} lists sha256 {digest}, the file has {actual}; prompt sets never change: restore it, or add a new file with its own line",
             path.display(),
             digests.display()
         ))),
-        None => Err(Failure::input(format!(
+        None => Err(RunError::input(format!(
             "{}: not listed in {}; add the line `{actual}  {name}`",
             path.display(),
             digests.display()
@@ -103,9 +117,9 @@ fn check_prompt_digest(path: &Path, text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>> {
+fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<Vec<PipelinePlan>> {
     let mut digests = FolderDigests::default();
-    let checkpoint = pinned(base, &contest.baseline.checkpoint)?;
+    let checkpoint = pinned(base, &contest.baseline.checkpoint, observer)?;
     let baseline = PipelinePlan {
         name: contest.baseline.name.clone(),
         role: Role::Baseline,
@@ -129,7 +143,7 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
             continue;
         }
         let context = || format!("candidate {:?}", candidate.name);
-        let checkpoint = pinned(base, &candidate.checkpoint).with_context(context)?;
+        let checkpoint = pinned(base, &candidate.checkpoint, observer).within(context)?;
         let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
             CandidateFile::default()
         } else {
@@ -139,7 +153,7 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
             name: candidate.name.clone(),
             role: Role::Candidate,
             description: candidate.description.clone(),
-            digest: digests.of(base, &checkpoint).with_context(context)?,
+            digest: digests.of(base, &checkpoint).within(context)?,
             checkpoint,
             generation: candidate.generation.apply(&own.generation.apply(&contest.baseline.generation)),
             engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
@@ -149,7 +163,10 @@ fn pipelines(contest: &Contest, base: &Path) -> anyhow::Result<Vec<PipelinePlan>
 }
 
 /// The candidate's own `edgemaxx.toml` in its folder, where it has one.
-pub(crate) fn candidate_file(folder: &Path) -> anyhow::Result<CandidateFile> {
+///
+/// # Errors
+/// It cannot be read, or leads out of the folder.
+pub fn candidate_file(folder: &Path) -> Result<CandidateFile> {
     let path = folder.join("edgemaxx.toml");
     if !path.exists() {
         return Ok(CandidateFile::default());
@@ -195,12 +212,15 @@ fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
 }
 
 /// Fetches a checkpoint that lies elsewhere, and names it so that it can never mean something else.
-pub(crate) fn pinned(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<CheckpointSpec> {
+///
+/// # Errors
+/// The source is none, or cannot be fetched.
+pub fn pinned(base: &Path, checkpoint: &CheckpointSpec, observer: &dyn Observer) -> Result<CheckpointSpec> {
     let mut source = source_of(base, &checkpoint.source)?;
     match &mut source {
         Source::Path(_) => Ok(checkpoint.clone()),
         Source::Git { .. } | Source::Hub { .. } => {
-            let resolved = hub::fetch(&source)?;
+            let resolved = hub::fetch(&source, observer)?;
             if let Source::Git { revision, .. } | Source::Hub { revision, .. } = &mut source {
                 *revision = resolved.revision;
             }
@@ -210,7 +230,7 @@ pub(crate) fn pinned(base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result
 }
 
 /// The source a text names; paths are relative to the contest's folder.
-fn source_of(base: &Path, text: &str) -> anyhow::Result<Source> {
+fn source_of(base: &Path, text: &str) -> Result<Source> {
     Ok(match text.parse::<Source>()? {
         Source::Path(path) => Source::Path(base.join(path)),
         Source::Git { mirror, revision } => Source::Git { mirror: base.join(mirror), revision },
@@ -219,34 +239,43 @@ fn source_of(base: &Path, text: &str) -> anyhow::Result<Source> {
 }
 
 /// Where a checkpoint source lies on this machine. Nothing is fetched: that was done when the run was planned.
-pub(crate) fn source_folder(base: &Path, source: &str) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// It is not here.
+pub fn source_folder(base: &Path, source: &str) -> Result<PathBuf> {
     match source_of(base, source)? {
         Source::Path(folder) if folder.is_dir() => Ok(folder),
         Source::Path(folder) => {
-            Err(Failure::input(format!("checkpoint {}: no such folder", folder.display())))
+            Err(RunError::input(format!("checkpoint {}: no such folder", folder.display())))
         }
         elsewhere => hub::cached(&elsewhere),
     }
 }
 
 /// Where a replaced UNet lies: the folder itself, or its `unet/`.
-pub(crate) fn unet_folder(base: &Path, unet: &str) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// It is not here.
+pub fn unet_folder(base: &Path, unet: &str) -> Result<PathBuf> {
     let folder = base.join(unet);
     let inner = folder.join("unet");
     match (inner.is_dir(), folder.is_dir()) {
         (true, _) => Ok(inner),
         (false, true) => Ok(folder),
-        (false, false) => Err(Failure::input(format!("unet {}: no such folder", folder.display()))),
+        (false, false) => Err(RunError::input(format!("unet {}: no such folder", folder.display()))),
     }
 }
 
 /// Digests of folders, each read once.
 #[derive(Default)]
-pub(crate) struct FolderDigests(BTreeMap<PathBuf, Digest>);
+pub struct FolderDigests(BTreeMap<PathBuf, Digest>);
 
 impl FolderDigests {
     /// What a checkpoint is: source, replaced UNet and recipe together.
-    pub(crate) fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> anyhow::Result<Digest> {
+    ///
+    /// # Errors
+    /// A folder is missing, or cannot be read.
+    pub fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> Result<Digest> {
         let source = self.folder(&source_folder(base, &checkpoint.source)?)?.to_string();
         let unet = match &checkpoint.unet {
             Some(unet) => self.folder(&unet_folder(base, unet)?)?.to_string(),
@@ -256,7 +285,7 @@ impl FolderDigests {
         Ok(Digest::of_fields([source.as_bytes(), unet.as_bytes(), recipe.as_bytes()]))
     }
 
-    fn folder(&mut self, folder: &Path) -> anyhow::Result<Digest> {
+    fn folder(&mut self, folder: &Path) -> Result<Digest> {
         if let Some(digest) = self.0.get(folder) {
             return Ok(*digest);
         }
@@ -267,7 +296,10 @@ impl FolderDigests {
 }
 
 /// The digest of a folder: of its files' relative paths and contents, in order of path.
-pub(crate) fn folder_digest(folder: &Path) -> anyhow::Result<Digest> {
+///
+/// # Errors
+/// A file cannot be read.
+pub fn folder_digest(folder: &Path) -> Result<Digest> {
     let mut files = Vec::new();
     list(folder, &mut files)?;
     let mut named = BTreeMap::new();
@@ -284,7 +316,7 @@ pub(crate) fn folder_digest(folder: &Path) -> anyhow::Result<Digest> {
     Ok(Digest::of_fields(named.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])))
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).in_file(folder)? {
         let path = entry.in_file(folder)?.path();
         if path.is_dir() {
@@ -296,7 +328,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn file_digest(path: &Path) -> anyhow::Result<Digest> {
+fn file_digest(path: &Path) -> Result<Digest> {
     let mut file = fs::File::open(path).in_file(path)?;
     let mut digest = DigestBuilder::default();
     let mut buffer = vec![0; 1 << 20];

@@ -14,23 +14,23 @@ use edgemaxx_validator::verdict::{Basis, decide};
 
 use super::sealed::previous_folder;
 use super::{Held, Means};
-use crate::error::{Failure, InFile as _};
+use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 
 /// One of the day's documents.
-pub(super) fn document<T: Document>(run: &Path, name: &str) -> anyhow::Result<T> {
+pub(super) fn document<T: Document>(run: &Path, name: &str) -> Result<T> {
     let path = run.join(name);
     T::from_json(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)
 }
 
 /// Who is measured is who was found on chain, on the day and with the entropy of its block.
-pub(super) fn candidates(folder: &RunFolder) -> anyhow::Result<Held> {
+pub(super) fn candidates(folder: &RunFolder) -> Result<Held> {
     if !folder.file(DAY_FILE).exists() {
         return Ok(Held::NotHere("a run by hand: its candidates are its contest's".to_owned()));
     }
     let plan = folder.plan()?;
     let record: DayRecord = document(folder.path(), DAY_FILE)?;
-    let wrong = |problem: &str| Err(Failure::input(format!("{DAY_FILE}: {problem}")));
+    let wrong = |problem: &str| Err(RunError::input(format!("{DAY_FILE}: {problem}")));
     if record.day != plan.day {
         return wrong("another day than plan.json's");
     }
@@ -68,7 +68,7 @@ fn candidates_of(plan: &Plan) -> Vec<(&str, Digest)> {
 }
 
 /// The weights are what ranking, registrations and the day before make of them.
-pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
+pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
     if !run.join(WEIGHTS_FILE).exists() {
         return Ok(Held::NotHere("a run by hand decides about no weights".to_owned()));
     }
@@ -88,7 +88,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
     if let Some(signature) = &manifest.signature
         && signature.hotkey != record.validator
     {
-        return Err(Failure::input(format!(
+        return Err(RunError::input(format!(
             "{DAY_FILE}: the day of {}, but signed by {}",
             record.validator, signature.hotkey
         )));
@@ -101,7 +101,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
         let winner = previous.winner.as_ref();
         let takes_part = winner.filter(|winner| contest.candidates.iter().any(|c| c.name == **winner));
         if contest.incumbent.as_ref() != takes_part {
-            return Err(Failure::input(
+            return Err(RunError::input(
                 "contest.toml: its incumbent is not the winner of the day before that takes part",
             ));
         }
@@ -120,7 +120,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> anyhow::Result<Held> {
             "kept from the day before, which is not here; show it with --previous".to_owned(),
         ));
     }
-    Err(Failure::input(format!(
+    Err(RunError::input(format!(
         "{WEIGHTS_FILE}: not what ranking.json and {DAY_FILE} make of them: {}",
         decided.reason
     )))

@@ -1,0 +1,25 @@
+//! The library of runs: the folder, resolving, preparing, the stages, the stop rule, the audit. It prints nothing; an
+//! [`Observer`] is told.
+
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod copies;
+pub mod error;
+pub mod fitness;
+pub mod folder;
+pub mod hub;
+pub mod native;
+pub mod null;
+pub mod prepare;
+pub mod progress;
+pub mod rehearse;
+pub mod resolve;
+pub mod shell;
+pub mod stage;
+mod stop_rule;
+pub mod variant;
+
+pub use error::{Class, Result, RunError};
+pub use folder::RunFolder;
+pub use progress::{Observer, Progress, Silent};

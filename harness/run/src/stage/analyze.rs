@@ -1,0 +1,30 @@
+//! Turning samples into estimates.
+
+use edgemaxx_analyze::{Evidence, analyze, settings_of};
+use edgemaxx_contract::estimate::Estimates;
+
+use crate::error::{Result, RunError};
+use crate::folder::RunFolder;
+
+/// Analyses a run and writes estimates.json.
+///
+/// # Errors
+/// A file of the run is missing, cannot be read, or rests on another.
+pub fn analyze_run(folder: &RunFolder) -> Result<Estimates> {
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
+    let (quality, quality_digest) = folder.quality(&plan, &log)?;
+    let evidence = Evidence {
+        contest: &contest,
+        plan: &plan,
+        log: &log,
+        quality: &quality,
+        quality_digest,
+        telemetry: telemetry.as_ref(),
+    };
+    let estimates = analyze(&evidence, &settings_of(&contest, &plan))
+        .map_err(|error| RunError::input(error.to_string()))?;
+    folder.write_document("estimates.json", &estimates)?;
+    Ok(estimates)
+}

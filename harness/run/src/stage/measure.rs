@@ -1,0 +1,249 @@
+//! Executing a plan.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
+use edgemaxx_contract::plan::{Plan, Side};
+use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
+use edgemaxx_contract::text::shorten;
+use edgemaxx_engine::{MonotonicClock, detect_sandbox};
+use edgemaxx_measure::preflight::Wanted;
+use edgemaxx_measure::telemetry::{
+    HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
+};
+use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, SAMPLES_FILE, Summary, environment, execute};
+
+use crate::error::{Class, Result, RunError};
+use crate::folder::{Origin, RunFolder};
+use crate::progress::{Observer, Progress};
+use crate::stop_rule::Stops;
+use crate::{fitness, null, prepare};
+
+/// Time between two readings of a GPU: several in a picture that takes a second.
+const GPU_PERIOD: Duration = Duration::from_millis(250);
+/// The same where there is none: the processors' frequencies and the engines' memory change slowly.
+const CPU_PERIOD: Duration = Duration::from_secs(1);
+
+/// How a run is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Write no telemetry.jsonl: no energy, GPU memory or clock frequencies in the report.
+    pub no_telemetry: bool,
+    /// Measure although this machine is not fit for the contest; no weights can come of it.
+    pub allow_unfit: bool,
+    /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
+    pub lock_clocks: bool,
+    /// Begin no session after this moment, seconds since 1970-01-01 UTC.
+    pub deadline: Option<u64>,
+    /// The command that would go on after an interruption.
+    pub resume: &'a str,
+}
+
+impl<'a> Options<'a> {
+    /// On any machine; what is unfit about it is recorded.
+    pub fn anywhere(resume: &'a str) -> Self {
+        Self { no_telemetry: false, allow_unfit: true, lock_clocks: false, deadline: None, resume }
+    }
+}
+
+/// Measures a planned run, or goes on with it.
+///
+/// # Errors
+/// The machine is unfit, the baseline fails, or measuring was interrupted; what was recorded is kept.
+pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Observer) -> Result<Summary> {
+    let resume = options.resume;
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    if let Some(summary) = finished(folder, &plan)? {
+        observer.note("nothing is left to be measured");
+        return Ok(summary);
+    }
+    runs_here(&plan)?;
+    let base = Origin::of(folder)?.base;
+    let sandbox = detect_sandbox();
+    fitness::put_back_leftovers(observer);
+    let wanted = Wanted { device: plan.device.clone(), threads: plan.measurement.threads };
+    let found = fitness::examine(&wanted, &sandbox, folder.path());
+    let unfit = fitness::judge(&found, options.allow_unfit, observer)?;
+    let mut environment = environment(&sandbox, &prepare::pins(&plan), unfit);
+    let _locked = if options.lock_clocks { Some(fitness::lock_clocks(observer)?) } else { None };
+    // What was recorded stays true when a run is resumed on the same machine.
+    if !folder.file("environment.json").exists() {
+        match null::overhead_ns(&plan, prepare::native(&plan, &sandbox)?) {
+            Ok(ns) => environment.protocol_ns = Some(ns),
+            Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
+        }
+        environment.pins.extend(prepare::engine_settings(&plan)?);
+        environment.pins.sort();
+        folder.write_document("environment.json", &environment)?;
+    } else {
+        // A machine that has become unfit meanwhile is unfit for all of the run.
+        let mut before = folder.environment()?;
+        environment.unfit.retain(|reason| !before.unfit.contains(reason));
+        if !environment.unfit.is_empty() {
+            before.unfit.append(&mut environment.unfit);
+            folder.write_document("environment.json", &before)?;
+        }
+    }
+    // Nothing is derived anew under the engines of another process.
+    let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
+    let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;
+
+    let interrupt = observer.interrupt();
+    let clock = MonotonicClock::start();
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let mut recorder =
+        if options.no_telemetry { None } else { Some(recorder(folder, &plan, clock, resume, observer)?) };
+    let telemetry: &mut dyn Telemetry = match &mut recorder {
+        Some(recorder) => recorder,
+        None => &mut NoTelemetry,
+    };
+    let mut io = Io { disk: &mut disk, clock: &clock, telemetry, unix_ms };
+    let mut watcher = Watcher { progress: observer.begin("measure", pair_count(&plan)), done: 0 };
+    let deadline = options.deadline.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    let mut rule = Stops::of(folder, &plan, &contest, deadline)?;
+    let result = execute(&plan, &mut io, &mut launcher, &mut rule, &mut watcher, &interrupt);
+    if let Some(Err(error)) = recorder.map(Recorder::finish) {
+        observer.note(&format!("warning: telemetry ended early: {error}"));
+    }
+    match result {
+        Ok(summary) => {
+            watcher.progress.end(&format!(
+                "{} sessions, {} requests",
+                summary.complete + summary.aborted,
+                summary.attempts
+            ));
+            Ok(summary)
+        }
+        Err(error) => Err(failure(error, resume)),
+    }
+}
+
+/// What a measurement that came to its end holds: nothing of it is touched again.
+fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary>> {
+    if !folder.holds(SAMPLES_FILE) {
+        return Ok(None);
+    }
+    // A torn last line is for `execute` to cut off.
+    let whole = folder.read(SAMPLES_FILE, "measure")?.ends_with('\n');
+    Ok(if whole { edgemaxx_measure::finished(plan, &folder.samples(plan)?) } else { None })
+}
+
+/// Refuses a device that this build's own engine cannot use.
+fn runs_here(plan: &Plan) -> Result<()> {
+    let native = plan.pipelines.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
+    let unfit = |why: String| Err(RunError::of(Class::Environment, why));
+    match plan.device.kind {
+        DeviceKind::Cuda if native && !cfg!(feature = "cuda") => unfit(
+            "this build's own engine computes on the CPU only; build it with scripts/build-cuda.sh, or name another engine in the contest"
+                .to_owned(),
+        ),
+        DeviceKind::Metal => unfit("the contest is for an Apple GPU, which this build cannot use".to_owned()),
+        DeviceKind::Cpu | DeviceKind::Cuda => Ok(()),
+    }
+}
+
+/// The thread that reads the machine meanwhile.
+fn recorder(
+    folder: &RunFolder,
+    plan: &Plan,
+    clock: MonotonicClock,
+    resume: &str,
+    observer: &dyn Observer,
+) -> Result<Recorder> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    // The GPU that engines may see, if any.
+    if let Some(gpu) = prepare::pins(plan).gpu {
+        match NvmlSource::open(gpu) {
+            Ok(source) => sources.push(Box::new(source)),
+            Err(why) => observer.note(&format!("warning: no telemetry of the GPU: {why}")),
+        }
+    }
+    let period = if sources.is_empty() { CPU_PERIOD } else { GPU_PERIOD };
+    sources.push(Box::new(HostSource::new()));
+    sources.push(Box::new(TreeSource::default()));
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = Settings { period, spare_processor: cpus > plan.measurement.threads as usize };
+    Recorder::open(folder.path(), plan.digest()?, clock, settings, sources)
+        .map_err(|error| failure(error, resume))
+}
+
+fn pair_count(plan: &Plan) -> u64 {
+    plan.sessions.iter().map(|session| session.pairs.len() as u64).sum()
+}
+
+/// An error of measuring, with its exit code and the next step.
+fn failure(error: MeasureError, resume: &str) -> RunError {
+    let class = match &error {
+        MeasureError::Interrupted => Class::Interrupted,
+        MeasureError::Baseline { .. } => Class::Engine,
+        MeasureError::Io { .. } | MeasureError::Locked { .. } => Class::Environment,
+        MeasureError::Log { .. }
+        | MeasureError::Telemetry { .. }
+        | MeasureError::Plan(_)
+        | MeasureError::Encode(_) => Class::Input,
+    };
+    let message = match error {
+        MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with `{resume}`"),
+        MeasureError::Io { .. } => format!("{error}: `{resume}`"),
+        MeasureError::Baseline { .. } => format!(
+            "{error}; where this machine is to blame, mend it and go on with `{resume}`; where the contest or the checkpoint is, change it and begin a new run in another folder, or in this one when it is removed"
+        ),
+        _ => error.to_string(),
+    };
+    RunError::of(class, message)
+}
+
+/// Characters of a failure that are shown at once; the report shows all of them.
+const LINE: usize = 400;
+
+/// Shows what happens.
+struct Watcher {
+    progress: Box<dyn Progress>,
+    done: u64,
+}
+
+impl edgemaxx_measure::Observer for Watcher {
+    fn on(&mut self, event: &Event<'_>, so_far: &edgemaxx_measure::Progress) {
+        match event {
+            Event::Started { resumed: true } => {
+                self.done = u64::from(so_far.pairs_done);
+                self.progress.skip(self.done);
+            }
+            Event::Session { session, .. } => {
+                self.progress.doing(&format!("round {}, {}", session.round + 1, session.candidate));
+            }
+            Event::Launch(launch) => {
+                if let LaunchOutcome::Failed(failure) = &launch.outcome {
+                    self.failed("launch", launch.side, failure);
+                }
+            }
+            Event::Attempt(attempt) => {
+                if let Outcome::Failed(failure) = &attempt.outcome {
+                    let what =
+                        if matches!(attempt.phase, Phase::Warmup { .. }) { "warm-up" } else { "request" };
+                    self.failed(what, attempt.side, failure);
+                }
+            }
+            Event::BaselineRetry { session, .. } => {
+                self.progress.line(&format!("session {session}: the baseline failed; launching both anew"));
+            }
+            Event::Stopped(stop) => {
+                self.progress.line(&format!(
+                    "{}: stopped after {} sessions: {}",
+                    stop.candidate, stop.after_sessions, stop.reason
+                ));
+            }
+            Event::Started { .. } | Event::Ended(_) => {}
+        }
+        let done = u64::from(so_far.pairs_done);
+        self.progress.advance(done.saturating_sub(self.done));
+        self.done = self.done.max(done);
+    }
+}
+
+impl Watcher {
+    fn failed(&self, what: &str, side: Side, failure: &edgemaxx_contract::sample::Failure) {
+        self.progress.line(&shorten(&format!("{what}: the {side} {failure}"), LINE));
+    }
+}

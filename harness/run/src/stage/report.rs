@@ -1,0 +1,136 @@
+//! The report: a run for people and programs.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use edgemaxx_analyze::tables;
+use edgemaxx_analyze::telemetry::Derived;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use edgemaxx_quality::PictureFile;
+use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
+
+use crate::error::{Result, RunError};
+use crate::folder::RunFolder;
+
+/// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
+const SOURCES: [(&str, &str); 7] = [
+    ("contest.toml", "plan"),
+    ("plan.json", "plan"),
+    ("environment.json", "measure"),
+    ("samples.jsonl", "measure"),
+    ("quality.jsonl", "quality"),
+    ("estimates.json", "analyze"),
+    ("ranking.json", "rank"),
+];
+
+/// The pictures of a run folder, all of them or, where there is no such folder, none.
+struct FolderImages {
+    folder: PathBuf,
+    /// What is wrong with one that is there.
+    problem: Mutex<Option<String>>,
+}
+
+impl ImageSource for FolderImages {
+    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+        if !self.folder.is_dir() {
+            return None;
+        }
+        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
+        match file.read() {
+            Ok((_, png)) => Some(png),
+            Err(error) => {
+                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                None
+            }
+        }
+    }
+}
+
+/// What the report of a folder rests on.
+fn sources(folder: &RunFolder) -> Vec<(&'static str, &'static str)> {
+    let mut sources = SOURCES.to_vec();
+    if folder.holds(TELEMETRY_FILE) {
+        sources.insert(4, (TELEMETRY_FILE, "measure"));
+    }
+    sources
+}
+
+fn digests(folder: &RunFolder, sources: &[(&str, &str)]) -> Result<Vec<FileDigest>> {
+    let digest = |(name, made_by): &(&str, &str)| {
+        let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
+        Ok(FileDigest { name: (*name).to_owned(), digest })
+    };
+    sources.iter().map(digest).collect()
+}
+
+/// Whether the folder's page is of its files: it names the digest of each.
+///
+/// # Errors
+/// It is of others, or one is missing.
+pub fn is_of(folder: &RunFolder) -> Result<()> {
+    let page = folder.read("report.html", "report")?;
+    match digests(folder, &sources(folder))?.iter().find(|file| !page.contains(&file.digest.to_string())) {
+        Some(file) => Err(folder.stale("report.html", &file.name, "report")),
+        None => Ok(()),
+    }
+}
+
+/// Writes all forms of the report; returns the page's path.
+///
+/// # Errors
+/// A file of the run is missing, cannot be read, or rests on another.
+pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
+    let sources = sources(folder);
+    let folder = &folder.loaded(&sources)?;
+    let plan = folder.plan()?;
+    let contest = folder.contest(&plan)?;
+    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
+    let (quality, quality_digest) = folder.quality(&plan, &log)?;
+    let estimates = folder.estimates(&plan, &log, quality_digest)?;
+    let ranking = folder.ranking()?;
+    let environment = folder.environment()?;
+    let files = digests(folder, &sources)?;
+    let view = RunView {
+        contest: &contest,
+        plan: &plan,
+        log: &log,
+        quality: &quality,
+        estimates: &estimates,
+        ranking: &ranking,
+        environment: &environment,
+        files: &files,
+    };
+    let images = FolderImages { folder: folder.images(), problem: Mutex::default() };
+    // The page and the tables take about as long as one another: one thread each.
+    let (page, rest) = std::thread::scope(|scope| {
+        let page = scope.spawn(|| html(&view, &images));
+        let rest = machine_forms(folder, &view, telemetry.as_ref());
+        (page.join(), rest)
+    });
+    rest?;
+    let page =
+        page.map_err(|_| RunError::input("the page could not be rendered: a defect of this program"))?;
+    if let Some(problem) = images.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(RunError::input(problem));
+    }
+    folder.write("report.html", page?)?;
+    Ok(folder.file("report.html"))
+}
+
+/// Writes everything but the page.
+fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Derived>) -> Result<()> {
+    let samples = tables::samples(view.plan, view.log, telemetry)?;
+    for table in [
+        &tables::leaderboard(view.ranking, view.estimates)?,
+        &tables::estimates(view.estimates)?,
+        &samples,
+        &tables::quality(view.quality)?,
+    ] {
+        folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
+    }
+    folder.write("samples.parquet", samples.to_parquet()?)?;
+    folder.write("summary.json", summary_json(view)?)?;
+    folder.write("report.md", markdown(view))?;
+    folder.write("junit.xml", junit(view))
+}
