@@ -7,25 +7,20 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_contract::contest::{Dtype, Generation, RequestSpec, Timeouts};
+use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_engine::{
-    Engine as _, Limits, Picture, Pins, ProcessEngine, ProcessSpec, Request, SandboxStatus, serve,
+    Ask, Codec as _, Engine as _, Limits, Load, Pins, ProcessEngine, ProcessSpec, Question, SandboxStatus,
+    null,
 };
-use edgemaxx_protocol::{Dtype, Hello, Load, Ready, Settings};
 
 /// The argument that makes this program the engine.
 const ENGINE: &str = "null-engine";
 
 fn main() {
     if std::env::args().any(|argument| argument == ENGINE) {
-        let hello = Hello { engine: "null".to_owned(), version: "1".to_owned() };
-        let served = serve(&hello, |load| {
-            let (width, height) = (load.settings.width, load.settings.height);
-            let rgb = vec![127; (width * height * 3) as usize];
-            let ready = Ready { latent_channels: 4, vae_scale_factor: 8 };
-            Ok((ready, move |_: &_| Ok(Picture { width, height, rgb: rgb.clone() })))
-        });
-        std::process::exit(i32::from(served.is_err()));
+        std::process::exit(i32::from(null::serve().is_err()));
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(50);
     for side in [64, 512, 1024] {
@@ -48,34 +43,28 @@ fn overhead(criterion: &mut Criterion, side: u32) {
         sandbox: SandboxStatus::Unsandboxed { reason: "a benchmark".to_owned() },
     };
     let (mut engine, _, _) = ProcessEngine::launch(&spec).expect("launched");
-    let settings = Settings {
-        steps: 1,
-        guidance_scale: 1.0,
-        scheduler: None,
-        dtype: Dtype::F32,
-        vae_tiling: false,
+    let (prompts, negative_prompt) = Default::default();
+    let request = RequestSpec { prompts, negative_prompt, width: side, height: side };
+    let settings =
+        Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
+    let load = Load {
+        checkpoint: "/".to_owned(),
+        replaced: Default::default(),
         threads: 1,
-        width: side,
-        height: side,
+        task: PICTURE.task().to_owned(),
+        settings: PICTURE.settings(&request, &settings),
     };
-    engine.load(&Load { checkpoint: "/".to_owned(), unet: None, settings }).expect("loaded");
-    let latents = vec![0.5; (4 * side / 8 * side / 8) as usize];
+    let ready = engine.load(&load).expect("loaded").ready;
+    let prompt = "a red apple on a table by the window".to_owned();
+    let planned = PlannedRequest { id: 0, prompt, seed: 1 };
+    let payload = PICTURE.payload(&request, &planned, &ready).expect("noise");
     let mut id = 0;
     let mut latency = || {
         id += 1;
-        let request = Request {
-            id,
-            prompt: "a red apple on a table by the window",
-            negative_prompt: "",
-            seed: id,
-            steps: 20,
-            guidance_scale: 5.0,
-            width: side,
-            height: side,
-            latent_shape: [4, side / 8, side / 8],
-            latents: &latents,
-        };
-        Duration::from_nanos(black_box(engine.generate(&request).expect("a picture")).latency_ns)
+        let question = Question { request: &request, settings: &settings, planned: &planned };
+        let header = PICTURE.header(question, &ready).expect("a request");
+        let ask = Ask { id, header, payload: &payload, limits: PICTURE.limits(&request) };
+        Duration::from_nanos(black_box(engine.ask(&ask).expect("a picture")).latency_ns)
     };
     let mut group = criterion.benchmark_group("null engine");
     group.bench_function(BenchmarkId::new("latency recorded", side), |bencher| {

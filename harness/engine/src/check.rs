@@ -3,14 +3,16 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::latents::torch_randn;
-use edgemaxx_contract::sample::Failure;
+use edgemaxx_contract::contest::{Generation, RequestSpec};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::sample::{Failure, FailureKind};
 use edgemaxx_contract::text::line;
-use edgemaxx_protocol::{LatentShape, Load, Ready};
+use edgemaxx_protocol::{Load, Object};
 use serde::Serialize;
 
-use crate::engine::{Answer, Engine as _, Request};
+use crate::engine::{Ask, Engine as _};
 use crate::process::{ProcessEngine, ProcessSpec};
+use crate::task::{Codec, Probe, Purpose, Question};
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,11 +61,27 @@ const WATCHED_IDLE: Duration = Duration::from_millis(500);
 /// More than this part of one core in that time is work left running.
 const BUSY: f64 = 0.1;
 
-/// Launches the engine, loads, asks for pictures, says goodbye. Stops at the first thing that
-/// makes further checks pointless.
-pub fn check(spec: &ProcessSpec, load: &Load) -> Vec<Check> {
+/// What is put through the protocol.
+pub struct Examination<'a> {
+    /// How the engine is started.
+    pub spec: &'a ProcessSpec,
+    /// What it is to load.
+    pub load: &'a Load,
+    /// How to speak with it of its task.
+    pub codec: &'a dyn Codec,
+    /// What all requests share.
+    pub request: &'a RequestSpec,
+    /// The pipeline's settings.
+    pub settings: &'a Generation,
+    /// What the checkpoint itself says its `ready` must be, where that is known.
+    pub own_ready: Option<&'a Object>,
+}
+
+/// Launches the engine, loads, asks what its task's codec has to ask, says goodbye. Stops at the
+/// first thing that makes further checks pointless.
+pub fn check(exam: &Examination<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
-    if let Err(check) = run(spec, load, &mut checks) {
+    if let Err(check) = run(exam, &mut checks) {
         checks.push(check);
     }
     checks
@@ -81,37 +99,39 @@ fn failed(what: &'static str) -> impl Fn(Failure) -> Check {
     move |failure| bad(what, format!("{}: {}", failure.kind, failure.detail))
 }
 
-fn run(spec: &ProcessSpec, load: &Load, checks: &mut Vec<Check>) -> Result<(), Check> {
-    let (mut engine, info, launch_ns) = ProcessEngine::launch(spec).map_err(failed("hello"))?;
+fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
+    let (mut engine, info, launch_ns) = ProcessEngine::launch(exam.spec).map_err(failed("hello"))?;
     checks.push(good("hello", format!("{} {} after {}", info.name, info.version, ms(launch_ns))));
-    let loaded = engine.load(load).map_err(failed("load"))?;
-    let ready = loaded.ready;
-    let shape = LatentShape::of(ready, load.settings.width, load.settings.height).ok_or_else(|| {
-        let size = format!("{}×{}", load.settings.width, load.settings.height);
-        bad("ready", format!("a VAE factor of {} does not divide {size}", ready.vae_scale_factor))
-    })?;
-    checks.push(good(
-        "load",
-        format!("latents {:?}, factor {}, after {}", shape.0, ready.vae_scale_factor, ms(loaded.load_ns)),
-    ));
+    let loaded = engine.load(exam.load).map_err(failed("load"))?;
+    let ready = exam.codec.ready(exam.request, &loaded.ready).map_err(|problem| bad("ready", problem))?;
+    if let Some(own) = exam.own_ready.filter(|own| **own != ready) {
+        let detail = format!("it says {}, its checkpoint {}", words(&ready), words(own));
+        return Err(bad("ready", detail));
+    }
+    checks.push(good("load", format!("ready {} after {}", words(&ready), ms(loaded.load_ns))));
 
-    let mut asker = Asker { engine, load, ready, next: 1 };
-    asker.ask("a red apple", "", 1).map_err(failed("first picture"))?;
-    let first = asker.ask("a red apple", "blurry", 2).map_err(failed("picture"))?;
-    checks.push(good("picture", format!("{} bytes after {}", first.rgb.len(), ms(first.latency_ns))));
-    let again = asker.ask("a red apple", "blurry", 2).map_err(failed("repeated request"))?;
-    let other_seed = asker.ask("a red apple", "blurry", 3).map_err(failed("other latents"))?;
-    checks.push(repeated(&first, &again, first.latency_ns.min(other_seed.latency_ns)));
-    checks.push(differs("other latents", &first, &other_seed));
-    let other_prompt = asker.ask("a blue house by the sea", "blurry", 2).map_err(failed("other prompt"))?;
-    checks.push(differs("other prompt", &first, &other_prompt));
-    for (what, prompt) in [
-        ("empty prompt", String::new()),
-        ("prompt of 2000 bytes", "wide ".repeat(400)),
-        ("prompt beyond ASCII", "ein rotes Haus — 赤い家 🏠".to_owned()),
-    ] {
-        asker.ask(&prompt, "", 4).map_err(failed(what))?;
-        checks.push(good(what, "answered".to_owned()));
+    let mut asker = Asker { engine, exam, ready, next: 1 };
+    let (mut fresh, mut again) = (Answered::default(), None);
+    for probe in exam.codec.probes(exam.request) {
+        let answered = asker.ask(&probe).map_err(failed(probe.what))?;
+        // Judged with the next request's time, so that warming up looks like no cache.
+        if let Some((what, again)) = again.take() {
+            checks.push(repeated(what, &fresh, &again, fresh.latency_ns.min(answered.latency_ns)));
+        }
+        match probe.purpose {
+            Purpose::Warm => {}
+            Purpose::Fresh => {
+                let detail = format!("{} bytes after {}", answered.bytes, ms(answered.latency_ns));
+                checks.push(good(probe.what, detail));
+                fresh = answered;
+            }
+            Purpose::Repeat => again = Some((probe.what, answered)),
+            Purpose::Other => checks.push(differs(probe.what, &fresh, &answered)),
+            Purpose::Edge => checks.push(good(probe.what, "answered".to_owned())),
+        }
+    }
+    if let Some((what, again)) = again {
+        checks.push(repeated(what, &fresh, &again, fresh.latency_ns));
     }
     checks.extend(idle(&asker.engine));
     let closed = asker.engine.close();
@@ -120,7 +140,7 @@ fn run(spec: &ProcessSpec, load: &Load, checks: &mut Vec<Check>) -> Result<(), C
         (false, false) => Check {
             what: "bye",
             verdict: Verdict::Doubtful,
-            detail: format!("did not exit with status 0 within {} s", spec.timeouts.exit_s),
+            detail: format!("did not exit with status 0 within {} s", exam.spec.timeouts.exit_s),
         },
         (true, _) => bad("bye", "ignored bye and SIGTERM; it had to be killed".to_owned()),
     });
@@ -145,55 +165,64 @@ fn ms(ns: u64) -> String {
     format!("{:.1} ms", ns as f64 / 1e6)
 }
 
-/// `fresh_ns` is the quicker of the requests before and after, so that warming up looks like no cache.
-fn repeated(fresh: &Answer, again: &Answer, fresh_ns: u64) -> Check {
+/// An object as JSON.
+fn words(object: &Object) -> String {
+    serde_json::Value::Object(object.clone()).to_string()
+}
+
+/// `fresh_ns` is the quicker of the requests before and after.
+fn repeated(what: &'static str, fresh: &Answered, again: &Answered, fresh_ns: u64) -> Check {
     let ratio = again.latency_ns as f64 / fresh_ns.max(1) as f64;
     let (verdict, detail) = if ratio < CACHED && fresh_ns > 5_000_000 {
         (Verdict::Doubtful, format!("took {ratio:.2} of the time of a fresh one: answers must not be cached"))
-    } else if fresh.rgb != again.rgb {
-        (
-            Verdict::Doubtful,
-            "gave another picture: fix every seed, so that results can be reproduced".to_owned(),
-        )
+    } else if fresh.digest != again.digest {
+        let detail = "gave another answer: fix every seed, so that results can be reproduced";
+        (Verdict::Doubtful, detail.to_owned())
     } else {
-        (Verdict::Good, format!("the same picture, in {ratio:.2} of the time"))
+        (Verdict::Good, format!("the same answer, in {ratio:.2} of the time"))
     };
-    Check { what: "repeated request", verdict, detail }
+    Check { what, verdict, detail }
 }
 
-fn differs(what: &'static str, one: &Answer, other: &Answer) -> Check {
-    if one.rgb == other.rgb {
-        return Check { what, verdict: Verdict::Doubtful, detail: "gave the same picture".to_owned() };
+fn differs(what: &'static str, one: &Answered, other: &Answered) -> Check {
+    if one.digest == other.digest {
+        return Check { what, verdict: Verdict::Doubtful, detail: "gave the same answer".to_owned() };
     }
-    good(what, "another picture".to_owned())
+    good(what, "another answer".to_owned())
+}
+
+/// What is compared of an answer.
+#[derive(Default)]
+struct Answered {
+    latency_ns: u64,
+    bytes: usize,
+    /// Of its artefact.
+    digest: Option<Digest>,
 }
 
 struct Asker<'a> {
     engine: ProcessEngine,
-    load: &'a Load,
-    ready: Ready,
+    exam: &'a Examination<'a>,
+    ready: Object,
     next: u64,
 }
 
 impl Asker<'_> {
-    fn ask(&mut self, prompt: &str, negative_prompt: &str, seed: u64) -> Result<Answer, Failure> {
-        let settings = &self.load.settings;
-        let factor = self.ready.vae_scale_factor.max(1);
-        let latent_shape = [self.ready.latent_channels, settings.height / factor, settings.width / factor];
-        let latents = torch_randn(seed, latent_shape.iter().map(|side| *side as usize).product());
+    fn ask(&mut self, probe: &Probe) -> Result<Answered, Failure> {
+        let (codec, request, planned) = (self.exam.codec, &probe.request, &probe.planned);
+        let question = Question { request, settings: self.exam.settings, planned };
+        let unasked = |detail| Failure { kind: FailureKind::Protocol, detail };
+        let payload = codec.payload(request, planned, &self.ready).map_err(unasked)?;
+        let header = codec.header(question, &self.ready).map_err(unasked)?;
         let id = self.next;
         self.next += 1;
-        self.engine.generate(&Request {
-            id,
-            prompt,
-            negative_prompt,
-            seed,
-            steps: settings.steps,
-            guidance_scale: settings.guidance_scale,
-            width: settings.width,
-            height: settings.height,
-            latent_shape,
-            latents: &latents,
-        })
+        let ask = Ask { id, header, payload: &payload, limits: codec.limits(request) };
+        let answer = self.engine.ask(&ask)?;
+        let artefact = codec.artefact(question, &answer).map_err(|problem| Failure {
+            kind: FailureKind::Picture,
+            detail: self.engine.with_last_words(problem),
+        })?;
+        let bytes = answer.payload.len() + answer.parts.iter().map(|part| part.payload.len()).sum::<usize>();
+        Ok(Answered { latency_ns: answer.latency_ns, bytes, digest: Some(artefact.digest) })
     }
 }

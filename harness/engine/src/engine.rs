@@ -2,11 +2,11 @@
 
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::sample::{EngineInfo, Failure};
-use edgemaxx_protocol::{Load, Ready};
+use edgemaxx_protocol::{AnswerLimits, Load, Object};
 
 /// A launched engine.
 ///
-/// Failures of kind `refused` and `picture` leave it usable; after any other it must be closed.
+/// A failure of kind `refused` leaves it usable; after any other it must be closed.
 pub trait Engine {
     /// Loads the checkpoint.
     ///
@@ -17,11 +17,16 @@ pub trait Engine {
     /// Answers are waited for this long from now on, seconds.
     fn set_patience(&mut self, _seconds: f64) {}
 
-    /// Makes one picture.
+    /// Asks, and waits for the whole answer.
     ///
     /// # Errors
     /// The failure to be recorded.
-    fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure>;
+    fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure>;
+
+    /// What went wrong, with the end of what the engine printed, where there is any.
+    fn with_last_words(&mut self, problem: String) -> String {
+        problem
+    }
 
     /// Processor time of its whole process tree so far, nanoseconds; `None` where it is not known.
     fn cpu_ns(&self) -> Option<u64> {
@@ -59,48 +64,69 @@ pub struct Launched {
 }
 
 /// A loaded checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// Shape of the latents it takes.
-    pub ready: Ready,
+    /// What the engine says of it, in the task's words.
+    pub ready: Object,
     /// `load` sent to `ready` received, nanoseconds.
     pub load_ns: u64,
 }
 
-/// One picture to be made.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Request<'a> {
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask<'a> {
     /// Unique on this engine.
     pub id: u64,
-    /// What the picture should show.
-    pub prompt: &'a str,
-    /// What it should not show.
-    pub negative_prompt: &'a str,
-    /// Seed of the latents.
-    pub seed: u64,
-    /// Denoising steps.
-    pub steps: u32,
-    /// Classifier-free guidance.
-    pub guidance_scale: f64,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Channels, height and width of the latents.
-    pub latent_shape: [u32; 3],
-    /// Initial noise, row-major, standard normal.
-    pub latents: &'a [f32],
+    /// In the task's words.
+    pub header: Object,
+    /// What belongs to it, as the task says.
+    pub payload: &'a [u8],
+    /// What the answer may be.
+    pub limits: AnswerLimits,
 }
 
-/// A picture of the size asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A whole answer.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// Request fully sent to picture fully received, nanoseconds.
+    /// Request fully sent to answer fully received, nanoseconds.
     pub latency_ns: u64,
+    /// Request fully sent to the last byte of the first part that carries something; `None` where
+    /// no part does.
+    pub first_ns: Option<u64>,
+    /// What came ahead of its end, in order.
+    pub parts: Vec<Part>,
     /// What the engine says it took, nanoseconds.
     pub engine_ns: Option<u64>,
-    /// `width × height × 3` bytes, rows from the top.
-    pub rgb: Vec<u8>,
+    /// In the task's words.
+    pub header: Object,
+    /// What belongs to it, as the task says.
+    pub payload: Vec<u8>,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Part {
+    /// Request fully sent to its last byte, nanoseconds.
+    pub at_ns: u64,
+    /// In the task's words.
+    pub header: Object,
+    /// What belongs to it, as the task says.
+    pub payload: Vec<u8>,
+}
+
+impl Part {
+    /// Whether it carries something: bytes, or a field that is not null, nor an empty text, list or object.
+    pub fn carries_something(&self) -> bool {
+        use serde_json::Value;
+        let empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(object) => object.is_empty(),
+            Value::Bool(_) | Value::Number(_) => false,
+        };
+        !self.payload.is_empty() || !self.header.values().all(empty)
+    }
 }
 
 /// What is known of a process tree after its end.
@@ -112,4 +138,27 @@ pub struct Closed {
     pub forced: bool,
     /// After `bye` it exited by itself, in time, with status 0.
     pub clean_exit: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Part;
+
+    #[test]
+    fn an_empty_part_carries_nothing() {
+        let part = |header: Value, payload: &[u8]| Part {
+            header: header.as_object().cloned().unwrap_or_default(),
+            payload: payload.to_vec(),
+            ..Part::default()
+        };
+        for header in [json!({}), json!({"ids": []}), json!({"text": "", "more": null, "of": {}})] {
+            assert!(!part(header.clone(), b"").carries_something(), "{header}");
+            assert!(part(header, b"x").carries_something());
+        }
+        for header in [json!({"ids": [0]}), json!({"text": "", "n": 0}), json!({"last": false})] {
+            assert!(part(header.clone(), b"").carries_something(), "{header}");
+        }
+    }
 }

@@ -8,17 +8,20 @@ mod clock;
 mod engine;
 mod machine;
 pub mod mock;
+pub mod null;
 mod process;
 mod serve;
+pub mod task;
 
-pub use check::{Check, Verdict, check};
+pub use check::{Check, Examination, Verdict, check};
 pub use clock::{Clock, FakeClock, MonotonicClock, thread_cpu_ns};
-pub use edgemaxx_protocol::Ready;
-pub use engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
+pub use edgemaxx_protocol::{AnswerLimits, Load, Object};
+pub use engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
 pub use machine::free_bytes;
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{
     InstallError, InstallSpec, Installed, Limits, Pins, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
     ProcessSpec, SandboxStatus, TreeUsage, detect_sandbox, install, pss_bytes, tree_usage,
 };
-pub use serve::{Connection, Picture, ServeError, serve, serve_over};
+pub use serve::{Connection, Parts, Reply, ServeError, serve, serve_over};
+pub use task::{Artefact, Codec, Question};

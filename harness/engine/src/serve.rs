@@ -7,14 +7,16 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use edgemaxx_protocol::{
-    Decoder, Encoding, Generate, Heartbeat, Hello, Image, Limits, Load, Message, ProtocolError, Ready,
-    Refusal, encode, encode_image, preamble,
+    Answer, Decoder, Generate, Heartbeat, Hello, Limits, Load, Message, Object, Part, ProtocolError, Ready,
+    Refusal, encode, encode_head, preamble,
 };
 
 use crate::clock::nanoseconds;
 
 /// Time between heartbeats while loading.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A payload up to this length is copied behind its header: one call of the system instead of two.
+const COPIED: usize = 16 << 10;
 
 /// An engine that cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +45,30 @@ pub enum ServeError {
     Load(String),
 }
 
-/// A picture made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// `width × height × 3` bytes, rows from the top.
-    pub rgb: Vec<u8>,
+/// What an answer says, and what belongs to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reply {
+    /// In the task's words.
+    pub header: Object,
+    /// As the task says.
+    pub payload: Vec<u8>,
+}
+
+/// Sends parts of an answer ahead of its end, for tasks that allow it.
+pub struct Parts<'a> {
+    connection: &'a mut Connection,
+    id: u64,
+}
+
+impl Parts<'_> {
+    /// Sends a part.
+    ///
+    /// # Errors
+    /// In words: the harness is gone, or the part is beyond its bounds.
+    pub fn send(&mut self, part: Reply) -> Result<(), String> {
+        let part = Part { id: self.id, part: part.header, payload: part.payload };
+        self.connection.send(&Message::Part(part)).map_err(|error| error.to_string())
+    }
 }
 
 /// Frames to and from the harness.
@@ -103,12 +120,13 @@ impl Connection {
     /// # Errors
     /// [`ServeError`]: it is not allowed, or the socket fails.
     pub fn send(&mut self, message: &Message) -> Result<(), ServeError> {
-        if let Message::Image(image) = message {
-            let (head, payload) = encode_image(image)?;
+        let (mut head, payload) = encode_head(message)?;
+        if payload.len() > COPIED {
             self.send_bytes(&head)?;
             return self.send_bytes(payload);
         }
-        self.send_bytes(&encode(message)?)
+        head.extend_from_slice(payload);
+        self.send_bytes(&head)
     }
 
     /// Sends bytes as they are: for engines that misbehave on purpose.
@@ -175,18 +193,18 @@ impl Connection {
     }
 }
 
-/// Serves the harness that started this process until it says `bye`: loads once, then makes
-/// pictures one by one. `load` gives the latents' shape and the function that makes a picture;
-/// either may refuse in words. Returns how many pictures were made.
+/// Serves the harness that started this process until it says `bye`: loads once, then answers
+/// requests one by one. `load` gives what `ready` says and the function that answers; either may
+/// refuse in words. Returns how many requests were answered.
 ///
 /// # Errors
 /// [`ServeError`]; the process should then print it and exit with another status than 0.
-pub fn serve<G>(
+pub fn serve<A>(
     hello: &Hello,
-    load: impl FnOnce(&Load) -> Result<(Ready, G), String>,
+    load: impl FnOnce(&Load) -> Result<(Object, A), String>,
 ) -> Result<u64, ServeError>
 where
-    G: FnMut(&Generate) -> Result<Picture, String>,
+    A: FnMut(&Generate, &mut Parts<'_>) -> Result<Reply, String>,
 {
     serve_over(Connection::from_environment()?, hello, load)
 }
@@ -195,48 +213,42 @@ where
 ///
 /// # Errors
 /// See [`serve`].
-pub fn serve_over<G>(
+pub fn serve_over<A>(
     mut connection: Connection,
     hello: &Hello,
-    load: impl FnOnce(&Load) -> Result<(Ready, G), String>,
+    load: impl FnOnce(&Load) -> Result<(Object, A), String>,
 ) -> Result<u64, ServeError>
 where
-    G: FnMut(&Generate) -> Result<Picture, String>,
+    A: FnMut(&Generate, &mut Parts<'_>) -> Result<Reply, String>,
 {
     connection.send(&Message::Hello(hello.clone()))?;
     let Some(wanted) = connection.receive_load()? else { return Ok(0) };
-    let (ready, mut generate) = match connection.with_heartbeats(|| load(&wanted))? {
+    let (ready, mut answer) = match connection.with_heartbeats(|| load(&wanted))? {
         Ok(loaded) => loaded,
         Err(problem) => {
             connection.send(&Message::Error(Refusal::new(None, &problem)))?;
             return Err(ServeError::Load(problem));
         }
     };
-    connection.send(&Message::Ready(ready))?;
-    let mut pictures = 0;
+    connection.send(&Message::Ready(Ready { ready }))?;
+    let mut answered = 0;
     loop {
         let request = match connection.receive()? {
-            None | Some(Message::Bye(_)) => return Ok(pictures),
+            None | Some(Message::Bye(_)) => return Ok(answered),
             Some(Message::Generate(request)) => request,
             Some(other) => {
                 return Err(ServeError::Order { found: other.kind(), expected: "generate or bye" });
             }
         };
         let start = Instant::now();
-        let answer = match generate(&request) {
-            Ok(picture) => {
-                pictures += 1;
-                Message::Image(Image {
-                    id: request.id,
-                    width: picture.width,
-                    height: picture.height,
-                    encoding: Encoding::Rgb8,
-                    engine_ns: Some(nanoseconds(start.elapsed())),
-                    bytes: picture.rgb,
-                })
+        let message = match answer(&request, &mut Parts { connection: &mut connection, id: request.id }) {
+            Ok(Reply { header, payload }) => {
+                answered += 1;
+                let engine_ns = Some(nanoseconds(start.elapsed()));
+                Message::Answer(Answer { id: request.id, engine_ns, answer: header, payload })
             }
             Err(problem) => Message::Error(Refusal::new(Some(request.id), &problem)),
         };
-        connection.send(&answer)?;
+        connection.send(&message)?;
     }
 }

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{generate, load, processes_with, python, ready, sandbox, soon, unsandboxed, zoo};
+use common::{ask, examined, load, processes_with, python, ready, sandbox, soon, unsandboxed, zoo};
 use edgemaxx_contract::sample::FailureKind;
-use edgemaxx_engine::{Engine as _, ProcessEngine, SandboxStatus};
+use edgemaxx_engine::task::picture::Ready;
+use edgemaxx_engine::{Engine as _, ProcessEngine, SandboxStatus, Verdict};
 
 fn both() -> Vec<SandboxStatus> {
     std::iter::once(unsandboxed()).chain(sandbox()).collect()
@@ -20,11 +21,13 @@ fn an_honest_engine_is_timed_and_leaves() {
         let (mut engine, info, launch_ns) = ProcessEngine::launch(&spec).expect("hello");
         assert_eq!((info.name.as_str(), info.version.as_str()), ("zoo-honest", "1"));
         let loaded = engine.load(&load()).expect("ready");
-        assert_eq!((loaded.ready.latent_channels, loaded.ready.vae_scale_factor), (4, 8));
+        let ready = Ready { latent_channels: 4, vae_scale_factor: 8 };
+        assert_eq!(Ready::parse(&loaded.ready), Ok(ready));
         assert!(launch_ns > 0 && loaded.load_ns > 0);
-        let answer = generate(&mut engine, 1).expect("a picture");
-        assert_eq!(answer.rgb.len(), 64 * 64 * 3);
-        assert_eq!(answer.rgb, generate(&mut engine, 2).expect("another").rgb);
+        let answer = ask(&mut engine, 1).expect("a picture");
+        assert_eq!(answer.payload.len(), 64 * 64 * 3);
+        assert_eq!((answer.first_ns, answer.parts.len()), (None, 0));
+        assert_eq!(answer.payload, ask(&mut engine, 2).expect("another").payload);
         assert!(answer.latency_ns < 1_000_000_000);
         assert!(!processes_with("tag-honest").is_empty());
         let closed = engine.close();
@@ -82,12 +85,11 @@ fn only_the_pins_are_in_the_environment() {
 
 #[test]
 fn the_conformance_kit_praises_and_blames() {
-    use edgemaxx_engine::{Verdict, check};
     if !python() {
         return;
     }
     let verdicts = |name: &str| {
-        let checks = check(&zoo(unsandboxed(), name, &[]), &load());
+        let checks = examined(&zoo(unsandboxed(), name, &[]), None);
         checks.into_iter().map(|c| (c.what, c.verdict, c.detail)).collect::<Vec<_>>()
     };
     let honest = verdicts("honest");
@@ -100,6 +102,7 @@ fn the_conformance_kit_praises_and_blames() {
         ("wrong-version", "hello", "protocol 9.0"),
         ("die-at-load", "load", "status 9"),
         ("twice", "picture", "nobody asked"),
+        ("seen-through", "first picture", "alpha down to 0"),
     ] {
         let last = verdicts(name).pop().expect("a verdict");
         assert_eq!((last.0, last.1), (what, Verdict::Bad), "{last:?}");
@@ -110,8 +113,21 @@ fn the_conformance_kit_praises_and_blames() {
 }
 
 #[test]
+fn what_the_checkpoint_says_of_itself_must_be_what_the_engine_says() {
+    if !python() {
+        return;
+    }
+    let spec = zoo(unsandboxed(), "honest", &[]);
+    let own = |channels| Ready { latent_channels: channels, vae_scale_factor: 8 }.object();
+    let last = |channels| examined(&spec, Some(&own(channels))).pop().expect("a verdict");
+    assert_eq!(last(4).what, "bye");
+    let other = last(16);
+    assert_eq!((other.what, other.verdict), ("ready", Verdict::Bad), "{other}");
+    assert!(other.detail.contains("\"latent_channels\":16"), "{other}");
+}
+
+#[test]
 fn the_c_example_conforms() {
-    use edgemaxx_engine::{Verdict, check};
     let folder = tempfile::tempdir().expect("a folder");
     let engine = folder.path().join("engine");
     let source = common::root().join("harness/sdk/c/engine.c");
@@ -124,7 +140,7 @@ fn the_c_example_conforms() {
     for status in both() {
         let mut spec = zoo(status, "", &[]);
         spec.command = vec![engine.clone().into()];
-        let checks = check(&spec, &load());
+        let checks = examined(&spec, None);
         // its pictures do not depend on the prompt
         let doubtful: Vec<&str> =
             checks.iter().filter(|c| c.verdict != Verdict::Good).map(|c| c.what).collect();

@@ -81,7 +81,8 @@ fn failures_of_the_first_request() {
         ("garbage", FailureKind::Protocol, "frame"),
         ("flood", FailureKind::Protocol, "heartbeat"),
         ("stale-id", FailureKind::Protocol, "request 8 where one to 1"),
-        ("wrong-length", FailureKind::Protocol, "64×64×3"),
+        ("part-unasked", FailureKind::Protocol, "no parts are allowed"),
+        ("nested", FailureKind::Protocol, "nested deeper than 16"),
     ];
     for (name, kind, words) in cases {
         let (tag, since) = (format!("tag-{name}"), Instant::now());
@@ -98,9 +99,12 @@ fn unusable_pictures_leave_the_engine_usable() {
     if !python() {
         return;
     }
-    for (name, words) in
-        [("wrong-size", "8×8 pixels; 64×64 were asked for"), ("bad-png", "a PNG that cannot be read")]
-    {
+    for (name, words) in [
+        ("wrong-size", "8×8 pixels; 64×64 were asked for"),
+        ("wrong-length", "64×64×3 = 12288"),
+        ("bad-png", "a PNG that cannot be read"),
+        ("seen-through", "4096 of 4096 pixels"),
+    ] {
         let mut engine = ready(&zoo(unsandboxed(), name, &[])).expect("ready");
         for id in 1..3 {
             expect(generate(&mut engine, id).expect_err(name), FailureKind::Picture, words, Instant::now());
@@ -281,13 +285,13 @@ fn a_bad_engine_does_not_disturb_another() {
     }
     for status in statuses() {
         let mut good = ready(&zoo(status.clone(), "honest", &["tag-good"])).expect("ready");
-        let first = generate(&mut good, 1).expect("a picture").rgb;
+        let first = generate(&mut good, 1).expect("a picture");
         for name in ["segfault", "garbage", "stubborn", "daemonise"] {
             let mut bad = ready(&zoo(status.clone(), name, &["tag-bad"])).expect("ready");
             let _ = generate(&mut bad, 1);
             bad.close();
         }
-        assert_eq!(generate(&mut good, 2).expect("another").rgb, first);
+        assert_eq!(generate(&mut good, 2).expect("another"), first);
         assert!(!good.close().forced);
         assert!(soon(|| processes_with("tag-bad").is_empty()));
     }

@@ -6,13 +6,13 @@
 mod environment;
 mod error;
 mod execute;
-mod image_store;
 mod log_file;
 mod observe;
 mod patience;
 pub mod preflight;
 mod process;
 mod progress;
+mod run;
 mod session;
 mod steady;
 mod tally;
@@ -20,8 +20,8 @@ pub mod telemetry;
 
 pub use environment::{environment, gpu_names};
 pub use error::MeasureError;
-pub use execute::{Io, Summary, execute, finished};
-pub use image_store::png_bytes;
+pub use execute::{Summary, execute, finished};
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
+pub use run::Io;
 pub use steady::{STEADY_FALL, STEADY_RISE, is_steady};

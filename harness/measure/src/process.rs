@@ -5,7 +5,7 @@ use edgemaxx_contract::sample::{Idle, Record};
 use edgemaxx_engine::Engine;
 
 use crate::error::MeasureError;
-use crate::execute::Run;
+use crate::run::Run;
 
 /// A side's process.
 pub(crate) struct Process {

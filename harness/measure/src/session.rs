@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Residency;
-use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side};
 use edgemaxx_contract::sample::{
     Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
 };
-use edgemaxx_engine::{Launched, Loaded, Ready, Request};
+use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Engine, Launched, Loaded, Object, Question};
 
 use crate::error::MeasureError;
-use crate::execute::Run;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
 use crate::progress::{Todo, is_fatal, warm, was_steady};
+use crate::run::Run;
 use crate::telemetry::Watched;
 
 /// How a launch of a session ended.
@@ -26,10 +25,11 @@ pub(crate) enum Ended {
     Baseline(Failure),
 }
 
-/// The processes that are in memory, in the order of launch, and the latents' shape.
+/// The processes that are in memory, in the order of launch, and what all of them said of their
+/// checkpoint.
 struct Residents {
     processes: Vec<Process>,
-    shape: [u32; 3],
+    ready: Object,
     launch: u32,
     next_id: u64,
 }
@@ -112,13 +112,13 @@ fn end(
 }
 
 /// Launches `sides`, then loads them, in that order, and records how it went. `known` is
-/// what the sides of the session have said of their latents.
+/// what the sides of the session have said when they were ready.
 fn launch(
     run: &mut Run<'_, '_>,
     session: &PlannedSession,
     launch: u32,
     sides: &[Side],
-    known: &mut BTreeMap<Side, Ready>,
+    known: &mut BTreeMap<Side, Object>,
 ) -> Result<Result<Residents, Broken>, MeasureError> {
     let plan = run.plan;
     let mut launched: Vec<(Side, Launched)> = Vec::new();
@@ -139,12 +139,12 @@ fn launch(
         let (side, process) = &mut launched[index];
         let side = *side;
         match process.engine.load(&process.load) {
-            Ok(ready) => loaded.push((side, ready)),
+            Ok(one) => loaded.push((side, one)),
             Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
         }
     }
-    let shape = match common_shape(run, &loaded, known) {
-        Ok(shape) => shape,
+    let ready = match common_ready(run, &loaded, known) {
+        Ok(ready) => ready,
         Err(Broken { side, failure }) => return broken_launch(run, session, launch, side, failure, launched),
     };
     for ((side, process), (_, loaded)) in launched.iter().zip(&loaded) {
@@ -160,9 +160,9 @@ fn launch(
         }))?;
     }
     let now_ns = run.now_ns();
-    let ready = |(side, launched): (Side, Launched)| Process::ready(side, launched.engine, now_ns);
-    let processes = launched.into_iter().map(ready).collect();
-    Ok(Ok(Residents { processes, shape, launch, next_id: 1 }))
+    let rests = |(side, launched): (Side, Launched)| Process::ready(side, launched.engine, now_ns);
+    let processes = launched.into_iter().map(rests).collect();
+    Ok(Ok(Residents { processes, ready, launch, next_id: 1 }))
 }
 
 /// Tells telemetry which processes there are.
@@ -195,41 +195,29 @@ fn broken_launch(
     Ok(Err(Broken { side, failure }))
 }
 
-/// Channels, height and width of the latents, and what the sides launched so far say of them. The
-/// baseline sets them; since both sides get the same noise, the candidate's must be equal.
-fn common_shape(
+/// What the sides of the session have said when they were ready, as far as requests depend on it.
+/// The baseline sets it; since both sides are asked the same, the candidate's must be equal.
+fn common_ready(
     run: &Run<'_, '_>,
     loaded: &[(Side, Loaded)],
-    known: &mut BTreeMap<Side, Ready>,
-) -> Result<[u32; 3], Broken> {
-    known.extend(loaded.iter().map(|(side, loaded)| (*side, loaded.ready)));
+    known: &mut BTreeMap<Side, Object>,
+) -> Result<Object, Broken> {
     let broken =
         |side, detail: String| Broken { side, failure: Failure { kind: FailureKind::Protocol, detail } };
+    for (side, loaded) in loaded {
+        let ready = run.io.codec.ready(&run.plan.request, &loaded.ready);
+        known.insert(*side, ready.map_err(|detail| broken(*side, detail))?);
+    }
+    let words = |ready: &Object| serde_json::Value::Object(ready.clone()).to_string();
     if let (Some(baseline), Some(candidate)) = (known.get(&Side::Baseline), known.get(&Side::Candidate))
         && candidate != baseline
     {
-        let detail = format!(
-            "ready: its latents have {} channels and a VAE factor of {}, the baseline's {} and {}; both get the same noise",
-            candidate.latent_channels,
-            candidate.vae_scale_factor,
-            baseline.latent_channels,
-            baseline.vae_scale_factor
-        );
+        let (own, theirs) = (words(candidate), words(baseline));
+        let detail = format!("ready: it says {own}, the baseline {theirs}; both sides are asked the same");
         return Err(broken(Side::Candidate, detail));
     }
-    // Where both are known they are equal; the baseline comes first and is named.
-    let Some((side, ready)) = known.first_key_value() else {
-        return Err(broken(Side::Baseline, "it was not loaded".to_owned()));
-    };
-    let (factor, request) = (ready.vae_scale_factor, &run.plan.request);
-    if factor == 0 || !request.width.is_multiple_of(factor) || !request.height.is_multiple_of(factor) {
-        let detail = format!(
-            "ready: its VAE factor of {factor} does not divide {}×{}; change the contest's size",
-            request.width, request.height
-        );
-        return Err(broken(*side, detail));
-    }
-    Ok([ready.latent_channels, request.height / factor, request.width / factor])
+    let ready = known.values().next().cloned();
+    ready.ok_or_else(|| broken(Side::Baseline, "it was not loaded".to_owned()))
 }
 
 /// Requests to the residents in turn until all are steady, or the plan's warm-up requests are used.
@@ -240,11 +228,11 @@ fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resi
     let mut refused: Vec<Option<Failure>> = vec![None; sides.len()];
     for (index, request) in (0u32..).zip(&session.warmup) {
         let request = &plan.requests[*request as usize];
-        let latents = torch_randn(request.seed, residents.values());
+        let payload = payload(run, session, residents, request)?;
         for (which, side) in sides.iter().enumerate() {
             let phase = Phase::Warmup { index };
-            let question = Question { request, latents: &latents, phase, split: false };
-            match ask(run, session, residents, *side, question)? {
+            let asked = Asked { request, payload: &payload, phase, split: false };
+            match ask(run, session, residents, *side, asked)? {
                 Some(Ok(latency)) => latencies[which].push(latency),
                 Some(Err(failure)) => refused[which] = Some(failure),
                 None => {}
@@ -254,7 +242,7 @@ fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resi
             break;
         }
     }
-    // A side that never made a picture will not make one in a pair either.
+    // A side that never answered will not answer in a pair either.
     for ((side, latencies), refused) in sides.into_iter().zip(latencies).zip(refused) {
         if let Some(failure) = refused.filter(|_| latencies.is_empty()) {
             return Err(Halt::Broken(Broken { side, failure }));
@@ -274,11 +262,11 @@ fn measure(
     for missing in &todo.missing {
         let planned = &session.pairs[missing.pair as usize];
         let request = &plan.requests[planned.request as usize];
-        let latents = torch_randn(request.seed, residents.values());
+        let payload = payload(run, session, residents, request)?;
         for side in missing.sides.into_iter().flatten() {
             let phase = Phase::Measured { pair: missing.pair };
-            let question = Question { request, latents: &latents, phase, split: missing.split() };
-            if let Some(Err(_)) = ask(run, session, residents, side, question)? {
+            let asked = Asked { request, payload: &payload, phase, split: missing.split() };
+            if let Some(Err(_)) = ask(run, session, residents, side, asked)? {
                 break;
             }
         }
@@ -293,15 +281,15 @@ fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resid
     for planned in &session.repeats {
         let Some(original) = session.pairs.get(planned.pair as usize) else { continue };
         let request = &plan.requests[original.request as usize];
-        let latents = torch_randn(request.seed, residents.values());
+        let payload = payload(run, session, residents, request)?;
         for side in Side::both_from(planned.first) {
             let recorded = run.log.session(session.index);
             let answered = recorded.measured(planned.pair, side).is_some_and(|first| {
                 first.launch == residents.launch && matches!(first.outcome, Outcome::Picture { .. })
             });
             let phase = Phase::Repeat { pair: planned.pair };
-            let question = Question { request, latents: &latents, phase, split: false };
-            if answered && let Some(Err(_)) = ask(run, session, residents, side, question)? {
+            let asked = Asked { request, payload: &payload, phase, split: false };
+            if answered && let Some(Err(_)) = ask(run, session, residents, side, asked)? {
                 break;
             }
         }
@@ -309,18 +297,29 @@ fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resid
     Ok(())
 }
 
-impl Residents {
-    /// Number of latents.
-    fn values(&self) -> usize {
-        self.shape.iter().map(|side| *side as usize).product()
-    }
+/// The payload of a request, drawn once for all sides, while no clock runs.
+fn payload(
+    run: &Run<'_, '_>,
+    session: &PlannedSession,
+    residents: &Residents,
+    request: &PlannedRequest,
+) -> Result<Vec<u8>, MeasureError> {
+    let drawn = run.io.codec.payload(&run.plan.request, request, &residents.ready);
+    drawn.map_err(|problem| unaskable(session, request, &problem))
+}
+
+fn unaskable(session: &PlannedSession, request: &PlannedRequest, problem: &str) -> MeasureError {
+    MeasureError::Plan(format!(
+        "sessions[{}]: request {} cannot be asked: {problem}",
+        session.index, request.id
+    ))
 }
 
 /// A request and what it is for.
 #[derive(Clone, Copy)]
-struct Question<'a> {
+struct Asked<'a> {
     request: &'a PlannedRequest,
-    latents: &'a [f32],
+    payload: &'a [u8],
     phase: Phase,
     /// The other side was measured in another launch.
     split: bool,
@@ -333,13 +332,13 @@ fn ask(
     session: &PlannedSession,
     residents: &mut Residents,
     side: Side,
-    Question { request, latents, phase, split }: Question<'_>,
+    Asked { request, payload, phase, split }: Asked<'_>,
 ) -> Result<Option<Result<u64, Failure>>, Halt> {
     run.check_interrupt()?;
-    let plan = run.plan;
-    let Residents { processes, shape, launch, next_id } = residents;
+    let (plan, codec) = (run.plan, run.io.codec);
+    let Residents { processes, ready, launch, next_id } = residents;
     let Some(process) = processes.iter_mut().find(|process| process.side == side) else { return Ok(None) };
-    let (shape, id) = (*shape, *next_id);
+    let id = *next_id;
     *next_id += 1;
     let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
         return Err(Halt::Error(MeasureError::Plan(format!(
@@ -347,25 +346,19 @@ fn ask(
             session.index
         ))));
     };
+    let question = Question { request: &plan.request, settings: &pipeline.generation, planned: request };
+    let header = codec.header(question, ready);
+    let header = header.map_err(|problem| Halt::Error(unaskable(session, request, &problem)))?;
+    let ask = Ask { id, header, payload, limits: codec.limits(&plan.request) };
     process.engine.set_patience(run.patience.seconds(side));
     process.wakes(run.now_ns());
     let started_ns = run.now_ns();
-    let answer = process.engine.generate(&Request {
-        id,
-        prompt: &request.prompt,
-        negative_prompt: &plan.request.negative_prompt,
-        seed: request.seed,
-        steps: pipeline.generation.steps,
-        guidance_scale: pipeline.generation.guidance_scale,
-        width: plan.request.width,
-        height: plan.request.height,
-        latent_shape: shape,
-        latents,
-    });
+    let answer = process.engine.ask(&ask);
     process.rests(run.now_ns());
-    let (outcome, result) = match answer {
-        Ok(answer) => {
-            let image = run.store(&answer.rgb)?;
+    let kept = answer.and_then(|answer| keep(codec, question, answer, process.engine.as_mut()));
+    let (outcome, result) = match kept {
+        Ok((answer, artefact)) => {
+            let image = run.store(&artefact)?;
             let (latency_ns, engine_ns) = (answer.latency_ns, answer.engine_ns);
             (Outcome::Picture { latency_ns, image, engine_ns }, Ok(latency_ns))
         }
@@ -384,5 +377,18 @@ fn ask(
     match result {
         Err(failure) if is_fatal(&failure) => Err(Halt::Broken(Broken { side, failure })),
         other => Ok(Some(other)),
+    }
+}
+
+/// What is kept of an answer, if it is one to the question.
+fn keep(
+    codec: &dyn Codec,
+    question: Question<'_>,
+    answer: Answer,
+    engine: &mut dyn Engine,
+) -> Result<(Answer, Artefact), Failure> {
+    match codec.artefact(question, &answer) {
+        Ok(artefact) => Ok((answer, artefact)),
+        Err(problem) => Err(Failure { kind: FailureKind::Picture, detail: engine.with_last_words(problem) }),
     }
 }

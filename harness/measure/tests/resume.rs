@@ -135,8 +135,13 @@ fn a_folder_is_measured_in_by_one_process_and_survives_its_closing() {
         let mut disk = FolderDisk::open(folder.path()).expect("open");
         assert!(matches!(FolderDisk::open(folder.path()), Err(MeasureError::Locked { .. })));
         let mut telemetry = edgemaxx_measure::telemetry::NoTelemetry;
-        let mut io =
-            edgemaxx_measure::Io { disk: &mut disk, clock: &clock, telemetry: &mut telemetry, unix_ms: 7 };
+        let mut io = edgemaxx_measure::Io {
+            codec: edgemaxx_engine::task::of_plan(&plan),
+            disk: &mut disk,
+            clock: &clock,
+            telemetry: &mut telemetry,
+            unix_ms: 7,
+        };
         let flag = std::sync::atomic::AtomicBool::new(false);
         let mut launcher = launcher(&clock);
         edgemaxx_measure::execute(

@@ -1,10 +1,13 @@
 //! Bytes to messages, incrementally and within bounds.
 
+use std::num::NonZeroU32;
+
 use serde::de::DeserializeOwned;
 
+use crate::depth::check_depth;
 use crate::error::ProtocolError;
 use crate::frame::{Kind, Limits, MAGIC, PREAMBLE_BYTES, PREFIX_BYTES, VERSION, Version};
-use crate::message::{Generate, GenerateHeader, Image, ImageHeader, Message, check};
+use crate::message::{Answer, Generate, Message, Part, check};
 
 /// Reads one direction of a connection.
 ///
@@ -14,9 +17,11 @@ use crate::message::{Generate, GenerateHeader, Image, ImageHeader, Message, chec
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    part: Part,
+    place: Place,
     buffer: Vec<u8>,
     filled: usize,
+    /// Parts since the last message of another kind.
+    parts: u32,
     /// Memory for the next payload, see [`Self::prepare`].
     spare: Vec<u8>,
     failed: Option<ProtocolError>,
@@ -27,7 +32,7 @@ const PAGE: usize = 4096;
 
 /// What [`Decoder::buffer`] is being filled with.
 #[derive(Debug)]
-enum Part {
+enum Place {
     Preamble,
     Prefix,
     Header { kind: Kind, payload: usize },
@@ -39,9 +44,10 @@ impl Decoder {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            part: Part::Preamble,
+            place: Place::Preamble,
             buffer: vec![0; PREAMBLE_BYTES],
             filled: 0,
+            parts: 0,
             spare: Vec::new(),
             failed: None,
         }
@@ -50,12 +56,19 @@ impl Decoder {
     /// From the next frame on, other limits hold.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.parts = 0;
     }
 
     /// Holds memory ready for a payload of `bytes`, or of the limits if they are lower, so that
     /// reading it need not wait for the system to find some.
     pub fn prepare(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.limits.image_bytes.max(self.limits.latent_bytes));
+        let bytes = bytes.min(
+            [Kind::Generate, Kind::Part, Kind::Answer]
+                .map(|kind| self.limits.max_payload(kind))
+                .into_iter()
+                .max()
+                .unwrap_or(0),
+        );
         if self.spare.len() < bytes {
             // Not zeroes, which the system would only promise.
             self.spare = vec![0xA5; bytes];
@@ -83,7 +96,7 @@ impl Decoder {
                 Ok(None) => {}
                 Ok(message) => return Ok(message),
                 Err(error) => {
-                    self.expect(Part::Prefix, PREFIX_BYTES);
+                    self.expect(Place::Prefix, PREFIX_BYTES);
                     self.failed = Some(error.clone());
                     return Err(error);
                 }
@@ -112,20 +125,20 @@ impl Decoder {
 
     /// Whether a frame (or the preamble) has begun and is not complete.
     pub fn is_inside_frame(&self) -> bool {
-        self.filled > 0 || matches!(self.part, Part::Header { .. } | Part::Payload { .. })
+        self.filled > 0 || matches!(self.place, Place::Header { .. } | Place::Payload { .. })
     }
 
     /// Bytes held in memory.
     pub fn allocated(&self) -> usize {
-        let header = match &self.part {
-            Part::Payload { header, .. } => header.capacity(),
+        let header = match &self.place {
+            Place::Payload { header, .. } => header.capacity(),
             _ => 0,
         };
         self.buffer.capacity() + header + self.spare.capacity()
     }
 
-    fn expect(&mut self, part: Part, bytes: usize) -> Vec<u8> {
-        self.part = part;
+    fn expect(&mut self, place: Place, bytes: usize) -> Vec<u8> {
+        self.place = place;
         self.filled = 0;
         let fits = bytes > PAGE && self.spare.len() >= bytes;
         let next = if fits { std::mem::take(&mut self.spare) } else { vec![0; bytes] };
@@ -136,26 +149,27 @@ impl Decoder {
 
     /// The current part is complete.
     fn complete(&mut self) -> Result<Option<Message>, ProtocolError> {
-        match std::mem::replace(&mut self.part, Part::Prefix) {
-            Part::Preamble => {
-                let bytes = self.expect(Part::Prefix, PREFIX_BYTES);
+        match std::mem::replace(&mut self.place, Place::Prefix) {
+            Place::Preamble => {
+                let bytes = self.expect(Place::Prefix, PREFIX_BYTES);
                 check_preamble(&bytes)?;
                 Ok(None)
             }
-            Part::Prefix => {
+            Place::Prefix => {
                 let (kind, header, payload) = self.check_prefix()?;
-                self.expect(Part::Header { kind, payload }, header);
+                self.expect(Place::Header { kind, payload }, header);
                 Ok(None)
             }
-            Part::Header { kind, payload } => {
-                let header = self.expect(Part::Prefix, payload);
-                self.part = Part::Payload { kind, header };
+            Place::Header { kind, payload } => {
+                let header = self.expect(Place::Prefix, payload);
+                self.place = Place::Payload { kind, header };
                 Ok(None)
             }
-            Part::Payload { kind, header } => {
-                let payload = self.expect(Part::Prefix, PREFIX_BYTES);
+            Place::Payload { kind, header } => {
+                let payload = self.expect(Place::Prefix, PREFIX_BYTES);
                 let message = parse(kind, &header, payload)?;
                 check(&message)?;
+                self.parts = if kind == Kind::Part { self.parts + 1 } else { 0 };
                 Ok(Some(message))
             }
         }
@@ -175,6 +189,10 @@ impl Decoder {
         let kind = Kind::from_byte(self.buffer[4]).ok_or(ProtocolError::Kind(self.buffer[4]))?;
         if kind.sender() != self.limits.from {
             return Err(ProtocolError::Direction { kind, from: self.limits.from });
+        }
+        let max = self.limits.max_parts();
+        if kind == Kind::Part && self.parts >= max {
+            return Err(ProtocolError::Parts { max: NonZeroU32::new(max) });
         }
         let payload = i64::from(length) - (PREFIX_BYTES as i64 - 4) - i64::from(header);
         let payload = u64::try_from(payload).map_err(|_| ProtocolError::Lengths { kind, length, header })?;
@@ -210,47 +228,16 @@ fn parse(kind: Kind, header: &[u8], payload: Vec<u8>) -> Result<Message, Protoco
         serde_json::from_slice(header)
             .map_err(|problem| ProtocolError::Header { kind, problem: problem.to_string() })
     }
+    check_depth(kind, header)?;
     Ok(match kind {
         Kind::Hello => Message::Hello(json(kind, header)?),
         Kind::Load => Message::Load(json(kind, header)?),
         Kind::Heartbeat => Message::Heartbeat(json(kind, header)?),
         Kind::Ready => Message::Ready(json(kind, header)?),
+        Kind::Generate => Message::Generate(Generate { payload, ..json(kind, header)? }),
+        Kind::Part => Message::Part(Part { payload, ..json(kind, header)? }),
+        Kind::Answer => Message::Answer(Answer { payload, ..json(kind, header)? }),
         Kind::Error => Message::Error(json(kind, header)?),
         Kind::Bye => Message::Bye(json(kind, header)?),
-        Kind::Generate => {
-            let header: GenerateHeader<'static> = json(kind, header)?;
-            let (values, rest) = payload.as_chunks::<4>();
-            if !rest.is_empty() {
-                return Err(ProtocolError::Value {
-                    kind,
-                    field: "payload",
-                    expected: "whole f32 values".to_owned(),
-                    found: format!("{} bytes", payload.len()),
-                });
-            }
-            Message::Generate(Generate {
-                id: header.id,
-                prompt: header.prompt.into_owned(),
-                negative_prompt: header.negative_prompt.into_owned(),
-                seed: header.seed,
-                steps: header.steps,
-                guidance_scale: header.guidance_scale,
-                width: header.width,
-                height: header.height,
-                shape: header.latents,
-                latents: values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            })
-        }
-        Kind::Image => {
-            let header: ImageHeader = json(kind, header)?;
-            Message::Image(Image {
-                id: header.id,
-                width: header.width,
-                height: header.height,
-                encoding: header.encoding,
-                engine_ns: header.engine_ns,
-                bytes: payload,
-            })
-        }
     })
 }

@@ -12,7 +12,7 @@ pub enum ProtocolError {
         found: [u8; 8],
     },
     /// Another major version.
-    #[error("the peer speaks protocol {found}, this program {expected}; use an engine made for {}.x", expected.major)]
+    #[error("the peer speaks protocol {found}, this program {expected}; the one that is older must be brought to {}.x (harness/docs/PROTOCOL.md)", expected.major.max(found.major))]
     Version {
         /// The peer's.
         found: Version,
@@ -20,7 +20,7 @@ pub enum ProtocolError {
         expected: Version,
     },
     /// No such kind of frame.
-    #[error("unknown frame kind {0}; expected 1 to 8")]
+    #[error("unknown frame kind {0}; expected 1 to 9")]
     Kind(u8),
     /// A frame that the other side alone may send.
     #[error("a {kind} frame from the {from}, who may not send it")]
@@ -59,6 +59,20 @@ pub enum ProtocolError {
         kind: Kind,
         /// What the JSON reader says.
         problem: String,
+    },
+    /// The header's objects and arrays lie too deep in one another.
+    #[error("the header of a {kind} frame is nested deeper than {max}")]
+    Depth {
+        /// The kind.
+        kind: Kind,
+        /// How deep it may be.
+        max: usize,
+    },
+    /// More parts of one answer than its request allows.
+    #[error("a part frame where {}", .max.map_or("no parts are allowed".to_owned(), |max| format!("{max} had come, as many as are allowed")))]
+    Parts {
+        /// How many are allowed; `None`: none.
+        max: Option<std::num::NonZeroU32>,
     },
     /// A field out of range.
     #[error("the {kind} frame's {field}: expected {expected}, found {found}")]

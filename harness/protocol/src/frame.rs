@@ -13,6 +13,12 @@ pub const PREFIX_BYTES: usize = 9;
 pub const MAX_NAME_CHARS: usize = 100;
 /// Characters of an engine's error message.
 pub const MAX_ERROR_CHARS: usize = 4000;
+/// How deep objects and arrays of a header may lie in one another; the header itself is the first.
+pub const MAX_DEPTH: usize = 16;
+/// Bytes of the longest payload that any limits allow.
+pub const MAX_PAYLOAD: usize = 1 << 30;
+/// Parts of one answer that any limits allow.
+pub const MAX_PARTS: u32 = 1 << 20;
 
 /// A version of the protocol. Peers with the same major number understand each other: a minor
 /// version only adds header fields, and unknown header fields are ignored.
@@ -25,7 +31,7 @@ pub struct Version {
 }
 
 /// The version this crate speaks.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 2, minor: 0 };
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,25 +69,28 @@ pub enum Kind {
     Heartbeat = 3,
     /// Engine: loaded.
     Ready = 4,
-    /// Harness: make this picture; payload: latents, f32 little-endian.
+    /// Harness: answer this; payload: what its task says.
     Generate = 5,
-    /// Engine: the picture; payload: its bytes.
-    Image = 6,
+    /// Engine: a part of the answer, ahead of its end; payload: what the task says.
+    Part = 6,
+    /// Engine: the answer, or its end where parts came before; payload: what the task says.
+    Answer = 7,
     /// Engine: I cannot.
-    Error = 7,
+    Error = 8,
     /// Harness: that was all.
-    Bye = 8,
+    Bye = 9,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hello,
         Self::Load,
         Self::Heartbeat,
         Self::Ready,
         Self::Generate,
-        Self::Image,
+        Self::Part,
+        Self::Answer,
         Self::Error,
         Self::Bye,
     ];
@@ -95,17 +104,22 @@ impl Kind {
     pub fn sender(self) -> Sender {
         match self {
             Self::Load | Self::Generate | Self::Bye => Sender::Harness,
-            Self::Hello | Self::Heartbeat | Self::Ready | Self::Image | Self::Error => Sender::Engine,
+            Self::Hello | Self::Heartbeat | Self::Ready | Self::Part | Self::Answer | Self::Error => {
+                Sender::Engine
+            }
         }
     }
 
     /// Bytes of the longest header allowed.
     pub fn max_header(self) -> usize {
         match self {
-            Self::Heartbeat | Self::Ready | Self::Image | Self::Bye => 1 << 10,
+            Self::Heartbeat | Self::Bye => 1 << 10,
             Self::Hello => 2 << 10,
+            Self::Ready => 4 << 10,
+            Self::Part => 16 << 10,
             Self::Load | Self::Error => 32 << 10,
-            Self::Generate => 16 << 10,
+            Self::Answer => 64 << 10,
+            Self::Generate => 256 << 10,
         }
     }
 }
@@ -118,44 +132,59 @@ impl fmt::Display for Kind {
             Self::Heartbeat => "heartbeat",
             Self::Ready => "ready",
             Self::Generate => "generate",
-            Self::Image => "image",
+            Self::Part => "part",
+            Self::Answer => "answer",
             Self::Error => "error",
             Self::Bye => "bye",
         })
     }
 }
 
-/// The largest payloads a reader accepts; checked before anything is allocated.
+/// What an answer may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// How many parts may come before the answer's end; 0: none. At most [`MAX_PARTS`] count.
+    pub parts: u32,
+    /// Bytes of the payload of each part; at most [`MAX_PAYLOAD`] count.
+    pub part_bytes: usize,
+    /// Bytes of the answer's own payload; at most [`MAX_PAYLOAD`] count.
+    pub answer_bytes: usize,
+}
+
+/// What a reader accepts; checked before anything is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Whose frames are read; any other kind is refused.
     pub from: Sender,
-    /// Bytes of a picture.
-    pub image_bytes: usize,
-    /// Bytes of latents.
-    pub latent_bytes: usize,
+    /// What answers may be.
+    pub answer: AnswerLimits,
+    /// Bytes of a request's payload.
+    pub ask_bytes: usize,
 }
 
 impl Limits {
-    /// For the harness, which expects pictures of `width` × `height`: raw RGB8, or a PNG that is
-    /// no longer than raw RGBA8 and 64 KiB.
-    pub fn harness(width: u32, height: u32) -> Self {
-        let pixels = (width as usize).saturating_mul(height as usize);
-        let image_bytes = pixels.saturating_mul(4).saturating_add(64 << 10);
-        Self { from: Sender::Engine, image_bytes: image_bytes.min(1 << 30), latent_bytes: 0 }
+    /// For the harness, which expects such answers.
+    pub fn harness(answer: AnswerLimits) -> Self {
+        Self { from: Sender::Engine, answer, ask_bytes: 0 }
     }
 
-    /// For an engine: latents up to 64 MiB.
+    /// For an engine: requests with a payload of up to 64 MiB.
     pub fn engine() -> Self {
-        Self { from: Sender::Harness, image_bytes: 0, latent_bytes: 64 << 20 }
+        Self { from: Sender::Harness, answer: AnswerLimits::default(), ask_bytes: 64 << 20 }
     }
 
     /// Bytes of the longest payload of `kind`.
     pub fn max_payload(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Image => self.image_bytes,
-            Kind::Generate => self.latent_bytes,
+            Kind::Part => self.answer.part_bytes.min(MAX_PAYLOAD),
+            Kind::Answer => self.answer.answer_bytes.min(MAX_PAYLOAD),
+            Kind::Generate => self.ask_bytes.min(MAX_PAYLOAD),
             _ => 0,
         }
+    }
+
+    /// How many parts may come before an answer's end.
+    pub fn max_parts(&self) -> u32 {
+        self.answer.parts.min(MAX_PARTS)
     }
 }

@@ -6,19 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod decode;
+mod depth;
 mod encode;
 mod error;
 mod frame;
 mod message;
 
 pub use decode::Decoder;
-pub use encode::{encode, encode_image, preamble};
+pub use encode::{encode, encode_head, preamble};
 pub use error::ProtocolError;
 pub use frame::{
-    Kind, Limits, MAGIC, MAX_ERROR_CHARS, MAX_NAME_CHARS, PREAMBLE_BYTES, PREFIX_BYTES, Sender, VERSION,
-    Version,
+    AnswerLimits, Kind, Limits, MAGIC, MAX_DEPTH, MAX_ERROR_CHARS, MAX_NAME_CHARS, MAX_PARTS, MAX_PAYLOAD,
+    PREAMBLE_BYTES, PREFIX_BYTES, Sender, VERSION, Version,
 };
-pub use message::{
-    Bye, Dtype, Encoding, Generate, Heartbeat, Hello, Image, LatentShape, Load, Message, Ready, Refusal,
-    Settings,
-};
+pub use message::{Answer, Bye, Generate, Heartbeat, Hello, Load, Message, Object, Part, Ready, Refusal};

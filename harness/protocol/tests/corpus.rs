@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use edgemaxx_protocol::{
-    Bye, Dtype, Encoding, Generate, Heartbeat, Hello, Image, LatentShape, Load, Message, Ready, Refusal,
-    Sender, Settings, encode,
+    Answer, Bye, Generate, Heartbeat, Hello, Load, Message, Object, Part, Ready, Refusal, Sender, encode,
 };
+use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
@@ -16,40 +16,37 @@ fn folder() -> std::path::PathBuf {
 
 /// One valid frame of each kind.
 fn seeds() -> Vec<(&'static str, Message)> {
-    let settings = Settings {
-        steps: 20,
-        guidance_scale: 5.0,
-        scheduler: Some("EulerDiscreteScheduler".to_owned()),
-        dtype: Dtype::Bf16,
-        vae_tiling: false,
+    let settings = json!({"steps": 20, "scale": 5.0, "dtype": "bf16", "tiled": false});
+    let load = Load {
+        checkpoint: "/c".to_owned(),
+        replaced: [("unet".to_owned(), "/u".to_owned())].into(),
         threads: 2,
-        width: 16,
-        height: 16,
+        task: "picture".to_owned(),
+        settings: object(settings),
     };
-    let generate = Generate {
-        id: 7,
-        prompt: "a red apple".to_owned(),
-        negative_prompt: "ein rotes Haus — 赤い家".to_owned(),
-        seed: 12,
-        steps: 20,
-        guidance_scale: 5.5,
-        width: 16,
-        height: 16,
-        shape: LatentShape([1, 4, 2, 2]),
-        latents: vec![0.25; 16],
+    let ask = json!({"prompt": "ein rotes Haus — 赤い家", "seed": 12, "shape": [1, 4, 2, 2]});
+    let generate = Generate { id: 7, ask: object(ask), payload: vec![0, 0, 0x80, 0x3e].repeat(16) };
+    let answer = |answer, payload| {
+        Message::Answer(Answer { id: 7, engine_ns: Some(5), answer: object(answer), payload })
     };
-    let image = |encoding, bytes| Image { id: 7, width: 2, height: 2, encoding, engine_ns: Some(5), bytes };
+    let part = Part { id: 7, part: object(json!({"ids": [15, 3, 902]})), payload: Vec::new() };
     vec![
         ("hello", Message::Hello(Hello { engine: "an-engine".to_owned(), version: "1.0".to_owned() })),
-        ("load", Message::Load(Load { checkpoint: "/c".to_owned(), unet: Some("/u".to_owned()), settings })),
+        ("load", Message::Load(load)),
         ("heartbeat", Message::Heartbeat(Heartbeat {})),
-        ("ready", Message::Ready(Ready { latent_channels: 4, vae_scale_factor: 8 })),
+        ("ready", Message::Ready(Ready { ready: object(json!({"latent_channels": 4})) })),
         ("generate", Message::Generate(generate)),
-        ("image-rgb8", Message::Image(image(Encoding::Rgb8, vec![9; 12]))),
-        ("image-png", Message::Image(image(Encoding::Png, b"\x89PNG".to_vec()))),
+        ("part", Message::Part(part)),
+        ("part-payload", Message::Part(Part { id: 7, payload: vec![1, 2, 3], ..Part::default() })),
+        ("answer", answer(json!({"encoding": "rgb8"}), vec![9; 12])),
+        ("answer-nested", answer(json!({"a": [{"b": [[]]}], "c": {"d": null}}), Vec::new())),
         ("error", Message::Error(Refusal { id: Some(7), message: "no \"such\" checkpoint".to_owned() })),
         ("bye", Message::Bye(Bye {})),
     ]
+}
+
+fn object(value: Value) -> Object {
+    value.as_object().cloned().unwrap_or_default()
 }
 
 #[test]

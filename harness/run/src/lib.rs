@@ -10,7 +10,6 @@ pub mod fitness;
 pub mod folder;
 pub mod hub;
 pub mod native;
-pub mod null;
 pub mod prepare;
 pub mod progress;
 pub mod rehearse;

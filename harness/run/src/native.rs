@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
 use edgemaxx_contract::contest::Dtype;
-use edgemaxx_engine::Picture;
-use edgemaxx_protocol::{Dtype as WireDtype, Generate, Hello, Load, Ready};
+use edgemaxx_engine::task::picture::{self, Picture, Ready, Request, Settings};
+use edgemaxx_protocol::{Hello, Load};
 
 /// The contract's number format in the engine's words.
 pub fn engine_dtype(dtype: Dtype) -> DType {
@@ -32,42 +32,30 @@ pub fn load_options(
     }
 }
 
-/// The contract's number format in the protocol's words.
-pub fn wire_dtype(dtype: Dtype) -> WireDtype {
-    match dtype {
-        Dtype::F32 => WireDtype::F32,
-        Dtype::F16 => WireDtype::F16,
-        Dtype::Bf16 => WireDtype::Bf16,
-    }
-}
-
 /// Serves the harness with the built-in engine on a device.
 ///
 /// # Errors
 /// The harness is gone, or does not keep to the protocol.
 pub fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
     let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    edgemaxx_engine::serve(&hello, |wanted| load(device, wanted)).map(|_| ())
+    picture::serve(&hello, |wanted, settings| load(device, wanted, settings)).map(|_| ())
 }
 
 /// Makes a picture, or says why not.
-type Generator = Box<dyn FnMut(&Generate) -> Result<Picture, String>>;
+type Generator = Box<dyn FnMut(&Request) -> Result<Picture, String>>;
 
-fn load(device: Accelerator, load: &Load) -> Result<(Ready, Generator), String> {
+fn load(device: Accelerator, load: &Load, settings: &Settings) -> Result<(Ready, Generator), String> {
     let device = device.open().map_err(|error| error.to_string())?;
+    if let Some(part) = load.replaced.keys().find(|part| *part != "unet") {
+        return Err(format!("the built-in engine cannot replace a checkpoint's {part:?}, only its unet"));
+    }
     let source = CheckpointSource {
         root: PathBuf::from(&load.checkpoint),
-        unet: load.unet.as_ref().map(PathBuf::from),
-    };
-    let settings = &load.settings;
-    let dtype = match settings.dtype {
-        WireDtype::F32 => Dtype::F32,
-        WireDtype::F16 => Dtype::F16,
-        WireDtype::Bf16 => Dtype::Bf16,
+        unet: load.replaced.get("unet").map(PathBuf::from),
     };
     let options = LoadOptions {
         vae_tiling: settings.vae_tiling,
-        ..load_options(dtype, settings.scheduler.clone(), Some(settings.threads), device)
+        ..load_options(settings.dtype, settings.scheduler.clone(), Some(load.threads), device)
     };
     let pipeline = Pipeline::load(&source, &options).map_err(|error| error.to_string())?;
     let (width, height) = (settings.width as usize, settings.height as usize);
@@ -77,18 +65,19 @@ fn load(device: Accelerator, load: &Load) -> Result<(Ready, Generator), String> 
     Ok((ready, Box::new(move |request| generate(&pipeline, request))))
 }
 
-fn generate(pipeline: &Pipeline, request: &Generate) -> Result<Picture, String> {
+fn generate(pipeline: &Pipeline, request: &Request) -> Result<Picture, String> {
+    let ask = &request.ask;
     let picture = pipeline
         .generate(
             &GenerateRequest {
-                prompt: request.prompt.clone(),
+                prompt: ask.prompt.clone(),
                 // The protocol has no "none": an empty negative prompt is none, as in diffusers.
-                negative_prompt: Some(request.negative_prompt.clone()).filter(|text| !text.is_empty()),
+                negative_prompt: Some(ask.negative_prompt.clone()).filter(|text| !text.is_empty()),
                 latents: request.latents.clone(),
-                steps: request.steps as usize,
-                guidance_scale: request.guidance_scale,
-                width: request.width as usize,
-                height: request.height as usize,
+                steps: ask.steps as usize,
+                guidance_scale: ask.guidance_scale,
+                width: ask.width as usize,
+                height: ask.height as usize,
             },
             None,
         )

@@ -1,7 +1,7 @@
 //! What each pipeline of a plan is started with: its checkpoint, derived where the plan says so,
 //! and its process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,10 @@ use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::{CommandSpec, DeviceKind, Dtype, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
-use edgemaxx_engine::{Limits, Pins, ProcessLauncher, ProcessSpec, SandboxStatus};
-use edgemaxx_protocol::{Load, Settings};
+use edgemaxx_engine::{Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxStatus, task};
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
-use crate::native::wire_dtype;
 use crate::resolve::{FolderDigests, source_folder, unet_folder};
 
 /// The environment of every engine of a plan.
@@ -144,22 +142,23 @@ fn start(
         }
     };
     process.read_only.append(&mut read_only);
-    let generation = &pipeline.generation;
+    let codec = task::of_plan(plan);
     let load = Load {
         checkpoint: path_text(&source.root)?,
-        unet: source.unet.as_deref().map(path_text).transpose()?,
-        settings: Settings {
-            steps: generation.steps,
-            guidance_scale: generation.guidance_scale,
-            scheduler: generation.scheduler.clone(),
-            dtype: wire_dtype(generation.dtype),
-            vae_tiling: generation.vae_tiling,
-            threads: plan.measurement.threads,
-            width: plan.request.width,
-            height: plan.request.height,
-        },
+        replaced: replaced(source.unet.as_deref())?,
+        threads: plan.measurement.threads,
+        task: codec.task().to_owned(),
+        settings: codec.settings(&plan.request, &pipeline.generation),
     };
     Ok((process, load))
+}
+
+/// What of a checkpoint is read elsewhere, as the protocol names it.
+///
+/// # Errors
+/// A path is not UTF-8.
+pub fn replaced(unet: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    unet.map(|folder| Ok(("unet".to_owned(), path_text(folder)?))).into_iter().collect()
 }
 
 /// A process without limits of its own.
@@ -242,6 +241,17 @@ pub fn native(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
         .chain(["engine", "candle", "--device", device].map(OsString::from))
         .collect();
     Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, sandbox) })
+}
+
+/// The null engine: this program too.
+///
+/// # Errors
+/// This program cannot be found.
+pub fn null(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
+    let mut process = native(plan, sandbox)?;
+    process.command.truncate(1);
+    process.command.extend(["engine", "null"].map(OsString::from));
+    Ok(process)
 }
 
 /// An engine that the contest names, or a candidate in its folder `own`.

@@ -1,4 +1,4 @@
-/* A minimal engine in C: protocol 1.0 without a JSON library.
+/* A minimal engine in C: protocol 2.0 without a JSON library.
  *
  *     cc -O2 -o engine engine.c && edgemaxx engine check ./engine
  *
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HELLO = 1, LOAD, HEARTBEAT, READY, GENERATE, IMAGE, ERROR, BYE };
+enum { HELLO = 1, LOAD, HEARTBEAT, READY, GENERATE, PART, ANSWER, ERROR, BYE };
 enum { CHANNELS = 4, FACTOR = 8 };
 
 static int sock;
@@ -78,16 +78,16 @@ int main(void) {
     if (!where || strncmp(where, "fd:", 3) != 0)
         return fprintf(stderr, "EDGEMAXX_SOCKET is not set: the harness starts engines\n"), 2;
     sock = atoi(where + 3);
-    write_all("EDGEMAXX\1\0\0\0", 12);
+    write_all("EDGEMAXX\2\0\0\0", 12);
     send_frame(HELLO, "{\"engine\":\"c-example\",\"version\":\"1\"}", "", 0);
     unsigned char preamble[12], prefix[9];
     read_all(preamble, sizeof preamble);
-    if (memcmp(preamble, "EDGEMAXX\1\0", 10) != 0)
+    if (memcmp(preamble, "EDGEMAXX\2\0", 10) != 0)
         return fprintf(stderr, "the harness speaks another protocol\n"), 1;
     for (;;) {
         read_all(prefix, sizeof prefix);
         uint32_t length = get_u32(prefix), header_bytes = get_u32(prefix + 5);
-        if (header_bytes > 32768 || length < 5 + header_bytes || length > 65u << 20)
+        if (header_bytes > 262144 || length < 5 + header_bytes || length > 65u << 20)
             return fprintf(stderr, "a frame beyond its bounds\n"), 1;
         size_t payload_bytes = length - 5 - header_bytes;
         char *header = (char *)calloc(header_bytes + 1, 1);
@@ -98,7 +98,8 @@ int main(void) {
         read_all(payload, payload_bytes); /* f32 little-endian, as on this machine */
         char answer[200];
         if (prefix[4] == LOAD) {
-            snprintf(answer, sizeof answer, "{\"latent_channels\":%d,\"vae_scale_factor\":%d}", CHANNELS, FACTOR);
+            snprintf(answer, sizeof answer, "{\"ready\":{\"latent_channels\":%d,\"vae_scale_factor\":%d}}", CHANNELS,
+                     FACTOR);
             send_frame(READY, answer, "", 0);
         } else if (prefix[4] == GENERATE) {
             unsigned long long id = number(header, "id");
@@ -111,9 +112,10 @@ int main(void) {
                 if (!rgb)
                     return 1;
                 make_picture(rgb, payload, width, height);
-                snprintf(answer, sizeof answer, "{\"id\":%llu,\"width\":%zu,\"height\":%zu,\"encoding\":\"rgb8\"}",
-                         id, width, height);
-                send_frame(IMAGE, answer, rgb, width * height * 3);
+                snprintf(answer, sizeof answer,
+                         "{\"id\":%llu,\"answer\":{\"width\":%zu,\"height\":%zu,\"encoding\":\"rgb8\"}}", id, width,
+                         height);
+                send_frame(ANSWER, answer, rgb, width * height * 3);
                 free(rgb);
             }
         } else {

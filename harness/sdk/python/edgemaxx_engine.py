@@ -1,18 +1,20 @@
-"""Write an EdgeMaxx engine in Python: standard library only, protocol 1.0 (harness/docs/PROTOCOL.md).
+"""Write an EdgeMaxx engine in Python: standard library only, protocol 2.0 (harness/docs/PROTOCOL.md).
 
     import edgemaxx_engine
 
-    def load(job):                       # dict: checkpoint, unet (or None), settings
-        pipe = ...                       # steps, guidance_scale, scheduler, dtype, threads, width, height
-        def generate(request):           # dict: id, prompt, negative_prompt, seed, steps, guidance_scale,
-            return rgb                   #       width, height, shape; latents() and latents_bytes
-        return generate, 4, 8            # the function, channels of the latents, pixels per latent
+    def load(job):                       # dict: checkpoint, replaced, threads, task, settings
+        pipe = ...                       # settings of pictures: steps, guidance_scale, dtype, width, height, ...
+        def generate(request):           # dict of what is asked; request.id, request.payload
+            return rgb                   # of pictures: prompt, seed, ..., latents; request.torch_latents()
+        return generate, {"latent_channels": 4, "vae_scale_factor": 8}    # the function, and what `ready` says
 
     edgemaxx_engine.serve("my-engine", "1.0", load)
 
-`generate` returns width*height*3 bytes (rows from the top), or anything with `tobytes()`, such as a
-uint8 numpy array or a PIL image in mode RGB; or ("png", bytes). Either function may raise Refusal:
-the harness records its message and goes on. Any other exception ends the process.
+`generate` returns (object, bytes): what the answer says in the task's words, and its payload. For a
+picture it may return width*height*3 bytes (rows from the top), anything with `tobytes()`, such as a
+uint8 numpy array or a PIL image in mode RGB, or ("png", bytes). `request.part(object, bytes)` sends a
+part ahead of the answer, where the task allows it. Either function may raise Refusal: the harness
+records its message and goes on. Any other exception ends the process.
 """
 
 import array
@@ -24,10 +26,10 @@ import sys
 import threading
 import time
 
-MAGIC, VERSION = b"EDGEMAXX", (1, 0)
-HELLO, LOAD, HEARTBEAT, READY, GENERATE, IMAGE, ERROR, BYE = range(1, 9)
-NAMES = "? hello load heartbeat ready generate image error bye".split()
-MAX_HEADER, MAX_PAYLOAD = 32 << 10, 64 << 20
+MAGIC, VERSION = b"EDGEMAXX", (2, 0)
+HELLO, LOAD, HEARTBEAT, READY, GENERATE, PART, ANSWER, ERROR, BYE = range(1, 10)
+NAMES = "? hello load heartbeat ready generate part answer error bye".split()
+MAX_HEADER, MAX_PAYLOAD = 256 << 10, 64 << 20
 
 
 class Refusal(Exception):
@@ -94,24 +96,27 @@ def frame(kind, header, payload=b""):
 
 
 class Request(dict):
-    """A request; its fields are keys. `shape` is [1, channels, height, width]."""
+    """A request: what is asked are its items; with its `id` and its `payload`."""
 
-    def __init__(self, header, payload):
-        super().__init__(header)
-        self["shape"] = header["latents"]
-        self.latents_bytes = payload
+    def __init__(self, header, payload, connection):
+        super().__init__(header["ask"])
+        self.id, self.payload, self.connection = header["id"], payload, connection
+
+    def part(self, part, payload=b""):
+        """Sends a part of the answer ahead of its end."""
+        self.connection.send(PART, {"id": self.id, "part": part}, payload)
 
     def latents(self):
-        """Standard normal noise before any scaling: a float32 numpy array of `shape`, or without
-        numpy an array('f'), row-major."""
+        """Of a picture: standard normal noise before any scaling, a float32 numpy array of the shape
+        self["latents"], [1, channels, height, width]; without numpy an array('f'), row-major."""
         try:
             import numpy
         except ImportError:
-            values = array.array("f", self.latents_bytes)
+            values = array.array("f", self.payload)
             if sys.byteorder == "big":
                 values.byteswap()
             return values
-        return numpy.frombuffer(self.latents_bytes, "<f4").reshape(self["shape"]).copy()
+        return numpy.frombuffer(self.payload, "<f4").reshape(self["latents"]).copy()
 
     def torch_latents(self, device="cpu", dtype=None):
         """The same as a torch tensor."""
@@ -138,14 +143,17 @@ def with_heartbeats(connection, work):
 
 
 def encoded(answer, request):
-    """(encoding, bytes) of what `generate` returned."""
-    if isinstance(answer, tuple):
+    """(object, bytes) of what `generate` returned."""
+    if isinstance(answer, tuple) and isinstance(answer[0], dict):
         return answer
+    size = {key: request[key] for key in ("width", "height")}
+    if isinstance(answer, tuple):
+        return dict(size, encoding=answer[0]), answer[1]
     data = answer if isinstance(answer, (bytes, bytearray, memoryview)) else answer.tobytes()
-    expected = request["width"] * request["height"] * 3
+    expected = size["width"] * size["height"] * 3
     if len(data) != expected:
         raise ValueError("a picture of %d bytes; width*height*3 is %d" % (len(data), expected))
-    return "rgb8", data
+    return dict(size, encoding="rgb8"), data
 
 
 def expect(message, kinds):
@@ -164,23 +172,22 @@ def serve(name, version, load, connection=None):
     if message is None:
         return
     job = dict(message[1])
-    job.setdefault("unet", None)
+    job.setdefault("replaced", {})
     try:
-        generate, channels, factor = with_heartbeats(connection, lambda: load(job))
+        generate, ready = with_heartbeats(connection, lambda: load(job))
     except Refusal as problem:
         connection.send(ERROR, {"message": str(problem)[:4000]})
         sys.exit(1)
-    connection.send(READY, {"latent_channels": channels, "vae_scale_factor": factor})
+    connection.send(READY, {"ready": ready})
     while True:
         message = expect(connection.receive(), (GENERATE,))
         if message is None:
             return
-        request, start = Request(message[1], message[2]), time.perf_counter_ns()
+        request, start = Request(message[1], message[2], connection), time.perf_counter_ns()
         try:
-            encoding, data = encoded(generate(request), request)
+            answer, data = encoded(generate(request), request)
         except Refusal as problem:
-            connection.send(ERROR, {"id": request["id"], "message": str(problem)[:4000]})
+            connection.send(ERROR, {"id": request.id, "message": str(problem)[:4000]})
             continue
         spent = time.perf_counter_ns() - start
-        header = {key: request[key] for key in ("id", "width", "height")}
-        connection.send(IMAGE, dict(header, encoding=encoding, engine_ns=spent), data)
+        connection.send(ANSWER, {"id": request.id, "engine_ns": spent, "answer": answer}, data)

@@ -8,6 +8,7 @@ use edgemaxx_contract::contest::Dtype;
 use edgemaxx_run::{native, null};
 
 use crate::error::{Exit, Failure};
+use crate::native;
 use crate::terminal::answer_lines;
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
@@ -55,7 +56,9 @@ impl Args {
             Engine::Candle { device, .. } => {
                 native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
             }
-            Engine::Null => null::serve().map_err(|error| Failure::error(Exit::Engine, error.to_string())),
+            Engine::Null => edgemaxx_engine::null::serve()
+                .map(|_| ())
+                .map_err(|error| Failure::error(Exit::Engine, error.to_string())),
             Engine::Mock { arguments } => match edgemaxx_engine::mock::run(arguments) {
                 Ok(()) => Ok(()),
                 // The script decides the status, which may be any.

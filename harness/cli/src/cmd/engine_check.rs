@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CommandSpec, Dtype, EngineSpec, Timeouts};
-use edgemaxx_engine::{Check, Limits, Pins, ProcessSpec, SandboxStatus, Verdict, check, detect_sandbox};
-use edgemaxx_protocol::{Load, Settings};
-use edgemaxx_run::native::wire_dtype;
-use edgemaxx_run::prepare::{command, limits, path_text};
+use edgemaxx_contract::contest::{CommandSpec, Dtype, EngineSpec, Generation, RequestSpec, Timeouts};
+use edgemaxx_engine::task::picture::PICTURE;
+use edgemaxx_engine::{
+    Check, Codec as _, Examination, Limits, Load, Pins, ProcessSpec, SandboxStatus, Verdict, check,
+    detect_sandbox,
+};
+use edgemaxx_run::prepare::{command, limits, path_text, replaced};
 use edgemaxx_run::resolve::candidate_file;
 use serde::Serialize;
 
@@ -101,6 +103,14 @@ struct Answer<'a> {
     checks: &'a [Check],
 }
 
+/// See [`Examination`].
+struct Start {
+    spec: ProcessSpec,
+    load: Load,
+    request: RequestSpec,
+    settings: Generation,
+}
+
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if !self.guidance_scale.is_finite() {
@@ -118,8 +128,15 @@ impl Args {
             note(&format!("warning: {gap}"));
         }
         let empty = tempfile::tempdir().in_file(Path::new("a temporary folder"))?;
-        let (spec, load) = self.start(&sandbox, empty.path())?;
-        let checks = check(&spec, &load);
+        let Start { spec, load, request, settings } = self.start(&sandbox, empty.path())?;
+        let checks = check(&Examination {
+            spec: &spec,
+            load: &load,
+            codec: &PICTURE,
+            request: &request,
+            settings: &settings,
+            own_ready: None,
+        });
         let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Bad);
         if self.json {
             let sandbox = sandbox.to_string();
@@ -137,8 +154,8 @@ impl Args {
         Ok(())
     }
 
-    /// What the engine is started with, and is to load.
-    fn start(&self, sandbox: &SandboxStatus, empty: &Path) -> anyhow::Result<(ProcessSpec, Load)> {
+    /// What the engine is started with, is to load, and is asked.
+    fn start(&self, sandbox: &SandboxStatus, empty: &Path) -> anyhow::Result<Start> {
         let here = Path::new(".").canonicalize().in_file(Path::new("."))?;
         let folder = |path: &PathBuf| path.canonicalize().in_file(path);
         let checkpoint = self.checkpoint.as_ref().map(folder).transpose()?;
@@ -161,19 +178,25 @@ impl Args {
         for path in &self.read {
             read_only.push(folder(path)?);
         }
+        let request = RequestSpec {
+            prompts: String::new(),
+            negative_prompt: String::new(),
+            width: self.width.unwrap_or(default_width),
+            height: self.height.unwrap_or(default_height),
+        };
+        let settings = Generation {
+            steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            scheduler: self.scheduler.clone(),
+            dtype: self.dtype,
+            vae_tiling: self.vae_tiling,
+        };
         let load = Load {
             checkpoint: path_text(&checkpoint)?,
-            unet: unet.as_deref().map(path_text).transpose()?,
-            settings: Settings {
-                steps: self.steps,
-                guidance_scale: self.guidance_scale,
-                scheduler: self.scheduler.clone(),
-                dtype: wire_dtype(self.dtype),
-                vae_tiling: self.vae_tiling,
-                threads: self.threads,
-                width: self.width.unwrap_or(default_width),
-                height: self.height.unwrap_or(default_height),
-            },
+            replaced: replaced(unet.as_deref())?,
+            threads: self.threads,
+            task: PICTURE.task().to_owned(),
+            settings: PICTURE.settings(&request, &settings),
         };
         let timeouts = Timeouts {
             load_s: self.load_timeout,
@@ -191,7 +214,7 @@ impl Args {
             timeouts,
             sandbox: sandbox.clone(),
         };
-        Ok((spec, load))
+        Ok(Start { spec, load, request, settings })
     }
 }
 

@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
-use edgemaxx_protocol::{Dtype, Load, Ready, Settings};
+use edgemaxx_protocol::{Load, Object};
 
-use super::picture::{Scene, paint};
+use super::act;
 use super::script::{Cheat, Misdeed, MockScript, When};
 use crate::clock::{Clock as _, FakeClock};
-use crate::engine::{Answer, Closed, Engine, Launched, Launcher, Loaded, Request};
+use crate::engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
 
 /// Memory a mock claims to have used, bytes.
 const PEAK_RSS_BYTES: u64 = 50 << 20;
@@ -19,18 +20,16 @@ const PEAK_RSS_BYTES: u64 = 50 << 20;
 const HANG_NS: u64 = 120_000_000_000;
 
 /// What was asked of mocks, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     /// A launch of a pipeline.
     Launch(String),
-    /// A request to a pipeline: its prompt and seed.
+    /// A request to a pipeline.
     Request {
         /// The pipeline.
         pipeline: String,
-        /// The prompt.
-        prompt: String,
-        /// The seed.
-        seed: u64,
+        /// What was asked.
+        ask: Object,
     },
     /// A pipeline's engine was closed.
     Close(String),
@@ -44,7 +43,8 @@ pub struct MockEngine {
     asked: Rc<RefCell<Vec<Asked>>>,
     launch: u64,
     requests: u64,
-    seen: BTreeSet<(String, u64)>,
+    task: String,
+    seen: BTreeSet<Digest>,
     answered_twice: bool,
     dead: bool,
     closed: bool,
@@ -63,6 +63,7 @@ impl MockEngine {
             Misdeed::Garbage
             | Misdeed::HugeFrame
             | Misdeed::WrongId
+            | Misdeed::PartUnasked
             | Misdeed::AnswerTwice
             | Misdeed::WrongVersion => FailureKind::Protocol,
         };
@@ -72,36 +73,30 @@ impl MockEngine {
 }
 
 impl Engine for MockEngine {
-    fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        self.task.clone_from(&load.task);
         let load_ns = self.script.load_us * 1000;
         self.clock.advance(load_ns);
         if let Some(misdeed) = self.script.misdeed(When::Load) {
             return Err(self.commit(misdeed, "load"));
         }
-        let ready = Ready {
-            latent_channels: self.script.latent_channels,
-            vae_scale_factor: self.script.vae_scale_factor,
-        };
-        Ok(Loaded { ready, load_ns })
+        Ok(Loaded { ready: act::ready(&self.task, &self.script), load_ns })
     }
 
-    fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        self.asked.borrow_mut().push(Asked::Request {
-            pipeline: self.pipeline.clone(),
-            prompt: request.prompt.to_owned(),
-            seed: request.seed,
-        });
+    fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+        let asked = Asked::Request { pipeline: self.pipeline.clone(), ask: ask.header.clone() };
+        self.asked.borrow_mut().push(asked);
         if self.dead || self.closed {
             return Err(Failure { kind: FailureKind::Died, detail: "ended before".to_owned() });
         }
         let index = self.requests;
         self.requests += 1;
-        let what = format!("request {}", request.id);
+        let what = format!("request {}", ask.id);
         if self.answered_twice {
             return Err(self.commit(Misdeed::AnswerTwice, &what));
         }
         let mut latency_ns = self.script.latency_ns(self.launch, index);
-        let new = self.seen.insert((request.prompt.to_owned(), request.seed));
+        let new = self.seen.insert(act::key(&ask.header, ask.payload));
         if self.script.cheat == Some(Cheat::Cache) && !new {
             latency_ns = 1000;
         }
@@ -111,16 +106,23 @@ impl Engine for MockEngine {
             None => {}
         }
         self.clock.advance(latency_ns);
-        let scene = Scene {
-            prompt: request.prompt,
-            seed: request.seed,
-            width: request.width,
-            height: request.height,
-            shape: request.latent_shape,
-            latents: request.latents,
-        }
-        .seen_by(self.script.cheat);
-        Ok(Answer { latency_ns, engine_ns: Some(latency_ns), rgb: paint(&scene, self.script.noise) })
+        let refused = |detail| Failure { kind: FailureKind::Refused, detail };
+        let reply = act::answer(&self.task, &ask.header, ask.payload, &self.script).map_err(refused)?;
+        let (parts, payload) = act::divide(reply.payload, self.script.parts);
+        let count = parts.len() as u64 + 1;
+        let at_ns = |index: u64| latency_ns / count * (index + 1);
+        let parts: Vec<Part> = (0..)
+            .zip(parts)
+            .map(|(index, payload)| Part { at_ns: at_ns(index), payload, ..Part::default() })
+            .collect();
+        Ok(Answer {
+            latency_ns,
+            first_ns: parts.iter().find(|part| part.carries_something()).map(|part| part.at_ns),
+            parts,
+            engine_ns: Some(latency_ns),
+            header: reply.header,
+            payload,
+        })
     }
 
     fn cpu_ns(&self) -> Option<u64> {
@@ -137,8 +139,9 @@ impl Engine for MockEngine {
 }
 
 /// Launches mocks by the pipeline's name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MockLauncher {
+    task: String,
     scripts: BTreeMap<String, Vec<MockScript>>,
     launches: BTreeMap<String, u64>,
     clock: FakeClock,
@@ -146,9 +149,15 @@ pub struct MockLauncher {
 }
 
 impl MockLauncher {
-    /// Launches on `clock`.
+    /// Launches on `clock`, to make pictures.
     pub fn new(clock: FakeClock) -> Self {
-        Self { clock, ..Self::default() }
+        Self::of_task("picture", clock)
+    }
+
+    /// Launches on `clock`, for a task: but for pictures, mocks answer with what they were asked.
+    pub fn of_task(task: &str, clock: FakeClock) -> Self {
+        let (scripts, launches, asked) = Default::default();
+        Self { task: task.to_owned(), scripts, launches, clock, asked }
     }
 
     /// Adds a pipeline: its first launch follows the first script, and so on; further launches
@@ -180,6 +189,7 @@ impl Launcher for MockLauncher {
             asked: Rc::clone(&self.asked),
             launch: *launch,
             requests: 0,
+            task: String::new(),
             seen: BTreeSet::new(),
             answered_twice: false,
             dead: false,
@@ -192,20 +202,12 @@ impl Launcher for MockLauncher {
         let launch_ns = 1_000_000;
         self.clock.advance(launch_ns);
         let info = EngineInfo { name: engine.script.name.clone(), version: "1".to_owned() };
-        let generation = &pipeline.generation;
         let load = Load {
             checkpoint: String::new(),
-            unet: None,
-            settings: Settings {
-                steps: generation.steps,
-                guidance_scale: generation.guidance_scale,
-                scheduler: generation.scheduler.clone(),
-                dtype: Dtype::F32,
-                vae_tiling: generation.vae_tiling,
-                threads: 1,
-                width: 8,
-                height: 8,
-            },
+            replaced: BTreeMap::new(),
+            threads: 1,
+            task: self.task.clone(),
+            settings: Object::new(),
         };
         Ok(Launched { engine: Box::new(engine), info, launch_ns, load })
     }

@@ -18,7 +18,7 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// What a mock makes of it that cheats, or not.
     pub(super) fn seen_by(self, cheat: Option<Cheat>) -> Self {
-        if cheat == Some(Cheat::OnePicture) {
+        if cheat == Some(Cheat::OneAnswer) {
             Self { prompt: "", seed: 0, latents: &[], ..self }
         } else {
             self

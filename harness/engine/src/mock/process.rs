@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_protocol::{
-    Encoding, Generate, Heartbeat, Hello, Image, Message, Ready, Refusal, encode, preamble,
+    Answer, Generate, Heartbeat, Hello, Kind, Message, Part, Ready, Refusal, encode, preamble,
 };
 
-use super::picture::{Scene, paint};
+use super::act;
 use super::script::{Cheat, Misdeed, MockScript, When};
 use crate::serve::{Connection, ServeError};
 
@@ -18,7 +19,7 @@ use crate::serve::{Connection, ServeError};
 pub enum MockError {
     /// The command line.
     #[error(
-        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--stubborn] [--fault MISDEED@WHEN]... [--cheat cache|one-picture|busy]"
+        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--parts N] [--stubborn] [--fault MISDEED@WHEN]... [--cheat cache|one-answer|busy]"
     )]
     Usage(String),
     /// The script.
@@ -70,7 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), MockErro
             }
         });
     }
-    let mut mock = Mock { script, connection, requests: 0, seen: BTreeSet::new() };
+    let mut mock = Mock { script, connection, task: String::new(), requests: 0, seen: BTreeSet::new() };
     let result = mock.live();
     if mock.script.stubborn && result.is_ok() {
         sleep_forever();
@@ -102,6 +103,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<MockScript, Mo
             "--name" => script.name = value,
             "--load-us" => script.load_us = number()?,
             "--latency-us" => script.latency_us = number()?,
+            "--parts" => script.parts = u32::try_from(number()?).unwrap_or(u32::MAX),
             "--noise" => script.noise = number()?.min(255) as u8,
             "--fault" => {
                 let fault = value.parse().map_err(|error| MockError::Usage(format!("--fault: {error}")))?;
@@ -128,8 +130,9 @@ struct Mock {
     script: MockScript,
     connection: Connection,
     requests: u64,
-    /// Prompts and seeds answered before.
-    seen: BTreeSet<(String, u64)>,
+    task: String,
+    /// What was answered before.
+    seen: BTreeSet<Digest>,
 }
 
 impl Mock {
@@ -139,16 +142,15 @@ impl Mock {
         }
         let hello = Hello { engine: self.script.name.clone(), version: env!("CARGO_PKG_VERSION").to_owned() };
         self.connection.send(&Message::Hello(hello))?;
-        let Some(_) = self.connection.receive_load()? else { return Ok(()) };
+        let Some(wanted) = self.connection.receive_load()? else { return Ok(()) };
+        self.task = wanted.task;
         if let Some(misdeed) = self.script.misdeed(When::Load) {
             return self.commit(misdeed, None);
         }
         let load = Duration::from_micros(self.script.load_us);
         self.connection.with_heartbeats(|| std::thread::sleep(load))?;
-        self.connection.send(&Message::Ready(Ready {
-            latent_channels: self.script.latent_channels,
-            vae_scale_factor: self.script.vae_scale_factor,
-        }))?;
+        let ready = act::ready(&self.task, &self.script);
+        self.connection.send(&Message::Ready(Ready { ready }))?;
         loop {
             match self.connection.receive()? {
                 None | Some(Message::Bye(_)) => return Ok(()),
@@ -168,43 +170,49 @@ impl Mock {
             return self.commit(misdeed, Some(request));
         }
         let start = Instant::now();
-        let frame = encode(&Message::Image(self.picture(request))).map_err(ServeError::from)?;
+        let frames = match self.frames(request)? {
+            Ok(frames) => frames,
+            Err(problem) => {
+                let refusal = Message::Error(Refusal::new(Some(request.id), &problem));
+                return Ok(self.connection.send(&refusal)?);
+            }
+        };
         let latency = Duration::from_nanos(self.script.latency_ns(0, index));
-        let new = self.seen.insert((request.prompt.clone(), request.seed));
-        if self.script.cheat == Some(Cheat::Cache) && !new {
-            return Ok(self.connection.send_bytes(&frame)?);
+        let new = self.seen.insert(act::key(&request.ask, &request.payload));
+        let wait = if self.script.cheat == Some(Cheat::Cache) && !new { Duration::ZERO } else { latency };
+        let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+        for (index, frame) in (1u32..).zip(frames) {
+            std::thread::sleep((wait * index / count).saturating_sub(start.elapsed()));
+            self.connection.send_bytes(&frame)?;
         }
-        std::thread::sleep(latency.saturating_sub(start.elapsed()));
-        Ok(self.connection.send_bytes(&frame)?)
+        Ok(())
     }
 
-    fn picture(&self, request: &Generate) -> Image {
-        let [_, channels, rows, columns] = request.shape.0;
-        let scene = Scene {
-            prompt: &request.prompt,
-            seed: request.seed,
-            width: request.width,
-            height: request.height,
-            shape: [channels, rows, columns],
-            latents: &request.latents,
-        }
-        .seen_by(self.script.cheat);
-        Image {
-            id: request.id,
-            width: request.width,
-            height: request.height,
-            encoding: Encoding::Rgb8,
-            engine_ns: Some(self.script.latency_us * 1000),
-            bytes: paint(&scene, self.script.noise),
-        }
+    /// The honest answer: parts, if the script says so, and the end; or why there is none.
+    fn frames(&self, request: &Generate) -> Result<Result<Vec<Vec<u8>>, String>, MockError> {
+        let reply = match act::answer(&self.task, &request.ask, &request.payload, &self.script) {
+            Ok(reply) => reply,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let (parts, payload) = act::divide(reply.payload, self.script.parts);
+        let id = request.id;
+        let engine_ns = Some(self.script.latency_us * 1000);
+        let parts = parts.into_iter().map(|payload| Message::Part(Part { id, payload, ..Part::default() }));
+        let end = Message::Answer(Answer { id, engine_ns, answer: reply.header, payload });
+        let frames = parts.chain([end]).map(|message| encode(&message).map_err(ServeError::from));
+        Ok(Ok(frames.collect::<Result<_, _>>()?))
     }
 
     /// Misbehaves; returns if the engine then goes on.
     fn commit(&mut self, misdeed: Misdeed, request: Option<&Generate>) -> Result<(), MockError> {
         // Without a request at hand the worst frames are made from a heartbeat.
-        let image = request.map(|request| self.picture(request));
-        let honest = image.clone().map_or(Message::Heartbeat(Heartbeat {}), Message::Image);
-        let frame = encode(&honest).map_err(ServeError::from)?;
+        let honest = match request {
+            Some(request) => self.frames(request)?.unwrap_or_default().pop(),
+            None => None,
+        };
+        let heartbeat = || encode(&Message::Heartbeat(Heartbeat {})).map_err(ServeError::from);
+        let frame = honest.map_or_else(heartbeat, Ok)?;
+        let id = request.map_or(0, |request| request.id);
         match misdeed {
             Misdeed::Die => return Err(MockError::Scripted(3)),
             Misdeed::ExitZero => return Err(MockError::Scripted(0)),
@@ -212,7 +220,7 @@ impl Mock {
             Misdeed::Garbage => self.connection.send_bytes(&[0xA5; 4096])?,
             Misdeed::HugeFrame => {
                 let mut prefix = [0xff; 9];
-                prefix[4] = edgemaxx_protocol::Kind::Image as u8;
+                prefix[4] = Kind::Answer as u8;
                 prefix[5..].copy_from_slice(&64u32.to_le_bytes());
                 self.connection.send_bytes(&prefix)?;
                 sleep_forever()
@@ -232,18 +240,17 @@ impl Mock {
                 self.connection.send(&Message::Error(Refusal::new(id, "cannot, as scripted")))?;
             }
             Misdeed::WrongSize => {
-                let (width, height) = (8, 8);
-                let id = request.map_or(0, |request| request.id);
-                let bytes = vec![0; 8 * 8 * 3];
-                let small = Image { id, width, height, encoding: Encoding::Rgb8, engine_ns: None, bytes };
-                self.connection.send(&Message::Image(small))?;
+                let reply = act::unusable(&self.task);
+                let (answer, payload) = (reply.header, reply.payload);
+                self.connection.send(&Message::Answer(Answer { id, engine_ns: None, answer, payload }))?;
             }
             Misdeed::WrongId => {
-                let mut other = image.map_or(Message::Heartbeat(Heartbeat {}), Message::Image);
-                if let Message::Image(image) = &mut other {
-                    image.id = image.id.wrapping_add(1000);
-                }
-                self.connection.send(&other)?;
+                let id = id.wrapping_add(1000);
+                self.connection.send(&Message::Answer(Answer { id, ..Answer::default() }))?;
+            }
+            Misdeed::PartUnasked => {
+                self.connection.send(&Message::Part(Part { id, ..Part::default() }))?;
+                sleep_forever()
             }
             Misdeed::AnswerTwice => self.connection.send_bytes(&[frame.clone(), frame].concat())?,
             Misdeed::WrongVersion => {

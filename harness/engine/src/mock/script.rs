@@ -12,12 +12,14 @@ pub struct MockScript {
     pub name: String,
     /// Time to load, microseconds.
     pub load_us: u64,
-    /// Time of one picture once warm, microseconds.
+    /// Time of one answer once warm, microseconds.
     pub latency_us: u64,
-    /// Added to the first pictures: one number each, microseconds.
+    /// Added to the first answers: one number each, microseconds.
     pub warmup_us: Vec<u64>,
     /// Latency varies by up to this fraction, up and down, as a function of launch and request.
     pub jitter: f64,
+    /// Parts sent ahead of each answer, whose payload is divided among them.
+    pub parts: u32,
     /// How far its pictures are from those of a mock with 0, in grey levels.
     pub noise: u8,
     /// Channels of the latents.
@@ -38,8 +40,8 @@ pub struct MockScript {
 pub enum Cheat {
     /// Answers what it answered before at once.
     Cache,
-    /// Gives every prompt the same picture.
-    OnePicture,
+    /// Gives every request the same answer.
+    OneAnswer,
     /// Works on after its answer, in the other side's time.
     Busy,
 }
@@ -52,6 +54,7 @@ impl Default for MockScript {
             latency_us: 1000,
             warmup_us: Vec::new(),
             jitter: 0.0,
+            parts: 0,
             noise: 0,
             latent_channels: 4,
             vae_scale_factor: 8,
@@ -106,10 +109,12 @@ pub enum Misdeed {
     HalfFrame,
     /// Says it cannot.
     Refuse,
-    /// Sends a picture of another size.
+    /// Sends an answer that cannot be one to what was asked: a picture of another size.
     WrongSize,
     /// Answers another request.
     WrongId,
+    /// Sends a part of an answer where none is allowed.
+    PartUnasked,
     /// Sends the answer twice.
     AnswerTwice,
     /// Speaks another version of the protocol.
@@ -147,7 +152,7 @@ impl MockScript {
         self.faults.iter().find(every).map(|fault| fault.misdeed)
     }
 
-    /// Time of the `index`-th picture of a launch, nanoseconds.
+    /// Time of the `index`-th answer of a launch, nanoseconds.
     pub(super) fn latency_ns(&self, launch: u64, index: u64) -> u64 {
         let warmup = usize::try_from(index).ok().and_then(|i| self.warmup_us.get(i)).copied().unwrap_or(0);
         let words = [launch.to_le_bytes(), index.to_le_bytes()].concat();

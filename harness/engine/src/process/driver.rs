@@ -5,22 +5,24 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
-use edgemaxx_protocol::{Generate, Hello, Image, LatentShape, Load, Message, Refusal, encode, preamble};
+use edgemaxx_protocol::{self as protocol, Generate, Hello, Load, Message, Refusal, encode, preamble};
 
 use super::guard::Guard;
 use super::link::{Link, LinkError, MAX_HEARTBEATS};
-use super::picture;
 use super::sandbox::Access;
 use super::spawn::{Running, Spawned, spawn};
 use super::spec::ProcessSpec;
 use super::tree;
 use crate::clock::nanoseconds;
-use crate::engine::{Answer, Closed, Engine, Loaded, Request};
+use crate::engine::{Answer, Ask, Closed, Engine, Loaded, Part};
 
 /// Time to exit after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 /// An engine that takes longer to take a request is timed from the request's first byte.
 const SEND_PATIENCE: Duration = Duration::from_millis(2);
+
+/// Parts with the moments when they were complete, the answer's end, and when that was.
+type Received = (Vec<(protocol::Part, Instant)>, protocol::Answer, Instant);
 
 /// An engine in a process of its own.
 pub struct ProcessEngine {
@@ -131,24 +133,29 @@ impl ProcessEngine {
         Failure { kind: FailureKind::Refused, detail: self.with_tail(detail) }
     }
 
-    /// The answer to request `id`: a picture and when it was complete.
-    fn answer(&mut self, id: u64, deadline: Instant) -> Result<(Image, Instant), Failure> {
+    /// The parts of the answer to request `id`, with the moment when each was complete, and its end.
+    fn answer(&mut self, id: u64, deadline: Instant) -> Result<Received, Failure> {
         let what = format!("request {id}");
-        match self.receive(deadline, &what)? {
-            (Message::Image(image), at) if image.id == id => Ok((image, at)),
-            (Message::Error(Refusal { id: Some(named), message }), _) if named == id => {
-                Err(self.refused(message))
-            }
-            (
-                Message::Image(Image { id: other, .. }) | Message::Error(Refusal { id: Some(other), .. }),
-                _,
-            ) => {
-                self.in_step = false;
-                self.remember_end(GRACE);
-                let detail = format!("an answer to request {other} where one to {id} was expected");
-                Err(Failure { kind: FailureKind::Protocol, detail: self.with_tail(detail) })
-            }
-            (other, _) => Err(self.unexpected(&other, "image")),
+        let mut parts = Vec::new();
+        loop {
+            let other = match self.receive(deadline, &what)? {
+                (Message::Part(part), at) if part.id == id => {
+                    parts.push((part, at));
+                    continue;
+                }
+                (Message::Answer(answer), at) if answer.id == id => return Ok((parts, answer, at)),
+                (Message::Error(Refusal { id: Some(named), message }), _) if named == id => {
+                    return Err(self.refused(message));
+                }
+                (Message::Part(protocol::Part { id: other, .. }), _)
+                | (Message::Answer(protocol::Answer { id: other, .. }), _)
+                | (Message::Error(Refusal { id: Some(other), .. }), _) => other,
+                (other, _) => return Err(self.unexpected(&other, "answer")),
+            };
+            self.in_step = false;
+            self.remember_end(GRACE);
+            let detail = format!("an answer to request {other} where one to {id} was expected");
+            return Err(Failure { kind: FailureKind::Protocol, detail: self.with_tail(detail) });
         }
     }
 
@@ -163,7 +170,6 @@ impl ProcessEngine {
 impl Engine for ProcessEngine {
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
         self.ensure_usable()?;
-        self.link.expect_pictures(load.settings.width, load.settings.height);
         self.link.expect_silence().map_err(|error| self.fail(error, "load"))?;
         let frame = encode(&Message::Load(load.clone()))
             .map_err(|error| self.fail(LinkError::Protocol(error), "load"))?;
@@ -173,7 +179,9 @@ impl Engine for ProcessEngine {
         for _ in 0..MAX_HEARTBEATS {
             match self.receive(deadline, "load")? {
                 (Message::Heartbeat(_), _) => {}
-                (Message::Ready(ready), at) => return Ok(Loaded { ready, load_ns: nanoseconds(at - sent) }),
+                (Message::Ready(said), at) => {
+                    return Ok(Loaded { ready: said.ready, load_ns: nanoseconds(at - sent) });
+                }
                 (Message::Error(Refusal { message, .. }), _) => return Err(self.refused(message)),
                 (other, _) => return Err(self.unexpected(&other, "ready")),
             }
@@ -188,29 +196,16 @@ impl Engine for ProcessEngine {
         self.timeouts.request_s = seconds;
     }
 
-    fn generate(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure> {
         self.ensure_usable()?;
-        let [channels, height, width] = request.latent_shape;
-        let message = Message::Generate(Generate {
-            id: request.id,
-            prompt: request.prompt.to_owned(),
-            negative_prompt: request.negative_prompt.to_owned(),
-            seed: request.seed,
-            steps: request.steps,
-            guidance_scale: request.guidance_scale,
-            width: request.width,
-            height: request.height,
-            shape: LatentShape([1, channels, height, width]),
-            latents: request.latents.to_vec(),
-        });
-        let frame = encode(&message).map_err(|error| Failure {
+        let generate = Generate { id: ask.id, ask: ask.header.clone(), payload: ask.payload.to_vec() };
+        let frame = encode(&Message::Generate(generate)).map_err(|error| Failure {
             kind: FailureKind::Protocol,
             detail: format!("the request cannot be sent: {error}"),
         })?;
-        drop(message);
-        let what = format!("request {}", request.id);
-        self.link.prepare_picture(request.width, request.height);
+        let what = format!("request {}", ask.id);
         self.link.expect_silence().map_err(|error| self.fail(error, &what))?;
+        self.link.expect_answer(ask.limits);
 
         let begin = Instant::now();
         let deadline = begin + seconds(self.timeouts.request_s);
@@ -218,14 +213,27 @@ impl Engine for ProcessEngine {
         let sent = Instant::now();
         // A slow taker may have worked on the part it took.
         let start = if sent - begin > SEND_PATIENCE { begin } else { sent };
-        let (image, received) = self.answer(request.id, deadline)?;
-        let latency_ns = nanoseconds(received - start);
+        let (parts, end, received) = self.answer(ask.id, deadline)?;
 
-        let engine_ns = image.engine_ns;
-        match picture::rgb(image, request.width, request.height) {
-            Ok(rgb) => Ok(Answer { latency_ns, engine_ns, rgb }),
-            Err(detail) => Err(Failure { kind: FailureKind::Picture, detail: self.with_tail(detail) }),
-        }
+        let since = |at: Instant| nanoseconds(at.saturating_duration_since(start));
+        let part = |(part, at): (protocol::Part, Instant)| Part {
+            at_ns: since(at),
+            header: part.part,
+            payload: part.payload,
+        };
+        let parts: Vec<Part> = parts.into_iter().map(part).collect();
+        Ok(Answer {
+            latency_ns: since(received),
+            first_ns: parts.iter().find(|part| part.carries_something()).map(|part| part.at_ns),
+            parts,
+            engine_ns: end.engine_ns,
+            header: end.answer,
+            payload: end.payload,
+        })
+    }
+
+    fn with_last_words(&mut self, problem: String) -> String {
+        self.with_tail(problem)
     }
 
     fn cpu_ns(&self) -> Option<u64> {
@@ -244,7 +252,7 @@ impl Engine for ProcessEngine {
         let mut clean_exit = false;
         if self.in_step {
             let patience = seconds(self.timeouts.exit_s);
-            if let Ok(frame) = encode(&Message::Bye(edgemaxx_protocol::Bye {}))
+            if let Ok(frame) = encode(&Message::Bye(protocol::Bye {}))
                 && self.link.send(&frame, Instant::now() + patience).is_ok()
             {
                 self.link.finish();

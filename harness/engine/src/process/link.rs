@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use edgemaxx_protocol::{Decoder, Limits, Message, ProtocolError};
+use edgemaxx_protocol::{AnswerLimits, Decoder, Limits, Message, ProtocolError};
 
 /// Bytes of an engine's output kept for failures.
 const TAIL_BYTES: usize = 4096;
@@ -74,18 +74,14 @@ pub(super) fn wait<F: AsFd>(files: &[(F, Ready)], deadline: Instant) -> bool {
 impl Link {
     pub(super) fn new(socket: UnixStream, output: PipeReader) -> Self {
         set_nonblocking(&output);
-        let decoder = Decoder::new(Limits::harness(0, 0));
+        let decoder = Decoder::new(Limits::harness(AnswerLimits::default()));
         Self { socket, output: Some(output), tail: VecDeque::new(), decoder }
     }
 
-    /// From now on pictures of this size are accepted.
-    pub(super) fn expect_pictures(&mut self, width: u32, height: u32) {
-        self.decoder.set_limits(Limits::harness(width, height));
-    }
-
-    /// Holds memory ready for a raw picture of this size.
-    pub(super) fn prepare_picture(&mut self, width: u32, height: u32) {
-        self.decoder.prepare((width as usize).saturating_mul(height as usize).saturating_mul(3));
+    /// From now on an answer within these limits is accepted; memory for it is held ready.
+    pub(super) fn expect_answer(&mut self, limits: AnswerLimits) {
+        self.decoder.set_limits(Limits::harness(limits));
+        self.decoder.prepare(limits.answer_bytes);
     }
 
     /// Sends all bytes.

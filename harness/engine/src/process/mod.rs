@@ -9,7 +9,6 @@ mod guard;
 mod install;
 mod launcher;
 mod link;
-mod picture;
 mod sandbox;
 mod spawn;
 mod spec;

@@ -6,12 +6,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::contest::Timeouts;
-use edgemaxx_contract::sample::Failure;
+use edgemaxx_contract::contest::{Dtype, Generation, RequestSpec, Timeouts};
+use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
-    Answer, Engine as _, Limits, Pins, ProcessEngine, ProcessSpec, Request, SandboxStatus, detect_sandbox,
+    Answer, AnswerLimits, Artefact, Ask, Check, Codec as _, Engine as _, Examination, Limits, Load, Object,
+    Pins, ProcessEngine, ProcessSpec, Question, SandboxStatus, check, detect_sandbox,
 };
-use edgemaxx_protocol::{Dtype, Load, Settings};
 
 /// Side of the test pictures in pixels.
 pub(crate) const SIDE: u32 = 64;
@@ -73,38 +75,62 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
     }
 }
 
+pub(crate) fn request() -> RequestSpec {
+    let (prompts, negative_prompt) = Default::default();
+    RequestSpec { prompts, negative_prompt, width: SIDE, height: SIDE }
+}
+
+pub(crate) fn settings() -> Generation {
+    Generation { steps: 1, guidance_scale: 1.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false }
+}
+
 pub(crate) fn load() -> Load {
     Load {
         checkpoint: root().join("fixtures/engines").display().to_string(),
-        unet: None,
-        settings: Settings {
-            steps: 1,
-            guidance_scale: 1.0,
-            scheduler: None,
-            dtype: Dtype::F32,
-            vae_tiling: false,
-            threads: 1,
-            width: SIDE,
-            height: SIDE,
-        },
+        replaced: Default::default(),
+        threads: 1,
+        task: PICTURE.task().to_owned(),
+        settings: PICTURE.settings(&request(), &settings()),
     }
 }
 
-/// A request whose latents are all 0.5.
-pub(crate) fn generate(engine: &mut ProcessEngine, id: u64) -> Result<Answer, Failure> {
-    let latents = vec![0.5; (4 * SIDE / 8 * SIDE / 8) as usize];
-    engine.generate(&Request {
-        id,
-        prompt: "a red apple",
-        negative_prompt: "",
-        seed: id,
-        steps: 1,
-        guidance_scale: 1.0,
-        width: SIDE,
-        height: SIDE,
-        latent_shape: [4, SIDE / 8, SIDE / 8],
-        latents: &latents,
+/// Puts an engine through the protocol; `own_ready` is what its checkpoint says.
+pub(crate) fn examined(spec: &ProcessSpec, own_ready: Option<&Object>) -> Vec<Check> {
+    let (load, request, settings) = (load(), request(), settings());
+    check(&Examination {
+        spec,
+        load: &load,
+        codec: &PICTURE,
+        request: &request,
+        settings: &settings,
+        own_ready,
     })
+}
+
+/// Asks for a picture: the answer.
+pub(crate) fn ask(engine: &mut ProcessEngine, id: u64) -> Result<Answer, Failure> {
+    asked(engine, id).map(|(answer, _)| answer)
+}
+
+/// Asks for a picture: what is kept of it.
+pub(crate) fn generate(engine: &mut ProcessEngine, id: u64) -> Result<Artefact, Failure> {
+    asked(engine, id).map(|(_, artefact)| artefact)
+}
+
+fn asked(engine: &mut ProcessEngine, id: u64) -> Result<(Answer, Artefact), Failure> {
+    let (request, settings) = (request(), settings());
+    let planned = PlannedRequest { id: 0, prompt: "a red apple".to_owned(), seed: 1 };
+    let question = Question { request: &request, settings: &settings, planned: &planned };
+    let ready = Ready { latent_channels: 4, vae_scale_factor: 8 }.object();
+    let payload = PICTURE.payload(&request, &planned, &ready).expect("noise");
+    let header = PICTURE.header(question, &ready).expect("a request");
+    let limits = PICTURE.limits(&request);
+    assert_eq!(limits, AnswerLimits { answer_bytes: 64 * 64 * 4 + 65536, ..AnswerLimits::default() });
+    let answer = engine.ask(&Ask { id, header, payload: &payload, limits })?;
+    match PICTURE.artefact(question, &answer) {
+        Ok(artefact) => Ok((answer, artefact)),
+        Err(problem) => Err(Failure { kind: FailureKind::Picture, detail: engine.with_last_words(problem) }),
+    }
 }
 
 /// Launches and loads.

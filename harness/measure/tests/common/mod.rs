@@ -13,7 +13,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::sample::Log;
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
-use edgemaxx_engine::{FakeClock, Launcher};
+use edgemaxx_engine::{FakeClock, Launcher, task};
 use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, NoStops, Observer, Silent, StopRule, Summary, execute};
 
@@ -179,6 +179,7 @@ pub(crate) fn run_with(
     interrupt: &AtomicBool,
 ) -> Result<Summary, MeasureError> {
     let mut disk = disk.clone();
-    let mut io = Io { disk: &mut disk, clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
+    let mut io =
+        Io { codec: task::of_plan(plan), disk: &mut disk, clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
     execute(plan, &mut io, launcher, rule, observer, interrupt)
 }

@@ -1,9 +1,9 @@
 //! What must hold of the decoder whatever bytes come: shared by the fuzz target and the tests.
 
-use edgemaxx_protocol::{Decoder, Limits, Message, encode, preamble};
+use edgemaxx_protocol::{AnswerLimits, Decoder, Limits, Message, encode, preamble};
 
-/// Side of the pictures that the harness's decoder expects here.
-const SIDE: u32 = 16;
+/// What the harness's decoder allows here.
+const ANSWER: AnswerLimits = AnswerLimits { parts: 3, part_bytes: 256, answer_bytes: 1 << 16 };
 
 /// Decodes `input` and panics where the decoder breaks a promise. The first byte says who reads
 /// (odd: the harness, even: an engine) and whether a good preamble came before (its second bit);
@@ -11,9 +11,9 @@ const SIDE: u32 = 16;
 pub(crate) fn survive(input: &[u8]) {
     let [how, piece, bytes @ ..] = input else { return };
     let limits = if how & 1 == 1 {
-        Limits::harness(SIDE, SIDE)
+        Limits::harness(ANSWER)
     } else {
-        Limits { latent_bytes: 1 << 16, ..Limits::engine() }
+        Limits { ask_bytes: 1 << 16, ..Limits::engine() }
     };
     let mut start = if how & 2 == 2 { preamble().to_vec() } else { Vec::new() };
     start.extend_from_slice(bytes);
@@ -31,7 +31,7 @@ pub(crate) fn survive(input: &[u8]) {
 /// The messages in `bytes`, encoded anew, and the error that ended them, in words.
 fn decode(limits: Limits, bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<String>) {
     // The largest header, twice: it is kept while its payload is read.
-    let bound = (64 << 10) + limits.image_bytes.max(limits.latent_bytes);
+    let bound = (512 << 10) + (1 << 16);
     let mut decoder = Decoder::new(limits);
     let mut messages = Vec::new();
     let mut failed = None;

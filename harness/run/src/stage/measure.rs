@@ -6,7 +6,7 @@ use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
-use edgemaxx_engine::{MonotonicClock, detect_sandbox};
+use edgemaxx_engine::{MonotonicClock, detect_sandbox, null, task};
 use edgemaxx_measure::preflight::Wanted;
 use edgemaxx_measure::telemetry::{
     HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
@@ -17,7 +17,7 @@ use crate::error::{Class, Result, RunError};
 use crate::folder::{Origin, RunFolder};
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
-use crate::{fitness, null, prepare};
+use crate::{fitness, prepare};
 
 /// Time between two readings of a GPU: several in a picture that takes a second.
 const GPU_PERIOD: Duration = Duration::from_millis(250);
@@ -59,6 +59,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         return Ok(summary);
     }
     runs_here(&plan)?;
+    let codec = task::of_plan(&plan);
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);
@@ -69,7 +70,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let _locked = if options.lock_clocks { Some(fitness::lock_clocks(observer)?) } else { None };
     // What was recorded stays true when a run is resumed on the same machine.
     if !folder.file("environment.json").exists() {
-        match null::overhead_ns(&plan, prepare::native(&plan, &sandbox)?) {
+        match null::overhead_ns(codec, &plan, &prepare::null(&plan, &sandbox)?) {
             Ok(ns) => environment.protocol_ns = Some(ns),
             Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
         }
@@ -98,7 +99,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         Some(recorder) => recorder,
         None => &mut NoTelemetry,
     };
-    let mut io = Io { disk: &mut disk, clock: &clock, telemetry, unix_ms };
+    let mut io = Io { codec, disk: &mut disk, clock: &clock, telemetry, unix_ms };
     let mut watcher = Watcher { progress: observer.begin("measure", pair_count(&plan)), done: 0 };
     let deadline = options.deadline.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     let mut rule = Stops::of(folder, &plan, &contest, deadline)?;

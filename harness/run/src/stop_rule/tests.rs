@@ -13,7 +13,7 @@ use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::sample::{Log, Outcome, Record};
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
-use edgemaxx_engine::{Clock as _, FakeClock};
+use edgemaxx_engine::{Clock as _, FakeClock, task};
 use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, Silent, StopRule as _, execute};
 
@@ -162,7 +162,13 @@ fn measured(budget_s: f64) -> Day {
         launcher.insert(&name, scripts(&name, BASELINE_S / speedup, good, SESSIONS));
     }
     let mut disk = Fast { log: String::new(), folder: folder.path() };
-    let mut io = Io { disk: &mut disk, clock: &clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
+    let mut io = Io {
+        codec: task::of_plan(&plan),
+        disk: &mut disk,
+        clock: &clock,
+        telemetry: &mut NoTelemetry,
+        unix_ms: 0,
+    };
     let mut rule = Stops::of(&folder, &plan, &contest, None).unwrap();
     execute(&plan, &mut io, &mut launcher, &mut rule, &mut Silent, &AtomicBool::new(false)).unwrap();
     folder.write("samples.jsonl", &disk.log).unwrap();

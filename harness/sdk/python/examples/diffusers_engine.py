@@ -19,7 +19,9 @@ def load(job):
     import torch
 
     settings = job["settings"]
-    torch.set_num_threads(settings["threads"])
+    if job["task"] != "picture" or set(job["replaced"]) - {"unet"}:
+        raise edgemaxx_engine.Refusal("this engine makes pictures, with another unet at most")
+    torch.set_num_threads(job["threads"])
     # The same bits every time. `use_deterministic_algorithms` is not needed for it on one stream, and wants
     # CUBLAS_WORKSPACE_CONFIG, which PyTorch reads before every product: half the speed where launches are the limit.
     torch.backends.cudnn.deterministic = True
@@ -30,8 +32,8 @@ def load(job):
     dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[settings["dtype"]]
 
     parts = {}
-    if job["unet"]:
-        folder = job["unet"]
+    folder = job["replaced"].get("unet")
+    if folder:
         inner = os.path.join(folder, "unet")
         parts["unet"] = diffusers.UNet2DConditionModel.from_pretrained(
             inner if os.path.isdir(inner) else folder, torch_dtype=dtype, use_safetensors=True
@@ -69,7 +71,7 @@ def load(job):
                 output_type="pil",
             ).images[0]
 
-    return generate, pipe.unet.config.in_channels, pipe.vae_scale_factor
+    return generate, {"latent_channels": pipe.unet.config.in_channels, "vae_scale_factor": pipe.vae_scale_factor}
 
 
 if __name__ == "__main__":

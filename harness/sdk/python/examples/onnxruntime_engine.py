@@ -62,11 +62,11 @@ def load(job):
     import onnxruntime
 
     folder, settings = job["checkpoint"], job["settings"]
-    if job["unet"] or settings["dtype"] != "f32":
-        raise edgemaxx_engine.Refusal("this engine runs the checkpoint's own UNet in f32")
+    if job["task"] != "picture" or job["replaced"] or settings["dtype"] != "f32":
+        raise edgemaxx_engine.Refusal("this engine makes pictures with the checkpoint's own parts in f32")
     options = onnxruntime.SessionOptions()
     # the pinned OMP_NUM_THREADS does not reach this pool, and its threads must not wait actively
-    options.intra_op_num_threads = settings["threads"]
+    options.intra_op_num_threads = job["threads"]
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
     def model(name):
@@ -109,7 +109,7 @@ def load(job):
         return (picture * 255).round().astype(np.uint8)
 
     factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
-    return generate, config(folder, "unet")["in_channels"], factor
+    return generate, {"latent_channels": config(folder, "unet")["in_channels"], "vae_scale_factor": factor}
 
 
 def export(folder):

@@ -1,0 +1,34 @@
+//! The tasks there are.
+
+use edgemaxx_contract::plan::Plan;
+
+use super::codec::Codec;
+use super::picture::PICTURE;
+
+/// All codecs.
+pub const ALL: [&dyn Codec; 1] = [&PICTURE];
+
+/// The codec of a task.
+pub fn by_name(task: &str) -> Option<&'static dyn Codec> {
+    ALL.into_iter().find(|codec| codec.task() == task)
+}
+
+/// The codec of a plan's task.
+pub fn of_plan(_: &Plan) -> &'static dyn Codec {
+    &PICTURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, by_name};
+
+    #[test]
+    fn each_task_is_found_by_its_name_alone() {
+        for codec in ALL {
+            assert_eq!(by_name(codec.task()).map(Codec::task), Some(codec.task()));
+        }
+        assert!(by_name("no such task").is_none());
+    }
+
+    use super::Codec;
+}
