@@ -225,7 +225,7 @@ fn other_latents_than_the_baselines_are_the_candidates_fault() {
     launcher.insert("fast", vec![MockScript { latent_channels: 16, ..MockScript::default() }]);
     let summary = run(&plan, &disk, &clock, &mut launcher).expect("finished");
     assert_eq!((summary.complete, summary.aborted), (2, 2));
-    assert!(disk.text().contains("its latents have 16 channels"));
+    assert!(disk.text().contains(r#"it says {\"latent_channels\":16"#));
 }
 
 #[test]

@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::contest::Dtype;
-use edgemaxx_run::{native, null};
+use edgemaxx_run::native;
 
 use crate::error::{Exit, Failure};
-use crate::native;
 use crate::terminal::answer_lines;
 
 /// Engine processes: the harness starts them and speaks with them over a socket.

@@ -20,7 +20,7 @@ fn cheats_earn_nothing_and_are_named() {
     let candidates = [
         candidate("fast", &["--latency-us", "30000"]),
         candidate("caches", &["--latency-us", "30000", "--cheat", "cache"]),
-        candidate("one-picture", &["--latency-us", "30000", "--cheat", "one-picture"]),
+        candidate("one-answer", &["--latency-us", "30000", "--cheat", "one-answer"]),
         candidate("busy", &["--latency-us", "30000", "--cheat", "busy"]),
     ];
     let ground = Playground::new(&candidates.concat());
@@ -33,7 +33,7 @@ fn cheats_earn_nothing_and_are_named() {
     let standings = standings(&ground);
     // On a busy machine it may not be proven faster; it must never look like a cheat.
     assert!(["accepted", "not_faster"].contains(&standings["fast"].0.as_str()), "{standings:?}");
-    for (name, words) in [("caches", "answered from memory"), ("one-picture", "got the same picture")] {
+    for (name, words) in [("caches", "answered from memory"), ("one-answer", "got the same picture")] {
         let (standing, reasons) = &standings[name];
         assert!(standing == "failed" && reasons.contains(words), "{name}: {standing} {reasons}");
     }
