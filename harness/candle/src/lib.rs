@@ -25,6 +25,7 @@
 //! ```
 mod accelerator;
 pub mod clip;
+pub mod copies;
 mod cpu;
 mod cuda;
 mod denoise;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
 use edgemaxx_report::{HistoryRun, Summary, history};
 use edgemaxx_validator::seal::write_whole;
 
@@ -29,7 +30,7 @@ pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
     for (folder, summary) in find_runs(published)? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.parse::<Day>().is_ok() {
-            let report = folder.join("report.html").is_file().then(|| format!("{name}/report.html"));
+            let report = folder.join(REPORT_FILE).is_file().then(|| format!("{name}/report.html"));
             runs.push(HistoryRun { summary, report });
         }
     }
@@ -51,7 +52,7 @@ pub(crate) fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> 
     folders.sort();
     let mut found: Vec<(PathBuf, Summary)> = Vec::new();
     for folder in folders {
-        let file = folder.join("summary.json");
+        let file = folder.join(SUMMARY_FILE);
         if !file.is_file() {
             continue;
         }

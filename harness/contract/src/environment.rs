@@ -1,5 +1,7 @@
 //! `environment.json`: where and with what a run was measured; for people and for comparing runs.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::document;
@@ -23,8 +25,8 @@ pub struct Environment {
     pub memory_bytes: u64,
     /// GPUs as the driver names them.
     pub gpus: Vec<String>,
-    /// How engines are confined: `bubblewrap`, or `unsandboxed` and why.
-    pub sandbox: String,
+    /// How engines are confined.
+    pub sandbox: Confinement,
     /// Latency recorded for an engine that answers at once, nanoseconds, median: what the protocol
     /// itself costs here at the contest's size; the same for every engine. `None`: not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,4 +37,31 @@ pub struct Environment {
     pub unfit: Vec<String>,
 }
 
-document!(Environment, "edgemaxx-environment", 1);
+document!(Environment, "edgemaxx-environment", 2);
+
+/// How engines are confined; whether weights may be set rests on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Confinement {
+    /// By bubblewrap.
+    Bubblewrap {
+        /// What else binds them, or does not, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Not at all.
+    Unsandboxed {
+        /// Why, and what to do about it.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bubblewrap { note: None } => f.write_str("bubblewrap"),
+            Self::Bubblewrap { note: Some(note) } => write!(f, "bubblewrap; {note}"),
+            Self::Unsandboxed { reason } => write!(f, "unsandboxed: {reason}"),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_engine::{Pins, SandboxStatus};
 
@@ -16,7 +16,7 @@ pub fn environment(sandbox: &SandboxStatus, pins: &Pins, unfit: Vec<String>) -> 
         cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
         memory_bytes: memory_bytes(),
         gpus: gpu_names(),
-        sandbox: sandbox.to_string(),
+        sandbox: Confinement::from(sandbox),
         protocol_ns: None,
         pins: pins.lines(),
         unfit,

@@ -25,3 +25,4 @@ pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
 pub use run::Io;
 pub use steady::{STEADY_FALL, STEADY_RISE, is_steady};
+pub use tally::Tally;

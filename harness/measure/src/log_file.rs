@@ -4,12 +4,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_files::write_whole;
 
 use crate::error::MeasureError;
-
-/// Name of the log.
-pub const SAMPLES_FILE: &str = "samples.jsonl";
 
 /// Where records and pictures go; replaced in tests by one that fails.
 pub trait Disk {

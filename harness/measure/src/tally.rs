@@ -21,14 +21,23 @@ struct Session {
 
 /// Counts pairs and sessions.
 #[derive(Debug, Clone)]
-pub(crate) struct Tally {
+pub struct Tally {
     sessions: Vec<Session>,
     progress: Progress,
 }
 
 impl Tally {
     /// The tally of a log.
-    pub(crate) fn of(plan: &Plan, log: &Log) -> Self {
+    pub fn of(plan: &Plan, log: &Log) -> Self {
+        let mut tally = Self::new(plan);
+        for record in &log.records {
+            tally.add(plan, record);
+        }
+        tally
+    }
+
+    /// The tally of a plan of which nothing is recorded.
+    pub fn new(plan: &Plan) -> Self {
         let sessions: Vec<Session> = plan
             .sessions
             .iter()
@@ -39,20 +48,25 @@ impl Tally {
             pairs_total: sessions.iter().map(|session| session.pairs).sum(),
             ..Progress::default()
         };
-        let mut tally = Self { sessions, progress };
-        for record in &log.records {
-            tally.add(plan, record);
-        }
-        tally
+        Self { sessions, progress }
+    }
+
+    /// Pairs that are done with nothing left to be asked, and those that nobody will ask for any more: their session
+    /// was aborted, or their candidate stopped.
+    pub fn pairs(&self) -> (u32, u32) {
+        let spared =
+            |session: &Session| if session.over { session.pairs.saturating_sub(session.done) } else { 0 };
+        let spared = self.sessions.iter().map(spared).sum();
+        (self.progress.pairs_done - spared, spared)
     }
 
     /// How far it is; the time spent is the caller's to know.
-    pub(crate) fn progress(&self) -> Progress {
+    pub fn progress(&self) -> Progress {
         self.progress
     }
 
     /// One more record of the log.
-    pub(crate) fn add(&mut self, plan: &Plan, record: &Record) {
+    pub fn add(&mut self, plan: &Plan, record: &Record) {
         match record {
             Record::Attempt(attempt) => self.attempt(attempt),
             Record::Session(end) => self.over(end.session),

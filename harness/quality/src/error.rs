@@ -82,14 +82,6 @@ pub enum QualityError {
     /// The LPIPS model could not be loaded.
     #[error("LPIPS: {0}")]
     Lpips(String),
-    /// A checkpoint could not be fingerprinted.
-    #[error("{}: {problem}", path.display())]
-    Checkpoint {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
 }
 
 impl QualityError {

@@ -2,7 +2,6 @@
 
 pub mod clip;
 mod compare;
-pub mod copies;
 mod error;
 mod jpeg;
 mod judge;

@@ -14,11 +14,13 @@ use edgemaxx_contract::format::Document;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::{
+    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, IMAGES_FOLDER, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE,
+    QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, TELEMETRY_FILE,
+};
 use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::telemetry::TelemetryLog;
 use edgemaxx_files::write_whole;
-use edgemaxx_measure::SAMPLES_FILE;
-use edgemaxx_measure::telemetry::TELEMETRY_FILE;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{InFile as _, Result, RunError};
@@ -38,7 +40,7 @@ impl Origin {
     /// # Errors
     /// The folder does not say.
     pub fn of(folder: &RunFolder) -> Result<Self> {
-        serde_json::from_str(&folder.read("origin.json", "plan")?).in_file(&folder.file("origin.json"))
+        serde_json::from_str(&folder.read(ORIGIN_FILE)?).in_file(&folder.file(ORIGIN_FILE))
     }
 
     /// The file's text.
@@ -48,6 +50,18 @@ impl Origin {
     pub fn to_json(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self);
         Ok(text.map_err(|error| RunError::input(format!("{}: {error}", self.base.display())))? + "\n")
+    }
+}
+
+/// The verb that writes a file.
+fn made_by(name: &str) -> &'static str {
+    match name {
+        ENVIRONMENT_FILE | SAMPLES_FILE | TELEMETRY_FILE => "measure",
+        QUALITY_FILE => "quality",
+        ESTIMATES_FILE => "analyze",
+        RANKING_FILE => "rank",
+        REPORT_FILE => "report",
+        _ => "plan",
     }
 }
 
@@ -63,7 +77,7 @@ pub struct RunFolder {
 
 impl RunFolder {
     fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), images: path.join("images"), loaded: BTreeMap::new() }
+        Self { path: path.to_owned(), images: path.join(IMAGES_FOLDER), loaded: BTreeMap::new() }
     }
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.
@@ -75,7 +89,7 @@ impl RunFolder {
             return Err(RunError::input(format!("{}: a link that leads nowhere", path.display())));
         }
         if path.exists() && !Self::is_unbegun(path)? {
-            let problem = if path.join("plan.json").exists() {
+            let problem = if path.join(PLAN_FILE).exists() {
                 "the folder holds a run; go on with it by --resume, or name another folder with --out"
             } else {
                 "the folder is not empty; name another with --out"
@@ -99,12 +113,12 @@ impl RunFolder {
         for entry in fs::read_dir(path).in_file(path)? {
             names.insert(entry.in_file(path)?.file_name().to_string_lossy().into_owned());
         }
-        for name in ["origin.json", "contest.toml", "prompts.txt", "plan.json"] {
+        for name in [ORIGIN_FILE, CONTEST_FILE, PROMPTS_FILE, PLAN_FILE] {
             names.remove(&format!(".{name}.part"));
         }
-        if names.remove("origin.json") {
-            names.remove("contest.toml");
-            names.remove("prompts.txt");
+        if names.remove(ORIGIN_FILE) {
+            names.remove(CONTEST_FILE);
+            names.remove(PROMPTS_FILE);
         }
         Ok(names.is_empty())
     }
@@ -114,9 +128,9 @@ impl RunFolder {
     /// # Errors
     /// It holds no plan.
     pub fn open(path: &Path) -> Result<Self> {
-        if !path.join("plan.json").is_file() {
+        if !path.join(PLAN_FILE).is_file() {
             return Err(RunError::input(format!(
-                "{}: no run folder (it holds no plan.json); make one with `edgemaxx run` or `edgemaxx plan`",
+                "{}: no run folder (it holds no {PLAN_FILE}); make one with `edgemaxx run` or `edgemaxx plan`",
                 path.display()
             )));
         }
@@ -138,15 +152,15 @@ impl RunFolder {
         self.images.clone()
     }
 
-    /// The same folder with these files (and who makes them) in memory: whatever is parsed of them,
+    /// The same folder with these files in memory: whatever is parsed of them,
     /// and their digests, are of the same bytes.
     ///
     /// # Errors
     /// One of them cannot be read.
-    pub fn loaded(&self, files: &[(&'static str, &str)]) -> Result<Self> {
+    pub fn loaded(&self, files: &[&'static str]) -> Result<Self> {
         let mut all = self.clone();
-        for (name, made_by) in files {
-            all.loaded.insert(name, self.read(name, made_by)?.into_owned());
+        for name in files {
+            all.loaded.insert(name, self.read(name)?.into_owned());
         }
         Ok(all)
     }
@@ -165,8 +179,8 @@ impl RunFolder {
     /// The text of a file, on disk or in memory.
     ///
     /// # Errors
-    /// It is missing, and `made_by` is the verb that writes it; or it cannot be read.
-    pub fn read(&self, name: &str, made_by: &str) -> Result<Cow<'_, str>> {
+    /// It is missing, or cannot be read.
+    pub fn read(&self, name: &str) -> Result<Cow<'_, str>> {
         if let Some(text) = self.loaded.get(name) {
             return Ok(Cow::Borrowed(text));
         }
@@ -175,8 +189,9 @@ impl RunFolder {
             RunError::input(match error.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!(
-                        "{}: missing; `edgemaxx {made_by} {}` writes it",
+                        "{}: missing; `edgemaxx {} {}` writes it",
                         path.display(),
+                        made_by(name),
                         quoted(&self.path)
                     )
                 }
@@ -203,8 +218,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// It is missing, or cannot be read.
-    pub fn document<T: Document>(&self, name: &str, made_by: &str) -> Result<T> {
-        T::from_json(&self.read(name, made_by)?).in_file(&self.file(name))
+    pub fn document<T: Document>(&self, name: &str) -> Result<T> {
+        T::from_json(&self.read(name)?).in_file(&self.file(name))
     }
 
     /// Writes one of the documents.
@@ -220,11 +235,11 @@ impl RunFolder {
     /// # Errors
     /// It is another now, or cannot be read.
     pub fn contest(&self, plan: &Plan) -> Result<Contest> {
-        let path = self.file("contest.toml");
-        let contest = Contest::parse(&self.read("contest.toml", "plan")?).in_file(&path)?;
+        let path = self.file(CONTEST_FILE);
+        let contest = Contest::parse(&self.read(CONTEST_FILE)?).in_file(&path)?;
         if contest.digest != plan.contest.digest {
             return Err(RunError::input(format!(
-                "{}: changed since the run was planned (plan.json names {}, the file is {}); restore it",
+                "{}: changed since the run was planned ({PLAN_FILE} names {}, the file is {}); restore it",
                 path.display(),
                 plan.contest.digest.short(),
                 contest.digest.short()
@@ -238,8 +253,8 @@ impl RunFolder {
     /// # Errors
     /// It cannot be read, or is not whole.
     pub fn plan(&self) -> Result<Plan> {
-        let plan: Plan = self.document("plan.json", "plan")?;
-        plan.check().in_file(&self.file("plan.json"))?;
+        let plan: Plan = self.document(PLAN_FILE)?;
+        plan.check().in_file(&self.file(PLAN_FILE))?;
         Ok(plan)
     }
 
@@ -248,7 +263,7 @@ impl RunFolder {
     /// # Errors
     /// It cannot be read, or is of another plan.
     pub fn samples(&self, plan: &Plan) -> Result<Log> {
-        Log::parse_for(&self.read("samples.jsonl", "measure")?, plan).in_file(&self.file("samples.jsonl"))
+        Log::parse_for(&self.read(SAMPLES_FILE)?, plan).in_file(&self.file(SAMPLES_FILE))
     }
 
     /// The samples with what telemetry, where there is any, says of them; its marks stand in the log.
@@ -260,7 +275,7 @@ impl RunFolder {
         if !self.holds(TELEMETRY_FILE) {
             return Ok((log, None));
         }
-        let text = self.read(TELEMETRY_FILE, "measure")?;
+        let text = self.read(TELEMETRY_FILE)?;
         let telemetry = TelemetryLog::parse(&text, plan.digest()?).in_file(&self.file(TELEMETRY_FILE))?;
         let derived = Derived::of(&log, &telemetry, Digest::of(text.as_bytes()));
         derived.mark(&mut log);
@@ -272,7 +287,7 @@ impl RunFolder {
     /// # Errors
     /// It cannot be read.
     pub fn environment(&self) -> Result<Environment> {
-        self.document("environment.json", "measure")
+        self.document(ENVIRONMENT_FILE)
     }
 
     /// The judged pairs, and the digest of their file.
@@ -280,14 +295,12 @@ impl RunFolder {
     /// # Errors
     /// They cannot be read, or are of other samples.
     pub fn quality(&self, plan: &Plan, log: &Log) -> Result<(QualityLog, Digest)> {
-        let text = self.read("quality.jsonl", "quality")?;
-        let quality = QualityLog::parse(&text).in_file(&self.file("quality.jsonl"))?;
+        let text = self.read(QUALITY_FILE)?;
+        let quality = QualityLog::parse(&text).in_file(&self.file(QUALITY_FILE))?;
         if quality.header.samples != log.chain.head() {
-            return Err(self.stale("quality.jsonl", SAMPLES_FILE, "quality"));
+            return Err(self.stale(QUALITY_FILE, SAMPLES_FILE));
         }
-        quality
-            .check(plan, log)
-            .map_err(|error| self.again("quality.jsonl", &error.to_string(), "quality"))?;
+        quality.check(plan, log).map_err(|error| self.again(QUALITY_FILE, &error.to_string()))?;
         Ok((quality, Digest::of(text.as_bytes())))
     }
 
@@ -296,21 +309,21 @@ impl RunFolder {
     /// # Errors
     /// They cannot be read, or rest on other files.
     pub fn estimates(&self, plan: &Plan, log: &Log, quality: Digest) -> Result<Estimates> {
-        let estimates: Estimates = self.document("estimates.json", "analyze")?;
+        let estimates: Estimates = self.document(ESTIMATES_FILE)?;
         let telemetry = if self.holds(TELEMETRY_FILE) {
-            Some(Digest::of(self.read(TELEMETRY_FILE, "measure")?.as_bytes()))
+            Some(Digest::of(self.read(TELEMETRY_FILE)?.as_bytes()))
         } else {
             None
         };
         let read = estimates.telemetry.as_ref().map(|telemetry| telemetry.digest);
         let inputs = [
-            ("plan.json", estimates.plan == plan.digest()?),
+            (PLAN_FILE, estimates.plan == plan.digest()?),
             (SAMPLES_FILE, estimates.samples == log.chain.head()),
             (TELEMETRY_FILE, read == telemetry),
-            ("quality.jsonl", estimates.quality == quality),
+            (QUALITY_FILE, estimates.quality == quality),
         ];
         match inputs.into_iter().find(|(_, same)| !same) {
-            Some((name, _)) => Err(self.stale("estimates.json", name, "analyze")),
+            Some((name, _)) => Err(self.stale(ESTIMATES_FILE, name)),
             None => Ok(estimates),
         }
     }
@@ -320,23 +333,24 @@ impl RunFolder {
     /// # Errors
     /// It cannot be read, or rests on other estimates.
     pub fn ranking(&self) -> Result<Ranking> {
-        let ranking: Ranking = self.document("ranking.json", "rank")?;
-        if ranking.estimates != Digest::of(self.read("estimates.json", "analyze")?.as_bytes()) {
-            return Err(self.stale("ranking.json", "estimates.json", "rank"));
+        let ranking: Ranking = self.document(RANKING_FILE)?;
+        if ranking.estimates != Digest::of(self.read(ESTIMATES_FILE)?.as_bytes()) {
+            return Err(self.stale(RANKING_FILE, ESTIMATES_FILE));
         }
         Ok(ranking)
     }
 
     /// A file that was made of another `source` than the folder holds.
-    pub fn stale(&self, name: &str, source: &str, made_by: &str) -> RunError {
-        self.again(name, &format!("rests on another {source} than is there now"), made_by)
+    pub fn stale(&self, name: &str, source: &str) -> RunError {
+        self.again(name, &format!("rests on another {source} than is there now"))
     }
 
     /// A file that its stage must write again.
-    fn again(&self, name: &str, problem: &str, made_by: &str) -> RunError {
+    fn again(&self, name: &str, problem: &str) -> RunError {
         RunError::input(format!(
-            "{}: {problem}; run `edgemaxx {made_by} {}` again, and the stages after it",
+            "{}: {problem}; run `edgemaxx {} {}` again, and the stages after it",
             self.file(name).display(),
+            made_by(name),
             quoted(&self.path)
         ))
     }

@@ -9,6 +9,7 @@ use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::{CommandSpec, DeviceKind, Dtype, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_engine::{Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxStatus, task};
 
@@ -65,7 +66,7 @@ fn checkpoint(
     let found = digests.of(base, spec)?;
     if found != pipeline.digest {
         return Err(RunError::input(format!(
-            "pipeline {:?}: the checkpoint changed since the run was planned (plan.json names {}, the files are {}); restore it, or plan anew",
+            "pipeline {:?}: the checkpoint changed since the run was planned ({PLAN_FILE} names {}, the files are {}); restore it, or plan anew",
             pipeline.name,
             pipeline.digest.short(),
             found.short()
@@ -76,7 +77,7 @@ fn checkpoint(
         unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
     };
     let Some(recipe) = spec.derive else { return Ok(Ok(source)) };
-    let derived = folder.file("checkpoints");
+    let derived = folder.file(CHECKPOINTS_FOLDER);
     std::fs::create_dir_all(&derived).in_file(&derived)?;
     // What an earlier attempt left there is not trusted.
     let out = derived.join(own_folder(pipeline));

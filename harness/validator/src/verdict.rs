@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use edgemaxx_contract::contest::Rewards;
 use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::estimate::CertificateVerdict;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::weights::{Origin, WeightEntry, Weights, entries};
@@ -95,9 +94,7 @@ fn earned<'a>(
     is_registered: impl Fn(&str) -> bool,
 ) -> Result<(Vec<WeightEntry>, (&'a Ranking, Digest)), String> {
     let Some(ranking) = basis.ranking else { return Err(not_measured(basis.day)) };
-    if let Some(refused) = &ranking.0.weights_refused {
-        return Err(format!("the day's run sets no weights: {refused}"));
-    }
+    ranking.0.sets_weights().map_err(|why| format!("the day's run sets no weights: {why}"))?;
     let shares = ranking.0.entries.iter().filter(|entry| is_registered(&entry.name));
     let entries = entries(shares.map(|entry| (entry.name.clone(), entry.weight)));
     if entries.is_empty() {
@@ -129,8 +126,7 @@ fn lost_today<'a>(basis: &Basis<'a>) -> BTreeSet<&'a str> {
         }
     }
     if let Some((ranking, _)) = basis.ranking
-        && ranking.fitness == CertificateVerdict::Fit
-        && ranking.weights_refused.is_none()
+        && ranking.sets_weights().is_ok()
     {
         let out =
             |standing| matches!(standing, Standing::NotFaster | Standing::RejectedQuality | Standing::Failed);
@@ -143,6 +139,7 @@ fn lost_today<'a>(basis: &Basis<'a>) -> BTreeSet<&'a str> {
 mod tests {
     use edgemaxx_contract::contest::RewardFormula;
     use edgemaxx_contract::day::{BlockRef, Submission};
+    use edgemaxx_contract::estimate::CertificateVerdict;
     use edgemaxx_contract::plan::Extent;
     use edgemaxx_contract::ranking::RankEntry;
 

@@ -2,6 +2,7 @@
 
 use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::plan::Extent;
+use edgemaxx_contract::run_files::SAMPLES_FILE;
 use serde::Serialize;
 
 use super::Fact;
@@ -43,7 +44,7 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
             Fact::new("Memory", number::bytes(e.memory_bytes)),
             Fact::new("GPUs", gpus),
             Fact::new("Device of the contest", device(view)),
-            Fact::new("Sandbox", visible(&e.sandbox)),
+            Fact::new("Sandbox", visible(&e.sandbox.to_string())),
             Fact::new(
                 "Protocol's own share of every latency",
                 number::optional(e.protocol_ns.map(|ns| ns as f64 / 1e6), |ms| {
@@ -87,7 +88,7 @@ fn commands(view: &RunView<'_>) -> String {
         format!("'{}'", entropy.replace('\'', r"'\''"))
     };
     let quick = if plan.extent == Extent::Quick { " --quick" } else { "" };
-    let samples = view.files.iter().find(|f| f.name == "samples.jsonl");
+    let samples = view.files.iter().find(|f| f.name == SAMPLES_FILE);
     let check = samples
         .map_or_else(String::new, |f| format!("echo '{}  samples.jsonl' | sha256sum --check\n", f.digest));
     let clip = view.quality.header.clip.map_or_else(String::new, |digest| {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::*;
@@ -199,7 +199,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         cpus: 2,
         memory_bytes: 8 << 30,
         gpus: Vec::new(),
-        sandbox: "bubblewrap".to_owned(),
+        sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),

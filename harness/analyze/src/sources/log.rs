@@ -4,6 +4,7 @@ use std::path::Path;
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
+use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, RecordedSession};
 
 use super::error::SourceError;
@@ -13,7 +14,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     let text = |path: &Path| {
         std::fs::read_to_string(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })
     };
-    let plan_path = path.with_file_name("plan.json");
+    let plan_path = path.with_file_name(PLAN_FILE);
     let plan = Plan::from_json(&text(&plan_path)?)
         .map_err(|source| SourceError::Plan { path: plan_path.clone(), source })?;
     plan.check().map_err(|problem| SourceError::Nothing { path: plan_path, problem })?;

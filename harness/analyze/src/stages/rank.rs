@@ -2,12 +2,13 @@
 
 use edgemaxx_contract::contest::{Contest, ScoreSpec};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::eligibility::weights_refused;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
     CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyVerdict,
 };
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::plan::{Extent, Role};
+use edgemaxx_contract::plan::Role;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
 use super::rewards;
@@ -63,7 +64,7 @@ pub fn rank(
         estimates: Digest::of(estimates.to_json()?),
         extent: estimates.extent,
         fitness: estimates.certificate.verdict,
-        weights_refused: weights_refused(estimates, environment),
+        weights_refused: weights_refused(&estimates.certificate, estimates.extent, environment),
         winner,
         verdict,
         entries: entries.collect(),
@@ -188,21 +189,6 @@ fn keep_incumbent(accepted: &mut [Scored<'_>], contest: &Contest) -> bool {
     }
     accepted[..=at].rotate_right(1);
     true
-}
-
-fn weights_refused(estimates: &Estimates, environment: &Environment) -> Option<String> {
-    let mut reasons = Vec::new();
-    if estimates.certificate.verdict == CertificateVerdict::Unfit {
-        reasons.push(format!("the run is unfit: {}", estimates.certificate.reason));
-    }
-    if estimates.extent == Extent::Quick {
-        reasons.push("a quick run never sets weights".to_owned());
-    }
-    if environment.sandbox.starts_with("unsandboxed") {
-        reasons.push(format!("engines were {}", environment.sandbox));
-    }
-    reasons.extend(environment.unfit.iter().cloned());
-    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize, kept: bool) -> String {

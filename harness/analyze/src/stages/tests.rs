@@ -2,9 +2,9 @@
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates, HonestyKind, HonestyVerdict};
-use edgemaxx_contract::format::{Document as _, Format};
+use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
 use edgemaxx_contract::ranking::{Ranking, Standing};
@@ -183,16 +183,19 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
     }
 }
 
-pub(super) fn environment(sandbox: &str) -> Environment {
+/// As an ordinary user is.
+pub(super) const CONFINED: Confinement = Confinement::Bubblewrap { note: None };
+
+pub(super) fn environment(sandbox: Confinement) -> Environment {
     Environment {
-        format: Format::new("edgemaxx-environment", 1),
+        format: Environment::expected_format(),
         edgemaxx: String::new(),
         os: String::new(),
         cpu: String::new(),
         cpus: 2,
         memory_bytes: 0,
         gpus: Vec::new(),
-        sandbox: sandbox.to_owned(),
+        sandbox,
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),
@@ -205,7 +208,7 @@ fn estimates(run: &Run) -> Estimates {
 
 fn verdict(run: &Run) -> (Estimates, Ranking) {
     let estimates = estimates(run);
-    let ranking = rank(&estimates, &run.contest, &environment("bubblewrap")).unwrap();
+    let ranking = rank(&estimates, &run.contest, &environment(CONFINED)).unwrap();
     (estimates, ranking)
 }
 
@@ -318,7 +321,12 @@ fn quick_and_unsandboxed_runs_set_no_weights() {
     let run = run(Extent::Quick, |_, _| {});
     let estimates = estimates(&run);
     assert!(estimates.warnings[0].contains("quick"));
-    let ranking = rank(&estimates, &run.contest, &environment("unsandboxed: no bwrap")).unwrap();
+    let ranking = rank(
+        &estimates,
+        &run.contest,
+        &environment(Confinement::Unsandboxed { reason: "no bwrap".to_owned() }),
+    )
+    .unwrap();
     let refused = ranking.weights_refused.unwrap();
     assert!(refused.contains("quick run") && refused.contains("no bwrap"), "{refused}");
 }

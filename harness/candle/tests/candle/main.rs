@@ -1,6 +1,7 @@
 //! The engine against diffusers and against damaged files. One binary, so that its tests run side by side.
 
 mod common;
+mod copies;
 
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -11,6 +11,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
 use edgemaxx_contract::sample::Log;
 use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
 use edgemaxx_run::RunFolder;
@@ -148,10 +149,10 @@ impl Loaded {
         let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
         let (quality, quality_digest) = folder.quality(&plan, &log)?;
         // A comparison must not contradict what the run says of itself.
-        if folder.holds("estimates.json") {
+        if folder.holds(ESTIMATES_FILE) {
             folder.estimates(&plan, &log, quality_digest)?;
         }
-        if folder.holds("ranking.json") {
+        if folder.holds(RANKING_FILE) {
             folder.ranking()?;
         }
         let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
+use edgemaxx_candle::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
 use edgemaxx_run::Observer as _;
 use edgemaxx_run::copies::salt;
 use serde::Serialize;

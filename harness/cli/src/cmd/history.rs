@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
 use edgemaxx_files::write_whole;
 use edgemaxx_report::HistoryRun;
 
@@ -34,7 +35,7 @@ impl Args {
         let found = site::find_runs(&self.runs)?;
         if found.is_empty() {
             return Err(Failure::input(format!(
-                "{}: no folder in it holds a summary.json that can be read; `edgemaxx run` or `edgemaxx report` writes one",
+                "{}: no folder in it holds a {SUMMARY_FILE} that can be read; `edgemaxx run` or `edgemaxx report` writes one",
                 self.runs.display()
             )));
         }
@@ -43,7 +44,7 @@ impl Args {
         for (folder, summary) in found {
             // Named by what it is: no folder's name can become a path or an address.
             let link = format!("{REPORTS}/{}-{}.html", summary.day, summary.samples.short());
-            let page = folder.join("report.html");
+            let page = folder.join(REPORT_FILE);
             let report = if page.is_file() {
                 let target = self.out.join(&link);
                 write_whole(&target, &fs::read(&page).in_file(&page)?).in_file(&target)?;

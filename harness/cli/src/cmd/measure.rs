@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_measure::SAMPLES_FILE;
+use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::measure;
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
-        if !self.resume && folder.holds(SAMPLES_FILE) && !folder.read(SAMPLES_FILE, "measure")?.is_empty() {
+        if !self.resume && folder.holds(SAMPLES_FILE) && !folder.read(SAMPLES_FILE)?.is_empty() {
             return Err(Failure::input(format!(
                 "{}: holds samples already; go on with them by --resume",
                 self.run.display()

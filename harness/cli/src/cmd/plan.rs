@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use edgemaxx_contract::plan::{Day, Entropy};
+use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::plan::{self, OFFLINE};
@@ -63,7 +64,7 @@ impl Args {
         }
         answer(&format!(
             "{}: {} sessions of {} pairs, {} pipelines, plan {}\nnext: edgemaxx measure {}",
-            self.out.join("plan.json").display(),
+            self.out.join(PLAN_FILE).display(),
             drawn.sessions.len(),
             drawn.sessions.first().map_or(0, |session| session.pairs.len()),
             drawn.pipelines.len(),

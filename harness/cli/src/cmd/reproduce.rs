@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Extract, Likeness};
 use edgemaxx_run::stage::rank::rank_run;
@@ -59,7 +60,7 @@ impl Args {
         let out = self.out.clone().unwrap_or_else(|| scratch.path().join("again"));
         let again = audit::measure_again(&folder, &plan, &base, &out, &Terminal)?;
         let (published, here): (Estimates, Estimates) =
-            (folder.document("estimates.json", "analyze")?, again.document("estimates.json", "analyze")?);
+            (folder.document(ESTIMATES_FILE)?, again.document(ESTIMATES_FILE)?);
         let mut found = audit::agreement(&published, &here);
         let Some(at) = found.iter().position(|agreement| agreement.candidate == self.candidate) else {
             return Err(Failure::error(
@@ -76,7 +77,7 @@ impl Args {
         };
         let result = Answer {
             agreement: found.swap_remove(at),
-            published_score: score(&folder.document("ranking.json", "rank")?),
+            published_score: score(&folder.document(RANKING_FILE)?),
             score_here: score(&ranked),
             pictures: audit::compare_pictures(&folder, &again)?,
         };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::{Ranking, Standing};
+use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::whole;
@@ -97,7 +98,7 @@ impl Args {
         let folder = self.folder()?;
         let unnamed = self.out.is_none().then(|| folder.path());
         let (ranking, page) = whole(&folder, self.options.with(&resume_command(unnamed)), &Terminal)?;
-        let estimates: Estimates = folder.document("estimates.json", "analyze")?;
+        let estimates: Estimates = folder.document(ESTIMATES_FILE)?;
         let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;
         if self.json {
@@ -131,7 +132,7 @@ impl Args {
             let text = std::fs::read(&self.draw.contest).in_file(&self.draw.contest)?;
             if edgemaxx_contract::digest::Digest::of(text) != planned {
                 return Err(Failure::input(format!(
-                    "{}: not the contest that {} was planned from, which is kept there as contest.toml; name that one, or begin a new run: with another --out, or after removing {}",
+                    "{}: not the contest that {} was planned from, which is kept there as {CONTEST_FILE}; name that one, or begin a new run: with another --out, or after removing {}",
                     self.draw.contest.display(),
                     out.display(),
                     quoted(out)

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::manifest::MANIFEST_FILE;
 use edgemaxx_contract::manifest::PreviousDay;
+use edgemaxx_contract::run_files::PROMPTS_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::report::is_of;
@@ -41,7 +43,7 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
         let plan = folder.plan()?;
-        folder.read("prompts.txt", "plan")?;
+        folder.read(PROMPTS_FILE)?;
         folder.contest(&plan)?;
         let log = folder.samples(&plan)?;
         let (_, quality) = folder.quality(&plan, &log)?;
@@ -63,7 +65,7 @@ impl Args {
         let shown = self.publish.as_ref().unwrap_or(&self.run);
         answer(&format!(
             "{}: {} files, {signed}\nnext: edgemaxx verify {}",
-            shown.join("manifest.json").display(),
+            shown.join(MANIFEST_FILE).display(),
             manifest.files.len(),
             quoted(shown)
         ))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use edgemaxx_run::follow::Follower;
 use edgemaxx_validator::contest_file;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
 use edgemaxx_validator::housekeeping::Keep;
@@ -22,8 +23,7 @@ use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
-    Alarms, ChildBench, Elsewhere, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner, Watch,
-    not_published,
+    Alarms, ChildBench, Elsewhere, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner, not_published,
 };
 
 /// Runs a subnet's contest every day at noon in New York, or says how it is doing.
@@ -289,7 +289,7 @@ impl StatusArgs {
         })?;
         let now = WallClock(Arc::default()).now();
         let measured = (state.phase == Phase::Measuring)
-            .then(|| Watch::default().look(&self.data.join("days").join(state.day.to_string())));
+            .then(|| Follower::default().look(&self.data.join("days").join(state.day.to_string())));
         let mut status = Status::of(&state, &Seen { measured, ..Seen::default() }, now, &Policy::default());
         status.alarms.extend(not_published(&self.data.join("days")));
         if self.json {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::plan::Role;
+use edgemaxx_contract::run_files::{ESTIMATES_FILE, ORIGIN_FILE};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Check, Extract, Means, Verdict};
 use edgemaxx_run::folder::Origin;
@@ -90,7 +91,7 @@ impl Args {
             return Err(Failure::input(
                 "--keep: keeps what is fetched, and a folder is not; name an address",
             ));
-        } else if self.base.is_none() && self.run.join("origin.json").exists() {
+        } else if self.base.is_none() && self.run.join(ORIGIN_FILE).exists() {
             self.base = Some(Origin::of(&RunFolder::open(&self.run)?)?.base);
             means.base = self.base.clone();
         }
@@ -173,7 +174,7 @@ impl Args {
 }
 
 fn estimates(folder: &RunFolder) -> anyhow::Result<Estimates> {
-    Ok(folder.document("estimates.json", "analyze")?)
+    Ok(folder.document(ESTIMATES_FILE)?)
 }
 
 fn line(check: &Check) -> String {

@@ -1,12 +1,10 @@
 //! `edgemaxx weights`: what a run decided, onto the chain.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use edgemaxx_chain::{AccountId, Chain, Landed, Pin, WeightsPlan, WeightsRequest};
-use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
-use edgemaxx_contract::plan::Extent;
-use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_run::RunFolder;
+use edgemaxx_run::pay::rewards;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -123,7 +121,8 @@ struct Answer<'a> {
 impl Set {
     fn execute(&self) -> anyhow::Result<()> {
         // What needs no network fails first.
-        let by_hotkey = self.run.as_deref().map(|run| rewards(run, &self.assigned)).transpose()?;
+        let by_hotkey =
+            self.run.as_deref().map(|run| rewards(&RunFolder::open(run)?, &self.assigned)).transpose()?;
         let key = (!self.dry_run).then(|| self.wallet.open(&self.chain)).transpose()?;
         let hotkey = match &key {
             Some(key) => key.account(),
@@ -185,52 +184,6 @@ fn table(plan: &WeightsPlan) -> String {
         lines.push(format!("{:>4}  {}  {:>5}", w.uid, w.hotkey, w.value));
     }
     lines.join("\n")
-}
-
-/// The rewards of a run by hotkey, if the run may set weights.
-fn rewards(run: &Path, assigned: &[(String, AccountId)]) -> anyhow::Result<Vec<(AccountId, f64)>> {
-    let folder = RunFolder::open(run)?;
-    let ranking: Ranking = folder.document("ranking.json", "rank")?;
-    let path = folder.file("ranking.json");
-    let refuse = |why: String| Failure::input(format!("{}: sets no weights: {why}", path.display()));
-    if let Some(why) = &ranking.weights_refused {
-        return Err(refuse(why.clone()));
-    }
-    if ranking.fitness != CertificateVerdict::Fit || ranking.extent != Extent::Full {
-        return Err(refuse("the run is unfit, or only a quick look".into()));
-    }
-    // What the file says must follow from what was measured, by this program.
-    let plan = folder.plan()?;
-    let estimates: Estimates = folder.document("estimates.json", "analyze")?;
-    let again = edgemaxx_analyze::rank(&estimates, &folder.contest(&plan)?, &folder.environment()?)?;
-    if again != ranking || estimates.plan != plan.digest()? {
-        return Err(refuse(format!(
-            "it does not follow from estimates.json; run `edgemaxx rank {}` and look",
-            run.display()
-        )));
-    }
-    let mut rewards = Vec::new();
-    for entry in ranking.entries.iter().filter(|entry| entry.weight > 0.0) {
-        let named = assigned.iter().find(|(name, _)| *name == entry.name).map(|(_, hotkey)| *hotkey);
-        let hotkey = named.or_else(|| entry.name.parse().ok()).ok_or_else(|| {
-            Failure::input(format!(
-                "candidate {:?} has a share of {:.4}, but no hotkey; name it with --hotkey {:?}=ADDRESS",
-                entry.name, entry.weight, entry.name
-            ))
-        })?;
-        rewards.push((hotkey, entry.weight));
-    }
-    if rewards.is_empty() {
-        return Err(Failure::error(
-            Exit::No,
-            format!("{}: nobody earned a share: {}", path.display(), ranking.verdict),
-        ));
-    }
-    if let Some((name, _)) = assigned.iter().find(|(name, _)| ranking.entries.iter().all(|e| e.name != *name))
-    {
-        return Err(Failure::input(format!("--hotkey: the run has no candidate {name:?}")));
-    }
-    Ok(rewards)
 }
 
 /// Weights by uid as rewards by hotkey: whoever holds the uid at the pin.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use edgemaxx_contract::run_files::{PLAN_FILE, REPORT_FILE};
+use edgemaxx_run::follow::Follower;
 use edgemaxx_validator::seal::write_whole;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::watch::Watch;
 use crate::error::Exit;
 
 /// For an engine to finish the request in flight when it is asked to end.
@@ -24,12 +25,12 @@ pub(crate) struct ChildBench {
     data: PathBuf,
     child: Option<Child>,
     /// How far it is.
-    watch: Watch,
+    follower: Follower,
 }
 
 impl ChildBench {
     pub(crate) fn new(base: &Path, data: &Path) -> Self {
-        Self { base: base.to_owned(), data: data.to_owned(), child: None, watch: Watch::default() }
+        Self { base: base.to_owned(), data: data.to_owned(), child: None, follower: Follower::default() }
     }
 
     fn begin(&mut self, job: &Job) -> std::io::Result<Child> {
@@ -39,7 +40,7 @@ impl ChildBench {
         command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
         // Whatever was lost meanwhile, the day is to end in time.
         command.args(["--deadline", &job.deadline.max(0).to_string()]);
-        if job.folder.join("plan.json").is_file() {
+        if job.folder.join(PLAN_FILE).is_file() {
             command.arg("--resume");
         } else {
             // Without a plan nothing was measured.
@@ -63,19 +64,19 @@ impl Bench for ChildBench {
         let unfit =
             |error: std::io::Error| BenchTrouble::Unfit(format!("the contest cannot be run: {error}"));
         if self.child.is_none() {
-            if job.folder.join("report.html").is_file() {
+            if job.folder.join(REPORT_FILE).is_file() {
                 return Ok(BenchState::Finished);
             }
-            self.watch = Watch::default();
+            self.follower = Follower::default();
             self.child = Some(self.begin(job).map_err(unfit)?);
         }
         let Some(child) = &mut self.child else { return Ok(BenchState::Finished) };
         let Some(status) = child.try_wait().map_err(unfit)? else {
-            return Ok(BenchState::Running(self.watch.look(&job.folder)));
+            return Ok(BenchState::Running(self.follower.look(&job.folder)));
         };
         self.child = None;
         // An unfit control and a failing candidate are results; the report says which.
-        if job.folder.join("report.html").is_file() {
+        if job.folder.join(REPORT_FILE).is_file() {
             return Ok(BenchState::Finished);
         }
         let log = self.data.join(format!("{}.log", job.day));

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_candle::copies::{Entry, Fingerprint, find_copies};
 use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_quality::copies::{Entry, Fingerprint, find_copies};
 use edgemaxx_run::copies::salt;
 use edgemaxx_run::resolve::{FolderDigests, candidate_file, pinned, source_folder};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};

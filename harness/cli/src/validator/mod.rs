@@ -5,11 +5,9 @@ mod bench;
 mod checkpoints;
 mod elsewhere;
 mod host;
-mod watch;
 
 pub(crate) use adapter::{Subtensor, WalletSigner};
 pub(crate) use bench::ChildBench;
 pub(crate) use checkpoints::LocalCheckpoints;
 pub(crate) use elsewhere::{Elsewhere, not_published};
 pub(crate) use host::{Alarms, Log, WallClock};
-pub(crate) use watch::Watch;

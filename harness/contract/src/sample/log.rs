@@ -16,6 +16,16 @@ struct Line {
     record: Record,
 }
 
+impl Record {
+    /// The record of one line, for who watches a log grow; whether its chain holds is not asked.
+    ///
+    /// # Errors
+    /// It is no record.
+    pub fn of_line(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line).map(|line: Line| line.record)
+    }
+}
+
 /// The end of a hash chain, to which records are appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {

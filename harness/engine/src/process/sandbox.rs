@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use edgemaxx_contract::environment::Confinement;
+
 use super::cgroup::Place;
 use super::spec::{Limits, Pins, ProcessSpec};
 
@@ -84,21 +86,24 @@ impl SandboxStatus {
     }
 }
 
+impl From<&SandboxStatus> for Confinement {
+    fn from(status: &SandboxStatus) -> Self {
+        let note = match status {
+            SandboxStatus::Unsandboxed { reason } => return Self::Unsandboxed { reason: reason.clone() },
+            SandboxStatus::Bubblewrap { processes, .. } => match processes {
+                ProcessLimit::User => None,
+                ProcessLimit::Stranger(_) => Some("as a user of their own"),
+                ProcessLimit::Group(place) => Some(place.words()),
+                ProcessLimit::Nothing => Some("the number of processes is not limited"),
+            },
+        };
+        Self::Bubblewrap { note: note.map(str::to_owned) }
+    }
+}
+
 impl fmt::Display for SandboxStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bubblewrap { processes: ProcessLimit::User, .. } => f.write_str("bubblewrap"),
-            Self::Bubblewrap { processes: ProcessLimit::Stranger(_), .. } => {
-                f.write_str("bubblewrap; as a user of their own")
-            }
-            Self::Bubblewrap { processes: ProcessLimit::Group(place), .. } => {
-                write!(f, "bubblewrap; {}", place.words())
-            }
-            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => {
-                f.write_str("bubblewrap; the number of processes is not limited")
-            }
-            Self::Unsandboxed { reason } => write!(f, "unsandboxed: {reason}"),
-        }
+        Confinement::from(self).fmt(f)
     }
 }
 

@@ -4,12 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use edgemaxx_contract::run_files::TELEMETRY_FILE;
 use edgemaxx_contract::telemetry::{TelemetryHeader, TelemetryLog, TelemetryRecord};
 
 use crate::error::MeasureError;
-
-/// Name of the file.
-pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
 
 /// The file, open to be appended to.
 #[derive(Debug)]

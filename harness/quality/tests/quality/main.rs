@@ -3,7 +3,6 @@
 mod common;
 
 mod clip;
-mod copies;
 mod metrics;
 mod pictures;
 mod real_shapes;

@@ -8,6 +8,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{Estimate, Estimates};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, Role};
+use edgemaxx_contract::run_files::{CONTEST_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
 use edgemaxx_quality::compare_files;
 use serde::Serialize;
 
@@ -67,11 +68,11 @@ pub fn measure_again(
 ) -> Result<RunFolder> {
     let again = RunFolder::create(out)?;
     let base = std::path::absolute(base).in_file(base)?;
-    again.write("origin.json", Origin { base }.to_json()?)?;
-    for name in ["contest.toml", "prompts.txt"] {
-        again.write(name, &*folder.read(name, "plan")?)?;
+    again.write(ORIGIN_FILE, Origin { base }.to_json()?)?;
+    for name in [CONTEST_FILE, PROMPTS_FILE] {
+        again.write(name, &*folder.read(name)?)?;
     }
-    again.write("plan.json", plan.to_json()?)?;
+    again.write(PLAN_FILE, plan.to_json()?)?;
     // Whatever machine this is: whether it agrees is the question.
     let resume = format!("edgemaxx measure {} --resume", quoted(out));
     measure::measure_run(&again, measure::Options::anywhere(&resume), observer)?;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use edgemaxx_contract::run_files::{
+    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
+    SAMPLES_FILE, TELEMETRY_FILE,
+};
 use edgemaxx_quality::Picture;
 
 use super::{Held, Means};
@@ -13,13 +16,7 @@ use crate::progress::Observer;
 use crate::stage::{analyze, quality, rank, report};
 
 /// What the stages after `measure` read, and who writes it.
-const SOURCES: [(&str, &str); 5] = [
-    ("contest.toml", "plan"),
-    ("plan.json", "plan"),
-    ("environment.json", "measure"),
-    ("samples.jsonl", "measure"),
-    ("quality.jsonl", "quality"),
-];
+const SOURCES: [&str; 5] = [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE];
 
 /// The hash chain holds, and belongs to the plan.
 pub(super) fn log(folder: &RunFolder) -> Result<Held> {
@@ -57,17 +54,17 @@ pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer
         needed.iter().find(|model| !means.base.as_ref().is_some_and(|base| base.join(model).is_dir()));
     if let Some(model) = missing {
         return Ok(Held::NotHere(format!(
-            "quality.jsonl: needs the contest's {model}; name the folder of the contest with --base"
+            "{QUALITY_FILE}: needs the contest's {model}; name the folder of the contest with --base"
         )));
     }
     let mut files = read(folder, &SOURCES[..4])?;
     if let Some(base) = &means.base {
-        files.insert("origin.json", Origin { base: base.clone() }.to_json()?);
+        files.insert(ORIGIN_FILE, Origin { base: base.clone() }.to_json()?);
     }
     let scratch = scratch()?;
     let again = folder.elsewhere(scratch.path(), files);
     let judged = quality::judge_run(&again, quality::Models::default(), observer)?;
-    same(folder, &again, "quality.jsonl")?;
+    same(folder, &again, QUALITY_FILE)?;
     Ok(Held::Yes(format!("{} pairs judged again, byte for byte", judged.records.len())))
 }
 
@@ -76,7 +73,7 @@ pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
     let scratch = scratch()?;
     let mut sources = SOURCES.to_vec();
     if folder.holds(TELEMETRY_FILE) {
-        sources.push((TELEMETRY_FILE, "measure"));
+        sources.push(TELEMETRY_FILE);
     }
     let again = folder.elsewhere(scratch.path(), read(folder, &sources)?);
     analyze::analyze_run(&again)?;
@@ -87,15 +84,15 @@ pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
         names.push(entry.in_file(scratch.path())?.file_name().to_string_lossy().into_owned());
     }
     // In the order of the stages, so that what is named first is what the others follow from.
-    names.sort_by_key(|name| (name != "estimates.json", name != "ranking.json", name.clone()));
+    names.sort_by_key(|name| (name != ESTIMATES_FILE, name != RANKING_FILE, name.clone()));
     for name in &names {
         same(folder, &again, name)?;
     }
     Ok(Held::Yes(format!("{} files recomputed, byte for byte", names.len())))
 }
 
-fn read(folder: &RunFolder, names: &[(&'static str, &str)]) -> Result<BTreeMap<&'static str, String>> {
-    names.iter().map(|(name, made_by)| Ok((*name, folder.read(name, made_by)?.into_owned()))).collect()
+fn read(folder: &RunFolder, names: &[&'static str]) -> Result<BTreeMap<&'static str, String>> {
+    names.iter().map(|name| Ok((*name, folder.read(name)?.into_owned()))).collect()
 }
 
 /// Whether both folders hold the same bytes under `name`.

@@ -10,6 +10,7 @@ mod verdict;
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::run_files::PLAN_FILE;
 use serde::Serialize;
 
 pub use again::{
@@ -89,7 +90,7 @@ pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> 
     let whole = checks.add("signature", sealed::signature(path, means))
         && checks.add("files", sealed::files(path))
         && checks.add("day before", sealed::previous(path, means));
-    if whole && path.join("plan.json").is_file() {
+    if whole && path.join(PLAN_FILE).is_file() {
         measured(path, means, &mut checks, observer);
     } else if whole {
         checks.add("weights", verdict::weights(path, means));

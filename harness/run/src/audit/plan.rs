@@ -4,6 +4,7 @@ use edgemaxx_contract::contest::{CheckpointSpec, Contest};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, PlanInputs, Role, draw_plan};
+use edgemaxx_contract::run_files::{CONTEST_FILE, PLAN_FILE, PROMPTS_FILE};
 
 use super::{Held, Means};
 use crate::error::{InFile as _, Result, RunError};
@@ -14,7 +15,7 @@ use crate::resolve::FolderDigests;
 pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
     let plan = folder.plan()?;
     let mut contest = folder.contest(&plan)?;
-    let prompts = folder.read("prompts.txt", "plan")?;
+    let prompts = folder.read(PROMPTS_FILE)?;
     if Digest::of(prompts.as_bytes()) != plan.prompts.digest {
         return Err(RunError::input("prompts.txt: not the prompts that plan.json names"));
     }
@@ -30,10 +31,10 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
         entropy: &plan.entropy,
         extent: plan.extent,
     })
-    .in_file(&folder.file("plan.json"))?;
-    if drawn.to_json()? != *folder.read("plan.json", "plan")? {
+    .in_file(&folder.file(PLAN_FILE))?;
+    if drawn.to_json()? != *folder.read(PLAN_FILE)? {
         return Err(RunError::input(format!(
-            "plan.json: not what its contest, its candidates, the day {} and the entropy {:?} make of it",
+            "{PLAN_FILE}: not what its contest, its candidates, the day {} and the entropy {:?} make of it",
             plan.day,
             plan.entropy.as_str()
         )));
@@ -51,7 +52,9 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
 /// The pipelines are the contest's, as far as it says what they are.
 fn pipelines(plan: &Plan, contest: &Contest) -> Result<()> {
     let foreign = |name: &str, field: &str| {
-        Err(RunError::input(format!("plan.json: pipeline {name:?}: {field} is not what contest.toml says")))
+        Err(RunError::input(format!(
+            "{PLAN_FILE}: pipeline {name:?}: {field} is not what {CONTEST_FILE} says"
+        )))
     };
     let baseline = plan.baseline();
     let same = |pipeline: &PipelinePlan| {
@@ -109,7 +112,7 @@ fn checkpoints(plan: &Plan, means: &Means) -> Result<u32> {
             Ok(digest) if digest == pipeline.digest => here += 1,
             Ok(digest) => {
                 return Err(RunError::input(format!(
-                    "plan.json: pipeline {:?}: names {}, but the checkpoint in {} is {}",
+                    "{PLAN_FILE}: pipeline {:?}: names {}, but the checkpoint in {} is {}",
                     pipeline.name,
                     pipeline.digest.short(),
                     base.display(),

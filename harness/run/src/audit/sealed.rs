@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::manifest::MANIFEST_FILE;
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_validator::seal;
 
@@ -13,7 +14,7 @@ pub(super) fn signature(run: &Path, means: &Means) -> Result<Held> {
     let (manifest, digest) = seal::read(run)?;
     match (seal::check_signature(&manifest)?, &means.hotkey) {
         (Some(signer), Some(expected)) if signer != expected => {
-            Err(RunError::input(format!("manifest.json: signed by {signer}, not by {expected}")))
+            Err(RunError::input(format!("{MANIFEST_FILE}: signed by {signer}, not by {expected}")))
         }
         (Some(signer), Some(_)) => Ok(Held::Yes(format!("{}, signed by {signer}", digest.short()))),
         (Some(signer), None) => Ok(Held::Yes(format!(
@@ -67,7 +68,7 @@ pub(super) fn previous(run: &Path, means: &Means) -> Result<Held> {
 pub(super) fn previous_folder(run: &Path, means: &Means, day: &str) -> Option<PathBuf> {
     let beside = || {
         let folder = run.canonicalize().ok()?.parent()?.join(day);
-        folder.join(edgemaxx_contract::manifest::MANIFEST_FILE).is_file().then_some(folder)
+        folder.join(MANIFEST_FILE).is_file().then_some(folder)
     };
     means.previous.clone().or_else(beside)
 }

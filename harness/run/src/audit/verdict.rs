@@ -8,6 +8,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document;
 use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
 use edgemaxx_validator::seal;
 use edgemaxx_validator::verdict::{Basis, decide};
@@ -74,10 +75,10 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
     }
     let published: Weights = document(run, WEIGHTS_FILE)?;
     let record: DayRecord = document(run, DAY_FILE)?;
-    let contest_path = run.join("contest.toml");
+    let contest_path = run.join(CONTEST_FILE);
     let contest = Contest::parse(&std::fs::read_to_string(&contest_path).in_file(&contest_path)?)
         .in_file(&contest_path)?;
-    let ranking_path = run.join("ranking.json");
+    let ranking_path = run.join(RANKING_FILE);
     let ranking = if ranking_path.exists() {
         let text = std::fs::read_to_string(&ranking_path).in_file(&ranking_path)?;
         Some((Ranking::from_json(&text).in_file(&ranking_path)?, Digest::of(&text)))
@@ -121,7 +122,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
         ));
     }
     Err(RunError::input(format!(
-        "{WEIGHTS_FILE}: not what ranking.json and {DAY_FILE} make of them: {}",
+        "{WEIGHTS_FILE}: not what {RANKING_FILE} and {DAY_FILE} make of them: {}",
         decided.reason
     )))
 }

@@ -2,6 +2,7 @@
 
 use edgemaxx_analyze::{Evidence, analyze, settings_of};
 use edgemaxx_contract::estimate::Estimates;
+use edgemaxx_contract::run_files::ESTIMATES_FILE;
 
 use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
@@ -25,6 +26,6 @@ pub fn analyze_run(folder: &RunFolder) -> Result<Estimates> {
     };
     let estimates = analyze(&evidence, &settings_of(&contest, &plan))
         .map_err(|error| RunError::input(error.to_string()))?;
-    folder.write_document("estimates.json", &estimates)?;
+    folder.write_document(ESTIMATES_FILE, &estimates)?;
     Ok(estimates)
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::plan::{Plan, Side};
+use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
 use edgemaxx_engine::{MonotonicClock, detect_sandbox, null, task};
@@ -11,7 +12,7 @@ use edgemaxx_measure::preflight::Wanted;
 use edgemaxx_measure::telemetry::{
     HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
 };
-use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, SAMPLES_FILE, Summary, environment, execute};
+use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, environment, execute};
 
 use crate::error::{Class, Result, RunError};
 use crate::folder::{Origin, RunFolder};
@@ -69,21 +70,21 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let mut environment = environment(&sandbox, &prepare::pins(&plan), unfit);
     let _locked = if options.lock_clocks { Some(fitness::lock_clocks(observer)?) } else { None };
     // What was recorded stays true when a run is resumed on the same machine.
-    if !folder.file("environment.json").exists() {
+    if !folder.file(ENVIRONMENT_FILE).exists() {
         match null::overhead_ns(codec, &plan, &prepare::null(&plan, &sandbox)?) {
             Ok(ns) => environment.protocol_ns = Some(ns),
             Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
         }
         environment.pins.extend(prepare::engine_settings(&plan)?);
         environment.pins.sort();
-        folder.write_document("environment.json", &environment)?;
+        folder.write_document(ENVIRONMENT_FILE, &environment)?;
     } else {
         // A machine that has become unfit meanwhile is unfit for all of the run.
         let mut before = folder.environment()?;
         environment.unfit.retain(|reason| !before.unfit.contains(reason));
         if !environment.unfit.is_empty() {
             before.unfit.append(&mut environment.unfit);
-            folder.write_document("environment.json", &before)?;
+            folder.write_document(ENVIRONMENT_FILE, &before)?;
         }
     }
     // Nothing is derived anew under the engines of another process.
@@ -126,7 +127,7 @@ fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary>> {
         return Ok(None);
     }
     // A torn last line is for `execute` to cut off.
-    let whole = folder.read(SAMPLES_FILE, "measure")?.ends_with('\n');
+    let whole = folder.read(SAMPLES_FILE)?.ends_with('\n');
     Ok(if whole { edgemaxx_measure::finished(plan, &folder.samples(plan)?) } else { None })
 }
 

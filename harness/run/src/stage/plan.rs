@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Day, Entropy, Extent, Plan, PlanInputs, draw_plan};
+use edgemaxx_contract::run_files::{CONTEST_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
 
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::{Origin, RunFolder};
@@ -129,10 +130,10 @@ impl Draw {
 /// # Errors
 /// A file cannot be written.
 pub fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> Result<()> {
-    folder.write("origin.json", Origin { base: resolved.base.clone() }.to_json()?)?;
-    folder.write("contest.toml", &resolved.text)?;
-    folder.write("prompts.txt", &resolved.prompts)?;
-    folder.write("plan.json", plan.to_json()?)
+    folder.write(ORIGIN_FILE, Origin { base: resolved.base.clone() }.to_json()?)?;
+    folder.write(CONTEST_FILE, &resolved.text)?;
+    folder.write(PROMPTS_FILE, &resolved.prompts)?;
+    folder.write(PLAN_FILE, plan.to_json()?)
 }
 
 /// Today in UTC.

@@ -7,6 +7,7 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, View};
+use edgemaxx_contract::run_files::{ORIGIN_FILE, QUALITY_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, RecordedSession};
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::lpips::Lpips;
@@ -45,9 +46,7 @@ impl Models {
             (Some(named), _) => Ok(Some(named)),
             (None, None) => Ok(None),
             // A published run does not say where things lay.
-            (None, Some(relative)) if !folder.holds("origin.json") => {
-                Err(unnamed_model(folder, key, relative))
-            }
+            (None, Some(relative)) if !folder.holds(ORIGIN_FILE) => Err(unnamed_model(folder, key, relative)),
             (None, Some(relative)) => Ok(Some(Origin::of(folder)?.base.join(relative))),
         };
         Ok(Self {
@@ -72,7 +71,7 @@ impl Models {
 
 /// That a published run needs to be told where a model lies, and which one it is.
 fn unnamed_model(folder: &RunFolder, key: &str, relative: &str) -> RunError {
-    let judged = folder.read("quality.jsonl", "quality").ok();
+    let judged = folder.read(QUALITY_FILE).ok();
     let judged = judged.and_then(|text| QualityLog::parse(&text).ok()).map(|quality| quality.header);
     let digest = judged.and_then(|header| if key == "clip" { header.clip } else { header.lpips });
     let digest = digest.map(|digest| format!(", of digest {digest}")).unwrap_or_default();
@@ -110,7 +109,7 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     };
     let records = judge.judge(&pairs, &advance).map_err(|error| RunError::input(error.to_string()))?;
     let quality = QualityLog { header, records };
-    folder.write("quality.jsonl", quality.to_jsonl()?)?;
+    folder.write(QUALITY_FILE, quality.to_jsonl()?)?;
     if let Ok(progress) = progress.into_inner() {
         progress.end(&format!("{} pairs judged", quality.records.len()));
     }

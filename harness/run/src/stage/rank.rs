@@ -2,6 +2,7 @@
 
 use edgemaxx_analyze::rank;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::RANKING_FILE;
 
 use crate::error::Result;
 use crate::folder::RunFolder;
@@ -18,6 +19,6 @@ pub fn rank_run(folder: &RunFolder) -> Result<Ranking> {
     let estimates = folder.estimates(&plan, &log, quality)?;
     let environment = folder.environment()?;
     let ranking = rank(&estimates, &contest, &environment)?;
-    folder.write_document("ranking.json", &ranking)?;
+    folder.write_document(RANKING_FILE, &ranking)?;
     Ok(ranking)
 }

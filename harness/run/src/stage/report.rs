@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use edgemaxx_analyze::tables;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_measure::telemetry::TELEMETRY_FILE;
+use edgemaxx_contract::run_files::{
+    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
+    QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
+};
 use edgemaxx_quality::PictureFile;
 use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
 
@@ -14,15 +17,8 @@ use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
 
 /// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
-const SOURCES: [(&str, &str); 7] = [
-    ("contest.toml", "plan"),
-    ("plan.json", "plan"),
-    ("environment.json", "measure"),
-    ("samples.jsonl", "measure"),
-    ("quality.jsonl", "quality"),
-    ("estimates.json", "analyze"),
-    ("ranking.json", "rank"),
-];
+const SOURCES: [&str; 7] =
+    [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE, ESTIMATES_FILE, RANKING_FILE];
 
 /// The pictures of a run folder, all of them or, where there is no such folder, none.
 struct FolderImages {
@@ -48,17 +44,17 @@ impl ImageSource for FolderImages {
 }
 
 /// What the report of a folder rests on.
-fn sources(folder: &RunFolder) -> Vec<(&'static str, &'static str)> {
+fn sources(folder: &RunFolder) -> Vec<&'static str> {
     let mut sources = SOURCES.to_vec();
     if folder.holds(TELEMETRY_FILE) {
-        sources.insert(4, (TELEMETRY_FILE, "measure"));
+        sources.insert(4, TELEMETRY_FILE);
     }
     sources
 }
 
-fn digests(folder: &RunFolder, sources: &[(&str, &str)]) -> Result<Vec<FileDigest>> {
-    let digest = |(name, made_by): &(&str, &str)| {
-        let digest = Digest::of(folder.read(name, made_by)?.as_bytes());
+fn digests(folder: &RunFolder, sources: &[&str]) -> Result<Vec<FileDigest>> {
+    let digest = |name: &&str| {
+        let digest = Digest::of(folder.read(name)?.as_bytes());
         Ok(FileDigest { name: (*name).to_owned(), digest })
     };
     sources.iter().map(digest).collect()
@@ -69,9 +65,9 @@ fn digests(folder: &RunFolder, sources: &[(&str, &str)]) -> Result<Vec<FileDiges
 /// # Errors
 /// It is of others, or one is missing.
 pub fn is_of(folder: &RunFolder) -> Result<()> {
-    let page = folder.read("report.html", "report")?;
+    let page = folder.read(REPORT_FILE)?;
     match digests(folder, &sources(folder))?.iter().find(|file| !page.contains(&file.digest.to_string())) {
-        Some(file) => Err(folder.stale("report.html", &file.name, "report")),
+        Some(file) => Err(folder.stale(REPORT_FILE, &file.name)),
         None => Ok(()),
     }
 }
@@ -114,8 +110,8 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
     if let Some(problem) = images.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(RunError::input(problem));
     }
-    folder.write("report.html", page?)?;
-    Ok(folder.file("report.html"))
+    folder.write(REPORT_FILE, page?)?;
+    Ok(folder.file(REPORT_FILE))
 }
 
 /// Writes everything but the page.
@@ -129,8 +125,8 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
     ] {
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
-    folder.write("samples.parquet", samples.to_parquet()?)?;
-    folder.write("summary.json", summary_json(view)?)?;
-    folder.write("report.md", markdown(view))?;
-    folder.write("junit.xml", junit(view))
+    folder.write(PARQUET_FILE, samples.to_parquet()?)?;
+    folder.write(SUMMARY_FILE, summary_json(view)?)?;
+    folder.write(MARKDOWN_FILE, markdown(view))?;
+    folder.write(JUNIT_FILE, junit(view))
 }

@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::{CONTEST_FILE, ENVIRONMENT_FILE, PLAN_FILE, PROMPTS_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, Record};
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
 use edgemaxx_engine::{Clock as _, FakeClock, task};
@@ -146,10 +147,10 @@ fn measured(budget_s: f64) -> Day {
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&dir.path().join("run")).unwrap();
     std::fs::create_dir_all(folder.images()).unwrap();
-    folder.write("contest.toml", &text).unwrap();
-    folder.write("prompts.txt", &prompts).unwrap();
-    folder.write("plan.json", plan.to_json().unwrap()).unwrap();
-    folder.write_document("environment.json", &environment()).unwrap();
+    folder.write(CONTEST_FILE, &text).unwrap();
+    folder.write(PROMPTS_FILE, &prompts).unwrap();
+    folder.write(PLAN_FILE, plan.to_json().unwrap()).unwrap();
+    folder.write_document(ENVIRONMENT_FILE, &environment()).unwrap();
 
     let clock = FakeClock::default();
     let mut launcher = MockLauncher::new(clock.clone());
@@ -171,7 +172,7 @@ fn measured(budget_s: f64) -> Day {
     };
     let mut rule = Stops::of(&folder, &plan, &contest, None).unwrap();
     execute(&plan, &mut io, &mut launcher, &mut rule, &mut Silent, &AtomicBool::new(false)).unwrap();
-    folder.write("samples.jsonl", &disk.log).unwrap();
+    folder.write(SAMPLES_FILE, &disk.log).unwrap();
     let log = Log::parse_for(&disk.log, &plan).unwrap();
     Day { dir, folder, contest, plan, log, spent_s: clock.now_ns() as f64 / 1e9 }
 }
@@ -185,7 +186,7 @@ fn environment() -> Environment {
         cpus: 1,
         memory_bytes: 0,
         gpus: Vec::new(),
-        sandbox: "bubblewrap".to_owned(),
+        sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),

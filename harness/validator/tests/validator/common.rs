@@ -9,7 +9,7 @@ use edgemaxx_analyze::rank;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Certificate, CertificateVerdict, Claim, Estimate, Estimates, Outliers,
 };
@@ -291,7 +291,7 @@ pub(crate) fn environment() -> Environment {
         cpus: 1,
         memory_bytes: 0,
         gpus: Vec::new(),
-        sandbox: "bubblewrap".to_owned(),
+        sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),

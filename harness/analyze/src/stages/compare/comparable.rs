@@ -61,7 +61,7 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         ("processors usable", environment.cpus.to_string()),
         ("memory", format!("{gib:.0} GiB")),
         ("GPUs", or_none(environment.gpus.join(", "))),
-        ("sandbox", environment.sandbox.clone()),
+        ("sandbox", environment.sandbox.to_string()),
     ]
 }
 

@@ -5,7 +5,7 @@ use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::plan::{Extent, Plan, Side};
 use edgemaxx_contract::sample::{Mark, Outcome, Phase, Record};
 
-use super::super::tests::{Run, break_broken, environment, noisy_run};
+use super::super::tests::{CONFINED, Run, break_broken, environment, noisy_run};
 use super::*;
 
 fn comparable<'a>(label: &'a str, run: &'a Run, environment: &'a Environment) -> ComparableRun<'a> {
@@ -26,7 +26,7 @@ fn slower(name: &'static str, factor: f64) -> impl Fn(&Plan, &mut Record) {
 }
 
 fn compared(reference: &Run, subject: &Run, settings: &CompareSettings) -> Comparison {
-    let machine = environment("bubblewrap");
+    let machine = environment(CONFINED);
     compare_runs(
         &comparable("before", reference, &machine),
         &comparable("after", subject, &machine),
@@ -81,7 +81,7 @@ fn what_cannot_be_told_names_the_sessions_it_would_take() {
 #[test]
 fn pictures_must_prove_what_is_asked_for() {
     let run = noisy_run("one", Extent::Full, |_, _| {});
-    let machine = environment("bubblewrap");
+    let machine = environment(CONFINED);
     let judge = |least, names: &[&str]| {
         let candidates = names.iter().map(|name| (*name).to_owned()).collect();
         let settings =
@@ -132,7 +132,7 @@ fn throttled_samples_must_not_decide() {
 fn other_conditions_and_unfit_runs_are_refused_by_name() {
     let (reference, subject) =
         (noisy_run("one", Extent::Full, |_, _| {}), noisy_run("three", Extent::Full, |_, _| {}));
-    let (here, mut there) = (environment("bubblewrap"), environment("bubblewrap"));
+    let (here, mut there) = (environment(CONFINED), environment(CONFINED));
     there.cpu = "another".to_owned();
     there.pins.push("OMP_NUM_THREADS=8".to_owned());
     let settings = CompareSettings::default();
@@ -180,7 +180,7 @@ fn other_conditions_and_unfit_runs_are_refused_by_name() {
 #[test]
 fn limits_and_names_out_of_range_are_refused() {
     let run = noisy_run("one", Extent::Full, |_, _| {});
-    let machine = environment("bubblewrap");
+    let machine = environment(CONFINED);
     let refused = |settings: CompareSettings| {
         compare_with_baseline(&comparable("run", &run, &machine), &settings).unwrap_err().to_string()
     };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::ESTIMATES_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::resolve::resolve_text;
 use edgemaxx_run::shell::quoted;
@@ -33,5 +34,5 @@ pub(super) fn bench(
     // A miner asks about his own machine, whatever it is; the report says what is unfit about it.
     let resume = format!("edgemaxx measure {} --resume", quoted(out));
     let (ranking, _) = whole(&folder, measure::Options::anywhere(&resume), &Terminal)?;
-    Ok(Benched { ranking, estimates: folder.document("estimates.json", "analyze")? })
+    Ok(Benched { ranking, estimates: folder.document(ESTIMATES_FILE)? })
 }

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::common::noise;
+use edgemaxx_candle::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device};
-use edgemaxx_quality::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Shape and values by name.
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Noise of the value with that index.
+fn noise(index: usize, seed: u64) -> u64 {
+    let z = (index as u64).wrapping_add(seed << 32).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models")

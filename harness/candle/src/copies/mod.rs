@@ -10,6 +10,6 @@ mod compare;
 mod find;
 mod sketch;
 
-pub use checkpoint::Fingerprint;
+pub use checkpoint::{CopiesError, Fingerprint};
 pub use compare::{COPY_FLIP_RATE, Similarity, TensorMatch, compare};
 pub use find::{CopyFound, Entry, find_copies};

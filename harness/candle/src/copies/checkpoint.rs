@@ -7,7 +7,29 @@ use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::sketch::{LEAST_BITS, Line, SignReader, Sketcher};
-use crate::error::{QualityError, Result};
+
+/// Why a checkpoint could not be fingerprinted.
+#[derive(Debug, thiserror::Error)]
+pub enum CopiesError {
+    /// A file or folder cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file is not what it must be.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+type Result<T, E = CopiesError> = std::result::Result<T, E>;
 
 const CHUNK: usize = 4 << 20;
 /// Limit of safetensors itself.
@@ -33,7 +55,7 @@ impl Fingerprint {
     ///
     /// # Errors
     /// When nothing is found, or a file is unreadable, truncated or malformed.
-    pub fn of(path: &Path, salt: u64) -> Result<Self> {
+    pub fn of(path: &Path, salt: u64) -> Result<Self, CopiesError> {
         let mut files = Vec::new();
         collect(path, 0, &mut files)?;
         files.sort();
@@ -54,12 +76,12 @@ impl Fingerprint {
     }
 }
 
-fn broken(path: &Path, problem: String) -> QualityError {
-    QualityError::Checkpoint { path: path.to_owned(), problem }
+fn broken(path: &Path, problem: String) -> CopiesError {
+    CopiesError::Checkpoint { path: path.to_owned(), problem }
 }
 
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fail = |source| QualityError::Read { path: path.to_owned(), source };
+    let fail = |source| CopiesError::Read { path: path.to_owned(), source };
     if !std::fs::metadata(path).map_err(fail)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
@@ -77,7 +99,7 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn sketch_file(path: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
-    let fail = |source| QualityError::Read { path: path.to_owned(), source };
+    let fail = |source| CopiesError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     let length = file.metadata().map_err(fail)?.len();
     let mut size = [0; 8];
@@ -139,7 +161,7 @@ fn sketch_tensor(
     while at < end {
         let n = buffer.len().min((end - at) as usize);
         read_at(file, &mut buffer[..n], at)
-            .map_err(|source| QualityError::Read { path: path.to_owned(), source })?;
+            .map_err(|source| CopiesError::Read { path: path.to_owned(), source })?;
         buffer[..n].chunks_exact(row).for_each(|r| sketcher.push(r));
         at += n as u64;
     }

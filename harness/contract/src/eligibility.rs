@@ -1,0 +1,128 @@
+//! Whether weights may be set from a run: the one rule, for `rank`, `weights set` and the validator. It rests on data,
+//! never on words.
+
+use crate::environment::{Confinement, Environment};
+use crate::estimate::{Certificate, CertificateVerdict};
+use crate::plan::Extent;
+use crate::ranking::Ranking;
+
+/// Why no weights may be set from a run with this certificate, of this extent, measured there; `None`: they may.
+pub fn weights_refused(
+    certificate: &Certificate,
+    extent: Extent,
+    environment: &Environment,
+) -> Option<String> {
+    let mut reasons = Vec::new();
+    match certificate.verdict {
+        CertificateVerdict::Fit => {}
+        CertificateVerdict::Unfit => reasons.push(format!("the run is unfit: {}", certificate.reason)),
+    }
+    match extent {
+        Extent::Full => {}
+        Extent::Quick => reasons.push("a quick run never sets weights".to_owned()),
+    }
+    match &environment.sandbox {
+        Confinement::Bubblewrap { .. } => {}
+        open @ Confinement::Unsandboxed { .. } => reasons.push(format!("engines were {open}")),
+    }
+    reasons.extend(environment.unfit.iter().cloned());
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+impl Ranking {
+    /// Whether weights may be set from this ranking.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn sets_weights(&self) -> Result<(), String> {
+        if let Some(why) = &self.weights_refused {
+            return Err(why.clone());
+        }
+        match (self.fitness, self.extent) {
+            (CertificateVerdict::Fit, Extent::Full) => Ok(()),
+            _ => Err("the run is unfit, or only a quick look".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::format::Document as _;
+
+    const CONFINED: Confinement = Confinement::Bubblewrap { note: None };
+
+    fn certificate(verdict: CertificateVerdict) -> Certificate {
+        Certificate {
+            control: "control".to_owned(),
+            verdict,
+            reason: "no tie".to_owned(),
+            speedup: None,
+            noise_floor: None,
+            minimum_detectable_effect: None,
+            identical_pictures: 0,
+            pairs: 0,
+        }
+    }
+
+    fn environment(sandbox: Confinement, unfit: &[&str]) -> Environment {
+        Environment {
+            format: Environment::expected_format(),
+            edgemaxx: String::new(),
+            os: String::new(),
+            cpu: String::new(),
+            cpus: 1,
+            memory_bytes: 0,
+            gpus: Vec::new(),
+            sandbox,
+            protocol_ns: None,
+            pins: Vec::new(),
+            unfit: unfit.iter().map(|why| (*why).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn each_reason_alone_keeps_weights_from_a_run() {
+        let refused = |verdict, extent, sandbox, unfit: &[&str]| {
+            weights_refused(&certificate(verdict), extent, &environment(sandbox, unfit))
+        };
+        let (fit, full) = (CertificateVerdict::Fit, Extent::Full);
+        assert_eq!(refused(fit, full, CONFINED, &[]), None);
+        let noted = Confinement::Bubblewrap { note: Some("unsandboxed in words only".to_owned()) };
+        assert_eq!(refused(fit, full, noted, &[]), None, "words decide nothing");
+        let cases = [
+            (refused(CertificateVerdict::Unfit, full, CONFINED, &[]), "the run is unfit: no tie"),
+            (refused(fit, Extent::Quick, CONFINED, &[]), "a quick run never sets weights"),
+            (refused(fit, full, CONFINED, &["governor: powersave"]), "governor: powersave"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found.as_deref(), Some(expected));
+        }
+        // Whatever an open sandbox is called.
+        for reason in ["no bwrap", "", "bubblewrap"] {
+            let open = Confinement::Unsandboxed { reason: reason.to_owned() };
+            let found = refused(fit, full, open, &[]).unwrap();
+            assert_eq!(found, format!("engines were unsandboxed: {reason}"));
+        }
+    }
+
+    #[test]
+    fn a_ranking_pays_only_where_all_it_says_agrees() {
+        let ranking = |refused: Option<&str>, fitness, extent| Ranking {
+            format: Ranking::expected_format(),
+            estimates: Digest::of("e"),
+            extent,
+            fitness,
+            weights_refused: refused.map(str::to_owned),
+            winner: None,
+            verdict: String::new(),
+            entries: Vec::new(),
+        };
+        let (fit, unfit) = (CertificateVerdict::Fit, CertificateVerdict::Unfit);
+        assert_eq!(ranking(None, fit, Extent::Full).sets_weights(), Ok(()));
+        assert_eq!(ranking(Some("why"), fit, Extent::Full).sets_weights(), Err("why".to_owned()));
+        assert!(ranking(None, unfit, Extent::Full).sets_weights().is_err());
+        assert!(ranking(None, fit, Extent::Quick).sets_weights().is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! The files of a run folder by name: one constant each.
+
+/// Where the contest lay on the machine that planned the run; never published.
+pub const ORIGIN_FILE: &str = "origin.json";
+/// The contest, as it was planned.
+pub const CONTEST_FILE: &str = "contest.toml";
+/// The prompts, as they were planned.
+pub const PROMPTS_FILE: &str = "prompts.txt";
+/// What is measured.
+pub const PLAN_FILE: &str = "plan.json";
+/// Where it was measured.
+pub const ENVIRONMENT_FILE: &str = "environment.json";
+/// Every attempt.
+pub const SAMPLES_FILE: &str = "samples.jsonl";
+/// What the machine did meanwhile.
+pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
+/// The judged pairs.
+pub const QUALITY_FILE: &str = "quality.jsonl";
+/// Speedups and similarities with their intervals.
+pub const ESTIMATES_FILE: &str = "estimates.json";
+/// Scores, tiers, shares.
+pub const RANKING_FILE: &str = "ranking.json";
+/// The page.
+pub const REPORT_FILE: &str = "report.html";
+/// The page's short form.
+pub const MARKDOWN_FILE: &str = "report.md";
+/// The verdicts for a CI.
+pub const JUNIT_FILE: &str = "junit.xml";
+/// What a site shows of a run.
+pub const SUMMARY_FILE: &str = "summary.json";
+/// The samples as a table.
+pub const PARQUET_FILE: &str = "samples.parquet";
+/// Folder of the answers that are kept, by digest.
+pub const IMAGES_FOLDER: &str = "images";
+/// Folder of derived checkpoints, by candidate.
+pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
+/// Folder of compiled kernels, by candidate.
+pub const KERNELS_FOLDER: &str = "kernels";
