@@ -5,6 +5,7 @@
 
 mod check;
 mod clock;
+mod cost;
 mod engine;
 mod machine;
 pub mod mock;
@@ -15,6 +16,7 @@ pub mod task;
 
 pub use check::{Check, Examination, Verdict, check};
 pub use clock::{Clock, FakeClock, MonotonicClock, thread_cpu_ns};
+pub use cost::{Cost, Times, cost};
 pub use edgemaxx_protocol::{AnswerLimits, Load, Object};
 pub use engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
 pub use machine::free_bytes;

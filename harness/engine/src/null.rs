@@ -2,15 +2,21 @@
 
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Failure, FailureKind};
-use edgemaxx_protocol::{Generate, Hello, Load};
+use edgemaxx_protocol::{Generate, Hello, Load, Object};
 
 use crate::engine::{Ask, Engine as _};
 use crate::process::{ProcessEngine, ProcessSpec};
-use crate::serve::{Parts, ServeError, serve as serve_task};
+use crate::serve::{Parts, Reply, ServeError, serve as serve_task};
 use crate::task::{Codec, Question, by_name};
+
+/// A task that only the null engine knows: it sends the parts that it is asked for, and the payload back.
+pub const ECHO: &str = "echo";
 
 /// Requests made; the median of their latencies is the answer.
 const REQUESTS: u64 = 21;
+
+/// Answers a request, or says why not.
+type Answerer = Box<dyn FnMut(&Generate, &mut Parts<'_>) -> Result<Reply, String>>;
 
 /// Serves the harness with nothing, in the words of the task that it asks for.
 ///
@@ -18,13 +24,26 @@ const REQUESTS: u64 = 21;
 /// See [`crate::serve()`].
 pub fn serve() -> Result<u64, ServeError> {
     let hello = Hello { engine: "null".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    serve_task(&hello, |load: &Load| {
+    serve_task(&hello, |load: &Load| -> Result<(Object, Answerer), String> {
+        if load.task == ECHO {
+            return Ok((Object::new(), Box::new(echo)));
+        }
         let codec = by_name(&load.task).ok_or_else(|| format!("no task is called {:?}", load.task))?;
         let (ready, reply) = codec.nothing(&load.settings)?;
         // Memory for them is found beforehand.
         let mut replies = vec![reply.clone(); REQUESTS as usize];
-        Ok((ready, move |_: &Generate, _: &mut Parts<'_>| Ok(replies.pop().unwrap_or_else(|| reply.clone()))))
+        Ok((ready, Box::new(move |_, _| Ok(replies.pop().unwrap_or_else(|| reply.clone())))))
     })
+}
+
+/// `parts` times the object `part`, then the payload.
+fn echo(request: &Generate, parts: &mut Parts<'_>) -> Result<Reply, String> {
+    let count = request.ask.get("parts").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let part = request.ask.get("part").and_then(serde_json::Value::as_object);
+    for _ in 0..count {
+        parts.send(Reply { header: part.cloned().unwrap_or_default(), payload: Vec::new() })?;
+    }
+    Ok(Reply { header: Object::new(), payload: request.payload.clone() })
 }
 
 /// Nanoseconds that the protocol adds to every latency of `plan`, measured now: the median over

@@ -20,8 +20,9 @@ pub struct Decoder {
     place: Place,
     buffer: Vec<u8>,
     filled: usize,
-    /// Parts since the last message of another kind.
+    /// Parts since the last message of another kind, and their bytes.
     parts: u32,
+    parts_bytes: u64,
     /// Memory for the next payload, see [`Self::prepare`].
     spare: Vec<u8>,
     failed: Option<ProtocolError>,
@@ -48,6 +49,7 @@ impl Decoder {
             buffer: vec![0; PREAMBLE_BYTES],
             filled: 0,
             parts: 0,
+            parts_bytes: 0,
             spare: Vec::new(),
             failed: None,
         }
@@ -56,19 +58,14 @@ impl Decoder {
     /// From the next frame on, other limits hold.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-        self.parts = 0;
+        (self.parts, self.parts_bytes) = (0, 0);
     }
 
     /// Holds memory ready for a payload of `bytes`, or of the limits if they are lower, so that
     /// reading it need not wait for the system to find some.
     pub fn prepare(&mut self, bytes: usize) {
-        let bytes = bytes.min(
-            [Kind::Generate, Kind::Part, Kind::Answer]
-                .map(|kind| self.limits.max_payload(kind))
-                .into_iter()
-                .max()
-                .unwrap_or(0),
-        );
+        let largest = Kind::ALL.map(|kind| self.limits.max_payload(kind)).into_iter().max();
+        let bytes = bytes.min(largest.unwrap_or(0));
         if self.spare.len() < bytes {
             // Not zeroes, which the system would only promise.
             self.spare = vec![0xA5; bytes];
@@ -169,14 +166,16 @@ impl Decoder {
                 let payload = self.expect(Place::Prefix, PREFIX_BYTES);
                 let message = parse(kind, &header, payload)?;
                 check(&message)?;
-                self.parts = if kind == Kind::Part { self.parts + 1 } else { 0 };
+                if kind != Kind::Part {
+                    (self.parts, self.parts_bytes) = (0, 0);
+                }
                 Ok(Some(message))
             }
         }
     }
 
     /// Kind and lengths of header and payload, within bounds.
-    fn check_prefix(&self) -> Result<(Kind, usize, usize), ProtocolError> {
+    fn check_prefix(&mut self) -> Result<(Kind, usize, usize), ProtocolError> {
         let word = |at: usize| {
             u32::from_le_bytes([
                 self.buffer[at],
@@ -190,19 +189,33 @@ impl Decoder {
         if kind.sender() != self.limits.from {
             return Err(ProtocolError::Direction { kind, from: self.limits.from });
         }
-        let max = self.limits.max_parts();
-        if kind == Kind::Part && self.parts >= max {
-            return Err(ProtocolError::Parts { max: NonZeroU32::new(max) });
-        }
         let payload = i64::from(length) - (PREFIX_BYTES as i64 - 4) - i64::from(header);
         let payload = u64::try_from(payload).map_err(|_| ProtocolError::Lengths { kind, length, header })?;
         let within = |part, found: u64, max: usize| match usize::try_from(found) {
             Ok(bytes) if bytes <= max => Ok(bytes),
             _ => Err(ProtocolError::TooLong { kind, part, found, max }),
         };
+        if kind == Kind::Part {
+            self.count_part(u64::from(header) + payload)?;
+        }
         let header = within("header", u64::from(header), kind.max_header())?;
         let payload = within("payload", payload, self.limits.max_payload(kind))?;
         Ok((kind, header, payload))
+    }
+
+    /// Another part of so many bytes, header and payload.
+    fn count_part(&mut self, bytes: u64) -> Result<(), ProtocolError> {
+        let max = self.limits.max_parts();
+        if self.parts >= max {
+            return Err(ProtocolError::Parts { max: NonZeroU32::new(max) });
+        }
+        self.parts += 1;
+        self.parts_bytes = self.parts_bytes.saturating_add(bytes);
+        let max = self.limits.max_parts_bytes();
+        if self.parts_bytes > max as u64 {
+            return Err(ProtocolError::PartsTooLong { found: self.parts_bytes, max });
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a peer can get wrong.
 
+use std::num::NonZeroU32;
+
 use crate::frame::{Kind, Sender, Version};
 
 /// Bytes that the protocol does not allow. A connection that gave one cannot be used further.
@@ -72,7 +74,15 @@ pub enum ProtocolError {
     #[error("a part frame where {}", .max.map_or("no parts are allowed".to_owned(), |max| format!("{max} had come, as many as are allowed")))]
     Parts {
         /// How many are allowed; `None`: none.
-        max: Option<std::num::NonZeroU32>,
+        max: Option<NonZeroU32>,
+    },
+    /// Parts of one answer that are longer together than its request allows.
+    #[error("the parts of an answer have {found} bytes, their headers included; at most {max} are allowed")]
+    PartsTooLong {
+        /// Bytes announced.
+        found: u64,
+        /// Bytes allowed.
+        max: usize,
     },
     /// A field out of range.
     #[error("the {kind} frame's {field}: expected {expected}, found {found}")]

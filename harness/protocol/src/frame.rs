@@ -145,8 +145,8 @@ impl fmt::Display for Kind {
 pub struct AnswerLimits {
     /// How many parts may come before the answer's end; 0: none. At most [`MAX_PARTS`] count.
     pub parts: u32,
-    /// Bytes of the payload of each part; at most [`MAX_PAYLOAD`] count.
-    pub part_bytes: usize,
+    /// Bytes of all parts together, their headers included; at most [`MAX_PAYLOAD`] count.
+    pub parts_bytes: usize,
     /// Bytes of the answer's own payload; at most [`MAX_PAYLOAD`] count.
     pub answer_bytes: usize,
 }
@@ -176,7 +176,7 @@ impl Limits {
     /// Bytes of the longest payload of `kind`.
     pub fn max_payload(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Part => self.answer.part_bytes.min(MAX_PAYLOAD),
+            Kind::Part => self.max_parts_bytes(),
             Kind::Answer => self.answer.answer_bytes.min(MAX_PAYLOAD),
             Kind::Generate => self.ask_bytes.min(MAX_PAYLOAD),
             _ => 0,
@@ -186,5 +186,10 @@ impl Limits {
     /// How many parts may come before an answer's end.
     pub fn max_parts(&self) -> u32 {
         self.answer.parts.min(MAX_PARTS)
+    }
+
+    /// Bytes of all of them together, their headers included.
+    pub fn max_parts_bytes(&self) -> usize {
+        self.answer.parts_bytes.min(MAX_PAYLOAD)
     }
 }

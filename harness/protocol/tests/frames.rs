@@ -9,7 +9,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const LIMITS: AnswerLimits = AnswerLimits { parts: 9, part_bytes: 300, answer_bytes: 2000 };
+const LIMITS: AnswerLimits = AnswerLimits { parts: 9, parts_bytes: 4000, answer_bytes: 2000 };
 /// What two of the longest headers take: one is kept while its payload is read.
 const HEADERS: usize = 512 << 10;
 
@@ -192,8 +192,8 @@ fn lengths_are_checked_before_anything_is_allocated() {
         refused(Sender::Engine, &payload),
         ProtocolError::TooLong { part: "payload", max: 0, .. }
     ));
-    let part = frame(Kind::Part as u8, br#"{"id":1}"#, &[0; 301]);
-    assert!(matches!(refused(Sender::Engine, &part), ProtocolError::TooLong { max: 300, .. }));
+    let part = frame(Kind::Part as u8, br#"{"id":1}"#, &[0; 4000]);
+    assert_eq!(refused(Sender::Engine, &part), ProtocolError::PartsTooLong { found: 4008, max: 4000 });
     let mut contradiction = frame(Kind::Ready as u8, b"{}", &[]);
     contradiction[5] = 200;
     assert!(matches!(refused(Sender::Engine, &contradiction), ProtocolError::Lengths { header: 200, .. }));
@@ -201,14 +201,14 @@ fn lengths_are_checked_before_anything_is_allocated() {
 
 #[test]
 fn limits_themselves_are_bounded() {
-    let answer = AnswerLimits { parts: u32::MAX, part_bytes: usize::MAX, answer_bytes: usize::MAX };
+    let answer = AnswerLimits { parts: u32::MAX, parts_bytes: usize::MAX, answer_bytes: usize::MAX };
     let mut decoder = Decoder::new(Limits::harness(answer));
     assert_eq!(decoder.push(&mut &preamble()[..]), Ok(None));
     let mut vast = u32::MAX.to_le_bytes().to_vec();
     vast.push(Kind::Part as u8);
     vast.extend(2u32.to_le_bytes());
     let error = decoder.push(&mut &vast[..]).expect_err("4 GiB");
-    assert!(matches!(error, ProtocolError::TooLong { max, .. } if max == 1 << 30), "{error}");
+    assert!(matches!(error, ProtocolError::PartsTooLong { max, .. } if max == 1 << 30), "{error}");
     assert_eq!(Limits::harness(answer).max_parts(), 1 << 20);
 }
 
@@ -237,6 +237,14 @@ fn parts_are_counted_and_allowed_only_where_the_limits_say_so() {
     }
     let error = push(&mut nine, &part).expect_err("the tenth");
     assert!(error.to_string().contains("9 had come"), "{error}");
+    // what they hold counts together, whether in headers or in payloads
+    let long = |header: &str| frame(Kind::Part as u8, header.as_bytes(), &[0; 1500]);
+    let (short, padded) = (long(r#"{"id":1}"#), long(&format!(r#"{{"id":1,"part":{{"a":"{}"}}}}"#, "x".repeat(990))));
+    let mut together = decoder(Sender::Engine);
+    assert_eq!(push(&mut together, &short), Ok(true));
+    assert_eq!(push(&mut together, &short), Ok(true));
+    let error = push(&mut together, &padded).expect_err("too long together");
+    assert!(matches!(error, ProtocolError::PartsTooLong { found, max: 4000 } if found > 5500), "{error}");
     // with each request, too
     let mut anew = decoder(Sender::Engine);
     for _ in 0..3 {

@@ -23,6 +23,8 @@ enum Engine {
     Check(super::engine_check::Args),
     /// Fetch what a candidate's engine needs: with a network, without anything of yours.
     Install(super::engine_install::Args),
+    /// Measure what an answer and a part of a stream cost the harness itself.
+    Cost(super::engine_cost::Args),
     /// The built-in engine; started by the harness.
     Candle {
         /// Device to compute on: cpu or cuda.
@@ -51,6 +53,7 @@ impl Args {
         match self.engine {
             Engine::Check(args) => args.execute(),
             Engine::Install(args) => args.execute(),
+            Engine::Cost(args) => args.execute(),
             Engine::Candle { device, settings: true, dtype } => say_settings(device, dtype),
             Engine::Candle { device, .. } => {
                 native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))

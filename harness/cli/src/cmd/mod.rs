@@ -7,6 +7,7 @@ pub(crate) mod copies;
 mod doctor;
 mod engine;
 mod engine_check;
+mod engine_cost;
 mod engine_install;
 mod generate;
 mod history;

@@ -56,6 +56,21 @@ fn bad_engines_are_told_what_is_wrong() {
 }
 
 #[test]
+fn what_the_harness_costs_is_measured() {
+    let small = ["--answers", "20", "--streams", "2", "--parts", "5"];
+    let output = edgemaxx().args(["engine", "cost", "--json"]).args(small).output().unwrap();
+    let cost: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&cost["answer"]["count"], &cost["part"]["count"]), (&20.into(), &8.into()), "{cost:#}");
+    for times in [&cost["answer"], &cost["part"]] {
+        let ns = |quantile: &str| times[quantile].as_u64().unwrap();
+        assert!(ns("p50_ns") > 0 && ns("p50_ns") <= ns("p99_ns"), "{cost:#}");
+    }
+    let output = edgemaxx().args(["engine", "cost"]).args(small).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("a part") && text.contains("p99"), "{text}");
+}
+
+#[test]
 fn people_get_a_line_for_each_check() {
     let mut command = edgemaxx();
     command.args(["engine", "check", "--width", "64", "--height", "64", "edgemaxx", "engine", "mock"]);

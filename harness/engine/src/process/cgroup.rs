@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::spec::Limits;
+use super::limits::Limits;
 
 /// Where version 2, or the controllers of version 1, are mounted.
 const ROOT: &str = "/sys/fs/cgroup";

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::contest::Timeouts;
 
-use super::sandbox::{Access, SandboxStatus};
+use super::confinement::SandboxStatus;
+use super::limits::Limits;
+use super::sandbox::Access;
 use super::spawn::{Spawned, spawn};
-use super::spec::{Limits, Pins, ProcessSpec};
+use super::spec::{Pins, ProcessSpec};
 
 /// Between two looks at the clock and at the size of what was fetched.
 const LOOK: Duration = Duration::from_millis(250);

@@ -4,10 +4,12 @@
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
 mod cgroup;
+mod confinement;
 mod driver;
 mod guard;
 mod install;
 mod launcher;
+mod limits;
 mod link;
 mod sandbox;
 mod spawn;
@@ -18,10 +20,12 @@ mod tree;
 mod usage;
 
 pub use cgroup::Place;
+pub use confinement::{ProcessLimit, SandboxStatus};
 pub use driver::ProcessEngine;
 pub use install::{InstallError, InstallSpec, Installed, install};
 pub use launcher::ProcessLauncher;
-pub use sandbox::{ProcessLimit, SandboxStatus, detect_sandbox};
+pub use limits::Limits;
+pub use sandbox::detect_sandbox;
 pub(crate) use spawn::SOCKET_VARIABLE;
-pub use spec::{Limits, Pins, ProcessSpec};
+pub use spec::{Pins, ProcessSpec};
 pub use usage::{TreeUsage, pss_bytes, tree_usage};

@@ -1,111 +1,15 @@
 //! Confinement by bubblewrap: what works here, and the command line that does it.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use edgemaxx_contract::environment::Confinement;
-
 use super::cgroup::Place;
-use super::spec::{Limits, Pins, ProcessSpec};
-
-/// How engines are confined on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SandboxStatus {
-    /// By bubblewrap.
-    Bubblewrap {
-        /// Its path.
-        program: PathBuf,
-        /// `--disable-userns` is understood (bubblewrap 0.8).
-        disable_userns: bool,
-        /// What binds the number of their processes.
-        processes: ProcessLimit,
-    },
-    /// Not at all: engines can read what the user can, and use the network.
-    Unsandboxed {
-        /// Why, and what to do about it.
-        reason: String,
-    },
-}
-
-/// What keeps an engine from starting processes without end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProcessLimit {
-    /// `RLIMIT_NPROC`, which binds every user but root.
-    User,
-    /// A cgroup, which binds root too.
-    Group(Place),
-    /// `RLIMIT_NPROC` of this user, who is nobody else, and under whom a root harness starts them.
-    Stranger(u32),
-    /// Nothing in the kernel: the harness is root and may make no cgroup.
-    Nothing,
-}
-
-/// Users of such numbers do not exist; that of the harness's process is added.
-const STRANGERS: u32 = 1_700_000_000;
-
-impl ProcessLimit {
-    /// What may work here, the best first.
-    fn candidates() -> Vec<Self> {
-        match Place::find() {
-            Some(place) => vec![Self::Group(place)],
-            None if nix::unistd::geteuid().is_root() => {
-                vec![Self::Stranger(STRANGERS + std::process::id()), Self::Nothing]
-            }
-            None => vec![Self::User],
-        }
-    }
-
-    /// The user to start as, if another one.
-    pub(super) fn user(&self) -> Option<u32> {
-        match self {
-            Self::Stranger(user) => Some(*user),
-            _ => None,
-        }
-    }
-}
-
-impl SandboxStatus {
-    /// What is not protected although engines are confined, in words, with what to do about it.
-    pub fn gap(&self) -> Option<&'static str> {
-        match self {
-            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => Some(
-                "nothing in the kernel limits the number of an engine's processes, because the harness is root \
-                 and may make no cgroup; run it as an ordinary user, or where /sys/fs/cgroup can be written",
-            ),
-            _ => None,
-        }
-    }
-
-    /// Whether engines are confined.
-    pub fn is_sandboxed(&self) -> bool {
-        matches!(self, Self::Bubblewrap { .. })
-    }
-}
-
-impl From<&SandboxStatus> for Confinement {
-    fn from(status: &SandboxStatus) -> Self {
-        let note = match status {
-            SandboxStatus::Unsandboxed { reason } => return Self::Unsandboxed { reason: reason.clone() },
-            SandboxStatus::Bubblewrap { processes, .. } => match processes {
-                ProcessLimit::User => None,
-                ProcessLimit::Stranger(_) => Some("as a user of their own"),
-                ProcessLimit::Group(place) => Some(place.words()),
-                ProcessLimit::Nothing => Some("the number of processes is not limited"),
-            },
-        };
-        Self::Bubblewrap { note: note.map(str::to_owned) }
-    }
-}
-
-impl fmt::Display for SandboxStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Confinement::from(self).fmt(f)
-    }
-}
+use super::confinement::{ProcessLimit, SandboxStatus};
+use super::limits::Limits;
+use super::spec::{Pins, ProcessSpec};
 
 /// Tries to confine `true` the way engines are.
 pub fn detect_sandbox() -> SandboxStatus {
@@ -117,7 +21,7 @@ pub fn detect_sandbox() -> SandboxStatus {
         return unsandboxed("bwrap not found; install bubblewrap (apt install bubblewrap)".to_owned());
     };
     let mut complaint = String::new();
-    let ways = ProcessLimit::candidates();
+    let ways = process_limits();
     for (processes, disable_userns) in ways.iter().flat_map(|way| [(way, true), (way, false)]) {
         let status = SandboxStatus::Bubblewrap {
             program: program.clone(),
@@ -133,6 +37,20 @@ pub fn detect_sandbox() -> SandboxStatus {
     let first_line = complaint.lines().next().unwrap_or("bwrap failed without a word").to_owned();
     let advice = advice(|path| std::fs::read_to_string(path).ok());
     unsandboxed(format!("{first_line}; {advice}"))
+}
+
+/// Users of such numbers do not exist; that of the harness's process is added.
+const STRANGERS: u32 = 1_700_000_000;
+
+/// What may keep an engine from starting processes without end here, the best first.
+fn process_limits() -> Vec<ProcessLimit> {
+    match Place::find() {
+        Some(place) => vec![ProcessLimit::Group(place)],
+        None if nix::unistd::geteuid().is_root() => {
+            vec![ProcessLimit::Stranger(STRANGERS + std::process::id()), ProcessLimit::Nothing]
+        }
+        None => vec![ProcessLimit::User],
+    }
 }
 
 /// Confines `true`.

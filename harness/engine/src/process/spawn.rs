@@ -12,9 +12,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cgroup::Group;
+use super::confinement::{ProcessLimit, SandboxStatus};
+use super::limits::Limits;
 use super::link::{Ready, wait};
-use super::sandbox::{self, Access, ProcessLimit, SandboxStatus, find_program};
-use super::spec::{Limits, ProcessSpec};
+use super::sandbox::{self, Access, find_program};
+use super::spec::ProcessSpec;
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
 pub(crate) const SOCKET_VARIABLE: &str = "EDGEMAXX_SOCKET";

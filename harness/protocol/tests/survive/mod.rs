@@ -3,7 +3,7 @@
 use edgemaxx_protocol::{AnswerLimits, Decoder, Limits, Message, encode, preamble};
 
 /// What the harness's decoder allows here.
-const ANSWER: AnswerLimits = AnswerLimits { parts: 3, part_bytes: 256, answer_bytes: 1 << 16 };
+const ANSWER: AnswerLimits = AnswerLimits { parts: 3, parts_bytes: 256, answer_bytes: 1 << 16 };
 
 /// Decodes `input` and panics where the decoder breaks a promise. The first byte says who reads
 /// (odd: the harness, even: an engine) and whether a good preamble came before (its second bit);
