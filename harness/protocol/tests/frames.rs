@@ -239,7 +239,8 @@ fn parts_are_counted_and_allowed_only_where_the_limits_say_so() {
     assert!(error.to_string().contains("9 had come"), "{error}");
     // what they hold counts together, whether in headers or in payloads
     let long = |header: &str| frame(Kind::Part as u8, header.as_bytes(), &[0; 1500]);
-    let (short, padded) = (long(r#"{"id":1}"#), long(&format!(r#"{{"id":1,"part":{{"a":"{}"}}}}"#, "x".repeat(990))));
+    let (short, padded) =
+        (long(r#"{"id":1}"#), long(&format!(r#"{{"id":1,"part":{{"a":"{}"}}}}"#, "x".repeat(990))));
     let mut together = decoder(Sender::Engine);
     assert_eq!(push(&mut together, &short), Ok(true));
     assert_eq!(push(&mut together, &short), Ok(true));

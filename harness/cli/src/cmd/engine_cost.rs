@@ -61,7 +61,12 @@ fn us(ns: u64) -> f64 {
 }
 
 fn line(what: &str, times: Times, of: &str) -> String {
-    format!("{what:10} p50 {:8.1} µs   p99 {:8.1} µs   ({} {of})", us(times.p50_ns), us(times.p99_ns), times.count)
+    format!(
+        "{what:10} p50 {:8.1} µs   p99 {:8.1} µs   ({} {of})",
+        us(times.p50_ns),
+        us(times.p99_ns),
+        times.count
+    )
 }
 
 /// The null engine: this program.
