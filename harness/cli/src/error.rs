@@ -71,6 +71,19 @@ impl From<Class> for Exit {
     }
 }
 
+impl From<Exit> for Class {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::No => Self::No,
+            Exit::Input => Self::Input,
+            Exit::Environment => Self::Environment,
+            Exit::Engine => Self::Engine,
+            Exit::Chain => Self::Chain,
+            Exit::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 /// The exit code of an error: what it says itself, then what its class is; all else is bad input.
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.exit);

@@ -6,6 +6,7 @@ mod progress;
 mod shell;
 mod site;
 mod subtensor;
+mod table;
 mod terminal;
 mod validator;
 

@@ -1,11 +1,12 @@
 //! What all verbs that use the chain share: btcli's customary flags, the wallet, the journal.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use edgemaxx_chain::{
     AccountId, Chain, ChainError, ConnectOptions, Journal, Keypair, Network, PasswordSource, Pin,
     SubmitOptions, Wallet,
 };
+use edgemaxx_run::state::{home, state_folder};
 
 use crate::error::Failure;
 use crate::terminal::note;
@@ -168,13 +169,4 @@ impl JournalArgs {
 /// How long a submission lives and is watched.
 pub(crate) fn submit_options() -> SubmitOptions {
     SubmitOptions::default()
-}
-
-fn home() -> Option<PathBuf> {
-    std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
-}
-
-fn state_folder() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").filter(|s| Path::new(s).is_absolute()).map(PathBuf::from);
-    Some(state.or_else(|| Some(home()?.join(".local/state")))?.join("edgemaxx"))
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use edgemaxx_contract::text::{is_hidden, line, visible};
+use edgemaxx_run::child::Failure;
 
 use crate::error::{exit_of, words};
 
@@ -14,8 +15,10 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     if broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    note(&format!("error: {}", words(&error)));
-    exit_of(&error).into()
+    let (message, exit) = (words(&error), exit_of(&error));
+    note(&format!("error: {message}"));
+    Failure { class: exit.into(), message }.tell();
+    exit.into()
 }
 
 /// A reader that has seen enough (`edgemaxx … | head`) is no error.

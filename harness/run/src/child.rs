@@ -49,7 +49,8 @@ mod tests {
     fn a_failure_is_read_as_it_was_told_and_an_old_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("failure.json");
-        let failure = Failure { class: Class::Chain, message: "error: not the last line\nerror: ".to_owned() };
+        let failure =
+            Failure { class: Class::Chain, message: "error: not the last line\nerror: ".to_owned() };
         std::fs::write(&path, serde_json::to_string(&failure).unwrap()).unwrap();
         assert_eq!(Failure::told_at(&path), Some(failure));
         Failure::expect_at(&path);

@@ -9,12 +9,14 @@ use edgemaxx_chain::{ChainError, WalletError};
 use edgemaxx_contract::format::DocumentError;
 use edgemaxx_files::is_full;
 use edgemaxx_hub::HubError;
+use serde::{Deserialize, Serialize};
 
 /// Results of this crate.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
 /// What kind of trouble it is; whoever has exit codes has one for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The answer is no.
     No,
@@ -78,6 +80,9 @@ pub enum RunError {
     /// A day that the calendar does not have.
     #[error(transparent)]
     Schedule(#[from] edgemaxx_validator::schedule::ScheduleError),
+    /// A file or folder cannot be read.
+    #[error(transparent)]
+    File(#[from] edgemaxx_files::FileError),
     /// A table cannot be written.
     #[error(transparent)]
     Table(#[from] edgemaxx_analyze::tables::TableError),

@@ -98,10 +98,6 @@ fn clock_failure(error: ClockError) -> RunError {
 }
 
 /// Where it is kept what must be put back.
-pub fn state_folder() -> PathBuf {
-    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    named("XDG_STATE_HOME")
-        .or_else(|| Some(named("HOME")?.join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("edgemaxx")
+fn state_folder() -> PathBuf {
+    crate::state::state_folder().unwrap_or_else(|| std::env::temp_dir().join("edgemaxx"))
 }

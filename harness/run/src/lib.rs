@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod child;
 pub mod copies;
 pub mod error;
 pub mod fitness;
@@ -17,9 +18,10 @@ pub mod progress;
 pub mod rehearse;
 pub mod resolve;
 pub mod shell;
+pub mod sources;
 pub mod stage;
+pub mod state;
 mod stop_rule;
-pub mod variant;
 
 pub use error::{Class, Result, RunError};
 pub use folder::RunFolder;

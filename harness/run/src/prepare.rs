@@ -15,7 +15,8 @@ use edgemaxx_engine::{Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxS
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
-use crate::resolve::{FolderDigests, source_folder, unet_folder};
+use crate::resolve::FolderDigests;
+use crate::sources::{source_folder, unet_folder};
 
 /// The environment of every engine of a plan.
 pub fn pins(plan: &Plan) -> Pins {

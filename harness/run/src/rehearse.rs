@@ -11,7 +11,7 @@ use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::lpips::Lpips;
 
 use crate::error::{Result, RunError};
-use crate::resolve::source_folder;
+use crate::sources::source_folder;
 
 /// A picture of this side is as good as a larger one to find out whether LPIPS can judge it.
 const LPIPS_SIDE: u32 = 64;

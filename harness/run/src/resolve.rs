@@ -4,17 +4,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
-use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use edgemaxx_contract::contest::{
+    CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, Dtype, EngineSpec, Generation,
+    GenerationPatch,
+};
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_hub::Source;
+use edgemaxx_files::folder_digest;
 
 use crate::error::{InFile as _, Result, RunError, Within as _};
-use crate::hub;
 use crate::progress::Observer;
 use crate::rehearse::rehearse;
+use crate::sources::{pinned, source_folder, unet_folder};
 
 /// The largest contest or prompt file, bytes.
 const MOST_TEXT: u64 = 64 << 20;
@@ -178,6 +181,18 @@ pub fn candidate_file(folder: &Path) -> Result<CandidateFile> {
     Ok(file)
 }
 
+/// How a checkpoint is run: as asked for, else as its own `edgemaxx.toml` says, else as usual.
+///
+/// # Errors
+/// Its file cannot be read, or leads out of the folder.
+pub fn own_generation(folder: &Path, asked: &GenerationPatch, usual: &Generation) -> Result<Generation> {
+    Ok(asked.apply(&candidate_file(folder)?.generation.apply(usual)))
+}
+
+/// Where neither anybody nor a checkpoint says otherwise.
+pub const USUAL: Generation =
+    Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
+
 /// A candidate names nothing but programs of the system and what lies in its own folder.
 fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
     let root = folder.canonicalize().map_err(|error| error.to_string())?;
@@ -211,61 +226,6 @@ fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Fetches a checkpoint that lies elsewhere, and names it so that it can never mean something else.
-///
-/// # Errors
-/// The source is none, or cannot be fetched.
-pub fn pinned(base: &Path, checkpoint: &CheckpointSpec, observer: &dyn Observer) -> Result<CheckpointSpec> {
-    let mut source = source_of(base, &checkpoint.source)?;
-    match &mut source {
-        Source::Path(_) => Ok(checkpoint.clone()),
-        Source::Git { .. } | Source::Hub { .. } => {
-            let resolved = hub::fetch(&source, observer)?;
-            if let Source::Git { revision, .. } | Source::Hub { revision, .. } = &mut source {
-                *revision = resolved.revision;
-            }
-            Ok(CheckpointSpec { source: source.to_string(), ..checkpoint.clone() })
-        }
-    }
-}
-
-/// The source a text names; paths are relative to the contest's folder.
-fn source_of(base: &Path, text: &str) -> Result<Source> {
-    Ok(match text.parse::<Source>()? {
-        Source::Path(path) => Source::Path(base.join(path)),
-        Source::Git { mirror, revision } => Source::Git { mirror: base.join(mirror), revision },
-        hub => hub,
-    })
-}
-
-/// Where a checkpoint source lies on this machine. Nothing is fetched: that was done when the run was planned.
-///
-/// # Errors
-/// It is not here.
-pub fn source_folder(base: &Path, source: &str) -> Result<PathBuf> {
-    match source_of(base, source)? {
-        Source::Path(folder) if folder.is_dir() => Ok(folder),
-        Source::Path(folder) => {
-            Err(RunError::input(format!("checkpoint {}: no such folder", folder.display())))
-        }
-        elsewhere => hub::cached(&elsewhere),
-    }
-}
-
-/// Where a replaced UNet lies: the folder itself, or its `unet/`.
-///
-/// # Errors
-/// It is not here.
-pub fn unet_folder(base: &Path, unet: &str) -> Result<PathBuf> {
-    let folder = base.join(unet);
-    let inner = folder.join("unet");
-    match (inner.is_dir(), folder.is_dir()) {
-        (true, _) => Ok(inner),
-        (false, true) => Ok(folder),
-        (false, false) => Err(RunError::input(format!("unet {}: no such folder", folder.display()))),
-    }
-}
-
 /// Digests of folders, each read once.
 #[derive(Default)]
 pub struct FolderDigests(BTreeMap<PathBuf, Digest>);
@@ -292,50 +252,5 @@ impl FolderDigests {
         let digest = folder_digest(folder)?;
         self.0.insert(folder.to_owned(), digest);
         Ok(digest)
-    }
-}
-
-/// The digest of a folder: of its files' relative paths and contents, in order of path.
-///
-/// # Errors
-/// A file cannot be read.
-pub fn folder_digest(folder: &Path) -> Result<Digest> {
-    let mut files = Vec::new();
-    list(folder, &mut files)?;
-    let mut named = BTreeMap::new();
-    for path in files {
-        let relative = path.strip_prefix(folder).unwrap_or(&path);
-        let name: Vec<_> = relative
-            .components()
-            .filter_map(
-                |part| if let Component::Normal(part) = part { Some(part.to_string_lossy()) } else { None },
-            )
-            .collect();
-        named.insert(name.join("/"), file_digest(&path)?.to_string());
-    }
-    Ok(Digest::of_fields(named.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])))
-}
-
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).in_file(folder)? {
-        let path = entry.in_file(folder)?.path();
-        if path.is_dir() {
-            list(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn file_digest(path: &Path) -> Result<Digest> {
-    let mut file = fs::File::open(path).in_file(path)?;
-    let mut digest = DigestBuilder::default();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).in_file(path)? {
-            0 => return Ok(digest.finish()),
-            n => digest.update(&buffer[..n]),
-        }
     }
 }

@@ -1,9 +1,7 @@
 //! The day's contest file: the contest, yesterday's winner, and a candidate for each submission.
 
-use std::fmt::Write as _;
-
-use edgemaxx_contract::contest::{Contest, ContestError};
-use edgemaxx_contract::day::{DayRecord, Fate};
+use edgemaxx_contract::contest::{Contest, ContestError, Entrant, with_candidates};
+use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 
 /// A contest that a validator cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -45,38 +43,22 @@ pub fn check(text: &str, netuid: u16) -> Result<Contest, ContestFileError> {
 
 /// The contest file of a day: `text` with the day's candidates, and its incumbent if that is one of
 /// them.
-pub fn compose(text: &str, record: &DayRecord, winner: Option<&str>) -> String {
-    let measured = |s: &&edgemaxx_contract::day::Submission| matches!(s.fate, Fate::Candidate { .. });
-    let mut out = String::new();
-    if let Some(winner) = winner.filter(|winner| {
-        record.submissions.iter().filter(measured).any(|submission| submission.hotkey == *winner)
-    }) {
-        let _ = writeln!(out, "incumbent = {winner:?}");
-    }
-    out.push_str(text);
-    for submission in record.submissions.iter().filter(measured) {
-        let name = toml_string(&submission.hotkey);
-        let source = toml_string(&submission.source);
-        let description = toml_string(&format!("{}, since block {}", submission.source, submission.since));
-        let _ = write!(
-            out,
-            "\n[[candidate]]\nname = {name}\ndescription = {description}\ncheckpoint = {source}\n"
-        );
-    }
-    out
-}
-
-/// A TOML basic string.
-fn toml_string(text: &str) -> String {
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(letter));
-            }
-            letter => out.push(letter),
-        }
-    }
-    out + "\""
+///
+/// # Errors
+/// The text is no contest.
+pub fn compose(text: &str, record: &DayRecord, winner: Option<&str>) -> Result<String, ContestFileError> {
+    let measured = |s: &&Submission| matches!(s.fate, Fate::Candidate { .. });
+    let entrants: Vec<Entrant> = record
+        .submissions
+        .iter()
+        .filter(measured)
+        .map(|submission| Entrant {
+            name: submission.hotkey.clone(),
+            description: Some(format!("{}, since block {}", submission.source, submission.since)),
+            checkpoint: Some(submission.source.clone()),
+            ..Entrant::default()
+        })
+        .collect();
+    let incumbent = winner.filter(|winner| entrants.iter().any(|entrant| entrant.name == **winner));
+    Ok(with_candidates(text, &entrants, incumbent)?)
 }

@@ -63,6 +63,9 @@ pub enum DriverError {
     /// The calendar ends.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The contest is none any more.
+    #[error(transparent)]
+    Contest(#[from] contest_file::ContestFileError),
     /// A defect of this program.
     #[error(transparent)]
     Impossible(#[from] Impossible),
@@ -404,7 +407,7 @@ impl<'a> Driver<'a> {
         let winner = self.state.previous.as_ref().and_then(|previous| previous.weights.winner.as_deref());
         let job = Job {
             folder: self.folder(),
-            contest: contest_file::compose(&self.settings.contest, record, winner),
+            contest: contest_file::compose(&self.settings.contest, record, winner)?,
             day: self.state.day.clone(),
             entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
             deadline: deadline(&self.state.day, &self.settings.policy)?,

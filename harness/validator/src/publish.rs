@@ -74,8 +74,8 @@ impl Day<'_> {
             None => ranking(self.folder)?,
         };
         let winner = self.previous.and_then(|previous| previous.weights.winner.as_deref());
-        let contest = contest_file::compose(self.contest, self.record, winner);
         let path = self.folder.join("contest.toml");
+        let contest = contest_file::compose(self.contest, self.record, winner).map_err(wrong(&path))?;
         let rewards = Contest::parse(&contest).map_err(wrong(&path))?.rewards;
         if !path.exists() {
             write_whole(&path, contest.as_bytes())?;

@@ -9,6 +9,7 @@ use edgemaxx_run::RunFolder;
 use edgemaxx_run::stage::analyze::analyze_run;
 
 use crate::error::Failure;
+use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Turns a run's samples into estimates (writes estimates.json), or analyses a file of latencies.
@@ -73,37 +74,35 @@ fn interval(point: f64, lower: Option<f64>, upper: Option<f64>) -> String {
 }
 
 fn run_table(estimates: &Estimates) -> Vec<String> {
-    let mut lines = vec![format!("A/A: {}", estimates.certificate.reason)];
+    let mut table = Table::new([Align::Left; 3]);
     for candidate in &estimates.candidates {
         let speedup = match &candidate.speedup {
             Some(speedup) => interval(speedup.point, speedup.lower, speedup.upper),
             None => "—".to_owned(),
         };
-        lines.push(format!("{:<20} {speedup:<32} {:?}", candidate.name, candidate.claim));
+        table.row([candidate.name.clone(), speedup, format!("{:?}", candidate.claim)]);
     }
-    lines
+    [vec![format!("A/A: {}", estimates.certificate.reason)], table.lines()].concat()
 }
 
 fn foreign_table(report: &AnalyzeReport) -> Vec<String> {
-    let mut lines = vec![format!(
+    let heading = format!(
         "speedup over {} at {}% confidence, all claims together",
         report.baseline,
         report.level * 100.0
-    )];
+    );
+    let mut table = Table::new([Align::Left; 6]);
     for candidate in &report.candidates {
         let speedup = &candidate.speedup;
         let p = candidate.p_adjusted.map_or("—".to_owned(), |p| format!("{p:.4}"));
-        lines.push(format!(
-            "{:<20} {:<32} {:<6}  p {p}  rank {}–{}  {} sessions, {} pairs, {}",
-            candidate.pipeline,
+        table.row([
+            candidate.pipeline.clone(),
             interval(speedup.point, speedup.lower, speedup.upper),
-            candidate.claim,
-            candidate.rank.lower,
-            candidate.rank.upper,
-            candidate.sessions,
-            candidate.pairs,
-            speedup.method,
-        ));
+            candidate.claim.to_string(),
+            format!("p {p}"),
+            format!("rank {}–{}", candidate.rank.lower, candidate.rank.upper),
+            format!("{} sessions, {} pairs, {}", candidate.sessions, candidate.pairs, speedup.method),
+        ]);
     }
-    lines
+    [vec![heading], table.lines()].concat()
 }

@@ -7,6 +7,7 @@ use edgemaxx_chain::{ChainCommitment, Pin, WalletEntry, list_wallets};
 use serde::Serialize;
 
 use crate::subtensor::{ChainArgs, WalletArgs};
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines};
 
 /// Reads a subnet at one finalised block: neurons, commitments, hyperparameters; lists wallets.
@@ -100,18 +101,17 @@ fn neurons(read: &Read) -> anyhow::Result<()> {
     if read.json {
         return json(read, &pin, Content::Neurons(&metagraph.neurons));
     }
-    let mut lines = vec![
-        head(read, &pin, &format!("{} neurons", metagraph.neurons.len())),
-        format!("{:>4}  {:48}  {:>20}  permit  {:>10}", "uid", "hotkey", "stake", "last set"),
-    ];
+    let [left, right] = [Align::Left, Align::Right];
+    let mut table = Table::new([right, left, right, left, right]);
+    table.row(["uid", "hotkey", "stake", "permit", "last set"]);
     for n in &metagraph.neurons {
         let permit = if n.permit { "yes" } else { "—" };
-        lines.push(format!(
-            "{:>4}  {:48}  {:>20}  {permit:<6}  {:>10}",
-            n.uid, n.hotkey, n.stake, n.last_update
-        ));
+        let cells = [n.uid.to_string(), n.hotkey.to_string(), n.stake.to_string()];
+        let [uid, hotkey, stake] = cells;
+        table.row([uid, hotkey, stake, permit.to_owned(), n.last_update.to_string()]);
     }
-    answer_lines(&lines)
+    let heading = head(read, &pin, &format!("{} neurons", metagraph.neurons.len()));
+    answer_lines(&[vec![heading], table.lines()].concat())
 }
 
 fn commitments(read: &Read) -> anyhow::Result<()> {
@@ -121,11 +121,17 @@ fn commitments(read: &Read) -> anyhow::Result<()> {
     if read.json {
         return json(read, &pin, Content::Commitments(&commitments));
     }
-    let mut lines = vec![head(read, &pin, &format!("{} commitments", commitments.len()))];
+    let mut table = Table::new([Align::Right, Align::Left, Align::Left, Align::Left]);
     for c in &commitments {
-        lines.push(format!("{:>4}  {}  block {:>9}  {}", c.uid, c.hotkey, c.block, meaning(&c.meaning)));
+        table.row([
+            c.uid.to_string(),
+            c.hotkey.to_string(),
+            format!("block {:>9}", c.block),
+            meaning(&c.meaning),
+        ]);
     }
-    answer_lines(&lines)
+    let heading = head(read, &pin, &format!("{} commitments", commitments.len()));
+    answer_lines(&[vec![heading], table.lines()].concat())
 }
 
 fn params(read: &Read) -> anyhow::Result<()> {
@@ -135,9 +141,10 @@ fn params(read: &Read) -> anyhow::Result<()> {
     if read.json {
         return json(read, &pin, Content::Params(&params));
     }
-    let mut lines = vec![head(read, &pin, &format!("spec version {}", pin.spec_version))];
-    lines.extend(params.iter().map(|(name, value)| format!("{name:32} {value}")));
-    answer_lines(&lines)
+    let mut table = Table::new([Align::Left; 2]);
+    params.iter().for_each(|(name, value)| table.row([name.clone(), value.to_string()]));
+    let heading = head(read, &pin, &format!("spec version {}", pin.spec_version));
+    answer_lines(&[vec![heading], table.lines()].concat())
 }
 
 fn first_block(block: &Block) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
+use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Looks for checkpoints that repeat an earlier one's weights.
@@ -80,7 +81,7 @@ impl Args {
         if self.json {
             answer_json(&found)?;
         } else {
-            answer_lines(&found.iter().map(line).collect::<Vec<_>>())?;
+            answer_lines(&table(&found))?;
         }
         match copies.len() {
             0 => Ok(()),
@@ -89,11 +90,16 @@ impl Args {
     }
 }
 
-fn line(found: &Found) -> String {
-    let verdict = match &found.copy {
-        Some(copy) => format!("COPY of {}: {:.0}% of its own work", copy.original, 100.0 * copy.share),
-        None => "no copy".to_owned(),
-    };
-    let share = found.baseline_share.map_or("—".to_owned(), |share| format!("{:.0}%", 100.0 * share));
-    format!("{:<40} {share:>4} of the weights are the baseline's   {verdict}", found.checkpoint)
+fn table(found: &[Found]) -> Vec<String> {
+    let mut table = Table::new([Align::Left, Align::Right, Align::Left]);
+    for found in found {
+        let verdict = match &found.copy {
+            Some(copy) => format!("COPY of {}: {:.0}% of its own work", copy.original, 100.0 * copy.share),
+            None => "no copy".to_owned(),
+        };
+        let share = found.baseline_share.map_or("—".to_owned(), |share| format!("{:.0}%", 100.0 * share));
+        let share = format!("{share} of the weights are the baseline's");
+        table.row([found.checkpoint.clone(), share, verdict]);
+    }
+    table.lines()
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines};
 
 /// Looks at this machine the way a run does, and says how to mend what is wrong.
@@ -90,7 +91,7 @@ impl Args {
 }
 
 fn table(found: &[Check]) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut table = Table::new([Align::Left; 3]);
     for check in found {
         let sign = match check.fitness {
             Fitness::Fit => "ok",
@@ -99,12 +100,12 @@ fn table(found: &[Check]) -> Vec<String> {
             Fitness::NoWeights => "NO WEIGHTS",
             Fitness::Unfit => "UNFIT",
         };
-        lines.push(format!("{sign:<11} {:<19} {}", check.name, check.found));
+        table.row([sign, &check.name, &check.found]);
         if check.fitness > Fitness::Unknown {
-            lines.push(format!("{:31} why: {}", "", check.why));
-            lines.push(format!("{:31} cure: {}", "", check.cure));
-            lines.extend(check.commands.iter().map(|command| format!("{:31} $ {command}", "")));
+            table.row(["", "", &format!("why: {}", check.why)]);
+            table.row(["", "", &format!("cure: {}", check.cure)]);
+            check.commands.iter().for_each(|command| table.row(["", "", &format!("$ {command}")]));
         }
     }
-    lines
+    table.lines()
 }

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CommandSpec, Dtype, EngineSpec, Generation, RequestSpec, Timeouts};
+use edgemaxx_contract::contest::{
+    CommandSpec, Dtype, EngineSpec, Generation, GenerationPatch, RequestSpec, Timeouts,
+};
 use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_engine::{
     Check, Codec as _, Examination, Limits, Load, Pins, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
-use edgemaxx_run::resolve::candidate_file;
+use edgemaxx_run::resolve::{USUAL, candidate_file, own_generation};
 use serde::Serialize;
 
 use super::generate::dtype;
@@ -50,18 +52,18 @@ pub(crate) struct Args {
     /// Height in pixels [default: the checkpoint's own, else 512].
     #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
     height: Option<u32>,
-    /// Denoising steps.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    steps: u32,
-    /// Classifier-free guidance; 1 or less: none.
-    #[arg(long, default_value_t = 5.0)]
-    guidance_scale: f64,
+    /// Denoising steps [default: as the checkpoint's edgemaxx.toml says, else 20].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: Option<u32>,
+    /// Classifier-free guidance; 1 or less: none [default: as the checkpoint's edgemaxx.toml says, else 5].
+    #[arg(long)]
+    guidance_scale: Option<f64>,
     /// Scheduler class instead of the checkpoint's own.
     #[arg(long, value_name = "CLASS")]
     scheduler: Option<String>,
-    /// Number format to compute in.
-    #[arg(long, default_value = "f32", value_parser = dtype)]
-    dtype: Dtype,
+    /// Number format to compute in [default: as the checkpoint's edgemaxx.toml says, else f32].
+    #[arg(long, value_parser = dtype)]
+    dtype: Option<Dtype>,
     /// Have the VAE decode in tiles.
     #[arg(long)]
     vae_tiling: bool,
@@ -113,7 +115,7 @@ struct Start {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        if !self.guidance_scale.is_finite() {
+        if self.guidance_scale.is_some_and(|scale| !scale.is_finite()) {
             return Err(Failure::input("--guidance-scale: expected a finite number"));
         }
         let sandbox = if self.unsandboxed {
@@ -184,13 +186,14 @@ impl Args {
             width: self.width.unwrap_or(default_width),
             height: self.height.unwrap_or(default_height),
         };
-        let settings = Generation {
+        let asked = GenerationPatch {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             scheduler: self.scheduler.clone(),
             dtype: self.dtype,
-            vae_tiling: self.vae_tiling,
+            vae_tiling: self.vae_tiling.then_some(true),
         };
+        let settings = own_generation(&checkpoint, &asked, &USUAL)?;
         let load = Load {
             checkpoint: path_text(&checkpoint)?,
             replaced: replaced(unet.as_deref())?,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
+use edgemaxx_files::folder_digest;
 use edgemaxx_run::prepare::{command, limits};
-use edgemaxx_run::resolve::{candidate_file, folder_digest};
+use edgemaxx_run::resolve::candidate_file;
 
 use crate::error::{Exit, Failure};
 use crate::terminal::{answer, note};

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
-use edgemaxx_contract::contest::{Dtype, MAX_PIXELS};
+use edgemaxx_contract::contest::{Dtype, GenerationPatch, MAX_PIXELS};
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_files::write_whole;
 use edgemaxx_run::native::load_options;
+use edgemaxx_run::resolve::{USUAL, own_generation};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
@@ -36,21 +37,21 @@ pub(crate) struct Args {
     /// Seed of the initial latents, drawn as PyTorch's CPU generator draws them.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Denoising steps.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    steps: u32,
-    /// Classifier-free guidance; 1 or less: none.
-    #[arg(long, default_value_t = 5.0)]
-    guidance_scale: f64,
+    /// Denoising steps [default: as the checkpoint's edgemaxx.toml says, else 20].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: Option<u32>,
+    /// Classifier-free guidance; 1 or less: none [default: as the checkpoint's edgemaxx.toml says, else 5].
+    #[arg(long)]
+    guidance_scale: Option<f64>,
     /// Width in pixels [default: the checkpoint's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
     width: Option<u32>,
     /// Height in pixels [default: the checkpoint's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
     height: Option<u32>,
-    /// Number format to compute in.
-    #[arg(long, default_value = "f32", value_parser = dtype)]
-    dtype: Dtype,
+    /// Number format to compute in [default: as the checkpoint's edgemaxx.toml says, else f32].
+    #[arg(long, value_parser = dtype)]
+    dtype: Option<Dtype>,
     /// Device to compute on: cpu or cuda.
     #[arg(long, default_value = "cpu")]
     device: Accelerator,
@@ -118,7 +119,7 @@ struct Answer {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        if !self.guidance_scale.is_finite() {
+        if self.guidance_scale.is_some_and(|scale| !scale.is_finite()) {
             return Err(Failure::input("--guidance-scale: expected a finite number"));
         }
         if self.tensors_out.as_ref() == Some(&self.out) {
@@ -128,11 +129,19 @@ impl Args {
             writable(file)?;
         }
         let began = Instant::now();
+        let asked = GenerationPatch {
+            steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            scheduler: self.scheduler,
+            dtype: self.dtype,
+            vae_tiling: self.vae_tiling.then_some(true),
+        };
+        let settings = own_generation(&self.checkpoint, &asked, &USUAL)?;
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
         let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
         let options = LoadOptions {
-            vae_tiling: self.vae_tiling,
-            ..load_options(self.dtype, self.scheduler, self.threads, device)
+            vae_tiling: settings.vae_tiling,
+            ..load_options(settings.dtype, settings.scheduler, self.threads, device)
         };
         let pipeline =
             Pipeline::load(&source, &options).map_err(|error| engine_failure(&error, Exit::Input))?;
@@ -156,8 +165,8 @@ impl Args {
             prompt: self.prompt,
             negative_prompt: self.negative_prompt,
             latents: torch_randn(self.seed, shape.iter().product()),
-            steps: self.steps as usize,
-            guidance_scale: self.guidance_scale,
+            steps: settings.steps as usize,
+            guidance_scale: settings.guidance_scale,
             width,
             height,
         };

@@ -8,6 +8,7 @@ use edgemaxx_run::stage::quality::{Models, judge_run, load_clip};
 
 use crate::error::Failure;
 use crate::progress::Terminal;
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json};
 
 /// Judges the pictures of a run (writes quality.jsonl), or compares two picture files.
@@ -66,21 +67,17 @@ impl Args {
 
 fn table(comparison: &Comparison) -> String {
     let number = |value: Option<f64>| value.map_or("—".to_owned(), |value| format!("{value:.6}"));
-    let mut lines = vec![
-        format!("ssim_gray          {:.6}", comparison.ssim_gray),
-        format!(
-            "psnr               {}",
-            comparison.psnr.map_or("— (identical)".to_owned(), |db| format!("{db:.3} dB"))
-        ),
-        format!("phash_distance     {} of 64 bits", comparison.phash_distance),
-    ];
+    let mut table = Table::new([Align::Left; 2]);
     for (name, value) in [
-        ("clip_image_cosine", comparison.clip_image_cosine),
-        ("clip_text_score_a", comparison.clip_text_score_a),
-        ("clip_text_score_b", comparison.clip_text_score_b),
-        ("wombo_2025", comparison.wombo_2025),
+        ("ssim_gray", format!("{:.6}", comparison.ssim_gray)),
+        ("psnr", comparison.psnr.map_or("— (identical)".to_owned(), |db| format!("{db:.3} dB"))),
+        ("phash_distance", format!("{} of 64 bits", comparison.phash_distance)),
+        ("clip_image_cosine", number(comparison.clip_image_cosine)),
+        ("clip_text_score_a", number(comparison.clip_text_score_a)),
+        ("clip_text_score_b", number(comparison.clip_text_score_b)),
+        ("wombo_2025", number(comparison.wombo_2025)),
     ] {
-        lines.push(format!("{name:<18} {}", number(value)));
+        table.row([name.to_owned(), value]);
     }
-    lines.join("\n")
+    table.lines().join("\n")
 }

@@ -6,6 +6,7 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::stage::rank::rank_run;
 
+use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Turns estimates into scores, tiers and shares of the reward (writes ranking.json).
@@ -29,19 +30,25 @@ impl Args {
 
 /// The ranking for a terminal.
 pub(crate) fn table(ranking: &Ranking) -> Vec<String> {
-    let mut lines = vec![ranking.verdict.clone(), String::new()];
-    let width = ranking.entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0);
+    let mut table = Table::new([
+        Align::Right,
+        Align::Left,
+        Align::Left,
+        Align::Right,
+        Align::Left,
+        Align::Left,
+        Align::Left,
+    ]);
     for entry in &ranking.entries {
-        let bound = entry.speedup_lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×"));
-        let tier = entry.tier.map_or("—".to_owned(), |tier| tier.to_string());
-        lines.push(format!(
-            "{:>2}  {:<width$}  tier {tier:<3} {bound:>10}  score {:.4}  weight {:.4}  {}",
-            entry.position,
-            entry.name,
-            entry.score,
-            entry.weight,
+        table.row([
+            entry.position.to_string(),
+            entry.name.clone(),
+            format!("tier {}", entry.tier.map_or("—".to_owned(), |tier| tier.to_string())),
+            entry.speedup_lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×")),
+            format!("score {:.4}", entry.score),
+            format!("weight {:.4}", entry.weight),
             entry.reasons.join("; "),
-        ));
+        ]);
     }
-    lines
+    [vec![ranking.verdict.clone(), String::new()], table.lines()].concat()
 }

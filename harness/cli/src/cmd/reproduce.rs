@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::verify::base_of;
 use crate::error::Failure;
 use crate::progress::Terminal;
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json};
 
 /// Measures one candidate of a published run on this machine: the same requests in the same order,
@@ -96,13 +97,16 @@ fn table(result: &Answer) -> String {
     } else {
         "the intervals do not overlap: other hardware, or another state of it"
     };
+    let mut table = Table::new([Align::Left; 3]);
+    table.row(["", "speedup", "score"]);
+    for (which, estimate, score) in
+        [("published", published, result.published_score), ("here", here, result.score_here)]
+    {
+        table.row([which.to_owned(), interval(estimate), number(score)]);
+    }
     format!(
-        "            speedup                        score\npublished   {:<30} {}\nhere        {:<30} {}\n\
-         here over published: {:+.2}% [{:+.2}%, {:+.2}%]; {verdict}\npictures: {} of {} bit for bit",
-        interval(published),
-        number(result.published_score),
-        interval(here),
-        number(result.score_here),
+        "{}\nhere over published: {:+.2}% [{:+.2}%, {:+.2}%]; {verdict}\npictures: {} of {} bit for bit",
+        table.lines().join("\n"),
         100.0 * point,
         100.0 * low,
         100.0 * high,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use edgemaxx_analyze::sources::from_log;
-use edgemaxx_analyze::verify::{Row, Verification, VerifySettings, verify};
+use edgemaxx_analyze::verify::{Verification, VerifySettings, verify};
 use edgemaxx_run::RunFolder;
 
 use crate::error::{Exit, Failure};
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, note};
 
 /// The statistics about the statistics.
@@ -76,21 +77,26 @@ impl Args {
 }
 
 fn table_of(found: &Verification) -> String {
-    let line = |row: &Row| {
-        let bound =
-            |bound: Option<f64>| bound.map_or("–".to_owned(), |bound| format!("{:.1}%", bound * 100.0));
-        format!(
-            "{} {:<28} {:<34} {:<30} {:>2}×{:<2} {:>6.2}%  [{}, {}]",
-            if row.passed { "ok  " } else { "FAIL" },
-            row.check,
-            row.method,
-            row.generator,
-            row.sessions,
-            row.pairs,
-            row.rate * 100.0,
-            bound(row.at_least),
-            bound(row.at_most),
-        )
-    };
-    found.rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    let bound = |bound: Option<f64>| bound.map_or("–".to_owned(), |bound| format!("{:.1}%", bound * 100.0));
+    let mut table = Table::new([
+        Align::Left,
+        Align::Left,
+        Align::Left,
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+    ]);
+    for row in &found.rows {
+        table.row([
+            if row.passed { "ok" } else { "FAIL" }.to_owned(),
+            row.check.to_string(),
+            row.method.to_string(),
+            row.generator.to_string(),
+            format!("{}×{}", row.sessions, row.pairs),
+            format!("{:.2}%", row.rate * 100.0),
+            format!("[{}, {}]", bound(row.at_least), bound(row.at_most)),
+        ]);
+    }
+    table.lines().join("\n")
 }

@@ -23,7 +23,7 @@ use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
-    Alarms, ChildBench, Elsewhere, LocalCheckpoints, Log, Subtensor, WallClock, WalletSigner, not_published,
+    Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, WalletSigner, not_published,
 };
 
 /// Runs a subnet's contest every day at noon in New York, or says how it is doing.
@@ -190,8 +190,8 @@ impl Run {
         let signer = WalletSigner(&key);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, pictures_days: self.keep_pictures_days.0 };
-        let mut elsewhere =
-            Elsewhere::new(std::env::current_exe()?, &self.data, folder.clone(), repository, keep);
+        let mut sealed_days =
+            SealedDays::new(std::env::current_exe()?, &self.data, folder.clone(), repository, keep);
         let settings = Settings {
             netuid: self.chain.netuid,
             contest: text,
@@ -214,7 +214,7 @@ impl Run {
         driver
             .run(self.once, |status| {
                 let now = own_clock.now();
-                let said = elsewhere.tick(status, now);
+                let said = sealed_days.tick(status, now);
                 let mut status = status.clone();
                 status.alarms.extend(not_published(&days));
                 log.on(&status, now);
@@ -227,11 +227,11 @@ impl Run {
             .map_err(ended)?;
         if self.once {
             let said =
-                elsewhere.finish(|seconds| own_clock.sleep(seconds), || WallClock(Arc::default()).now());
+                sealed_days.finish(|seconds| own_clock.sleep(seconds), || WallClock(Arc::default()).now());
             said.iter().try_for_each(|what| driver.note(what)).map_err(ended)?;
             alarms.on(&not_published(&days));
         }
-        elsewhere.stop();
+        sealed_days.stop();
         match (&driver.state().on_chain, self.once) {
             (Some(OnChain::NotSet { why }), true) => Err(Failure::error(Exit::No, why.clone())),
             (None, true) => match &driver.state().trouble {

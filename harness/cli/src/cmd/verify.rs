@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_chain::{Chain, ConnectOptions, Network};
-use edgemaxx_contract::estimate::Estimates;
-use edgemaxx_contract::plan::Role;
-use edgemaxx_contract::run_files::{ESTIMATES_FILE, ORIGIN_FILE};
+use edgemaxx_contract::run_files::ORIGIN_FILE;
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::audit::{self, Agreement, Check, Extract, Means, Verdict};
+use edgemaxx_run::audit::{self, Agreement, Check, Means, Verdict};
 use edgemaxx_run::folder::Origin;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
+use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Checks a sealed run: signature, every byte, the day before, the plan, and everything that follows
@@ -103,7 +102,10 @@ impl Args {
             checks.extend(audit::on_chain(&self.run, &chain)?);
         }
         if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
-            let (again, found) = self.rerun(pictures)?;
+            let base = self.base.as_deref().ok_or_else(|| {
+                Failure::input("--rerun: needs the checkpoints; name the folder of the contest with --base")
+            })?;
+            let (again, found) = audit::rerun(&RunFolder::open(&self.run)?, base, pictures, &Terminal)?;
             checks.extend(again);
             agreements = Some(found);
         }
@@ -111,7 +113,7 @@ impl Args {
         if self.json {
             answer_json(&Answer { verified, checks: &checks, rerun: agreements.as_deref() })?;
         } else {
-            answer_lines(&checks.iter().map(line).collect::<Vec<_>>())?;
+            answer_lines(&table(&checks))?;
         }
         match checks.iter().find(|check| check.verdict == Verdict::Failed) {
             None => Ok(()),
@@ -121,69 +123,19 @@ impl Args {
             )),
         }
     }
+}
 
-    /// About `pictures` of the run's pictures made again, spread evenly over its candidates.
-    fn rerun(&self, pictures: u32) -> anyhow::Result<([Check; 2], Vec<Agreement>)> {
-        let Some(base) = &self.base else {
-            return Err(Failure::input(
-                "--rerun: needs the checkpoints; name the folder of the contest with --base",
-            ));
+fn table(checks: &[Check]) -> Vec<String> {
+    let mut table = Table::new([Align::Left; 3]);
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Passed => "yes",
+            Verdict::Failed => "NO",
+            Verdict::Skipped => "—",
         };
-        let folder = RunFolder::open(&self.run)?;
-        let plan = folder.plan()?;
-        let rounds = plan.sessions.iter().map(|session| session.round + 1).max().unwrap_or(1).min(3);
-        let sessions = rounds * plan.candidates().len() as u32;
-        let pairs = pictures.div_ceil(2 * sessions).max(1) as usize;
-        let small = audit::extract(&plan, &Extract { candidate: None, rounds, pairs })?;
-        let scratch = tempfile::tempdir()?;
-        let again = audit::measure_again(&folder, &small, base, &scratch.path().join("again"), &Terminal)?;
-        let likeness = audit::compare_pictures(&folder, &again)?;
-        let least = audit::least_ssim(&folder.contest(&plan)?);
-        let different = likeness
-            .least_ssim
-            .map_or(String::new(), |ssim| format!(", SSIM of the others at least {ssim:.4}"));
-        let made = Check {
-            what: "pictures made again",
-            verdict: match likeness.acceptable(least) {
-                Some(true) => Verdict::Passed,
-                Some(false) => Verdict::Failed,
-                None => Verdict::Skipped,
-            },
-            detail: format!("{} of {} bit for bit{different}", likeness.identical, likeness.compared),
-        };
-        let (published, here) = (estimates(&folder)?, estimates(&again)?);
-        let found = audit::agreement(&published, &here);
-        let control = |name: &str| plan.pipeline(name).is_some_and(|p| p.role == Role::Control);
-        let apart: Vec<&str> = found
-            .iter()
-            .filter(|a| !a.overlap && !control(&a.candidate))
-            .map(|a| a.candidate.as_str())
-            .collect();
-        let measured = Check {
-            what: "speedups measured again",
-            // Another machine may rightly have other speedups: that is for the reader to judge.
-            verdict: if apart.is_empty() && !found.is_empty() { Verdict::Passed } else { Verdict::Skipped },
-            detail: if apart.is_empty() {
-                format!("{} intervals overlap the published ones", found.len())
-            } else {
-                format!("this hardware disagrees about {}", apart.join(", "))
-            },
-        };
-        Ok(([made, measured], found))
+        table.row([verdict, check.what, &check.detail]);
     }
-}
-
-fn estimates(folder: &RunFolder) -> anyhow::Result<Estimates> {
-    Ok(folder.document(ESTIMATES_FILE)?)
-}
-
-fn line(check: &Check) -> String {
-    let verdict = match check.verdict {
-        Verdict::Passed => "yes",
-        Verdict::Failed => "NO",
-        Verdict::Skipped => "—",
-    };
-    format!("{verdict:<4}{:<28} {}", check.what, check.detail)
+    table.lines()
 }
 
 /// The base folder of a run: as named, or where it was made.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Exit, Failure};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
+use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Sets weights from a run's ranking, or shows the weights on chain.
@@ -176,14 +177,13 @@ impl Set {
 
 /// The plan for a terminal.
 fn table(plan: &WeightsPlan) -> String {
-    let mut lines = vec![format!(
-        "netuid {} at block {}, version key {}",
-        plan.netuid, plan.pin.number, plan.version_key
-    )];
+    let heading =
+        format!("netuid {} at block {}, version key {}", plan.netuid, plan.pin.number, plan.version_key);
+    let mut table = Table::new([Align::Right, Align::Left, Align::Right]);
     for w in &plan.weights {
-        lines.push(format!("{:>4}  {}  {:>5}", w.uid, w.hotkey, w.value));
+        table.row([w.uid.to_string(), w.hotkey.to_string(), w.value.to_string()]);
     }
-    lines.join("\n")
+    [vec![heading], table.lines()].concat().join("\n")
 }
 
 /// Weights by uid as rewards by hotkey: whoever holds the uid at the pin.
@@ -269,10 +269,12 @@ impl Show {
         if shown.weights.is_empty() {
             lines.push("none".into());
         }
+        let mut table = Table::new([Align::Right, Align::Left, Align::Right]);
         for w in &shown.weights {
             let hotkey = w.hotkey.map_or("—".to_owned(), |h| h.to_string());
-            lines.push(format!("{:>4}  {hotkey:48}  {:>5}", w.uid, w.value));
+            table.row([w.uid.to_string(), hotkey, w.value.to_string()]);
         }
+        lines.extend(table.lines());
         answer_lines(&lines)
     }
 }

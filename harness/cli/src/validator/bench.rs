@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::run_files::{PLAN_FILE, REPORT_FILE};
+use edgemaxx_run::Class;
+use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
 use edgemaxx_run::follow::Follower;
 use edgemaxx_validator::seal::write_whole;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::error::Exit;
 
 /// For an engine to finish the request in flight when it is asked to end.
 const GRACE: Duration = Duration::from_secs(180);
@@ -31,6 +31,11 @@ pub(crate) struct ChildBench {
 impl ChildBench {
     pub(crate) fn new(base: &Path, data: &Path) -> Self {
         Self { base: base.to_owned(), data: data.to_owned(), child: None, follower: Follower::default() }
+    }
+
+    /// Where the child writes down how it failed.
+    fn failure(&self, job: &Job) -> PathBuf {
+        self.data.join(format!("{}.failure.json", job.day))
     }
 
     fn begin(&mut self, job: &Job) -> std::io::Result<Child> {
@@ -52,6 +57,8 @@ impl ChildBench {
             command.args(["--day", &job.day.to_string(), "--entropy", &job.entropy]);
             command.args(["--budget", &minutes.to_string()]);
         }
+        Failure::expect_at(&self.failure(job));
+        command.env(FAILURE_VARIABLE, self.failure(job));
         let log =
             File::options().create(true).append(true).open(self.data.join(format!("{}.log", job.day)))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -79,12 +86,12 @@ impl Bench for ChildBench {
         if job.folder.join(REPORT_FILE).is_file() {
             return Ok(BenchState::Finished);
         }
+        let failure = Failure::told_at(&self.failure(job));
+        let why = failure.as_ref().map_or("it said nothing", |failure| &failure.message);
         let log = self.data.join(format!("{}.log", job.day));
-        let last = std::fs::read_to_string(&log).unwrap_or_default();
-        let last = last.lines().rfind(|line| line.starts_with("error:")).unwrap_or("it said nothing");
-        let said = format!("the contest ended with {status}: {last} ({})", log.display());
-        match status.code() {
-            Some(code) if code == Exit::Input as i32 => Err(BenchTrouble::Hopeless(said)),
+        let said = format!("the contest ended with {status}: {why} ({})", log.display());
+        match failure {
+            Some(Failure { class: Class::Input, .. }) => Err(BenchTrouble::Hopeless(said)),
             _ => Err(BenchTrouble::Unfit(said)),
         }
     }

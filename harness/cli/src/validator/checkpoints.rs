@@ -6,7 +6,8 @@ use edgemaxx_candle::copies::{Entry, Fingerprint, find_copies};
 use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_run::copies::salt;
-use edgemaxx_run::resolve::{FolderDigests, candidate_file, pinned, source_folder};
+use edgemaxx_run::resolve::{FolderDigests, candidate_file};
+use edgemaxx_run::sources::{pinned, source_folder};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
 use crate::error::{Exit, exit_of, words};

@@ -3,11 +3,11 @@
 mod adapter;
 mod bench;
 mod checkpoints;
-mod elsewhere;
 mod host;
+mod sealed_days;
 
 pub(crate) use adapter::{Subtensor, WalletSigner};
 pub(crate) use bench::ChildBench;
 pub(crate) use checkpoints::LocalCheckpoints;
-pub(crate) use elsewhere::{Elsewhere, not_published};
 pub(crate) use host::{Alarms, Log, WallClock};
+pub(crate) use sealed_days::{SealedDays, not_published};

@@ -1,6 +1,6 @@
 //! `edgemaxx engine check`: a good engine is praised, and bad ones are told what is wrong.
 
-use crate::common::{edgemaxx, failure};
+use crate::common::{edgemaxx, failure, repository};
 use serde_json::Value;
 
 /// `edgemaxx engine check OPTIONS -- edgemaxx engine mock ARGUMENTS`, as JSON, and its exit code.
@@ -112,4 +112,37 @@ fn a_candidates_own_file_names_its_engine() {
     file("[engine]\ncommand = [\"../engine\"]\n");
     let message = String::from_utf8(run().stderr).unwrap();
     assert!(message.contains("edgemaxx.toml: engine.command[0]"), "{message}");
+}
+
+#[test]
+fn a_checkpoints_own_settings_are_those_of_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fixture, own) = (repository("fixtures/models/emoji-sdxl"), folder.path().join("own"));
+    std::fs::create_dir(&own).unwrap();
+    for entry in std::fs::read_dir(&fixture).unwrap() {
+        let entry = entry.unwrap();
+        std::os::unix::fs::symlink(entry.path(), own.join(entry.file_name())).unwrap();
+    }
+    let file = |text: &str| std::fs::write(own.join("edgemaxx.toml"), text).unwrap();
+    let picture = |checkpoint: &std::path::Path, settings: &[&str]| {
+        let out = folder.path().join("out.png");
+        let mut command = edgemaxx();
+        command.arg("generate").arg("--checkpoint").arg(checkpoint).args(["--prompt", "red apple"]);
+        command.args(settings).arg("--out").arg(&out).assert().success();
+        std::fs::read(&out).unwrap()
+    };
+    file("[generation]\nsteps = 2\nguidance_scale = 1.0\n");
+    let asked = |steps| ["--steps", steps, "--guidance-scale", "1"];
+    assert!(picture(&own, &[]) == picture(&fixture, &asked("2")), "its own settings");
+    assert!(
+        picture(&own, &["--steps", "3"]) == picture(&fixture, &asked("3")),
+        "what is asked for goes first"
+    );
+
+    file("[generation]\nsteps = 2\nscheduler = \"NoSuchScheduler\"\n");
+    let mut command = edgemaxx();
+    let output =
+        command.args(["engine", "check", "--unsandboxed", "--checkpoint"]).arg(&own).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("NoSuchScheduler"), "{text}");
 }

@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// What each crate of ours may use of ours; nothing else, and no crate missing here.
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
-    ("files", &[]),
+    ("files", &["contract"]),
     ("protocol", &[]),
     ("engine", &["contract", "protocol"]),
     ("candle", &["contract", "files"]),

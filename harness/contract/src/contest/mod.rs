@@ -8,6 +8,7 @@ mod check;
 mod engine;
 mod metric;
 mod spec;
+mod variant;
 mod wire;
 
 pub use candidate_file::CandidateFile;
@@ -19,6 +20,7 @@ pub use spec::{
     GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Residency, RewardFormula, Rewards,
     ScoreSpec, Stopping, Timeouts,
 };
+pub use variant::{Entrant, with_candidates};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
 //! Embeds pictures and prompts with any CLIP in the transformers layout.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use rayon::prelude::*;
 
 use super::model::Clip;
@@ -12,7 +11,6 @@ use crate::picture::Picture;
 
 /// A CLIP with its preprocessing.
 pub struct ClipScorer {
-    dir: PathBuf,
     model: Clip,
     preprocess: Preprocess,
 }
@@ -28,15 +26,7 @@ impl ClipScorer {
     pub fn load(dir: &Path) -> Result<Self> {
         let model = Clip::load(dir).map_err(clip_error)?;
         let preprocess = Preprocess::read(&dir.join("preprocessor_config.json"))?;
-        Ok(Self { dir: dir.to_owned(), model, preprocess })
-    }
-
-    /// Digest of all regular files of the folder, by name: which CLIP judged.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn digest(&self) -> Result<Digest> {
-        folder_digest(&self.dir)
+        Ok(Self { model, preprocess })
     }
 
     /// One vector of length 1 for each picture, in order. A picture's vector does not depend on the
@@ -70,31 +60,4 @@ impl ClipScorer {
 
 fn clip_error(e: edgemaxx_candle::Error) -> QualityError {
     QualityError::Clip(e.to_string())
-}
-
-/// Digest of the names and contents of a folder's regular files.
-fn folder_digest(dir: &Path) -> Result<Digest> {
-    let fail = |path: &Path, source| QualityError::Read { path: path.to_owned(), source };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
-        .map_err(|e| fail(dir, e))?;
-    files.retain(|p| p.is_file());
-    files.sort();
-    let mut digest = DigestBuilder::default();
-    for path in files {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
-        let mut file = std::fs::File::open(&path).map_err(|e| fail(&path, e))?;
-        let size = file.metadata().map_err(|e| fail(&path, e))?.len();
-        digest.update(&(name.len() as u64).to_le_bytes());
-        digest.update(&name);
-        digest.update(&size.to_le_bytes());
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match std::io::Read::read(&mut file, &mut buffer).map_err(|e| fail(&path, e))? {
-                0 => break,
-                n => digest.update(&buffer[..n]),
-            }
-        }
-    }
-    Ok(digest.finish())
 }

@@ -1,10 +1,10 @@
 //! Auditing a sealed run: every check by itself, in the order in which one rests on the other.
 
-mod again;
 mod chain;
-mod derived;
 mod fetch;
 mod plan;
+mod recompute;
+mod rerun;
 mod sealed;
 mod verdict;
 
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::run_files::PLAN_FILE;
 use serde::Serialize;
 
-pub use again::{
-    Agreement, Extract, Likeness, agreement, compare_pictures, extract, least_ssim, measure_again,
+pub use rerun::{
+    Agreement, Extract, Likeness, agreement, compare_pictures, extract, least_ssim, measure_again, rerun,
 };
 
 pub use chain::on_chain;
@@ -109,9 +109,9 @@ fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Obse
     };
     let _ = checks.add("plan", plan::drawn(&folder, means))
         && checks.add("candidates", verdict::candidates(&folder))
-        && checks.add("log", derived::log(&folder))
-        && checks.add("pictures", derived::pictures(&folder))
-        && checks.add("quality", derived::quality(&folder, means, observer))
-        && checks.add("estimates, ranking, report", derived::recomputed(&folder))
+        && checks.add("log", recompute::log(&folder))
+        && checks.add("pictures", recompute::pictures(&folder))
+        && checks.add("quality", recompute::quality(&folder, means, observer))
+        && checks.add("estimates, ranking, report", recompute::recomputed(&folder))
         && checks.add("weights", verdict::weights(path, means));
 }

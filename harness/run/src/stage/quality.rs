@@ -9,6 +9,7 @@ use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, View};
 use edgemaxx_contract::run_files::{ORIGIN_FILE, QUALITY_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, RecordedSession};
+use edgemaxx_files::folder_digest;
 use edgemaxx_quality::clip::ClipScorer;
 use edgemaxx_quality::lpips::Lpips;
 use edgemaxx_quality::views::draw_views;
@@ -17,7 +18,6 @@ use edgemaxx_quality::{Judge, PictureFile, PicturePair};
 use crate::error::{Result, RunError};
 use crate::folder::{Origin, RunFolder};
 use crate::progress::Observer;
-use crate::resolve::folder_digest;
 
 /// A CLIP in the transformers layout.
 ///

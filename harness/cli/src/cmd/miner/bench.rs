@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use edgemaxx_contract::contest::{Entrant, with_candidates};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::ESTIMATES_FILE;
@@ -9,9 +10,8 @@ use edgemaxx_run::RunFolder;
 use edgemaxx_run::resolve::resolve_text;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::{measure, plan, whole};
-use edgemaxx_run::variant::with_candidates;
-use toml::Table;
 
+use crate::error::InFile as _;
 use crate::progress::Terminal;
 
 /// A finished run.
@@ -23,11 +23,13 @@ pub(super) struct Benched {
 /// Run `contest` with these candidates in the place of its own, into the new folder `out`.
 pub(super) fn bench(
     contest: &Path,
-    candidates: Vec<Table>,
+    candidates: &[Entrant],
     quick: bool,
     out: &Path,
 ) -> anyhow::Result<Benched> {
-    let resolved = resolve_text(contest, None, with_candidates(contest, candidates)?, &Terminal)?;
+    let text = std::fs::read_to_string(contest).in_file(contest)?;
+    let text = with_candidates(&text, candidates, None).in_file(contest)?;
+    let resolved = resolve_text(contest, None, text, &Terminal)?;
     let (resolved, plan) = plan::Draw::today(contest.to_owned(), quick)?.draw_resolved(resolved)?;
     let folder = RunFolder::create(out)?;
     plan::save(&folder, &resolved, &plan)?;

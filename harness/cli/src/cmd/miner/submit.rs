@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use edgemaxx_chain::commitment::{Commitment, EngineKind, Provider, Revision, Submission};
 use edgemaxx_chain::{AccountId, Chain, Keypair, Landed};
-use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::contest::{Contest, Entrant};
+use edgemaxx_contract::digest::hex;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_hub::{Source, Upload};
 use edgemaxx_run::hub;
 use serde::Serialize;
-use toml::Table;
 
 use super::bench::bench;
 use super::check::{Checked, check, check_resolved};
@@ -210,11 +210,10 @@ impl Args {
 
     fn measure(&self, contest: &std::path::Path, folder: &std::path::Path) -> anyhow::Result<()> {
         let path = folder.canonicalize().in_file(folder)?;
-        let mut mine = Table::new();
-        mine.insert("name".into(), "mine".into());
-        mine.insert("checkpoint".into(), path.display().to_string().into());
+        let checkpoint = Some(path.display().to_string());
+        let mine = Entrant { name: "mine".to_owned(), checkpoint, ..Entrant::default() };
         let out = tempfile::Builder::new().prefix("bench-").tempdir()?.keep();
-        let ranking = bench(contest, vec![mine], self.quick, &out)?.ranking;
+        let ranking = bench(contest, &[mine], self.quick, &out)?.ranking;
         let entry = ranking.entries.iter().find(|e| e.name == "mine");
         let standing = entry.map(|e| e.standing);
         if standing == Some(Standing::Accepted) {
@@ -305,8 +304,4 @@ impl Args {
         });
         answer_lines(&lines)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

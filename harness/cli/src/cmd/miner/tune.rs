@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::contest::Entrant;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
 use edgemaxx_contract::plan::Role;
 use edgemaxx_contract::ranking::Ranking;
 use serde::Serialize;
-use toml::{Table, Value};
+use toml::Value;
 
 use super::bench::bench;
 use super::search::choose;
 use crate::error::{Failure, InFile as _};
+use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Measures combinations of settings against the contest's baseline, and shows the Pareto front: the settings that no
@@ -69,7 +71,7 @@ const MOST_IN_GRID: usize = 4096;
 #[derive(Debug, Clone)]
 struct Combination {
     name: String,
-    generation: Table,
+    generation: toml::Table,
     /// Where it lies in the unit cube, for the search.
     place: Vec<f64>,
 }
@@ -92,8 +94,9 @@ impl Args {
         let grid = self.grid()?;
         let from = self.from.as_deref().map(|f| f.canonicalize().in_file(f)).transpose()?;
         let measure = |chosen: &[usize], out: &Path| -> anyhow::Result<Vec<Point>> {
-            let candidates = chosen.iter().map(|&i| grid[i].candidate(from.as_deref())).collect();
-            let benched = bench(&self.contest, candidates, self.quick, out)?;
+            let candidates: Vec<Entrant> =
+                chosen.iter().map(|&i| grid[i].candidate(from.as_deref())).collect();
+            let benched = bench(&self.contest, &candidates, self.quick, out)?;
             let scored = |c| point(c, &benched.ranking);
             Ok(benched
                 .estimates
@@ -148,7 +151,7 @@ impl Args {
             ("scheduler", "scheduler", texts(&self.scheduler)),
             ("dtype", "dtype", texts(&self.dtype)),
         ];
-        let mut grid = vec![(Vec::<String>::new(), Table::new(), Vec::<f64>::new())];
+        let mut grid = vec![(Vec::<String>::new(), toml::Table::new(), Vec::<f64>::new())];
         for (key, flag, values) in settings.iter().filter(|(_, _, values)| !values.is_empty()) {
             if grid.len().saturating_mul(values.len()) > MOST_IN_GRID {
                 return Err(Failure::input(format!(
@@ -189,16 +192,13 @@ impl Args {
 }
 
 impl Combination {
-    fn candidate(&self, from: Option<&Path>) -> Table {
-        let mut table = Table::new();
-        table.insert("name".into(), self.name.as_str().into());
-        if let Some(from) = from {
-            table.insert("checkpoint".into(), from.display().to_string().into());
+    fn candidate(&self, from: Option<&Path>) -> Entrant {
+        Entrant {
+            name: self.name.clone(),
+            description: None,
+            checkpoint: from.map(|from| from.display().to_string()),
+            generation: self.generation.clone(),
         }
-        if !self.generation.is_empty() {
-            table.insert("generation".into(), self.generation.clone().into());
-        }
-        table
     }
 }
 
@@ -243,19 +243,15 @@ fn table(points: &[Point], out: &Path) -> Vec<String> {
             format!("{:.digits$} [{}, {}]", e.point, bound(e.lower), bound(e.upper))
         })
     };
-    let width = points.iter().map(|p| p.name.chars().count()).max().unwrap_or(0).max(8);
-    let mut lines =
-        vec![format!("front  {:<width$}  {:<24}  {:<24}  gates", "settings", "speedup", "similarity")];
+    let mut table = Table::new([Align::Left; 5]);
+    table.row(["front", "settings", "speedup", "similarity", "gates"]);
     for p in points {
-        let mark = if p.front { "  *  " } else { "     " };
+        let mark = if p.front { "  *" } else { "" };
         let gates = if p.gates_passed { "passed" } else { "missed" };
-        lines.push(format!(
-            "{mark}  {:<width$}  {:<24}  {:<24}  {gates}",
-            p.name,
-            shown(&p.speedup, 3),
-            shown(&p.similarity, 4)
-        ));
+        let (speedup, similarity) = (shown(&p.speedup, 3), shown(&p.similarity, 4));
+        table.row([mark.to_owned(), p.name.clone(), speedup, similarity, gates.to_owned()]);
     }
+    let mut lines = table.lines();
     lines.extend([String::new(), format!("runs and reports: {}", out.display())]);
     lines
 }

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use edgemaxx_contract::manifest::SealedFile;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
 use edgemaxx_run::hub;
 use edgemaxx_validator::housekeeping::{Keep, Places, tidy};
 use edgemaxx_validator::policy::Policy;
@@ -29,7 +30,7 @@ const RECENT: usize = 7;
 const ONCE_ATTEMPTS: u32 = 5;
 
 /// Follows the validator's days.
-pub(crate) struct Elsewhere {
+pub(crate) struct SealedDays {
     /// This program, for uploads.
     program: PathBuf,
     days: PathBuf,
@@ -47,7 +48,7 @@ pub(crate) struct Elsewhere {
     tidied: Option<String>,
 }
 
-impl Elsewhere {
+impl SealedDays {
     pub(crate) fn new(
         program: PathBuf,
         data: &Path,
@@ -117,6 +118,11 @@ impl Elsewhere {
         }
     }
 
+    /// Where an upload writes down how it failed.
+    fn failure(&self) -> PathBuf {
+        self.data.join("publish.failure.json")
+    }
+
     fn attempts(&self, day: &Day) -> u32 {
         self.tried.get(day).map_or(0, |(attempts, _)| *attempts)
     }
@@ -144,6 +150,8 @@ impl Elsewhere {
             let mut command = Command::new(&self.program);
             command.arg("publish").arg(self.days.join(day.to_string())).args(["--to", &target, "--json"]);
             let log = File::create(self.data.join("publish.log"))?;
+            Failure::expect_at(&self.failure());
+            command.env(FAILURE_VARIABLE, self.failure());
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()
         };
         match begin() {
@@ -170,9 +178,8 @@ impl Elsewhere {
                 Err(error) => format!("{day} is at {at}, which cannot be noted: {error}"),
             };
         }
-        let log = fs::read_to_string(self.data.join("publish.log")).unwrap_or_default();
-        let last = log.lines().rfind(|line| line.starts_with("error:")).unwrap_or("it said nothing");
-        self.failed(day, last.trim_start_matches("error: "), now)
+        let failure = Failure::told_at(&self.failure());
+        self.failed(day, failure.as_ref().map_or("it said nothing", |failure| &failure.message), now)
     }
 
     fn failed(&mut self, day: &Day, why: &str, now: i64) -> String {
@@ -209,7 +216,7 @@ pub(crate) fn not_published(days: &Path) -> Vec<String> {
     sealed_days(days).iter().rev().take(RECENT).filter_map(why).collect()
 }
 
-impl Places for Elsewhere {
+impl Places for SealedDays {
     fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
         let in_folder = |folder: &PathBuf| seal::check_file(&folder.join(day.to_string()), file).is_ok();
         let places = self.folder.is_some() || self.repository.is_some();
@@ -253,7 +260,7 @@ mod tests {
         }
 
         /// What the program does: `$2` is the day's folder.
-        fn elsewhere(&self, script: &str) -> Elsewhere {
+        fn sealed_days(&self, script: &str) -> SealedDays {
             let program = self.dir.path().join("program");
             fs::write(
                 &program,
@@ -262,7 +269,7 @@ mod tests {
             .unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             let keep = Keep { checkpoints_days: None, pictures_days: None };
-            Elsewhere::new(program, &self.dir.path().join("data"), None, Some("owner/days".to_owned()), keep)
+            SealedDays::new(program, &self.dir.path().join("data"), None, Some("owner/days".to_owned()), keep)
         }
 
         fn asked(&self) -> Vec<String> {
@@ -272,12 +279,12 @@ mod tests {
     }
 
     /// Ticks until something is said.
-    fn said(elsewhere: &mut Elsewhere, now: i64) -> Option<String> {
+    fn said(followed: &mut SealedDays, now: i64) -> Option<String> {
         for _ in 0..500 {
-            if let Some(said) = elsewhere.publish(now) {
+            if let Some(said) = followed.publish(now) {
                 return Some(said);
             }
-            elsewhere.upload.as_ref()?;
+            followed.upload.as_ref()?;
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         None
@@ -286,47 +293,49 @@ mod tests {
     #[test]
     fn a_hub_that_fails_is_tried_again_and_each_day_goes_up_once() {
         let ground = Ground::new(&["2026-11-21", "2026-11-22"]);
-        let fails = "echo 'error: the hub answered 503' >&2; exit 5";
-        let mut elsewhere = ground.elsewhere(fails);
+        let fails = format!(
+            "echo '{{\"class\":\"chain\",\"message\":\"the hub answered 503\"}}' > \"${FAILURE_VARIABLE}\"; exit 5"
+        );
+        let mut followed = ground.sealed_days(&fails);
         // Both days are tried in turn; then both wait.
         for _ in 0..2 {
-            assert!(said(&mut elsewhere, 1000).unwrap().ends_with("hf:owner/days: the hub answered 503"));
+            assert!(said(&mut followed, 1000).unwrap().ends_with("hf:owner/days: the hub answered 503"));
         }
-        assert_eq!((said(&mut elsewhere, 1000), said(&mut elsewhere, 1014)), (None, None));
+        assert_eq!((said(&mut followed, 1000), said(&mut followed, 1014)), (None, None));
         assert_eq!(not_published(&ground.days()).len(), 2, "an alarm for each, whoever asks");
-        assert!(said(&mut elsewhere, 1015).unwrap().starts_with("2026-11-21"));
+        assert!(said(&mut followed, 1015).unwrap().starts_with("2026-11-21"));
 
         // Another process, after a kill: goes on, notes where each is, and alarms end.
         let works = "echo '{\"revision\": \"abc\"}'";
-        let mut elsewhere = ground.elsewhere(works);
-        assert_eq!(said(&mut elsewhere, 2000).unwrap(), "2026-11-21 is at hf:owner/days@abc");
-        assert!(said(&mut elsewhere, 2000).unwrap().starts_with("2026-11-22 is at"));
-        assert_eq!(said(&mut elsewhere, 2000), None);
+        let mut followed = ground.sealed_days(works);
+        assert_eq!(said(&mut followed, 2000).unwrap(), "2026-11-21 is at hf:owner/days@abc");
+        assert!(said(&mut followed, 2000).unwrap().starts_with("2026-11-22 is at"));
+        assert_eq!(said(&mut followed, 2000), None);
         assert_eq!(not_published(&ground.days()), Vec::<String>::new());
-        assert_eq!(said(&mut ground.elsewhere(works), 3000), None, "never twice");
+        assert_eq!(said(&mut ground.sealed_days(works), 3000), None, "never twice");
         assert_eq!(ground.asked().len(), 5);
         assert!(ground.asked().iter().all(|line| line.ends_with("--to hf:owner/days --json")));
         // Pictures may go where they are; at another repository they are not.
         let day = "2026-11-22".parse().unwrap();
         let picture = SealedFile { path: "images/x.png".to_owned(), bytes: 1, digest: Digest::of("x") };
-        assert!(elsewhere.hold(&day, &picture));
-        elsewhere.repository = Some("owner/other".to_owned());
-        assert!(!elsewhere.hold(&day, &picture));
-        (elsewhere.repository, elsewhere.folder) = (None, None);
-        assert!(!elsewhere.hold(&day, &picture), "published nowhere");
+        assert!(followed.hold(&day, &picture));
+        followed.repository = Some("owner/other".to_owned());
+        assert!(!followed.hold(&day, &picture));
+        (followed.repository, followed.folder) = (None, None);
+        assert!(!followed.hold(&day, &picture), "published nowhere");
     }
 
     #[test]
     fn a_single_day_waits_for_its_upload_and_not_for_ever() {
         let ground = Ground::new(&["2026-11-22"]);
-        let mut elsewhere = ground.elsewhere("exit 5");
+        let mut followed = ground.sealed_days("exit 5");
         let now = std::cell::Cell::new(0);
         let sleep = |_| {
             std::thread::sleep(std::time::Duration::from_millis(2));
             now.set(now.get() + 5);
             true
         };
-        let said = elsewhere.finish(sleep, || now.get());
+        let said = followed.finish(sleep, || now.get());
         assert_eq!(said.len(), ONCE_ATTEMPTS as usize, "{said:?}");
         assert!(said[0].ends_with("it said nothing"));
     }

@@ -8,11 +8,12 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{Estimate, Estimates};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, Role};
-use edgemaxx_contract::run_files::{CONTEST_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
+use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
 use edgemaxx_quality::compare_files;
 use serde::Serialize;
 
-use crate::error::{InFile as _, Result, RunError};
+use super::{Check, Verdict};
+use crate::error::{InFile as _, Result, RunError, scratch};
 use crate::folder::{Origin, RunFolder};
 use crate::progress::Observer;
 use crate::shell::quoted;
@@ -181,4 +182,53 @@ pub fn agreement(published: &Estimates, here: &Estimates) -> Vec<Agreement> {
         })
     };
     here.candidates.iter().filter_map(|found| compare(&found.name, found.speedup.as_ref()?)).collect()
+}
+
+/// About `pictures` of a run's pictures made again here, spread evenly over its candidates, and their pairs measured.
+///
+/// # Errors
+/// Those of the stages.
+pub fn rerun(
+    folder: &RunFolder,
+    base: &Path,
+    pictures: u32,
+    observer: &dyn Observer,
+) -> Result<([Check; 2], Vec<Agreement>)> {
+    let plan = folder.plan()?;
+    let rounds = plan.sessions.iter().map(|session| session.round + 1).max().unwrap_or(1).min(3);
+    let sessions = rounds * plan.candidates().len() as u32;
+    let pairs = pictures.div_ceil(2 * sessions).max(1) as usize;
+    let small = extract(&plan, &Extract { candidate: None, rounds, pairs })?;
+    let scratch = scratch()?;
+    let again = measure_again(folder, &small, base, &scratch.path().join("again"), observer)?;
+    let likeness = compare_pictures(folder, &again)?;
+    let least = least_ssim(&folder.contest(&plan)?);
+    let different =
+        likeness.least_ssim.map_or(String::new(), |ssim| format!(", SSIM of the others at least {ssim:.4}"));
+    let made = Check {
+        what: "pictures made again",
+        verdict: match likeness.acceptable(least) {
+            Some(true) => Verdict::Passed,
+            Some(false) => Verdict::Failed,
+            None => Verdict::Skipped,
+        },
+        detail: format!("{} of {} bit for bit{different}", likeness.identical, likeness.compared),
+    };
+    let (published, here): (Estimates, Estimates) =
+        (folder.document(ESTIMATES_FILE)?, again.document(ESTIMATES_FILE)?);
+    let found = agreement(&published, &here);
+    let control = |name: &str| plan.pipeline(name).is_some_and(|p| p.role == Role::Control);
+    let apart: Vec<&str> =
+        found.iter().filter(|a| !a.overlap && !control(&a.candidate)).map(|a| a.candidate.as_str()).collect();
+    let measured = Check {
+        what: "speedups measured again",
+        // Another machine may rightly have other speedups: that is for the reader to judge.
+        verdict: if apart.is_empty() && !found.is_empty() { Verdict::Passed } else { Verdict::Skipped },
+        detail: if apart.is_empty() {
+            format!("{} intervals overlap the published ones", found.len())
+        } else {
+            format!("this hardware disagrees about {}", apart.join(", "))
+        },
+    };
+    Ok(([made, measured], found))
 }
