@@ -48,8 +48,8 @@ pub enum RunError {
     Within {
         /// A file, a candidate.
         place: String,
-        /// The error.
-        source: Box<RunError>,
+        /// The error, one of these; boxed so that it is found among the causes as itself.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The disk said no.
     #[error("{what}")]
