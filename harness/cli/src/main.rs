@@ -7,6 +7,7 @@ mod shell;
 mod site;
 mod subtensor;
 mod table;
+mod target;
 mod terminal;
 mod validator;
 

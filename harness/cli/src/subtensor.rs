@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use edgemaxx_chain::commitment::{Commitment, EngineKind};
 use edgemaxx_chain::{
     AccountId, Chain, ChainError, ConnectOptions, Journal, Keypair, Network, PasswordSource, Pin,
     SubmitOptions, Wallet,
@@ -169,4 +170,25 @@ impl JournalArgs {
 /// How long a submission lives and is watched.
 pub(crate) fn submit_options() -> SubmitOptions {
     SubmitOptions::default()
+}
+
+/// A commitment in words.
+pub(crate) fn meaning(meaning: &Commitment) -> String {
+    match meaning {
+        Commitment::Submission(s) => {
+            let engine = match s.engine {
+                EngineKind::Native => "native",
+                EngineKind::Command => "command",
+            };
+            format!("{}  hf:{}@{}  {engine}", s.contest, s.repository, s.revision)
+        }
+        Commitment::Legacy(old) => {
+            format!(
+                "hf:{} (format 2 of the original subnet: names no revision, never measured)",
+                old.repository
+            )
+        }
+        Commitment::Day(seal) => format!("a validator's {}: manifest {}", seal.day, seal.manifest),
+        Commitment::Unreadable(why) => format!("unreadable: {why}"),
+    }
 }

@@ -43,6 +43,21 @@ impl Origin {
         serde_json::from_str(&folder.read(ORIGIN_FILE)?).in_file(&folder.file(ORIGIN_FILE))
     }
 
+    /// The base folder of a run: as named, or where it was planned, if that was here.
+    ///
+    /// # Errors
+    /// Nobody says.
+    pub fn base(named: Option<&Path>, run: &Path) -> Result<PathBuf> {
+        match named {
+            Some(base) => std::path::absolute(base).in_file(base),
+            None => Ok(Self::of(&RunFolder::open(run)?)
+                .map_err(|_| {
+                    RunError::input("name the folder that the contest's paths are relative to with --base")
+                })?
+                .base),
+        }
+    }
+
     /// The file's text.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod fitness;
 pub mod folder;
 pub mod follow;
 pub mod hub;
+pub mod measured;
 pub mod native;
 pub mod pay;
 pub mod prepare;

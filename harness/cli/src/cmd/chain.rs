@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_chain::commitment::{Commitment, EngineKind};
 use edgemaxx_chain::{ChainCommitment, Pin, WalletEntry, list_wallets};
 use serde::Serialize;
 
-use crate::subtensor::{ChainArgs, WalletArgs};
+use crate::subtensor::{ChainArgs, WalletArgs, meaning};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines};
 
@@ -182,27 +181,6 @@ fn wallet_lines(wallet: &WalletEntry) -> Vec<String> {
         lines.push(format!("  {}  {}{locked}", key.name, shown(&key.address)));
     }
     lines
-}
-
-/// A commitment in words.
-pub(crate) fn meaning(meaning: &Commitment) -> String {
-    match meaning {
-        Commitment::Submission(s) => {
-            let engine = match s.engine {
-                EngineKind::Native => "native",
-                EngineKind::Command => "command",
-            };
-            format!("{}  hf:{}@{}  {engine}", s.contest, s.repository, s.revision)
-        }
-        Commitment::Legacy(old) => {
-            format!(
-                "hf:{} (format 2 of the original subnet: names no revision, never measured)",
-                old.repository
-            )
-        }
-        Commitment::Day(seal) => format!("a validator's {}: manifest {}", seal.day, seal.manifest),
-        Commitment::Unreadable(why) => format!("unreadable: {why}"),
-    }
 }
 
 fn head(read: &Read, pin: &Pin, what: &str) -> String {

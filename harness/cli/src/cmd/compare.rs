@@ -1,20 +1,12 @@
 //! `edgemaxx compare`: did it become slower or worse? For CI.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use edgemaxx_analyze::telemetry::Derived;
-use edgemaxx_analyze::{ComparableRun, CompareSettings, Evidence, compare_runs, compare_with_baseline};
+use edgemaxx_analyze::{CompareSettings, compare_runs, compare_with_baseline};
 use edgemaxx_contract::comparison::{Comparison, Verdict};
-use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::Environment;
-use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::quality::QualityLog;
-use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
-use edgemaxx_contract::sample::Log;
 use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
-use edgemaxx_run::RunFolder;
+use edgemaxx_run::measured::MeasuredRun;
 
 use crate::error::{Exit, Failure};
 use crate::terminal::{answer, answer_json, note};
@@ -90,8 +82,8 @@ fn share(text: &str) -> Result<f64, String> {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let reference = Loaded::read(&self.reference)?;
-        let subject = self.subject.as_deref().map(Loaded::read).transpose()?;
+        let reference = MeasuredRun::read(&self.reference)?;
+        let subject = self.subject.as_deref().map(MeasuredRun::read).transpose()?;
         let settings = CompareSettings {
             max_slowdown: self.max_slowdown,
             min_similarity: self.min_similarity,
@@ -128,60 +120,6 @@ fn exit(found: &Comparison, strict: bool) -> anyhow::Result<()> {
         Verdict::Incomparable => Exit::Input,
     };
     Err(Failure::error(code, found.reason.clone()))
-}
-
-/// A run folder, read.
-struct Loaded {
-    label: String,
-    contest: Contest,
-    plan: Plan,
-    log: Log,
-    telemetry: Option<Derived>,
-    quality: QualityLog,
-    quality_digest: Digest,
-    environment: Environment,
-}
-
-impl Loaded {
-    fn read(path: &Path) -> anyhow::Result<Self> {
-        let folder = RunFolder::open(path)?;
-        let plan = folder.plan()?;
-        let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-        let (quality, quality_digest) = folder.quality(&plan, &log)?;
-        // A comparison must not contradict what the run says of itself.
-        if folder.holds(ESTIMATES_FILE) {
-            folder.estimates(&plan, &log, quality_digest)?;
-        }
-        if folder.holds(RANKING_FILE) {
-            folder.ranking()?;
-        }
-        let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-        Ok(Self {
-            label: name.unwrap_or_else(|| path.display().to_string()),
-            contest: folder.contest(&plan)?,
-            quality,
-            quality_digest,
-            environment: folder.environment()?,
-            plan,
-            log,
-            telemetry,
-        })
-    }
-
-    fn comparable(&self) -> ComparableRun<'_> {
-        ComparableRun {
-            label: &self.label,
-            evidence: Evidence {
-                contest: &self.contest,
-                plan: &self.plan,
-                log: &self.log,
-                quality: &self.quality,
-                quality_digest: self.quality_digest,
-                telemetry: self.telemetry.as_ref(),
-            },
-            environment: &self.environment,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! `edgemaxx publish`: a sealed run, to where others can read it.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
-use edgemaxx_hub::{CheckpointFile, FilesUpload, Source};
+use edgemaxx_hub::{CheckpointFile, FilesUpload};
 use edgemaxx_run::hub;
 use edgemaxx_validator::seal;
 use serde::Serialize;
@@ -14,6 +12,7 @@ use serde::Serialize;
 use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
 use crate::site;
+use crate::target::Target;
 use crate::terminal::{answer, answer_json};
 
 /// Publishes a sealed run in a folder of its day; what is there already is not sent again.
@@ -39,38 +38,6 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// Where days are published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// A folder.
-    Folder(PathBuf),
-    /// A dataset repository on the hub, `owner/name`.
-    Hub(String),
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.starts_with("hf:") {
-            return Ok(Self::Folder(text.into()));
-        }
-        match text.parse() {
-            Ok(Source::Hub { repository, revision: None }) => Ok(Self::Hub(repository)),
-            _ => Err(format!("expected a folder, or a dataset repository as hf:OWNER/NAME; found {text:?}")),
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(folder) => write!(f, "{}", folder.display()),
-            Self::Hub(repository) => write!(f, "hf:{repository}"),
-        }
-    }
 }
 
 #[derive(Serialize)]

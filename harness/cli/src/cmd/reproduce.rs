@@ -7,10 +7,10 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Extract, Likeness};
+use edgemaxx_run::folder::Origin;
 use edgemaxx_run::stage::rank::rank_run;
 use serde::Serialize;
 
-use super::verify::base_of;
 use crate::error::Failure;
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
@@ -54,7 +54,7 @@ struct Answer {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let folder = RunFolder::open(&self.run)?;
-        let base = base_of(self.base.as_deref(), &self.run)?;
+        let base = Origin::base(self.base.as_deref(), &self.run)?;
         let part = Extract { candidate: Some(&self.candidate), rounds: self.rounds, pairs: usize::MAX };
         let plan = audit::extract(&folder.plan()?, &part)?;
         let scratch = tempfile::tempdir()?;

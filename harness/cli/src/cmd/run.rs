@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
-use edgemaxx_contract::ranking::{Ranking, Standing};
+use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE};
-use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
-use edgemaxx_run::stage::whole;
+use edgemaxx_run::stage::{Lost, whole};
+use edgemaxx_run::{RunError, RunFolder};
 use serde::Serialize;
 
 use super::{measure, plan, rank};
@@ -51,46 +51,6 @@ struct Answer<'a> {
     fit: bool,
     failed: Vec<&'a str>,
     unmeasured: Vec<&'a str>,
-}
-
-/// Candidates without a place, by the reason.
-struct Lost<'a> {
-    /// Failed a launch or a request.
-    failed: Vec<&'a str>,
-    /// Measured, and failed an honesty check.
-    dishonest: Vec<&'a str>,
-    /// Never had a turn: the time for measuring was over.
-    unmeasured: Vec<&'a str>,
-}
-
-impl<'a> Lost<'a> {
-    fn of(ranking: &'a Ranking, estimates: &Estimates) -> Self {
-        let mut lost = Self { failed: Vec::new(), dishonest: Vec::new(), unmeasured: Vec::new() };
-        for entry in ranking.entries.iter().filter(|entry| entry.standing == Standing::Failed) {
-            let of = estimates.candidates.iter().find(|candidate| candidate.name == entry.name);
-            let list = match of {
-                Some(of) if of.failures.is_empty() && of.speedup.is_some() => &mut lost.dishonest,
-                Some(of) if of.failures.is_empty() && of.stopped.is_some() => &mut lost.unmeasured,
-                _ => &mut lost.failed,
-            };
-            list.push(entry.name.as_str());
-        }
-        lost
-    }
-
-    /// What became of them, in words; `None`: there are none.
-    fn words(&self) -> Option<String> {
-        let parts: Vec<String> = [
-            ("could not be measured", &self.failed),
-            ("failed an honesty check", &self.dishonest),
-            ("no time was left to measure", &self.unmeasured),
-        ]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(words, names)| format!("{words}: {}", names.join(", ")))
-        .collect();
-        (!parts.is_empty()).then(|| format!("{}; see the report", parts.join("; ")))
-    }
 }
 
 impl Args {
@@ -151,12 +111,9 @@ impl Args {
 
 /// The exit code of a run that was finished.
 fn verdict(ranking: &Ranking, fit: bool, lost: &Lost<'_>) -> anyhow::Result<()> {
-    if let Some(words) = lost.words() {
-        let at_fault = !lost.failed.is_empty() || !lost.dishonest.is_empty();
-        return Err(Failure::error(if at_fault { Exit::Engine } else { Exit::Environment }, words));
+    match (lost.words(), fit) {
+        (Some(words), _) => Err(RunError::of(lost.class(), words).into()),
+        (None, false) => Err(Failure::error(Exit::Environment, ranking.verdict.clone())),
+        (None, true) => Ok(()),
     }
-    if !fit {
-        return Err(Failure::error(Exit::Environment, ranking.verdict.clone()));
-    }
-    Ok(())
 }

@@ -18,9 +18,9 @@ use edgemaxx_validator::status::{Progress, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
 use edgemaxx_validator::world::Clock as _;
 
-use crate::cmd::publish::Target;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
+use crate::target::Target;
 use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
     Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, WalletSigner, not_published,

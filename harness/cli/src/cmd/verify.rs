@@ -1,6 +1,6 @@
 //! `edgemaxx verify`: is a published run what it says?
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::run_files::ORIGIN_FILE;
@@ -9,7 +9,7 @@ use edgemaxx_run::audit::{self, Agreement, Check, Means, Verdict};
 use edgemaxx_run::folder::Origin;
 use serde::Serialize;
 
-use crate::error::{Exit, Failure, InFile as _};
+use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines};
@@ -136,16 +136,4 @@ fn table(checks: &[Check]) -> Vec<String> {
         table.row([verdict, check.what, &check.detail]);
     }
     table.lines()
-}
-
-/// The base folder of a run: as named, or where it was made.
-pub(crate) fn base_of(named: Option<&Path>, run: &Path) -> anyhow::Result<PathBuf> {
-    match named {
-        Some(base) => std::path::absolute(base).in_file(base),
-        None => Ok(Origin::of(&RunFolder::open(run)?)
-            .map_err(|_| {
-                Failure::input("name the folder that the contest's paths are relative to with --base")
-            })?
-            .base),
-    }
 }

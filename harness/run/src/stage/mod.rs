@@ -9,4 +9,4 @@ pub mod report;
 
 mod whole;
 
-pub use whole::whole;
+pub use whole::{Lost, whole};

@@ -3,9 +3,8 @@
 use edgemaxx_chain::{ChainCommitment, Neuron, Pin};
 use serde::Serialize;
 
-use crate::cmd::chain::meaning;
 use crate::error::{Exit, Failure};
-use crate::subtensor::{ChainArgs, WalletArgs};
+use crate::subtensor::{ChainArgs, WalletArgs, meaning};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Shows registration and commitment of a hotkey at one finalised block.

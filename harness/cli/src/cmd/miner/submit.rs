@@ -15,10 +15,9 @@ use super::bench::bench;
 use super::check::{Checked, check, check_resolved};
 use super::optimize::optimize;
 use super::recipe::Step;
-use crate::cmd::chain::meaning;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
-use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
+use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, meaning, submit_options};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Publishes a checkpoint on the hub and commits its exact revision on chain.
