@@ -10,7 +10,6 @@ use crate::ReportError;
 use crate::junit::{Case, CaseResult, suite};
 use crate::markdown::cell;
 use crate::number;
-use crate::page::metric_words;
 use crate::text::visible;
 
 /// The comparison as GitHub-flavoured Markdown.
@@ -151,7 +150,7 @@ fn slowdown(estimate: Option<&Estimate>) -> (String, String) {
 fn similarity_text(row: &ComparisonRow) -> String {
     let Some(similarity) = &row.similarity else { return number::UNDEFINED.to_owned() };
     let bound = number::optional(similarity.lower, |v| format!("≥ {}", number::fixed(v, 3)));
-    row.metric.map_or_else(|| bound.clone(), |metric| format!("{} {bound}", cell(metric_words(metric), 40)))
+    row.metric.map_or_else(|| bound.clone(), |metric| format!("{} {bound}", cell(&metric.title(), 40)))
 }
 
 /// Escapes a workflow command's message.

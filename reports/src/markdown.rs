@@ -6,7 +6,7 @@ use edgemaxx_contract::estimate::CertificateVerdict;
 use edgemaxx_contract::plan::Extent;
 
 use crate::number;
-use crate::page::{device, metric_words};
+use crate::page::device;
 use crate::text::{escape, shorten, visible};
 use crate::view::{RunView, standing_words};
 
@@ -29,7 +29,7 @@ pub fn markdown(view: &RunView<'_>) -> String {
     if let Some(reason) = &view.ranking.weights_refused {
         let _ = writeln!(md, "> No weights may be set from this run: {}\n", cell(reason, 500));
     }
-    let similarity = metric_words(view.contest.score.similarity.metric());
+    let similarity = view.contest.score.similarity.title();
     let level = number::percent(view.estimates.level, 0);
     let _ = writeln!(
         md,

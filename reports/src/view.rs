@@ -4,6 +4,7 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimates};
+use edgemaxx_contract::metric::Statistic;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
@@ -65,8 +66,8 @@ impl<'a> RunView<'a> {
     /// The similarity a candidate must prove: the gate on the mean of the score's similarity, else
     /// the value at which the score's quality factor is 0.
     pub(crate) fn similarity_gate(&self) -> f64 {
-        let metric = self.contest.score.similarity.metric();
-        let mean = edgemaxx_contract::contest::Statistic::Mean;
+        let metric = self.contest.score.similarity;
+        let mean = Statistic::Mean;
         let gate = self.contest.quality.gates.iter().find(|g| g.metric == metric && g.statistic == mean);
         gate.map_or(self.contest.score.similarity_gate, |gate| gate.threshold)
     }

@@ -3,10 +3,10 @@
 use edgemaxx_contract::comparison::{
     ComparedRun, Comparison, ComparisonLimits, ComparisonRow, RunDifference, Verdict,
 };
-use edgemaxx_contract::contest::Metric;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::Estimate;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_report::{comparison_github, comparison_json, comparison_junit, comparison_markdown};
 
 fn estimate(point: f64, half: f64) -> Estimate {
@@ -26,7 +26,7 @@ fn row(name: &str, verdict: Verdict, slowdown: f64, more_sessions: Option<u32>) 
         verdict,
         reason: format!("{slowdown} against 1% tolerated"),
         slowdown: Some(estimate(slowdown, 0.004)),
-        metric: Some(Metric::SsimGray),
+        metric: Some(Metric::named("ssim_gray").expect("known")),
         similarity: Some(estimate(0.97, 0.01)),
         more_sessions,
     }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::contest::Metric;
 use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, Estimates};
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::{Ranking, Standing};
@@ -226,21 +226,17 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
     }
     for gate in &candidate.gates {
         if let Some(bound) = &gate.bound {
-            add(format!("gate {} of {}", gate.statistic, gate.metric), unit(gate.metric), bound);
+            add(
+                format!("gate {} of {}", gate.statistic, gate.metric),
+                gate.metric.entry().unit.symbol(),
+                bound,
+            );
         }
     }
     for metric in &candidate.quality {
-        add(format!("mean {}", metric.metric), unit(metric.metric), &metric.mean);
+        add(format!("mean {}", metric.metric), metric.metric.entry().unit.symbol(), &metric.mean);
     }
     rows
-}
-
-fn unit(metric: Metric) -> &'static str {
-    match metric {
-        Metric::PsnrDb => "dB",
-        Metric::PhashDistance => "bit",
-        _ => "",
-    }
 }
 
 /// Every attempt, warm-up and failures included, in the order of the log, with what telemetry says
@@ -310,27 +306,23 @@ fn failure(attempt: &Attempt) -> Option<String> {
     }
 }
 
-/// Every judged picture pair.
+/// Every judged pair, with a column for each metric of its task.
 ///
 /// # Errors
 /// [`TableError`].
-pub fn quality(log: &QualityLog) -> Result<Table, TableError> {
+pub fn quality(log: &QualityLog, task: &str) -> Result<Table, TableError> {
     let rows = || log.records.iter();
     let mut columns = vec![
         text("candidate", rows().map(|r| r.candidate.clone())),
         count("session", rows().map(|r| r.session)),
         count("pair", rows().map(|r| r.pair)),
         count("request", rows().map(|r| r.request)),
-        flag("identical", rows().map(|r| r.baseline_image == r.candidate_image)),
+        flag("identical", rows().map(|r| r.is_identical())),
     ];
-    for metric in Metric::ALL {
-        let name = match metric {
-            Metric::PhashDistance => "phash_distance_bits",
-            _ => metric.name(),
-        };
-        columns.push(number(name, rows().map(|r| r.value(metric))));
+    for metric in Metric::of_task(task) {
+        columns.push(number(&metric.column(), rows().map(|r| r.value(metric))));
     }
-    columns.push(text("baseline_image_sha256", rows().map(|r| r.baseline_image.to_string())));
-    columns.push(text("candidate_image_sha256", rows().map(|r| r.candidate_image.to_string())));
+    columns.push(text("baseline_answer_sha256", rows().map(|r| r.baseline_answer.to_string())));
+    columns.push(text("candidate_answer_sha256", rows().map(|r| r.candidate_answer.to_string())));
     Table::new("quality", columns)
 }

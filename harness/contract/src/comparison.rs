@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contest::Metric;
 use crate::digest::Digest;
 use crate::document;
 use crate::estimate::Estimate;
 use crate::format::Format;
+use crate::metric::Metric;
 
 /// The answer for everything that was compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contest::{Metric, Statistic};
 use crate::digest::Digest;
 use crate::document;
 use crate::format::Format;
+use crate::metric::{Metric, Statistic};
 use crate::plan::{Extent, Role};
 use crate::sample::FailureKind;
 
@@ -151,7 +151,7 @@ pub struct CandidateEstimates {
     pub gates: Vec<GateEstimate>,
     /// The similarity that enters the score; each bound one-sided at the score's level.
     pub similarity: Option<Estimate>,
-    /// Mean of each metric over pairs, in the order of [`Metric::ALL`], where computed.
+    /// Mean of each metric over pairs, in the order of [`Metric::all`], where computed.
     pub quality: Vec<MetricEstimate>,
     /// Requests with the lowest similarity first, at most ten.
     pub worst_requests: Vec<u32>,

@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod format;
 pub mod latents;
 pub mod manifest;
+pub mod metric;
 pub mod plan;
 pub mod quality;
 pub mod ranking;

@@ -1,12 +1,13 @@
-//! `quality.jsonl`: the numbers of every picture pair.
+//! `quality.jsonl`: the numbers of every pair of answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::contest::Metric;
 use crate::digest::Digest;
 use crate::format::{Format, FormatError};
+use crate::metric::{Metric, Model};
 use crate::plan::Plan;
 use crate::sample::Log;
 
@@ -18,22 +19,20 @@ pub struct QualityHeader {
     pub format: Format,
     /// The head of the samples' hash chain that was judged.
     pub samples: Digest,
-    /// Digest of the CLIP folder, where one was used.
-    pub clip: Option<Digest>,
-    /// Digest of the LPIPS folder, where one was used.
-    pub lpips: Option<Digest>,
-    /// The held-back views, drawn from `samples`; none where no gate reads them.
-    pub views: Vec<View>,
+    /// Digests of the folders of the models that judged.
+    pub models: BTreeMap<Model, Digest>,
+    /// The held-back views, drawn from `samples`, as the task's judge writes them; none where nothing reads them.
+    pub views: Vec<Value>,
 }
 
 impl QualityHeader {
     /// The format of `quality.jsonl`.
     pub fn format() -> Format {
-        Format::new("edgemaxx-quality", 1)
+        Format::new("edgemaxx-quality", 2)
     }
 }
 
-/// One pair of pictures: the baseline's and a candidate's answer to the same request.
+/// One pair: the baseline's and a candidate's answer to the same request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QualityRecord {
@@ -45,70 +44,52 @@ pub struct QualityRecord {
     pub pair: u32,
     /// Id of the request.
     pub request: u32,
-    /// The baseline's picture.
-    pub baseline_image: Digest,
-    /// The candidate's picture.
-    pub candidate_image: Digest,
-    /// SSIM of the grey pictures.
-    pub ssim_gray: f64,
-    /// PSNR in dB; `None`: identical pictures.
-    pub psnr_db: Option<f64>,
-    /// Hamming distance of the perceptual hashes, bits.
-    pub phash_distance: u32,
-    /// Cosine of the CLIP image embeddings.
-    pub clip_image_cosine: Option<f64>,
-    /// CLIP text–image cosine of the baseline's picture.
-    pub clip_text_baseline: Option<f64>,
-    /// CLIP text–image cosine of the candidate's picture.
-    pub clip_text_candidate: Option<f64>,
-    /// LPIPS distance.
-    pub lpips: Option<f64>,
-    /// 0.35·CLIP image cosine + 0.65·SSIM.
-    pub wombo_2025: Option<f64>,
-    /// The smallest SSIM of the grey pictures over the held-back views.
-    pub held_back_ssim_gray: Option<f64>,
-    /// The smallest cosine of the CLIP image embeddings over the held-back views.
-    pub held_back_clip_image_cosine: Option<f64>,
+    /// The baseline's answer.
+    pub baseline_answer: Digest,
+    /// The candidate's answer.
+    pub candidate_answer: Digest,
+    /// The value of each metric that was computed and has one; all are finite.
+    pub values: BTreeMap<Metric, f64>,
+    /// Of each metric that is a difference of the sides' own values, these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sides: BTreeMap<Metric, Sides>,
+}
+
+/// What the metrics say of a pair.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Judgement {
+    /// As [`QualityRecord::values`].
+    pub values: BTreeMap<Metric, f64>,
+    /// As [`QualityRecord::sides`].
+    pub sides: BTreeMap<Metric, Sides>,
+}
+
+/// What each answer of a pair has by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sides {
+    /// The baseline's answer.
+    pub baseline: f64,
+    /// The candidate's answer.
+    pub candidate: f64,
 }
 
 impl QualityRecord {
-    /// The value of `metric`; `None` where it was not computed. Identical pictures have an
-    /// infinite PSNR, which stays `None` here.
+    /// The value of `metric`; `None` where it was not computed, or has none.
     pub fn value(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::SsimGray => Some(self.ssim_gray),
-            Metric::PsnrDb => self.psnr_db,
-            Metric::PhashDistance => Some(f64::from(self.phash_distance)),
-            Metric::ClipImageCosine => self.clip_image_cosine,
-            Metric::ClipTextDifference => Some(self.clip_text_candidate? - self.clip_text_baseline?),
-            Metric::Lpips => self.lpips,
-            Metric::Wombo2025 => self.wombo_2025,
-            Metric::HeldBackSsimGray => self.held_back_ssim_gray,
-            Metric::HeldBackClipImageCosine => self.held_back_clip_image_cosine,
-        }
+        self.values.get(&metric).copied()
     }
-}
 
-/// A held-back way to look at a picture: drawn when all pictures are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum View {
-    /// A part of the picture; all in thousandths of the picture's width and height.
-    Crop {
-        /// Left edge.
-        left: u16,
-        /// Upper edge.
-        top: u16,
-        /// Width and height.
-        side: u16,
-        /// Whether left and right are exchanged.
-        mirrored: bool,
-    },
-    /// A trip through a JPEG file.
-    Jpeg {
-        /// Quality, 1 to 100.
-        quality: u8,
-    },
+    /// What the pair counts as in means, quantiles and gates: the value, and of identical answers that have none
+    /// what the metric's entry says.
+    pub fn counts_as(&self, metric: Metric) -> Option<f64> {
+        self.value(metric).or(if self.is_identical() { metric.entry().of_identical } else { None })
+    }
+
+    /// Whether both answers have the same bits.
+    pub fn is_identical(&self) -> bool {
+        self.baseline_answer == self.candidate_answer
+    }
 }
 
 /// `quality.jsonl` as a whole.
@@ -184,7 +165,7 @@ impl QualityLog {
         let mut judged = BTreeSet::new();
         for record in &self.records {
             let (key, images) =
-                ((record.session, record.pair), [record.baseline_image, record.candidate_image].map(Some));
+                ((record.session, record.pair), [record.baseline_answer, record.candidate_answer].map(Some));
             if pairs.get(&key) != Some(&(&record.candidate, record.request, images)) {
                 return wrong(
                     record.session,

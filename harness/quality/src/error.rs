@@ -1,4 +1,4 @@
-//! Everything that can go wrong while pictures are judged.
+//! Everything that can go wrong while answers are judged.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,9 @@ pub type Result<T> = std::result::Result<T, QualityError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityError {
+    /// Nobody judges the answers of this task.
+    #[error("the task {0:?} has no judge")]
+    Task(String),
     /// The file could not be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {

@@ -5,10 +5,11 @@ use std::path::Path;
 use edgemaxx_candle::schedule::SCHEDULERS;
 use edgemaxx_candle::vae::VaeConfig;
 use edgemaxx_contract::contest::{Contest, EngineSpec};
+use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_quality::Picture;
-use edgemaxx_quality::clip::ClipScorer;
-use edgemaxx_quality::lpips::Lpips;
+use edgemaxx_quality::picture::Picture;
+use edgemaxx_quality::picture::clip::ClipScorer;
+use edgemaxx_quality::picture::lpips::Lpips;
 
 use crate::error::{Result, RunError};
 use crate::sources::source_folder;
@@ -86,8 +87,8 @@ fn size(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()>
 
 /// Has the models judge an empty picture.
 fn judges(contest: &Contest, base: &Path) -> Result<()> {
-    let refused = |field: &str, folder: &str, what: &str, why: String| {
-        RunError::input(format!("quality.{field}: expected {what}, found {folder}: {why}"))
+    let refused = |model: Model, folder: &str, why: String| {
+        RunError::input(format!("quality.{model}: expected {}, found {folder}: {why}", model.folder()))
     };
     let folder = |relative: &String| {
         let folder = base.join(relative);
@@ -98,21 +99,21 @@ fn judges(contest: &Contest, base: &Path) -> Result<()> {
         let bytes = width as usize * height as usize * 3;
         Picture::from_rgb(width, height, vec![0; bytes])
     };
-    if let Some(clip) = &contest.quality.clip {
+    if let Some(clip) = contest.quality.models.get(&Model::Clip) {
         let judge =
             |folder: &Path| ClipScorer::load(folder)?.embed_pictures(&[empty(width, height)?]).map(drop);
         folder(clip)
             .and_then(|folder| judge(&folder).map_err(|error| error.to_string()))
-            .map_err(|why| refused("clip", clip, "a folder with a CLIP in the transformers layout", why))?;
+            .map_err(|why| refused(Model::Clip, clip, why))?;
     }
-    if let Some(lpips) = &contest.quality.lpips {
+    if let Some(lpips) = contest.quality.models.get(&Model::Lpips) {
         let judge = |folder: &Path| {
             let empty = empty(width.min(LPIPS_SIDE), height.min(LPIPS_SIDE))?;
             Lpips::load(folder)?.distance(&empty, &empty).map(drop)
         };
         folder(lpips)
             .and_then(|folder| judge(&folder).map_err(|error| error.to_string()))
-            .map_err(|why| refused("lpips", lpips, "a folder that scripts/convert-lpips.py wrote", why))?;
+            .map_err(|why| refused(Model::Lpips, lpips, why))?;
     }
     Ok(())
 }

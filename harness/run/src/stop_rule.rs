@@ -10,11 +10,11 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::plan::{Plan, PlannedSession, Role, Side};
 use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::sample::{LaunchOutcome, Log, Outcome, Record, RecordedSession, Stop};
-use edgemaxx_quality::Judge;
+use edgemaxx_quality::{Judge, records};
 
 use crate::error::Result;
 use crate::folder::RunFolder;
-use crate::stage::quality::{Models, picture_pairs};
+use crate::stage::quality::{Models, answer_pairs};
 
 /// Ends candidates that are known well enough, where the plan asks for it; and everybody at the deadline.
 pub(crate) struct Stops {
@@ -26,7 +26,7 @@ pub(crate) struct Stops {
 struct Watched {
     race: Race,
     folder: RunFolder,
-    judge: Judge,
+    judge: Box<dyn Judge>,
     /// Records of the log that were read.
     read: usize,
     runners: BTreeMap<String, Runner>,
@@ -62,7 +62,7 @@ impl Stops {
             Some(race) => Some(Watched {
                 race,
                 folder: folder.clone(),
-                judge: Models::of(folder, contest, Models::default())?.judge(Vec::new())?,
+                judge: Models::of(folder, contest, Models::default())?.judge(contest.task())?,
                 read: 0,
                 runners: BTreeMap::new(),
             }),
@@ -107,7 +107,7 @@ impl Watched {
     }
 
     fn take(&mut self, plan: &Plan, planned: &PlannedSession, recorded: &RecordedSession<'_>) {
-        let pairs = picture_pairs(&self.folder, plan, planned, recorded);
+        let pairs = answer_pairs(&self.folder, plan, planned, recorded);
         let control = plan.pipeline(&planned.candidate).is_some_and(|p| p.role == Role::Control);
         let runner = self.runners.entry(planned.candidate.clone()).or_insert_with(|| Runner {
             control,
@@ -123,8 +123,8 @@ impl Watched {
             runner.out.get_or_insert_with(|| "it failed, so it will not be ranked".to_owned());
         }
         runner.means.extend(session_from_log(planned, recorded).map(|session| session.mean()));
-        // Pictures that cannot be judged now end nobody; the quality stage will say what is wrong.
-        runner.records.extend(self.judge.judge(&pairs, &|| {}).unwrap_or_default());
+        // Answers that cannot be judged now end nobody; the quality stage will say what is wrong.
+        runner.records.extend(records(&*self.judge, &pairs, &[], &|| {}).unwrap_or_default());
         let records: Vec<&QualityRecord> = runner.records.iter().collect();
         runner.range = self.race.range(&runner.means, &records);
         runner.out = runner.out.take().or_else(|| self.race.alone(&runner.means, &records));

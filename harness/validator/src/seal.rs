@@ -113,7 +113,7 @@ fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
         let quality = QualityLog::parse(&text)
             .map_err(|error| SealError::differs("quality.jsonl", error.to_string()))?;
         for record in &quality.records {
-            for image in [record.baseline_image, record.candidate_image] {
+            for image in [record.baseline_answer, record.candidate_answer] {
                 paths.insert(format!("images/{image}.png"));
             }
         }

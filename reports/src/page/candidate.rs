@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec, Generation, Metric};
+use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec, Generation};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Claim, Estimate, GateEstimate, HonestyVerdict, Latency,
 };
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
@@ -85,7 +86,7 @@ pub(crate) fn worst<'a>(
 
 /// The pictures of a record.
 pub(crate) fn images(record: &QualityRecord) -> (Digest, Digest) {
-    (record.baseline_image, record.candidate_image)
+    (record.baseline_answer, record.candidate_answer)
 }
 
 /// Builds the section, without pictures. `dots` shows single samples in the strips; left out where there are very
@@ -284,7 +285,7 @@ fn gate(view: &RunView<'_>, gate: &GateEstimate) -> GateRow {
     });
     let bound = gate.bound.as_ref().and_then(|b| if higher { b.lower } else { b.upper });
     GateRow {
-        what: format!("{}, {}", metric_words(gate.metric), gate.statistic),
+        what: format!("{}, {}", gate.metric.title(), gate.statistic),
         demand: format!("{} {}", if higher { "≥" } else { "≤" }, show(gate.threshold)),
         bound: bound.map_or_else(
             || UNDEFINED.to_owned(),
@@ -325,7 +326,7 @@ fn quality(e: &CandidateEstimates) -> Vec<[String; 4]> {
         .map(|m| {
             let show = |v: f64| metric_value(m.metric, v);
             [
-                metric_words(m.metric).to_owned(),
+                m.metric.title(),
                 number::optional(Some(m.mean.point), show),
                 number::interval(m.mean.lower, m.mean.upper, show),
                 number::optional(Some(m.worst), show),
@@ -334,53 +335,15 @@ fn quality(e: &CandidateEstimates) -> Vec<[String; 4]> {
         .collect()
 }
 
-/// A metric in words.
-pub(crate) fn metric_words(metric: Metric) -> &'static str {
-    match metric {
-        Metric::SsimGray => "SSIM",
-        Metric::PsnrDb => "PSNR, dB",
-        Metric::PhashDistance => "perceptual hash distance, bits",
-        Metric::ClipImageCosine => "CLIP image similarity",
-        Metric::ClipTextDifference => "CLIP text score, change",
-        Metric::Lpips => "LPIPS distance",
-        Metric::Wombo2025 => "0.35 CLIP + 0.65 SSIM",
-        Metric::HeldBackSsimGray => "SSIM, worst held-back view",
-        Metric::HeldBackClipImageCosine => "CLIP image similarity, worst held-back view",
-    }
-}
-
 fn metric_value(metric: Metric, value: f64) -> String {
-    let digits = match metric {
-        Metric::PsnrDb | Metric::PhashDistance => 1,
-        Metric::ClipTextDifference => 4,
-        _ => 3,
-    };
-    number::fixed(value, digits)
-}
-
-/// A metric's name and value, for a caption.
-fn metric_short(metric: Metric, value: f64) -> String {
-    let shown = metric_value(metric, value);
-    match metric {
-        Metric::SsimGray => format!("SSIM {shown}"),
-        Metric::PsnrDb => format!("PSNR {shown} dB"),
-        Metric::PhashDistance => format!("hash distance {} bits", number::fixed(value, 0)),
-        Metric::ClipImageCosine => format!("CLIP {shown}"),
-        Metric::ClipTextDifference => {
-            format!("CLIP text {}{shown}", if value > 0.0 { "+" } else { "" })
-        }
-        Metric::Lpips => format!("LPIPS {shown}"),
-        Metric::Wombo2025 => format!("mix {shown}"),
-        Metric::HeldBackSsimGray => format!("held-back SSIM {shown}"),
-        Metric::HeldBackClipImageCosine => format!("held-back CLIP {shown}"),
-    }
+    number::fixed(value, metric.entry().digits)
 }
 
 fn picture(view: &RunView<'_>, record: &QualityRecord, shown: Option<PairPictures>) -> Picture {
     let request = view.plan.requests.get(record.request as usize);
     let mut numbers: Vec<String> =
-        Metric::ALL.into_iter().filter_map(|m| Some(metric_short(m, record.value(m)?))).collect();
-    if record.baseline_image == record.candidate_image {
+        Metric::all().filter_map(|m| Some(m.caption(record.value(m)?, number::fixed))).collect();
+    if record.is_identical() {
         numbers = vec!["identical pictures".to_owned()];
     }
     Picture {

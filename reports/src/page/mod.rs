@@ -19,7 +19,6 @@ use crate::plot;
 use crate::text::visible;
 use crate::view::{ImageSource, RunView, standing_key};
 
-pub(crate) use candidate::metric_words;
 pub(crate) use provenance::device;
 use shots::CandidateShots;
 
@@ -58,7 +57,7 @@ pub(crate) struct Page {
     pub alerts: Vec<String>,
     pub headline: Vec<Fact>,
     pub level: String,
-    pub similarity: &'static str,
+    pub similarity: String,
     pub board_standings: Vec<[&'static str; 2]>,
     pub forest: String,
     pub plane: String,
@@ -160,7 +159,7 @@ impl Page {
             alerts: alerts(view),
             headline: headline(view, &shots),
             level: number::percent(view.estimates.level, 0),
-            similarity: metric_words(view.contest.score.similarity.metric()),
+            similarity: view.contest.score.similarity.title(),
             board_standings: standings.into_iter().map(|(_, words)| words).collect(),
             forest: forest(view, &ranked),
             plane: plane(view, &ranked),
@@ -251,8 +250,8 @@ fn plane(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
             })
         })
         .collect();
-    let metric = metric_words(view.contest.score.similarity.metric());
-    plot::plane("plane-plot", &spots, view.similarity_gate(), metric)
+    let metric = view.contest.score.similarity.title();
+    plot::plane("plane-plot", &spots, view.similarity_gate(), &metric)
 }
 
 /// Rainclouds of the baseline and the best candidates; how many were left out.

@@ -91,13 +91,19 @@ fn commands(view: &RunView<'_>) -> String {
     let samples = view.files.iter().find(|f| f.name == SAMPLES_FILE);
     let check = samples
         .map_or_else(String::new, |f| format!("echo '{}  samples.jsonl' | sha256sum --check\n", f.digest));
-    let clip = view.quality.header.clip.map_or_else(String::new, |digest| {
-        format!("   # elsewhere with --clip DIR, the folder of digest {}", digest.short())
-    });
+    let models = view.quality.header.models.iter();
+    let models: Vec<String> = models
+        .map(|(model, digest)| format!("--{model} DIR, the folder of digest {}", digest.short()))
+        .collect();
+    let elsewhere = if models.is_empty() {
+        String::new()
+    } else {
+        format!("   # elsewhere with {}", models.join(" and "))
+    };
     format!(
         "# in the run folder: from the recorded samples and pictures, every later file again, byte for byte\n\
          {check}\
-         edgemaxx quality .{clip}\n\
+         edgemaxx quality .{elsewhere}\n\
          edgemaxx analyze .\n\
          edgemaxx rank .\n\
          edgemaxx report .\n\

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::Fact;
 use super::board::{BoardRow, anchor};
-use super::candidate::metric_words;
 use super::shots::CandidateShots;
 use crate::number::{self, UNDEFINED};
 use crate::plot;
@@ -192,7 +191,7 @@ pub(crate) fn methods(view: &RunView<'_>) -> Vec<Fact> {
                 number::percent(score.level, 0),
                 number::speedup(score.min_speedup),
                 number::significant(score.similarity_exponent, 3),
-                metric_words(score.similarity.metric()),
+                score.similarity.title(),
                 gate = number::significant(score.similarity_gate, 3),
             ),
         ),

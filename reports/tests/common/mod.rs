@@ -183,8 +183,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         header: QualityHeader {
             format: QualityHeader::format(),
             samples: log.chain.head(),
-            clip: None,
-            lpips: None,
+            models: BTreeMap::new(),
             views: Vec::new(),
         },
         records: quality,

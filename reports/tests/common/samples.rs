@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::sample::*;
@@ -114,18 +115,17 @@ pub(super) fn measure(
                     session: session.index,
                     pair: index as u32,
                     request: pair.request,
-                    baseline_image: shown[&Side::Baseline],
-                    candidate_image: shown[&Side::Candidate],
-                    ssim_gray: ssim,
-                    psnr_db: (!planted.control).then_some(20.0 + 10.0 * ssim),
-                    phash_distance: ((1.0 - ssim) * 40.0).max(0.0) as u32,
-                    clip_image_cosine: None,
-                    clip_text_baseline: None,
-                    clip_text_candidate: None,
-                    lpips: None,
-                    wombo_2025: None,
-                    held_back_ssim_gray: None,
-                    held_back_clip_image_cosine: None,
+                    baseline_answer: shown[&Side::Baseline],
+                    candidate_answer: shown[&Side::Candidate],
+                    values: [
+                        ("ssim_gray", Some(ssim)),
+                        ("psnr_db", (!planted.control).then_some(20.0 + 10.0 * ssim)),
+                        ("phash_distance", Some(((1.0 - ssim) * 40.0).max(0.0).floor())),
+                    ]
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((Metric::named(name).expect("known"), value?)))
+                    .collect(),
+                    sides: BTreeMap::new(),
                 });
             }
         }

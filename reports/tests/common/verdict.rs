@@ -1,9 +1,9 @@
 //! What the synthetic samples say: simple statistics on purpose.
 
-use edgemaxx_contract::contest::{Metric, Statistic};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::*;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::metric::{Metric, Statistic};
 use edgemaxx_contract::plan::{Extent, Plan, Role};
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
@@ -32,6 +32,7 @@ fn exponential(e: Estimate) -> Estimate {
 
 pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &QualityLog) -> Estimates {
     let recorded = log.sessions(plan);
+    let ssim = Metric::named("ssim_gray").expect("known");
     let of = |planted: &Planted| {
         let mut means = Vec::new();
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
@@ -68,7 +69,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             .records
             .iter()
             .filter(|r| r.candidate == planted.name)
-            .map(|r| (r.request, r.ssim_gray))
+            .filter_map(|r| Some((r.request, r.value(ssim)?)))
             .collect();
         scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         let values: Vec<f64> = scores.iter().map(|s| s.1).collect();
@@ -118,7 +119,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             peak_vram_bytes: over_sessions(7168.0 * MIB, "t on session peaks"),
             baseline_peak_vram_bytes: over_sessions(8192.0 * MIB, "t on session peaks"),
             gates: vec![GateEstimate {
-                metric: Metric::SsimGray,
+                metric: ssim,
                 statistic: Statistic::Mean,
                 threshold: 0.85,
                 bound: similarity.clone().map(|s| Estimate { upper: None, ..s }),
@@ -126,7 +127,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             }],
             similarity: similarity.clone().map(|s| Estimate { upper: None, ..s }),
             quality: similarity
-                .map(|mean| MetricEstimate { metric: Metric::SsimGray, worst: values[0], mean })
+                .map(|mean| MetricEstimate { metric: ssim, worst: values[0], mean })
                 .into_iter()
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),

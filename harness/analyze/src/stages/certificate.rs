@@ -24,7 +24,7 @@ pub(crate) fn certificate(
     records: &[&QualityRecord],
     level: f64,
 ) -> Certificate {
-    let identical = records.iter().filter(|record| record.baseline_image == record.candidate_image);
+    let identical = records.iter().filter(|record| record.is_identical());
     let (verdict, reason) = verdict(samples, log_ratio);
     Certificate {
         control: samples.map(|s| s.name.clone()).unwrap_or_default(),

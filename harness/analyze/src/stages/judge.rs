@@ -1,27 +1,20 @@
-//! What a candidate's picture pairs prove about its quality.
+//! What a candidate's answers prove about its quality.
 
-use edgemaxx_contract::contest::{Contest, Gate, Metric, SimilarityFormula, Statistic};
+use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::estimate::{Estimate, GateEstimate, MetricEstimate};
+use edgemaxx_contract::metric::{Gate, Metric, Statistic};
 use edgemaxx_contract::quality::QualityRecord;
 
 use super::estimate::plain;
 use crate::estimators::quantiles::Sorted;
 use crate::estimators::{one_sided, student};
 
-/// PSNR that identical pictures count as, dB: above any that differing 8-bit pictures reach
-/// (113 dB for one value of a 1024² picture off by one), and finite.
-const IDENTICAL_DB: f64 = 120.0;
-
 /// Worst requests listed.
 const WORST: usize = 10;
 
 /// All values of a metric, in the order of the records.
 fn values(records: &[&QualityRecord], metric: Metric) -> Vec<f64> {
-    let value = |record: &&QualityRecord| match record.value(metric) {
-        None if metric == Metric::PsnrDb => Some(IDENTICAL_DB),
-        value => value.filter(|value| value.is_finite()),
-    };
-    records.iter().filter_map(value).collect()
+    records.iter().filter_map(|record| record.counts_as(metric)).filter(|value| value.is_finite()).collect()
 }
 
 /// Whether the candidate proves what a gate asks for: one-sided bound against threshold.
@@ -110,12 +103,8 @@ pub(super) fn surely_passed(records: &[&QualityRecord], gates: &[Gate], level: f
 
 /// The similarity that enters the score, with a one-sided bound to either side; `None` where a
 /// pair lacks it.
-pub(crate) fn similarity(
-    records: &[&QualityRecord],
-    formula: SimilarityFormula,
-    level: f64,
-) -> Option<Estimate> {
-    let values = values(records, formula.metric());
+pub(crate) fn similarity(records: &[&QualityRecord], metric: Metric, level: f64) -> Option<Estimate> {
+    let values = values(records, metric);
     if values.is_empty() || values.len() != records.len() {
         return None;
     }
@@ -133,17 +122,24 @@ pub(crate) fn similarity(
 pub(crate) fn metrics(records: &[&QualityRecord], level: f64) -> Vec<MetricEstimate> {
     let estimate = |metric: Metric| {
         let values = values(records, metric);
-        let worst = if metric.higher_is_better() { f64::min } else { f64::max };
-        let worst = values.iter().copied().reduce(worst)?;
+        let worst = metric.entry().direction.worst(values.iter().copied())?;
         Some(MetricEstimate { metric, mean: plain(&student::interval(&values, level), "t on pairs"), worst })
     };
-    Metric::ALL.into_iter().filter_map(estimate).collect()
+    Metric::all().filter_map(estimate).collect()
 }
 
-/// The requests whose pictures are least alike, by the score's similarity, else by SSIM.
+/// The requests whose answers are least alike, by the score's similarity, else by its task's first metric.
 pub(crate) fn worst_requests(records: &[&QualityRecord], contest: &Contest) -> Vec<u32> {
-    let similarity =
-        |record: &QualityRecord| record.value(contest.score.similarity.metric()).unwrap_or(record.ssim_gray);
+    let scored = contest.score.similarity;
+    let others = || Metric::of_task(scored.entry().task).filter(|metric| metric.is_similarity());
+    // Where nothing says how alike they are, they may be anything.
+    let similarity = |record: &QualityRecord| {
+        [scored]
+            .into_iter()
+            .chain(others())
+            .find_map(|metric| record.value(metric))
+            .unwrap_or(f64::NEG_INFINITY)
+    };
     let mut order: Vec<&&QualityRecord> = records.iter().collect();
     order.sort_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(a.request.cmp(&b.request)));
     let mut requests: Vec<u32> = Vec::new();

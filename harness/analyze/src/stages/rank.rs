@@ -147,7 +147,7 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         } else {
             "was not computed for every pair"
         };
-        reasons.push(format!("{} {why}", contest.score.similarity.metric()));
+        reasons.push(format!("{} {why}", contest.score.similarity));
     }
     if !reasons.is_empty() {
         return (Standing::RejectedQuality, reasons);

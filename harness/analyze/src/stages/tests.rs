@@ -1,10 +1,13 @@
 //! A whole run in memory: plan, log and pictures' quality in, estimates and ranking out.
 
+use std::collections::BTreeMap;
+
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
 use edgemaxx_contract::ranking::{Ranking, Standing};
@@ -146,7 +149,7 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
     let log = Log::parse_for(&text, &plan).unwrap();
     let format = QualityHeader::format();
     let header =
-        QualityHeader { format, samples: log.chain.head(), clip: None, lpips: None, views: Vec::new() };
+        QualityHeader { format, samples: log.chain.head(), models: BTreeMap::new(), views: Vec::new() };
     Run { contest, plan, log, quality: QualityLog { header, records } }
 }
 
@@ -168,18 +171,19 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
         session,
         pair,
         request,
-        baseline_image: Digest::of("b"),
-        candidate_image: Digest::of(candidate),
-        ssim_gray: cosine,
-        psnr_db: Some(30.0),
-        phash_distance: 3,
-        clip_image_cosine: Some(cosine),
-        clip_text_baseline: Some(0.3),
-        clip_text_candidate: Some(0.29),
-        lpips: None,
-        wombo_2025: Some(cosine),
-        held_back_ssim_gray: None,
-        held_back_clip_image_cosine: None,
+        baseline_answer: Digest::of("b"),
+        candidate_answer: Digest::of(candidate),
+        values: [
+            ("ssim_gray", cosine),
+            ("psnr_db", 30.0),
+            ("phash_distance", 3.0),
+            ("clip_image_cosine", cosine),
+            ("clip_text_difference", -0.01),
+            ("wombo_2025", cosine),
+        ]
+        .map(|(name, value)| (Metric::named(name).unwrap(), value))
+        .into(),
+        sides: BTreeMap::new(),
     }
 }
 
@@ -375,7 +379,7 @@ fn tables_hold_every_row_and_read_back() {
     let second = board.lines().nth(1).unwrap();
     assert!(second.starts_with("1,quick") && second.contains(",accepted,1,"), "{second}");
     assert!(tables::estimates(&estimates).unwrap().rows() > 6 * 12);
-    assert_eq!(tables::quality(&run.quality).unwrap().rows(), 6 * 5 * 6);
+    assert_eq!(tables::quality(&run.quality, "picture").unwrap().rows(), 6 * 5 * 6);
 }
 
 #[test]

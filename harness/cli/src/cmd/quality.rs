@@ -1,17 +1,18 @@
-//! `edgemaxx quality`: a run's pictures, or two picture files.
+//! `edgemaxx quality`: a run's answers, or two files.
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_quality::{Comparison, compare_files};
+use edgemaxx_contract::metric::{Metric, Model};
+use edgemaxx_contract::quality::Judgement;
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::stage::quality::{Models, judge_run, load_clip};
+use edgemaxx_run::stage::quality::{Models, judge_run};
 
 use crate::error::Failure;
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json};
 
-/// Judges the pictures of a run (writes quality.jsonl), or compares two picture files.
+/// Judges the answers of a run (writes quality.jsonl), or compares two picture files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx quality runs/emoji-cpu-2026-11-22
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     clip: Option<PathBuf>,
     /// LPIPS folder [default for a run: the contest's].
-    #[arg(long, value_name = "DIR", conflicts_with = "second")]
+    #[arg(long, value_name = "DIR")]
     lpips: Option<PathBuf>,
     /// Print the numbers as JSON.
     #[arg(long)]
@@ -51,33 +52,37 @@ impl Args {
     }
 
     fn named(&self) -> Models {
-        Models { clip: self.clip.clone(), lpips: self.lpips.clone() }
+        Models::named([(Model::Clip, self.clip.clone()), (Model::Lpips, self.lpips.clone())])
     }
 
     fn two_files(&self, second: &Path) -> anyhow::Result<()> {
         if self.prompt.is_some() && self.clip.is_none() {
             return Err(Failure::input("--prompt: needs a CLIP; name its folder with --clip"));
         }
-        let clip = self.clip.as_deref().map(load_clip).transpose()?;
-        let comparison = compare_files(&self.first, second, self.prompt.as_deref(), clip.as_ref())
+        let judge = self.named().judge(PICTURE)?;
+        let judgement = judge
+            .compare(&self.first, second, self.prompt.as_deref())
             .map_err(|error| Failure::input(error.to_string()))?;
-        if self.json { answer_json(&comparison) } else { answer(&table(&comparison)) }
+        if self.json { answer_json(&judgement) } else { answer(&table(&judgement)) }
     }
 }
 
-fn table(comparison: &Comparison) -> String {
-    let number = |value: Option<f64>| value.map_or("—".to_owned(), |value| format!("{value:.6}"));
+/// The task whose answers lie in files that can be named.
+const PICTURE: &str = "picture";
+
+/// A line for each metric that was computed or could have been, the sides' own values beside those that have them.
+fn table(judgement: &Judgement) -> String {
     let mut table = Table::new([Align::Left; 2]);
-    for (name, value) in [
-        ("ssim_gray", format!("{:.6}", comparison.ssim_gray)),
-        ("psnr", comparison.psnr.map_or("— (identical)".to_owned(), |db| format!("{db:.3} dB"))),
-        ("phash_distance", format!("{} of 64 bits", comparison.phash_distance)),
-        ("clip_image_cosine", number(comparison.clip_image_cosine)),
-        ("clip_text_score_a", number(comparison.clip_text_score_a)),
-        ("clip_text_score_b", number(comparison.clip_text_score_b)),
-        ("wombo_2025", number(comparison.wombo_2025)),
-    ] {
-        table.row([name.to_owned(), value]);
+    for metric in Metric::of_task(PICTURE).filter(|metric| !metric.is_held_back()) {
+        let (unit, digits) = (metric.entry().unit.words(), metric.entry().unit.digits_of_one(6));
+        let value = match judgement.values.get(&metric) {
+            Some(value) => format!("{value:.digits$} {unit}"),
+            None => "—".to_owned(),
+        };
+        let sides = judgement.sides.get(&metric).map_or(String::new(), |sides| {
+            format!(" ({:.digits$} and {:.digits$})", sides.baseline, sides.candidate)
+        });
+        table.row([metric.to_string(), format!("{}{sides}", value.trim_end())]);
     }
     table.lines().join("\n")
 }

@@ -88,7 +88,7 @@ fn the_example_holds_every_judged_picture_and_names_no_machine_folder() {
     let quality = fs::read_to_string(example.join("quality.jsonl")).unwrap();
     let digests = quality.lines().skip(1).flat_map(|line| {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        ["baseline_image", "candidate_image"].map(|side| record[side].as_str().unwrap().to_owned())
+        ["baseline_answer", "candidate_answer"].map(|side| record[side].as_str().unwrap().to_owned())
     });
     for digest in digests {
         assert!(example.join("images").join(format!("{digest}.png")).is_file(), "{digest}");

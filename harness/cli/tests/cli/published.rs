@@ -71,7 +71,7 @@ fn quality_of_a_published_run_asks_for_the_model_it_needs() {
     let judged = fs::read_to_string(run.join("quality.jsonl")).unwrap();
     let header: serde_json::Value = serde_json::from_str(judged.lines().next().unwrap()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for part in ["--clip", "../models/emoji-clip", header["clip"].as_str().unwrap()] {
+    for part in ["--clip", "../models/emoji-clip", header["models"]["clip"].as_str().unwrap()] {
         assert!(said.contains(part), "{part}: {said}");
     }
     edgemaxx()

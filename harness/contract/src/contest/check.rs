@@ -1,9 +1,9 @@
 //! From the file as written to the checked contest.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::engine::{EngineSpec, engine};
-use super::metric::{Gate, Metric, SimilarityFormula, Statistic};
 use super::spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, Generation, GenerationPatch,
     Measurement, QualitySpec, Recipe, RequestSpec, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
@@ -13,6 +13,7 @@ use super::wire::{
     WireRecipe, WireRequest, WireRewards, WireScore,
 };
 use crate::digest::Digest;
+use crate::metric::{Gate, Metric, Model, Statistic};
 
 /// A contest file that cannot be used; the caller adds the path.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +118,8 @@ impl Contest {
         {
             within(&format!("measurement.{key}"), sessions, 2, 1000)?;
         }
-        let metric = self.score.similarity.metric();
-        if self.quality.clip.is_none() && self.score.similarity_exponent > 0.0 && metric.needs_clip() {
-            let expected = format!("a CLIP folder, since score.similarity reads {metric}");
-            return Err(bad("quality.clip", &expected, "none"));
+        if self.score.similarity_exponent > 0.0 {
+            has_models(&self.quality.models, self.score.similarity, "score.similarity")?;
         }
         let pairs = self.measurement.sessions * self.measurement.pairs;
         for (index, gate) in self.quality.gates.iter().enumerate() {
@@ -321,18 +320,27 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
 fn quality(wire: WireQuality) -> Result<QualitySpec, ContestError> {
     let gates =
         wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
-    if wire.clip.is_none() && gates.iter().any(|gate| gate.metric.needs_clip()) {
-        return Err(bad("quality.clip", "a CLIP folder, since a gate reads a CLIP metric", "none"));
-    }
-    if wire.lpips.is_none() && gates.iter().any(|gate| gate.metric == Metric::Lpips) {
-        return Err(bad("quality.lpips", "an LPIPS folder, since a gate reads it", "none"));
+    let models = [(Model::Clip, wire.clip), (Model::Lpips, wire.lpips)];
+    let models = models.into_iter().filter_map(|(model, folder)| Some((model, folder?))).collect();
+    for gate in &gates {
+        has_models(&models, gate.metric, "a gate")?;
     }
     Ok(QualitySpec {
-        clip: wire.clip,
-        lpips: wire.lpips,
+        models,
         level: within("quality.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
         gates,
     })
+}
+
+/// Refuses what reads a metric whose models have no folder.
+fn has_models(models: &BTreeMap<Model, String>, metric: Metric, reader: &str) -> Result<(), ContestError> {
+    match metric.needs().iter().find(|model| !models.contains_key(model)) {
+        None => Ok(()),
+        Some(model) => {
+            let expected = format!("{} folder, since {reader} reads {metric}", model.with_article());
+            Err(bad(format!("quality.{model}"), &expected, "none"))
+        }
+    }
 }
 
 fn gate(index: usize, wire: WireGate) -> Result<Gate, ContestError> {
@@ -359,7 +367,7 @@ fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
     Ok(ScoreSpec {
         level: within("score.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
         min_speedup: within("score.min_speedup", wire.min_speedup.unwrap_or(1.0), 1.0, 100.0)?,
-        similarity: wire.similarity.unwrap_or(SimilarityFormula::Wombo2025),
+        similarity: similarity(wire.similarity.as_deref().unwrap_or("wombo-2025"))?,
         similarity_gate: within("score.similarity_gate", wire.similarity_gate.unwrap_or(0.0), -1.0, 0.999)?,
         similarity_exponent: within(
             "score.similarity_exponent",
@@ -367,6 +375,15 @@ fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
             0.0,
             16.0,
         )?,
+    })
+}
+
+/// A metric that a score can multiply speed with; its name is written with hyphens, and may be with underscores.
+fn similarity(name: &str) -> Result<Metric, ContestError> {
+    Metric::named(&name.replace('-', "_")).ok().filter(|metric| metric.is_similarity()).ok_or_else(|| {
+        let known = Metric::all().filter(|metric| metric.is_similarity());
+        let known: Vec<String> = known.map(|metric| metric.to_string().replace('_', "-")).collect();
+        bad("score.similarity", &format!("one of {}", known.join(", ")), format!("{name:?}"))
     })
 }
 

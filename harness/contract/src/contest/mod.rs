@@ -1,12 +1,11 @@
 //! The contest: what is compared, how it is measured and what counts as equal quality.
 //!
-//! `wire` is the file as written, `spec` and `metric` the checked contest every stage works with,
+//! `wire` is the file as written, `spec` the checked contest every stage works with,
 //! `check` the way from one to the other.
 
 mod candidate_file;
 mod check;
 mod engine;
-mod metric;
 mod spec;
 mod variant;
 mod wire;
@@ -14,7 +13,6 @@ mod wire;
 pub use candidate_file::CandidateFile;
 pub use check::{CONTROL, ContestError, MAX_PIXELS};
 pub use engine::{CommandSpec, EngineSpec, Resources};
-pub use metric::{Gate, Metric, SimilarityFormula, Statistic};
 pub use spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, Generation,
     GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Residency, RewardFormula, Rewards,

@@ -1,12 +1,13 @@
 //! The checked contest: values out of range cannot be held.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::engine::EngineSpec;
-use super::metric::{Gate, SimilarityFormula};
 use crate::digest::Digest;
+use crate::metric::{Gate, Metric, Model};
 
 /// What is compared, how, and what counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,13 @@ pub struct Contest {
     pub rewards: Rewards,
     /// Yesterday's winner, if it is among the candidates; written by the validator.
     pub incumbent: Option<String>,
+}
+
+impl Contest {
+    /// The task whose answers are compared.
+    pub fn task(&self) -> &'static str {
+        self.score.similarity.entry().task
+    }
 }
 
 /// The device a contest is for.
@@ -302,14 +310,12 @@ impl Stopping {
     }
 }
 
-/// How pictures are judged.
+/// How answers are judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QualitySpec {
-    /// CLIP folder, relative to the contest file; `None`: no CLIP metrics.
-    pub clip: Option<String>,
-    /// LPIPS folder, relative to the contest file; `None`: no LPIPS.
-    pub lpips: Option<String>,
+    /// Folders of models, relative to the contest file; what needs another is not computed.
+    pub models: BTreeMap<Model, String>,
     /// Level of the one-sided bounds.
     pub level: f64,
     /// What a candidate must prove; all must hold.
@@ -324,8 +330,8 @@ pub struct ScoreSpec {
     pub level: f64,
     /// The proven speedup below which a candidate earns nothing; at least 1.
     pub min_speedup: f64,
-    /// The similarity that enters the score.
-    pub similarity: SimilarityFormula,
+    /// The similarity that enters the score; [`Metric::is_similarity`].
+    pub similarity: Metric,
     /// The similarity at which the quality factor is 0; it is 1 at similarity 1.
     pub similarity_gate: f64,
     /// Exponent of the quality factor ((bound − gate) / (1 − gate)); 0 ignores it.

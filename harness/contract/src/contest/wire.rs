@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::metric::{Metric, SimilarityFormula};
 use super::spec::{DeviceKind, Dtype, Residency, RewardFormula};
+use crate::metric::Metric;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,7 +195,7 @@ pub(super) struct WireGate {
 pub(super) struct WireScore {
     pub level: Option<f64>,
     pub min_speedup: Option<f64>,
-    pub similarity: Option<SimilarityFormula>,
+    pub similarity: Option<String>,
     pub similarity_gate: Option<f64>,
     pub similarity_exponent: Option<f64>,
 }

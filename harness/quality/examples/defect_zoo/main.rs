@@ -12,54 +12,31 @@ mod make;
 mod pixels;
 mod zoo;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-use edgemaxx_contract::contest::{Gate, Metric, Statistic};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::quality::View;
-use edgemaxx_quality::clip::ClipScorer;
-use edgemaxx_quality::metric::{cosine, phash_distance, psnr, ssim_gray};
-use edgemaxx_quality::views::{apply_view, draw_views};
-use edgemaxx_quality::{Picture, wombo_2025};
+use edgemaxx_contract::metric::{Gate, Metric, Model, Statistic};
+use edgemaxx_contract::quality::Judgement;
+use edgemaxx_quality::picture::views::draw_views;
+use edgemaxx_quality::picture::{Picture, PictureJudge};
 
 use make::Maker;
 use zoo::{Specimen, Zoo};
 
-/// PSNR of identical pictures, as the analysis counts it.
-const IDENTICAL_DB: f64 = 120.0;
-
 /// What was measured of one pair.
 struct Scores {
-    ssim: f64,
-    psnr: f64,
-    hash: f64,
-    clip: f64,
-    text: f64,
-    held_back_ssim: f64,
-    held_back_clip: f64,
+    identical: bool,
+    found: Judgement,
 }
 
 impl Scores {
+    /// As the analysis counts it.
     fn get(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::SsimGray => Some(self.ssim),
-            Metric::PsnrDb => Some(self.psnr),
-            Metric::PhashDistance => Some(self.hash),
-            Metric::ClipImageCosine => Some(self.clip),
-            Metric::ClipTextDifference => Some(self.text),
-            Metric::Wombo2025 => Some(wombo_2025(self.clip, self.ssim)),
-            Metric::HeldBackSsimGray => Some(self.held_back_ssim),
-            Metric::HeldBackClipImageCosine => Some(self.held_back_clip),
-            Metric::Lpips => None,
-        }
+        let of_identical = metric.entry().of_identical.filter(|_| self.identical);
+        self.found.values.get(&metric).copied().or(of_identical)
     }
-}
-
-/// Pictures through one held-back view, and their CLIP embeddings.
-struct Seen {
-    pictures: Vec<Picture>,
-    vectors: Vec<Vec<f32>>,
 }
 
 /// One specimen with one seed.
@@ -102,42 +79,19 @@ fn judge<'z>(
     let lines: Vec<&str> = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
     let prompts: Vec<&str> =
         (0..zoo.prompts).map(|i| lines[(i * 37 + seed as usize * 11) % lines.len()]).collect();
-    let clip = ClipScorer::load(&fixtures.join("models/emoji-clip"))?;
+    let clip = fixtures.join("models/emoji-clip");
+    let judge = PictureJudge::load(&BTreeMap::from([(Model::Clip, clip)]))?;
     let maker = Maker::new(fixtures.join("models/emoji-sdxl"), &prompts, seed)?;
-    let texts = clip.embed_prompts(&prompts)?;
     let base = maker.baseline().to_vec();
-    let base_vectors = clip.embed_pictures(&base)?;
     let views = draw_views(Digest::of(seed.to_string()));
-    let seen = |pictures: &[Picture]| -> Result<Vec<Seen>, Box<dyn Error>> {
-        let see = |view: &View| {
-            let pictures = pictures.iter().map(|p| apply_view(p, *view)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Seen { vectors: clip.embed_pictures(&pictures)?, pictures })
-        };
-        views.iter().map(see).collect()
-    };
-    let base_seen = seen(&base)?;
 
     let defects = zoo.defects.iter().filter(|_| defects).map(|specimen| (specimen, false));
     let one = |(specimen, honest): (&'z Specimen, bool)| -> Result<Judged<'z>, Box<dyn Error>> {
         let answers = maker.make(&specimen.make)?;
-        let vectors = clip.embed_pictures(&answers)?;
-        let answers_seen = seen(&answers)?;
         let score = |i: usize| -> Result<Scores, Box<dyn Error>> {
-            let (a, b): (&Picture, &Picture) = (&base[i], &answers[i]);
-            let (mut held_back_ssim, mut held_back_clip) = (1.0_f64, 1.0_f64);
-            for (x, y) in base_seen.iter().zip(&answers_seen) {
-                held_back_ssim = held_back_ssim.min(ssim_gray(&x.pictures[i], &y.pictures[i])?);
-                held_back_clip = held_back_clip.min(cosine(&x.vectors[i], &y.vectors[i])?);
-            }
-            Ok(Scores {
-                ssim: ssim_gray(a, b)?,
-                psnr: psnr(a, b)?.unwrap_or(IDENTICAL_DB),
-                hash: f64::from(phash_distance(a, b)?),
-                clip: cosine(&base_vectors[i], &vectors[i])?,
-                text: cosine(&vectors[i], &texts[i])? - cosine(&base_vectors[i], &texts[i])?,
-                held_back_ssim,
-                held_back_clip,
-            })
+            let pair: [Picture; 2] = [base[i].clone(), answers[i].clone()];
+            let found = judge.compare_pictures(&pair, Some(prompts[i]), &views)?;
+            Ok(Scores { identical: pair[0] == pair[1], found })
         };
         let scores = (0..base.len()).map(score).collect::<Result<Vec<_>, _>>()?;
         let failed = zoo.gates.iter().filter_map(|g| failure(g, &scores, zoo.level)).collect();
@@ -179,7 +133,10 @@ fn failure(gate: &Gate, scores: &[Scores], level: f64) -> Option<String> {
 }
 
 fn print_row(specimen: &Specimen, scores: &[Scores], failed: &[String], honest: bool) {
-    let mean = |m: Metric| scores.iter().filter_map(|s| s.get(m)).sum::<f64>() / scores.len() as f64;
+    let mean = |name: &str| {
+        let metric = Metric::named(name).ok();
+        metric.map_or(f64::NAN, |m| scores.iter().filter_map(|s| s.get(m)).sum::<f64>() / scores.len() as f64)
+    };
     let verdict = match (failed.is_empty(), honest) {
         (true, true) => "accepted".to_owned(),
         (true, false) => {
@@ -191,12 +148,12 @@ fn print_row(specimen: &Specimen, scores: &[Scores], failed: &[String], honest: 
     println!(
         "{:30} {:6.3} {:6.1} {:6.1} {:6.3} {:+7.3} {:6.3} {:6.3}  {verdict}",
         specimen.name,
-        mean(Metric::SsimGray),
-        mean(Metric::PsnrDb),
-        mean(Metric::PhashDistance),
-        mean(Metric::ClipImageCosine),
-        mean(Metric::ClipTextDifference),
-        mean(Metric::HeldBackSsimGray),
-        mean(Metric::HeldBackClipImageCosine)
+        mean("ssim_gray"),
+        mean("psnr_db"),
+        mean("phash_distance"),
+        mean("clip_image_cosine"),
+        mean("clip_text_difference"),
+        mean("held_back_ssim_gray"),
+        mean("held_back_clip_image_cosine")
     );
 }

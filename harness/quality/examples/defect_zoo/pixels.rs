@@ -1,8 +1,9 @@
 //! Defects made of finished pictures.
 
-use edgemaxx_quality::resample::{Filter, resize};
-use edgemaxx_quality::views::jpeg;
-use edgemaxx_quality::{Picture, Result};
+use edgemaxx_quality::Result;
+use edgemaxx_quality::picture::Picture;
+use edgemaxx_quality::picture::resample::{Filter, resize};
+use edgemaxx_quality::picture::views::jpeg;
 
 use crate::zoo::Pixels;
 

@@ -1,6 +1,7 @@
 //! `fixtures/defects/zoo.json`.
 
-use edgemaxx_contract::contest::{Dtype, Gate};
+use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::metric::Gate;
 use serde::Deserialize;
 
 /// The file.

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_quality::clip::ClipScorer;
-use edgemaxx_quality::{Judge, Picture, PictureFile, PicturePair, compare_files};
+use edgemaxx_quality::picture::clip::ClipScorer;
+use edgemaxx_quality::picture::{Picture, PictureJudge};
+use edgemaxx_quality::{Artefact, Judge as _, Pair, records};
 use serde_json::Value;
+
+use crate::common::{text_scores, value, with_clip};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
@@ -19,43 +22,42 @@ fn values(name: &str) -> Vec<Value> {
     serde_json::from_str(&std::fs::read_to_string(golden(name)).unwrap()).unwrap()
 }
 
-fn clip() -> ClipScorer {
-    ClipScorer::load(&fixtures().join("models/emoji-clip")).unwrap()
+fn judge() -> PictureJudge {
+    with_clip(&fixtures().join("models/emoji-clip"))
 }
 
-fn file(name: &str) -> PictureFile {
+fn file(name: &str) -> Artefact {
     let path = golden(&format!("{name}.png"));
     let digest = Digest::of(Picture::open(&path).unwrap().rgb());
-    PictureFile { path, digest }
+    Artefact { path, digest }
 }
 
 #[test]
 fn cosines_equal_those_of_transformers() {
-    let clip = clip();
+    let judge = judge();
     for pair in values("pairs.json") {
         let [a, b] = ["a", "b"].map(|k| golden(&format!("{}.png", pair[k].as_str().unwrap())));
-        let found = compare_files(&a, &b, None, Some(&clip)).unwrap();
-        for (value, key) in [(found.clip_image_cosine, "clip_image_cosine"), (found.wombo_2025, "wombo_2025")]
-        {
-            let expected = pair[key].as_f64().unwrap();
+        let found = judge.compare(&a, &b, None).unwrap();
+        for key in ["clip_image_cosine", "wombo_2025"] {
+            let (value, expected) = (value(&found, key), pair[key].as_f64().unwrap());
             assert!((value.unwrap() - expected).abs() < 1e-5, "{key}: {value:?}, {expected}");
         }
-        assert_eq!(found.clip_text_score_a, None);
+        assert_eq!(text_scores(&found), [None, None]);
     }
     for case in values("cases.json") {
         let path = golden(&format!("{}.png", case["name"].as_str().unwrap()));
-        let found = compare_files(&path, &path, case["prompt"].as_str(), Some(&clip)).unwrap();
+        let found = judge.compare(&path, &path, case["prompt"].as_str()).unwrap();
         let expected = case["clip_text_image_cosine"].as_f64().unwrap();
-        assert!((found.clip_text_score_a.unwrap() - expected).abs() < 1e-5, "{found:?}, {expected}");
-        assert_eq!(found.psnr, None);
+        assert!((text_scores(&found)[0].unwrap() - expected).abs() < 1e-5, "{found:?}, {expected}");
+        assert_eq!(value(&found, "psnr_db"), None);
     }
 }
 
-fn pairs() -> Vec<PicturePair> {
+fn pairs() -> Vec<Pair> {
     let cases = values("cases.json");
     let text = |i: usize, key: &str| cases[i % cases.len()][key].as_str().unwrap().to_owned();
     (0..20)
-        .map(|i| PicturePair {
+        .map(|i| Pair {
             candidate: format!("c{}", i % 3),
             session: 1,
             pair: i as u32,
@@ -69,11 +71,13 @@ fn pairs() -> Vec<PicturePair> {
 
 #[test]
 fn records_are_ordered_and_equal_for_any_thread_count() {
-    let judge = Judge { clip: Some(clip()), ..Judge::default() };
+    let judge = judge();
     let pairs = pairs();
+    let views = judge.draw_views(Digest::of("head"));
     let records = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let records = pool.install(|| judge.judge(&pairs, &|| ())).unwrap();
+        let records = pool.install(|| records(&judge, &pairs, &views, &|| ())).unwrap();
+        assert!(records.iter().all(|r| r.values.len() == if r.is_identical() { 7 } else { 8 }));
         records.iter().map(|r| serde_json::to_string(r).unwrap()).collect::<Vec<_>>()
     };
     let one = records(1);
@@ -86,10 +90,12 @@ fn records_are_ordered_and_equal_for_any_thread_count() {
 
 #[test]
 fn without_clip_its_values_are_absent() {
-    let records = Judge::default().judge(&pairs()[..4], &|| ()).unwrap();
-    assert!(records.iter().all(|r| r.clip_image_cosine.is_none() && r.wombo_2025.is_none()));
-    assert_eq!(records[0].ssim_gray, 1.0);
-    assert_eq!(records[0].psnr_db, None);
+    let found = PictureJudge::default().judge(&pairs()[..4], &[], &|| ()).unwrap();
+    for name in ["clip_image_cosine", "wombo_2025", "held_back_ssim_gray"] {
+        assert!(found.iter().all(|found| value(found, name).is_none()), "{name}");
+    }
+    assert_eq!(value(&found[0], "ssim_gray"), Some(1.0));
+    assert_eq!(value(&found[0], "psnr_db"), None);
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn exchanged_picture_is_noticed() {
     let mut pairs = pairs();
     pairs[1].answer.path = golden("red-apple.png");
     pairs[1].answer.digest = Digest::of("something else");
-    let error = Judge::default().judge(&pairs, &|| ()).unwrap_err().to_string();
+    let error = PictureJudge::default().judge(&pairs, &[], &|| ()).unwrap_err().to_string();
     assert!(error.contains("red-apple.png") && error.contains("digest"), "{error}");
 }
 

@@ -1,8 +1,12 @@
 //! Pictures from integer formulas, repeated in `golden/metrics.py`.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::path::Path;
 
-use edgemaxx_quality::Picture;
+use edgemaxx_contract::metric::{Metric, Model};
+use edgemaxx_contract::quality::Judgement;
+use edgemaxx_quality::picture::{Picture, PictureJudge};
 use image::{DynamicImage, ImageFormat};
 
 fn splitmix(z: u64) -> u64 {
@@ -52,6 +56,22 @@ pub(crate) fn changed(a: &Picture, kind: &str, amount: i64, seed: u64) -> Pictur
     };
     let out = (0..rgb.len()).map(|i| value(i).clamp(0, 255) as u8).collect();
     Picture::from_rgb(a.width(), a.height(), out).unwrap()
+}
+
+/// A metric's value.
+pub(crate) fn value(found: &Judgement, name: &str) -> Option<f64> {
+    found.values.get(&Metric::named(name).unwrap()).copied()
+}
+
+/// CLIP's cosine of the prompt and each picture.
+pub(crate) fn text_scores(found: &Judgement) -> [Option<f64>; 2] {
+    let sides = found.sides.get(&Metric::named("clip_text_difference").unwrap());
+    [sides.map(|sides| sides.baseline), sides.map(|sides| sides.candidate)]
+}
+
+/// A judge with the CLIP of that folder.
+pub(crate) fn with_clip(folder: &Path) -> PictureJudge {
+    PictureJudge::load(&BTreeMap::from([(Model::Clip, folder.to_owned())])).unwrap()
 }
 
 pub(crate) fn png(image: &DynamicImage) -> Vec<u8> {

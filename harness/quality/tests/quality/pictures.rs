@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use crate::common::{noise, picture, png};
-use edgemaxx_quality::metric::{cosine, phash_distance, psnr};
-use edgemaxx_quality::{Picture, QualityError, compare_files};
+use edgemaxx_quality::picture::{Picture, PictureJudge, cosine, phash_distance, psnr};
+use edgemaxx_quality::{Judge as _, QualityError};
 use image::DynamicImage;
 
 fn message(result: Result<Picture, QualityError>) -> String {
@@ -129,12 +129,13 @@ fn files_that_cannot_be_compared_are_named() {
         std::fs::write(&path, png(&rgb_image(&picture(width, height, 1)))).unwrap();
         path
     };
+    let judge = PictureJudge::default();
     let (a, b, tiny) = (file("a.png", 8, 8), file("b.png", 8, 9), file("tiny.png", 6, 6));
     for (second, words) in [(&b, "pictures of unequal size: 8x8 against 8x9"), (&tiny, "unequal size")] {
-        let message = compare_files(&a, second, None, None).unwrap_err().to_string();
+        let message = judge.compare(&a, second, None).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{} and {}: ", a.display(), second.display())), "{message}");
         assert!(message.contains(words), "{message}");
     }
-    let message = compare_files(&tiny, &tiny, None, None).unwrap_err().to_string();
+    let message = judge.compare(&tiny, &tiny, None).unwrap_err().to_string();
     assert!(message.contains("tiny.png: SSIM needs at least 7 pixels"), "{message}");
 }

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::common::{changed, picture};
+use crate::common::{changed, picture, text_scores, value, with_clip};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_quality::clip::ClipScorer;
-use edgemaxx_quality::compare;
-use edgemaxx_quality::resample::{Filter, resize};
+use edgemaxx_quality::picture::resample::{Filter, resize};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -60,20 +58,19 @@ fn resizing_equals_pillow_bit_for_bit() {
 #[test]
 fn cosines_equal_transformers_at_any_size() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/emoji-clip");
-    let clip = ClipScorer::load(&folder).unwrap();
+    let judge = with_clip(&folder);
     let cases = golden().cosines;
     assert!(cases.len() >= 50);
     for case in cases {
         let a = picture(case.width, case.height, case.seed);
         let b = changed(&a, &case.kind, case.amount, case.seed);
         // SSIM refuses nothing here: every side is at least 31.
-        let found = compare(&a, &b, Some(&case.prompt), Some(&clip)).unwrap();
+        let found = judge.compare_pictures(&[a, b], Some(&case.prompt), &[]).unwrap();
+        let [text_a, text_b] = text_scores(&found);
         let label = format!("{}x{} {} {:?}", case.width, case.height, case.kind, case.prompt);
-        for (value, expected) in [
-            (found.clip_image_cosine, case.image),
-            (found.clip_text_score_a, case.text_a),
-            (found.clip_text_score_b, case.text_b),
-        ] {
+        for (value, expected) in
+            [(value(&found, "clip_image_cosine"), case.image), (text_a, case.text_a), (text_b, case.text_b)]
+        {
             assert!((value.unwrap() - expected).abs() < 1e-5, "{label}: {value:?} against {expected}");
         }
     }

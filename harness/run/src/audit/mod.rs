@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::run_files::PLAN_FILE;
 use serde::Serialize;
 
-pub use rerun::{
-    Agreement, Extract, Likeness, agreement, compare_pictures, extract, least_ssim, measure_again, rerun,
-};
+pub use rerun::{Agreement, Extract, Likeness, agreement, compare_pictures, extract, measure_again, rerun};
 
 pub use chain::on_chain;
 pub use fetch::{address, fetch};

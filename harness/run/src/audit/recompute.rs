@@ -7,7 +7,7 @@ use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
     SAMPLES_FILE, TELEMETRY_FILE,
 };
-use edgemaxx_quality::Picture;
+use edgemaxx_quality::picture::Picture;
 
 use super::{Held, Means};
 use crate::error::{InFile as _, Result, RunError, scratch};
@@ -31,7 +31,7 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     let (judged, _) = folder.quality(&plan, &folder.samples(&plan)?)?;
     let mut seen = std::collections::BTreeSet::new();
     for record in &judged.records {
-        seen.extend([record.baseline_image, record.candidate_image]);
+        seen.extend([record.baseline_answer, record.candidate_answer]);
     }
     for digest in &seen {
         let path = folder.images().join(format!("{digest}.png"));
@@ -48,10 +48,8 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
 pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer) -> Result<Held> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    let models = [&contest.quality.clip, &contest.quality.lpips];
-    let needed: Vec<&String> = models.into_iter().flatten().collect();
-    let missing =
-        needed.iter().find(|model| !means.base.as_ref().is_some_and(|base| base.join(model).is_dir()));
+    let mut needed = contest.quality.models.values();
+    let missing = needed.find(|model| !means.base.as_ref().is_some_and(|base| base.join(model).is_dir()));
     if let Some(model) = missing {
         return Ok(Held::NotHere(format!(
             "{QUALITY_FILE}: needs the contest's {model}; name the folder of the contest with --base"

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use edgemaxx_contract::contest::Metric;
+use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{Estimate, Estimates};
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
-use edgemaxx_quality::compare_files;
 use serde::Serialize;
 
 use super::{Check, Verdict};
@@ -82,30 +82,32 @@ pub fn measure_again(
     Ok(again)
 }
 
-/// How like the pictures made here are to the published ones.
-#[derive(Debug, Default, Serialize)]
+/// How like the answers made here are to the published ones.
+#[derive(Debug, Serialize)]
 pub struct Likeness {
-    /// Pictures made here.
+    /// Answers made here.
     pub compared: u32,
     /// Those with the same bits.
     pub identical: u32,
-    /// The smallest SSIM of the others.
-    pub least_ssim: Option<f64>,
+    /// What tells how alike the others are.
+    pub metric: Metric,
+    /// Its worst value of the others.
+    pub least: Option<f64>,
 }
 
 impl Likeness {
     /// Whether the difference is one that the contest would overlook; `None`: it does not say.
     pub fn acceptable(&self, least: Option<f64>) -> Option<bool> {
-        match self.least_ssim {
+        match self.least {
             None => Some(true),
             Some(found) => least.map(|least| found >= least),
         }
     }
 }
 
-/// The SSIM that the contest asks for, if it does.
-pub fn least_ssim(contest: &edgemaxx_contract::contest::Contest) -> Option<f64> {
-    contest.quality.gates.iter().find(|gate| gate.metric == Metric::SsimGray).map(|gate| gate.threshold)
+/// The likeness that the contest asks for, if it does.
+fn least_likeness(contest: &Contest, metric: Metric) -> Option<f64> {
+    contest.quality.gates.iter().find(|gate| gate.metric == metric).map(|gate| gate.threshold)
 }
 
 /// Compares every picture of `again` with the published answer to the same request.
@@ -123,7 +125,11 @@ pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likenes
             .collect())
     };
     let (published, here) = (made(folder)?, made(again)?);
-    let mut likeness = Likeness::default();
+    let contest = folder.contest(&folder.plan()?)?;
+    let metric = Metric::likeness(contest.task())
+        .ok_or_else(|| RunError::input("the contest's task has no metric that needs no model"))?;
+    let judge = quality::Models::default().judge(contest.task())?;
+    let mut likeness = Likeness { compared: 0, identical: 0, metric, least: None };
     for (key, (baseline, answer)) in &here {
         let Some((their_baseline, their_answer)) = published.get(key) else { continue };
         for (ours, theirs) in [(baseline, their_baseline), (answer, their_answer)] {
@@ -133,10 +139,11 @@ pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likenes
                 continue;
             }
             let file = |folder: &RunFolder, digest: &Digest| folder.images().join(format!("{digest}.png"));
-            let compared = compare_files(&file(folder, theirs), &file(again, ours), None, None)
+            let judged = judge
+                .compare(&file(folder, theirs), &file(again, ours), None)
                 .map_err(|error| RunError::input(error.to_string()))?;
-            let least = likeness.least_ssim.map_or(compared.ssim_gray, |least| least.min(compared.ssim_gray));
-            likeness.least_ssim = Some(least);
+            let found = judged.values.get(&metric).copied();
+            likeness.least = metric.entry().direction.worst(found.into_iter().chain(likeness.least));
         }
     }
     Ok(likeness)
@@ -202,9 +209,10 @@ pub fn rerun(
     let scratch = scratch()?;
     let again = measure_again(folder, &small, base, &scratch.path().join("again"), observer)?;
     let likeness = compare_pictures(folder, &again)?;
-    let least = least_ssim(&folder.contest(&plan)?);
-    let different =
-        likeness.least_ssim.map_or(String::new(), |ssim| format!(", SSIM of the others at least {ssim:.4}"));
+    let least = least_likeness(&folder.contest(&plan)?, likeness.metric);
+    let different = likeness.least.map_or(String::new(), |least| {
+        format!(", {} of the others at least {least:.4}", likeness.metric.title())
+    });
     let made = Check {
         what: "pictures made again",
         verdict: match likeness.acceptable(least) {

@@ -1,82 +1,73 @@
-//! Judging a run's pictures.
+//! Judging a run's answers.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
-use edgemaxx_contract::quality::{QualityHeader, QualityLog, View};
+use edgemaxx_contract::quality::{QualityHeader, QualityLog};
 use edgemaxx_contract::run_files::{ORIGIN_FILE, QUALITY_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, RecordedSession};
 use edgemaxx_files::folder_digest;
-use edgemaxx_quality::clip::ClipScorer;
-use edgemaxx_quality::lpips::Lpips;
-use edgemaxx_quality::views::draw_views;
-use edgemaxx_quality::{Judge, PictureFile, PicturePair};
+use edgemaxx_quality::{Artefact, Judge, Pair, judge_of, records};
 
 use crate::error::{Result, RunError};
 use crate::folder::{Origin, RunFolder};
 use crate::progress::Observer;
 
-/// A CLIP in the transformers layout.
-///
-/// # Errors
-/// The folder holds none.
-pub fn load_clip(folder: &Path) -> Result<ClipScorer> {
-    ClipScorer::load(folder).map_err(|error| RunError::input(error.to_string()))
-}
-
-/// Where the models that judge pictures lie.
+/// Folders of the models that judge answers.
 #[derive(Debug, Default)]
-pub struct Models {
-    /// CLIP folder in the transformers layout.
-    pub clip: Option<PathBuf>,
-    /// LPIPS folder.
-    pub lpips: Option<PathBuf>,
-}
+pub struct Models(BTreeMap<Model, PathBuf>);
 
 impl Models {
+    /// Those that are named, and no others.
+    pub fn named(folders: impl IntoIterator<Item = (Model, Option<PathBuf>)>) -> Self {
+        Self(folders.into_iter().filter_map(|(model, folder)| Some((model, folder?))).collect())
+    }
+
     /// The contest's models, but those that are named here.
     ///
     /// # Errors
     /// The run does not say where its contest lay, and no folder is named.
     pub fn of(folder: &RunFolder, contest: &Contest, named: Self) -> Result<Self> {
-        let at = |named: Option<PathBuf>, key: &str, relative: &Option<String>| match (named, relative) {
-            (Some(named), _) => Ok(Some(named)),
-            (None, None) => Ok(None),
+        let mut models = named.0;
+        for (model, relative) in &contest.quality.models {
+            if models.contains_key(model) {
+                continue;
+            }
             // A published run does not say where things lay.
-            (None, Some(relative)) if !folder.holds(ORIGIN_FILE) => Err(unnamed_model(folder, key, relative)),
-            (None, Some(relative)) => Ok(Some(Origin::of(folder)?.base.join(relative))),
-        };
-        Ok(Self {
-            clip: at(named.clip, "clip", &contest.quality.clip)?,
-            lpips: at(named.lpips, "lpips", &contest.quality.lpips)?,
-        })
+            if !folder.holds(ORIGIN_FILE) {
+                return Err(unnamed_model(folder, *model, relative));
+            }
+            models.insert(*model, Origin::of(folder)?.base.join(relative));
+        }
+        Ok(Self(models))
     }
 
-    /// A judge with these models.
+    /// The judge of a task's answers, with these models.
     ///
     /// # Errors
     /// One of them cannot be loaded.
-    pub fn judge(&self, views: Vec<View>) -> Result<Judge> {
-        let load_lpips = |dir: &Path| Lpips::load(dir).map_err(|error| RunError::input(error.to_string()));
-        Ok(Judge {
-            clip: self.clip.as_deref().map(load_clip).transpose()?,
-            lpips: self.lpips.as_deref().map(load_lpips).transpose()?,
-            views,
-        })
+    pub fn judge(&self, task: &str) -> Result<Box<dyn Judge>> {
+        judge_of(task, &self.0).map_err(|error| RunError::input(error.to_string()))
+    }
+
+    fn digests(&self) -> Result<BTreeMap<Model, Digest>> {
+        self.0.iter().map(|(model, folder)| Ok((*model, folder_digest(folder)?))).collect()
     }
 }
 
 /// That a published run needs to be told where a model lies, and which one it is.
-fn unnamed_model(folder: &RunFolder, key: &str, relative: &str) -> RunError {
+fn unnamed_model(folder: &RunFolder, model: Model, relative: &str) -> RunError {
     let judged = folder.read(QUALITY_FILE).ok();
     let judged = judged.and_then(|text| QualityLog::parse(&text).ok()).map(|quality| quality.header);
-    let digest = judged.and_then(|header| if key == "clip" { header.clip } else { header.lpips });
+    let digest = judged.and_then(|header| header.models.get(&model).copied());
     let digest = digest.map(|digest| format!(", of digest {digest}")).unwrap_or_default();
     RunError::input(format!(
-        "{}: the run does not say where its contest lay; name the folder of its quality.{key} ({relative:?}{digest}) with --{key}",
+        "{}: the run does not say where its contest lay; name the folder of its quality.{model} ({relative:?}{digest}) with --{model}",
         folder.path().display()
     ))
 }
@@ -91,14 +82,13 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     let log = folder.samples(&plan)?;
     let models = Models::of(folder, &contest, named)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
+    let judge = models.judge(contest.task())?;
     let header = QualityHeader {
         format: QualityHeader::format(),
         samples: log.chain.head(),
-        clip: models.clip.as_deref().map(folder_digest).transpose()?,
-        lpips: models.lpips.as_deref().map(folder_digest).transpose()?,
-        views: if held_back { draw_views(log.chain.head()).to_vec() } else { Vec::new() },
+        models: models.digests()?,
+        views: if held_back { judge.draw_views(log.chain.head()) } else { Vec::new() },
     };
-    let judge = models.judge(header.views.clone())?;
 
     let pairs = pairs(folder, &plan, &log);
     let progress = Mutex::new(observer.begin("quality", pairs.len() as u64));
@@ -107,7 +97,8 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
             progress.advance(1);
         }
     };
-    let records = judge.judge(&pairs, &advance).map_err(|error| RunError::input(error.to_string()))?;
+    let records = records(&*judge, &pairs, &header.views, &advance)
+        .map_err(|error| RunError::input(error.to_string()))?;
     let quality = QualityLog { header, records };
     folder.write(QUALITY_FILE, quality.to_jsonl()?)?;
     if let Ok(progress) = progress.into_inner() {
@@ -117,34 +108,32 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
 }
 
 /// All complete pairs of a run, in the order of the plan.
-pub fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<PicturePair> {
+pub fn pairs(folder: &RunFolder, plan: &Plan, log: &Log) -> Vec<Pair> {
     let sessions = plan.sessions.iter().zip(log.sessions(plan));
-    sessions.flat_map(|(planned, recorded)| picture_pairs(folder, plan, planned, &recorded)).collect()
+    sessions.flat_map(|(planned, recorded)| answer_pairs(folder, plan, planned, &recorded)).collect()
 }
 
 /// The complete pairs of one session.
-pub fn picture_pairs(
+pub fn answer_pairs(
     folder: &RunFolder,
     plan: &Plan,
     planned: &PlannedSession,
     recorded: &RecordedSession<'_>,
-) -> Vec<PicturePair> {
+) -> Vec<Pair> {
     let images = folder.images();
-    let file = |digest: Digest| PictureFile { path: images.join(format!("{digest}.png")), digest };
+    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.png")), digest };
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
-            (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) => {
-                Some(PicturePair {
-                    candidate: planned.candidate.clone(),
-                    session: planned.index,
-                    pair,
-                    request: baseline.request,
-                    prompt: plan.requests[baseline.request as usize].prompt.clone(),
-                    baseline: file(*theirs),
-                    answer: file(*ours),
-                })
-            }
+            (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) => Some(Pair {
+                candidate: planned.candidate.clone(),
+                session: planned.index,
+                pair,
+                request: baseline.request,
+                prompt: plan.requests[baseline.request as usize].prompt.clone(),
+                baseline: file(*theirs),
+                answer: file(*ours),
+            }),
             _ => None,
         })
         .collect()

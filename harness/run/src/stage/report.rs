@@ -10,7 +10,7 @@ use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
-use edgemaxx_quality::PictureFile;
+use edgemaxx_quality::{Artefact, picture};
 use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
 
 use crate::error::{Result, RunError};
@@ -32,8 +32,8 @@ impl ImageSource for FolderImages {
         if !self.folder.is_dir() {
             return None;
         }
-        let file = PictureFile { path: self.folder.join(format!("{digest}.png")), digest: *digest };
-        match file.read() {
+        let file = Artefact { path: self.folder.join(format!("{digest}.png")), digest: *digest };
+        match picture::read(&file) {
             Ok((_, png)) => Some(png),
             Err(error) => {
                 *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
@@ -121,7 +121,7 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
         &tables::leaderboard(view.ranking, view.estimates)?,
         &tables::estimates(view.estimates)?,
         &samples,
-        &tables::quality(view.quality)?,
+        &tables::quality(view.quality, view.contest.task())?,
     ] {
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }

@@ -36,8 +36,16 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
     let (plan, environment) = (run.evidence.plan, run.environment);
     let baseline = plan.baseline();
     let request = &plan.request;
+    let models: Vec<String> = run
+        .evidence
+        .quality
+        .header
+        .models
+        .iter()
+        .map(|(model, digest)| format!("{model} {}", digest.short()))
+        .collect();
+    let models = models.join(", ");
     let gib = environment.memory_bytes as f64 / f64::from(1 << 30);
-    let clip = run.evidence.quality.header.clip.map(|digest| digest.short());
     vec![
         ("contest", plan.contest.name.clone()),
         (
@@ -53,8 +61,8 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         ("threads per engine", plan.measurement.threads.to_string()),
         ("residency", json(&plan.measurement.residency)),
         ("warm-up", format!("{} to {}", plan.measurement.warmup_min, plan.measurement.warmup_max)),
-        ("similarity", run.evidence.contest.score.similarity.metric().to_string()),
-        ("CLIP folder", or_none(clip.unwrap_or_default())),
+        ("similarity", run.evidence.contest.score.similarity.to_string()),
+        ("judging models", or_none(models)),
         ("EdgeMaxx", environment.edgemaxx.clone()),
         ("system", environment.os.clone()),
         ("processor", environment.cpu.clone()),

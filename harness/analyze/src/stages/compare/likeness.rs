@@ -1,8 +1,8 @@
 //! Whether a candidate's pictures are alike enough.
 
 use edgemaxx_contract::comparison::Verdict;
-use edgemaxx_contract::contest::Metric;
 use edgemaxx_contract::estimate::Estimate;
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::QualityRecord;
 
 use super::change::Noise;

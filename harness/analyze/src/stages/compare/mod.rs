@@ -242,7 +242,7 @@ impl<'a> Measured<'a> {
             unthrottled: self.calm.as_ref().map(of),
             looks: self.looks.as_ref(),
             estimates: self.estimates.candidates.iter().find(|c| c.name == name),
-            metric: self.run.evidence.contest.score.similarity.metric(),
+            metric: self.run.evidence.contest.score.similarity,
             records: records.iter().filter(|r| r.candidate == name).collect(),
         }
     }

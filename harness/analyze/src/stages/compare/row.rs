@@ -1,8 +1,8 @@
 //! One pipeline's verdict, from its change of latency and its similarity.
 
 use edgemaxx_contract::comparison::{ComparisonRow, Verdict};
-use edgemaxx_contract::contest::Metric;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
+use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::text::decimals;
 

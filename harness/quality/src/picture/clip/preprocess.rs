@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{QualityError, Result};
 use crate::picture::Picture;
-use crate::resample::{Filter, resize};
+use crate::picture::resample::{Filter, resize};
 
 /// A side that no model asks for; keeps a hostile file from allocating without bound.
 const MAX_MODEL_SIDE: u64 = 4096;

@@ -4,12 +4,58 @@
 //! foresee them. Pixel patterns tuned to the plain metrics seldom survive.
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::quality::View;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::pixels::Picture;
 use crate::error::{QualityError, Result};
-use crate::picture::Picture;
+
+/// A held-back way to look at a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum View {
+    /// A part of the picture; all in thousandths of the picture's width and height.
+    Crop {
+        /// Left edge.
+        left: u16,
+        /// Whether left and right are exchanged.
+        mirrored: bool,
+        /// Width and height.
+        side: u16,
+        /// Upper edge.
+        top: u16,
+    },
+    /// A trip through a JPEG file.
+    Jpeg {
+        /// Quality, 1 to 100.
+        quality: u8,
+    },
+}
+
+impl View {
+    /// As documents hold it.
+    pub fn to_value(&self) -> Value {
+        match *self {
+            Self::Crop { left, mirrored, side, top } => {
+                json!({ "crop": { "left": left, "mirrored": mirrored, "side": side, "top": top } })
+            }
+            Self::Jpeg { quality } => json!({ "jpeg": { "quality": quality } }),
+        }
+    }
+
+    /// From a document.
+    ///
+    /// # Errors
+    /// When it is no view of pictures.
+    pub fn from_value(value: &Value) -> Result<Self> {
+        Self::deserialize(value).map_err(|error| QualityError::Vector {
+            what: "held-back view",
+            problem: format!("{value} is none of pictures: {error}"),
+        })
+    }
+}
 
 /// The views of the run whose samples end in `head`: one crop that keeps 70 to 90% of each side, one
 /// mirrored such crop, one JPEG of quality 60 to 90.

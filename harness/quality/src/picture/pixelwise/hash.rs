@@ -37,11 +37,6 @@ impl PerceptualHash {
     pub fn distance(&self, other: &Self) -> u32 {
         self.0.dist(&other.0)
     }
-
-    /// The bits as hexadecimal digits.
-    pub fn to_hex(&self) -> String {
-        self.0.as_bytes().iter().map(|b| format!("{b:02x}")).collect()
-    }
 }
 
 fn hasher() -> Hasher<[u8; 8]> {

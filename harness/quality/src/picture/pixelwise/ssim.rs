@@ -31,18 +31,6 @@ pub fn ssim_gray(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(ssim_plane(&a.grey(), &b.grey()))
 }
 
-/// Mean of the SSIM of the three channels.
-/// Equals `structural_similarity(a, b, channel_axis=-1)` of scikit-image.
-///
-/// # Errors
-/// As [`ssim_gray`].
-pub fn ssim_color(a: &Picture, b: &Picture) -> Result<f64> {
-    a.same_size(b)?;
-    check_window(a)?;
-    let (a, b) = (a.channels(), b.channels());
-    Ok(a.iter().zip(&b).map(|(x, y)| ssim_plane(x, y)).sum::<f64>() / 3.0)
-}
-
 fn check_window(p: &Picture) -> Result<()> {
     if p.width().min(p.height()) < WINDOW as u32 {
         return Err(QualityError::TooSmall {
@@ -56,7 +44,7 @@ fn check_window(p: &Picture) -> Result<()> {
 }
 
 /// Mean SSIM of two planes of equal size, at least 7×7.
-pub(crate) fn ssim_plane(a: &Plane, b: &Plane) -> f64 {
+fn ssim_plane(a: &Plane, b: &Plane) -> f64 {
     let rows = a.height() + 1 - WINDOW;
     let columns = a.width() + 1 - WINDOW;
     let bands: Vec<f64> = (0..rows.div_ceil(BAND))

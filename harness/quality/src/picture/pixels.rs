@@ -13,8 +13,8 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Lim
 
 pub use edgemaxx_contract::contest::MAX_PIXELS;
 
+use super::jpeg::inspect_jpeg;
 use crate::error::{QualityError, Result};
-use crate::jpeg::inspect_jpeg;
 
 /// Largest width or height that is decoded, pixels.
 pub const MAX_SIDE: u32 = 16_384;
@@ -180,12 +180,7 @@ impl Picture {
                 ((sum + (1 << 14)) >> 15) as u8
             })
             .collect();
-        self.plane(values)
-    }
-
-    /// The three channels, red first.
-    pub fn channels(&self) -> [Plane; 3] {
-        [0, 1, 2].map(|c| self.plane(self.rgb.iter().skip(c).step_by(3).copied().collect()))
+        Plane { width: self.width as usize, height: self.height as usize, values }
     }
 
     /// Refuses sizes that are empty or above the limits; `name` appears in the error.
@@ -201,10 +196,6 @@ impl Picture {
             return Err(refuse(name, problem, "pass a smaller picture"));
         }
         Ok(())
-    }
-
-    fn plane(&self, values: Vec<u8>) -> Plane {
-        Plane { width: self.width as usize, height: self.height as usize, values }
     }
 
     /// Checks that a pair can be compared pixel by pixel.

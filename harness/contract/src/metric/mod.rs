@@ -1,0 +1,9 @@
+//! What answers are judged by: the table of all metrics, how documents name them, and the gates on them.
+
+mod by_name;
+mod gate;
+mod table;
+
+pub use by_name::{Metric, UnknownMetric};
+pub use gate::{Gate, Statistic};
+pub use table::{Direction, Entry, Model, TABLE, Unit};

@@ -1,0 +1,227 @@
+//! The one table of metrics: what each is called, means and needs. How it is computed stands in
+//! `edgemaxx-quality`, in a table with the same names; a test there compares the two.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A metric, as all that read, print or bound it know it.
+#[derive(Debug, PartialEq)]
+pub struct Entry {
+    /// The name used in files.
+    pub name: &'static str,
+    /// The task whose answers it judges.
+    pub task: &'static str,
+    /// For people, in tables.
+    pub title: &'static str,
+    /// For people, before a value.
+    pub short: &'static str,
+    /// What it is counted in.
+    pub unit: Unit,
+    /// Decimals worth printing.
+    pub digits: usize,
+    /// The smallest and the largest value it can take.
+    pub range: (f64, f64),
+    /// Whether larger or smaller values mean more alike.
+    pub direction: Direction,
+    /// The models without which it is not computed.
+    pub needs: &'static [Model],
+    /// Each answer has a value of its own, and the metric is the candidate's minus the baseline's.
+    pub of_each_side: bool,
+    /// It is also taken through held-back views of the answers, as a metric of its own: the worst over the views.
+    pub held_back: bool,
+    /// What answers with the same bits count as, where the metric has no value of them.
+    pub of_identical: Option<f64>,
+}
+
+/// What most metrics are like; an entry names what differs.
+const PLAIN: Entry = Entry {
+    name: "",
+    task: "picture",
+    title: "",
+    short: "",
+    unit: Unit::None,
+    digits: 3,
+    range: (-1.0, 1.0),
+    direction: Direction::HigherIsBetter,
+    needs: &[],
+    of_each_side: false,
+    held_back: false,
+    of_identical: None,
+};
+
+/// All metrics, in the order of reports. The first of a task needs no model: it says how alike two answers are
+/// where nothing else can.
+pub const TABLE: &[Entry] = &[
+    // Structural similarity of the grey pictures.
+    Entry { name: "ssim_gray", title: "SSIM", short: "SSIM", held_back: true, ..PLAIN },
+    // Peak signal-to-noise ratio: infinite, hence without a value, of identical pictures. They count as 120 dB: above
+    // any that differing 8-bit pictures reach (113 dB for one value of a 1024² picture off by one), and finite.
+    Entry {
+        name: "psnr_db",
+        title: "PSNR",
+        short: "PSNR",
+        unit: Unit::Decibels,
+        digits: 1,
+        range: (0.0, f64::INFINITY),
+        of_identical: Some(120.0),
+        ..PLAIN
+    },
+    // Hamming distance of perceptual hashes.
+    Entry {
+        name: "phash_distance",
+        title: "perceptual hash distance",
+        short: "hash distance",
+        unit: Unit::Bits,
+        digits: 1,
+        range: (0.0, 64.0),
+        direction: Direction::LowerIsBetter,
+        ..PLAIN
+    },
+    // Cosine of CLIP image embeddings.
+    Entry {
+        name: "clip_image_cosine",
+        title: "CLIP image similarity",
+        short: "CLIP",
+        needs: &[Model::Clip],
+        held_back: true,
+        ..PLAIN
+    },
+    // CLIP text–image cosine.
+    Entry {
+        name: "clip_text_difference",
+        title: "CLIP text score, change",
+        short: "CLIP text",
+        digits: 4,
+        range: (-2.0, 2.0),
+        needs: &[Model::Clip],
+        of_each_side: true,
+        ..PLAIN
+    },
+    // Learned perceptual distance.
+    Entry {
+        name: "lpips",
+        title: "LPIPS distance",
+        short: "LPIPS",
+        range: (0.0, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        needs: &[Model::Lpips],
+        ..PLAIN
+    },
+    // The similarity of the original subnet in 2025: 0.35·CLIP image cosine + 0.65·SSIM.
+    Entry {
+        name: "wombo_2025",
+        title: "0.35 CLIP + 0.65 SSIM",
+        short: "mix",
+        needs: &[Model::Clip],
+        ..PLAIN
+    },
+];
+
+/// What a metric is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A pure number.
+    None,
+    /// Decibels.
+    Decibels,
+    /// Bits.
+    Bits,
+}
+
+impl Unit {
+    /// The unit's symbol, as beside an estimate; empty for a pure number.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Decibels => "dB",
+            Self::Bits => "bit",
+        }
+    }
+
+    /// The unit in words, as after a value; empty for a pure number.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Decibels => "dB",
+            Self::Bits => "bits",
+        }
+    }
+
+    /// Decimals of a single pair's value, of which `digits` are worth printing in a mean.
+    pub fn digits_of_one(self, digits: usize) -> usize {
+        if self == Self::Bits { 0 } else { digits }
+    }
+}
+
+/// Which values mean more alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Larger ones.
+    HigherIsBetter,
+    /// Smaller ones.
+    LowerIsBetter,
+}
+
+impl Direction {
+    /// The worst of some values; `None` of none.
+    pub fn worst(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        values.reduce(match self {
+            Self::HigherIsBetter => f64::min,
+            Self::LowerIsBetter => f64::max,
+        })
+    }
+}
+
+/// A model that judges answers; the contest names its folder under `quality.NAME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// Pictures and texts as vectors in one space.
+    Clip,
+    /// Perceptual distance, learned.
+    Lpips,
+}
+
+impl Model {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Clip, Self::Lpips];
+
+    /// The key under `quality` in a contest, and the option of `edgemaxx quality`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clip => "clip",
+            Self::Lpips => "lpips",
+        }
+    }
+
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Clip => "CLIP",
+            Self::Lpips => "LPIPS",
+        }
+    }
+
+    /// The title with its article.
+    pub fn with_article(self) -> &'static str {
+        match self {
+            Self::Clip => "a CLIP",
+            Self::Lpips => "an LPIPS",
+        }
+    }
+
+    /// What its folder holds.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Clip => "a folder with a CLIP in the transformers layout",
+            Self::Lpips => "a folder that scripts/convert-lpips.py wrote",
+        }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

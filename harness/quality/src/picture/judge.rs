@@ -1,0 +1,188 @@
+//! The judge of pictures.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::metric::Model;
+use edgemaxx_contract::quality::Judgement;
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::clip::ClipScorer;
+use super::lpips::Lpips;
+use super::pixels::Picture;
+use super::prepared::{Prepared, judgement};
+use super::views::{View, apply_view, draw_views};
+use crate::error::{QualityError, Result};
+use crate::judge::{Artefact, Judge, Pair};
+
+/// Decodes a kept picture and checks its digest: that of its RGB bytes.
+///
+/// # Errors
+/// As [`Picture::open`]; also when the pixels are not those that were recorded.
+pub fn open(artefact: &Artefact) -> Result<Picture> {
+    read(artefact).map(|(picture, _)| picture)
+}
+
+/// The same with the file's bytes that were checked.
+///
+/// # Errors
+/// As [`open`].
+pub fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
+    let bytes = Picture::bytes(&artefact.path)?;
+    let name = artefact.path.display().to_string();
+    let picture = Picture::decode(&bytes, &name)?;
+    let found = Digest::of(picture.rgb());
+    if found != artefact.digest {
+        return Err(QualityError::Picture {
+            name,
+            problem: format!("its pixels have digest {found}, the samples say {}", artefact.digest),
+            advice: "restore the picture that was measured, or measure again",
+        });
+    }
+    Ok((picture, bytes))
+}
+
+/// Judges pictures.
+#[derive(Default)]
+pub struct PictureJudge {
+    clip: Option<ClipScorer>,
+    lpips: Option<Lpips>,
+}
+
+/// CLIP's vectors of a picture, and of it through each view.
+struct Embeddings {
+    plain: Vec<f32>,
+    views: Vec<Vec<f32>>,
+}
+
+impl PictureJudge {
+    /// With the models in these folders.
+    ///
+    /// # Errors
+    /// When one cannot be loaded; the message names what is missing.
+    pub fn load(models: &BTreeMap<Model, PathBuf>) -> Result<Self> {
+        let folder = |model| models.get(&model).map(PathBuf::as_path);
+        Ok(Self {
+            clip: folder(Model::Clip).map(ClipScorer::load).transpose()?,
+            lpips: folder(Model::Lpips).map(Lpips::load).transpose()?,
+        })
+    }
+
+    /// Every picture is embedded once and once for each view, however many pairs it is in; at most a batch of
+    /// pictures is in memory at a time.
+    fn embeddings(&self, pairs: &[Pair], views: &[View]) -> Result<BTreeMap<Digest, Embeddings>> {
+        if self.clip.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let answers = pairs.iter().flat_map(|pair| [&pair.baseline, &pair.answer]);
+        let answers: BTreeMap<Digest, &Artefact> = answers.map(|file| (file.digest, file)).collect();
+        let answers: Vec<&Artefact> = answers.into_values().collect();
+        let mut found = BTreeMap::new();
+        for batch in answers.chunks(ClipScorer::BATCH) {
+            let pictures = batch.par_iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
+            let made = self.embed(&pictures, views)?;
+            found.extend(batch.iter().map(|file| file.digest).zip(made));
+        }
+        Ok(found)
+    }
+
+    /// Every prompt is embedded once.
+    fn prompts<'a>(&self, pairs: &'a [Pair]) -> Result<BTreeMap<&'a str, Vec<f32>>> {
+        let Some(clip) = &self.clip else { return Ok(BTreeMap::new()) };
+        let mut prompts: Vec<&str> = pairs.iter().map(|pair| pair.prompt.as_str()).collect();
+        prompts.sort_unstable();
+        prompts.dedup();
+        let embeddings = clip.embed_prompts(&prompts)?;
+        Ok(prompts.into_iter().zip(embeddings).collect())
+    }
+
+    /// What the metrics say of two pictures in memory, through `views` too.
+    ///
+    /// # Errors
+    /// When the two cannot be compared.
+    pub fn compare_pictures(
+        &self,
+        [baseline, candidate]: &[Picture; 2],
+        prompt: Option<&str>,
+        views: &[View],
+    ) -> Result<Judgement> {
+        let embeddings = self.embed(&[baseline.clone(), candidate.clone()], views)?;
+        let clip = self.clip.as_ref();
+        let text = clip.zip(prompt).map(|(clip, prompt)| clip.embed_prompts(&[prompt])).transpose()?;
+        let both = if let [a, b] = embeddings.as_slice() { Some([a, b]) } else { None };
+        self.pair([baseline, candidate], views, both, text.as_ref().map(|text| text[0].as_slice()))
+    }
+
+    /// The vectors of pictures; none without a CLIP.
+    fn embed(&self, pictures: &[Picture], views: &[View]) -> Result<Vec<Embeddings>> {
+        let Some(clip) = &self.clip else { return Ok(Vec::new()) };
+        let plain = clip.embed_pictures(pictures)?;
+        let mut made: Vec<Embeddings> =
+            plain.into_iter().map(|plain| Embeddings { plain, views: Vec::new() }).collect();
+        for view in views {
+            let seen = pictures.par_iter().map(|p| apply_view(p, *view)).collect::<Result<Vec<_>>>()?;
+            for (made, seen) in made.iter_mut().zip(clip.embed_pictures(&seen)?) {
+                made.views.push(seen);
+            }
+        }
+        Ok(made)
+    }
+
+    fn pair(
+        &self,
+        [baseline, candidate]: [&Picture; 2],
+        views: &[View],
+        embeddings: Option<[&Embeddings; 2]>,
+        prompt: Option<&[f32]>,
+    ) -> Result<Judgement> {
+        let see = |view: &View| Ok([apply_view(baseline, *view)?, apply_view(candidate, *view)?]);
+        let seen = views.iter().map(see).collect::<Result<Vec<[Picture; 2]>>>()?;
+        let lpips = self.lpips.as_ref();
+        let plain = embeddings.map(|both| both.map(|of| of.plain.as_slice()));
+        let plain = Prepared::new([baseline, candidate], plain, prompt, lpips);
+        let seen: Vec<Prepared<'_>> = seen
+            .iter()
+            .enumerate()
+            .map(|(index, [baseline, candidate])| {
+                let embeddings = embeddings.map(|both| both.map(|of| of.views[index].as_slice()));
+                Prepared::new([baseline, candidate], embeddings, prompt, lpips)
+            })
+            .collect();
+        judgement(&plain, &seen)
+    }
+}
+
+impl Judge for PictureJudge {
+    fn draw_views(&self, head: Digest) -> Vec<Value> {
+        draw_views(head).iter().map(View::to_value).collect()
+    }
+
+    fn judge(&self, pairs: &[Pair], views: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>> {
+        let views = views.iter().map(View::from_value).collect::<Result<Vec<_>>>()?;
+        let embeddings = self.embeddings(pairs, &views)?;
+        let prompts = self.prompts(pairs)?;
+        pairs
+            .par_iter()
+            .map(|pair| {
+                let judge = || {
+                    let (baseline, candidate) = (open(&pair.baseline)?, open(&pair.answer)?);
+                    let of = |digest| embeddings.get(&digest);
+                    let both = of(pair.baseline.digest).zip(of(pair.answer.digest)).map(<[_; 2]>::from);
+                    let prompt = prompts.get(pair.prompt.as_str()).map(Vec::as_slice);
+                    self.pair([&baseline, &candidate], &views, both, prompt)
+                };
+                let judgement =
+                    judge().map_err(|error| error.of_pair(&pair.baseline.path, &pair.answer.path));
+                done();
+                judgement
+            })
+            .collect()
+    }
+
+    fn compare(&self, a: &Path, b: &Path, prompt: Option<&str>) -> Result<Judgement> {
+        let pictures = [Picture::open(a)?, Picture::open(b)?];
+        self.compare_pictures(&pictures, prompt, &[]).map_err(|error| error.of_pair(a, b))
+    }
+}
