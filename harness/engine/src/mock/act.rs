@@ -69,3 +69,32 @@ pub(super) fn divide(mut payload: Vec<u8>, parts: u32) -> (Vec<Vec<u8>>, Vec<u8>
     let parts = (0..parts).map(|part| payload[part * each..(part + 1) * each].to_vec()).collect();
     (parts, rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::object;
+
+    #[test]
+    fn parts_and_the_end_are_the_whole_payload() {
+        for (bytes, parts) in [(10, 0), (10, 3), (2, 5), (0, 2), (9, 3)] {
+            let payload: Vec<u8> = (0..bytes).collect();
+            let (divided, end) = divide(payload.clone(), parts);
+            assert_eq!(divided.len(), parts as usize);
+            assert_eq!([divided.concat(), end].concat(), payload, "{bytes} in {parts}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_a_mock_does_not_know_is_echoed() {
+        let ask = object([("anything", 7.into())]);
+        let mut script = MockScript::default();
+        let reply = answer("echo", &ask, b"bytes", &script).expect("an answer");
+        assert_eq!(reply, Reply { header: ask.clone(), payload: b"bytes".to_vec() });
+        script.cheat = Some(Cheat::OneAnswer);
+        assert_ne!(answer("echo", &ask, b"bytes", &script).expect("an answer"), reply);
+        assert!(answer("picture", &ask, b"bytes", &script).expect_err("no picture").contains("prompt"));
+        assert_ne!(key(&ask, b"bytes"), key(&ask, b"other"));
+        assert_ne!(key(&ask, b"bytes"), key(&object([("anything", 8.into())]), b"bytes"));
+    }
+}

@@ -15,7 +15,7 @@ pub struct ProcessSpec {
     pub command: Vec<OsString>,
     /// Folder it starts in; `None`: `/tmp`.
     pub folder: Option<PathBuf>,
-    /// Files and folders it may read beside the system: checkpoint, UNet, its own folder. In the
+    /// Files and folders it may read beside the system: checkpoint, replaced parts, its own folder. In the
     /// sandbox they appear read-only at the same paths, and nothing beside them does.
     pub read_only: Vec<PathBuf>,
     /// A folder it may write to, which outlives it: `CUDA_CACHE_PATH`, where the driver keeps the kernels that it compiled

@@ -134,6 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_does_nothing_is_understood() {
+        let settings = Generation {
+            steps: 2,
+            guidance_scale: 1.0,
+            scheduler: None,
+            dtype: edgemaxx_contract::contest::Dtype::F32,
+            vae_tiling: false,
+        };
+        let planned = PlannedRequest { id: 0, prompt: String::new(), seed: 7 };
+        let request = request(16);
+        let question = Question { request: &request, settings: &settings, planned: &planned };
+        let (ready, reply) = PICTURE.nothing(&PICTURE.settings(&request, &settings)).expect("settings");
+        assert!(PICTURE.ready(&request, &ready).is_ok());
+        let answer = Answer { header: reply.header, payload: reply.payload, ..Answer::default() };
+        let artefact = PICTURE.artefact(question, &answer).expect("a picture");
+        assert_eq!(artefact.digest, Digest::of([127; 16 * 8 * 3]));
+        assert!(artefact.bytes.starts_with(b"\x89PNG"));
+    }
+
+    #[test]
     fn only_what_asking_depends_on_must_agree() {
         let mut more = Ready { latent_channels: 4, vae_scale_factor: 8 }.object();
         let plain = PICTURE.ready(&request(8), &more).expect("good");
