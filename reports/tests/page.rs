@@ -3,6 +3,7 @@
 mod common;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::input::Input;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_report::{ImageSource, NoImages, html, junit, markdown, summary_json};
 
@@ -114,7 +115,9 @@ fn hostile_text_is_shown_and_never_run() {
     let mut run = common::run(&common::demo(), 3, 2, 16, None);
     common::rename(&mut run, "student-5", attack);
     common::rename(&mut run, "noisy", &long);
-    run.plan.requests.iter_mut().for_each(|r| r.prompt = long.clone());
+    let asked = serde_json::json!({ "prompt": long });
+    let ask = run.plan.task.ask(&Input::json("ask", &asked)).expect("an ask");
+    run.plan.requests.iter_mut().for_each(|r| r.ask = ask.clone());
     run.plan.pipelines.iter_mut().for_each(|p| {
         p.description = long.clone();
         p.checkpoint.source = format!("hf:{attack}/x@y");

@@ -269,17 +269,17 @@ pub fn samples(plan: &Plan, log: &Log, telemetry: Option<&Derived>) -> Result<Ta
             text("phase", rows().map(|a| phase(a.phase).0.to_owned())),
             count("index", rows().map(|a| phase(a.phase).1)),
             count("request", rows().map(|a| a.request)),
-            maybe_text("prompt", rows().map(|a| Some(request(a)?.prompt.clone()))),
+            maybe_text("prompt", rows().map(|a| Some(plan.task.ask_words(&request(a)?.ask)))),
             Column::new("seed".into(), rows().map(|a| Some(request(a)?.seed)).collect::<Vec<_>>()),
             number("started_ms", rows().map(|a| Some(a.started_ns as f64 / 1e6))),
-            number("latency_ms", rows().map(|a| picture(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
+            number("latency_ms", rows().map(|a| answered(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
             number("energy_j", rows().map(|a| Some(known(a)?.energy_j?.0))),
             number("gpu_mhz", rows().map(|a| known(a)?.gpu_mhz)),
             number("cpu_mhz", rows().map(|a| known(a)?.cpu_mhz)),
             flag("throttled", rows().map(|a| a.marks.contains(&Mark::Throttled))),
             flag("split", rows().map(|a| a.marks.contains(&Mark::Split))),
             maybe_text("failure", rows().map(failure)),
-            maybe_text("image_sha256", rows().map(|a| picture(a).map(|(_, image)| image))),
+            maybe_text("answer_sha256", rows().map(|a| answered(a).map(|(_, answer)| answer))),
         ],
     )
 }
@@ -292,16 +292,16 @@ fn phase(phase: Phase) -> (&'static str, u32) {
     }
 }
 
-fn picture(attempt: &Attempt) -> Option<(u64, String)> {
+fn answered(attempt: &Attempt) -> Option<(u64, String)> {
     match &attempt.outcome {
-        Outcome::Picture { latency_ns, image, .. } => Some((*latency_ns, image.to_string())),
+        Outcome::Answered { latency_ns, answer, .. } => Some((*latency_ns, answer.to_string())),
         Outcome::Failed(_) => None,
     }
 }
 
 fn failure(attempt: &Attempt) -> Option<String> {
     match &attempt.outcome {
-        Outcome::Picture { .. } => None,
+        Outcome::Answered { .. } => None,
         Outcome::Failed(failure) => Some(format!("{}: {}", failure.kind, failure.detail)),
     }
 }

@@ -1,4 +1,4 @@
-//! What `edgemaxx compare` answers: did a pipeline become slower, or its pictures worse?
+//! What `edgemaxx compare` answers: did a pipeline become slower, or its answers worse?
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! SHA-256 digests: the identity of every file, picture and record.
+//! SHA-256 digests: the identity of every file, answer and record.
 
 use std::fmt;
 use std::str::FromStr;

@@ -61,7 +61,7 @@ mod tests {
             speedup: None,
             noise_floor: None,
             minimum_detectable_effect: None,
-            identical_pictures: 0,
+            identical_answers: 0,
             pairs: 0,
         }
     }

@@ -55,7 +55,7 @@ pub struct Estimates {
     pub warnings: Vec<String>,
 }
 
-document!(Estimates, "edgemaxx-estimates", 1);
+document!(Estimates, "edgemaxx-estimates", 2);
 
 /// The telemetry of a run in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub struct CandidateEstimates {
     pub role: Role,
     /// Sessions that gave at least one pair.
     pub sessions: u32,
-    /// Pairs both of whose sides gave a picture.
+    /// Pairs both of whose sides were answered.
     pub pairs: u32,
     /// Pairs planned but never attempted, because it was stopped or failed.
     pub pairs_missing: u32,
@@ -126,7 +126,7 @@ pub struct CandidateEstimates {
     pub latency_ms: Option<Latency>,
     /// The baseline's latency in the same sessions, milliseconds.
     pub baseline_latency_ms: Option<Latency>,
-    /// Pictures per second, one after the other, from the mean latency.
+    /// Answers per second, one after the other, from the mean latency.
     pub throughput_per_s: Option<Estimate>,
     /// Log ratios outside Tukey's fences; kept in the estimates.
     pub outliers: Outliers,
@@ -138,7 +138,7 @@ pub struct CandidateEstimates {
     pub peak_rss_bytes: Option<Estimate>,
     /// The same for the baseline in these sessions.
     pub baseline_peak_rss_bytes: Option<Estimate>,
-    /// Energy that the GPU draws for a picture, joules; `None` where telemetry does not tell.
+    /// Energy that the GPU draws for an answer, joules; `None` where telemetry does not tell.
     pub energy_j: Option<Estimate>,
     /// The same for the baseline in these sessions.
     pub baseline_energy_j: Option<Estimate>,
@@ -155,7 +155,7 @@ pub struct CandidateEstimates {
     pub quality: Vec<MetricEstimate>,
     /// Requests with the lowest similarity first, at most ten.
     pub worst_requests: Vec<u32>,
-    /// Whether its clock and its pictures are honest, check by check.
+    /// Whether its clock and its answers are honest, check by check.
     #[serde(default)]
     pub honesty: Vec<HonestyCheck>,
 }
@@ -178,7 +178,7 @@ pub struct HonestyCheck {
 pub enum HonestyKind {
     /// A request repeated among others is answered from memory.
     Repeats,
-    /// Different prompts get the same picture.
+    /// Different requests get the same answer.
     Distinct,
     /// Work goes on after the answer, in the other side's time.
     Idle,
@@ -195,7 +195,7 @@ impl HonestyKind {
     pub fn title(self) -> &'static str {
         match self {
             Self::Repeats => "Repeated requests",
-            Self::Distinct => "Distinct pictures",
+            Self::Distinct => "Distinct answers",
             Self::Idle => "Idle when not asked",
             Self::Load => "Work in loading",
             Self::GpuIdle => "GPU idle when not asked",
@@ -338,8 +338,8 @@ pub struct Certificate {
     pub noise_floor: Option<f64>,
     /// The smallest true change found with 80% power at this run's noise and size, relative.
     pub minimum_detectable_effect: Option<f64>,
-    /// Pairs of the control whose two pictures have the same bits.
-    pub identical_pictures: u32,
+    /// Pairs of the control whose two answers have the same bits.
+    pub identical_answers: u32,
     /// Pairs of the control.
     pub pairs: u32,
 }

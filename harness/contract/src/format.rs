@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::input::InputError;
+
 /// The kind and version of a file; the first thing in each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +58,9 @@ pub enum DocumentError {
     /// Another kind or version.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// What its task refuses.
+    #[error(transparent)]
+    Input(#[from] InputError),
 }
 
 /// A file that is one JSON document headed by its [`Format`].

@@ -1,13 +1,15 @@
-//! The shared vocabulary of EdgeMaxx: contest, plan, samples, quality, estimates, ranking, manifest. Pure, no I/O.
+//! The shared vocabulary of EdgeMaxx: tasks, contest, plan, samples, quality, estimates, ranking, manifest. Pure, no I/O.
 
 pub mod comparison;
 pub mod contest;
 pub mod day;
 pub mod digest;
+pub mod dtype;
 pub mod eligibility;
 pub mod environment;
 pub mod estimate;
 pub mod format;
+pub mod input;
 pub mod latents;
 pub mod manifest;
 pub mod metric;
@@ -16,6 +18,7 @@ pub mod quality;
 pub mod ranking;
 pub mod run_files;
 pub mod sample;
+pub mod task;
 pub mod telemetry;
 pub mod text;
 pub mod weights;

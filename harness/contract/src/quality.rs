@@ -147,7 +147,7 @@ impl QualityLog {
         Ok(Self { header, records: lines.map(read).collect::<Result<_, _>>()? })
     }
 
-    /// Whether it judges the pairs of `log` both of whose sides gave a picture, each once, and no others.
+    /// Whether it judges the pairs of `log` both of whose sides were answered, each once, and no others.
     ///
     /// # Errors
     /// [`QualityError::Pair`] names the first that it does not.
@@ -155,7 +155,7 @@ impl QualityLog {
         let mut pairs = BTreeMap::new();
         for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
             for (pair, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
-                let images = [baseline, candidate].map(|attempt| attempt.outcome.image());
+                let images = [baseline, candidate].map(|attempt| attempt.outcome.answer());
                 pairs.insert((planned.index, pair), (&planned.candidate, baseline.request, images));
             }
         }
@@ -180,7 +180,7 @@ impl QualityLog {
         }
         match pairs.iter().find(|(key, _)| !judged.contains(key)) {
             Some(((session, pair), (candidate, ..))) => {
-                wrong(*session, *pair, candidate, "is not judged, though both sides gave a picture")
+                wrong(*session, *pair, candidate, "is not judged, though both sides were answered")
             }
             None => Ok(()),
         }

@@ -31,7 +31,7 @@ pub const SUMMARY_FILE: &str = "summary.json";
 /// The samples as a table.
 pub const PARQUET_FILE: &str = "samples.parquet";
 /// Folder of the answers that are kept, by digest.
-pub const IMAGES_FOLDER: &str = "images";
+pub const ARTEFACTS_FOLDER: &str = "artefacts";
 /// Folder of derived checkpoints, by candidate.
 pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
 /// Folder of compiled kernels, by candidate.

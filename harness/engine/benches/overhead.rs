@@ -7,8 +7,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use edgemaxx_contract::contest::{Dtype, Generation, RequestSpec, Timeouts};
+use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::task::picture;
 use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_engine::{
     Ask, Codec as _, Engine as _, Limits, Load, Pins, ProcessEngine, ProcessSpec, Question, SandboxStatus,
@@ -44,19 +46,21 @@ fn overhead(criterion: &mut Criterion, side: u32) {
     };
     let (mut engine, _, _) = ProcessEngine::launch(&spec).expect("launched");
     let (prompts, negative_prompt) = Default::default();
-    let request = RequestSpec { prompts, negative_prompt, width: side, height: side };
-    let settings =
-        Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
+    let request = picture::Request { prompts, negative_prompt, width: side, height: side };
+    let request = request.checked().expect("a request");
+    let (steps, guidance_scale, dtype) = (20, 5.0, Dtype::F32);
+    let settings = picture::Settings { steps, guidance_scale, scheduler: None, dtype, vae_tiling: false };
+    let settings = settings.checked().expect("settings");
     let load = Load {
         checkpoint: "/".to_owned(),
         replaced: Default::default(),
         threads: 1,
         task: PICTURE.task().to_owned(),
-        settings: PICTURE.settings(&request, &settings),
+        settings: PICTURE.settings(&request, &settings).expect("settings"),
     };
     let ready = engine.load(&load).expect("loaded").ready;
     let prompt = "a red apple on a table by the window".to_owned();
-    let planned = PlannedRequest { id: 0, prompt, seed: 1 };
+    let planned = PlannedRequest { id: 0, seed: 1, ask: picture::Ask { prompt }.checked().expect("an ask") };
     let payload = PICTURE.payload(&request, &planned, &ready).expect("noise");
     let mut id = 0;
     let mut latency = || {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::contest::{Generation, RequestSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_contract::task::{RequestSpec, Settings};
 use edgemaxx_contract::text::line;
 use edgemaxx_protocol::{Load, Object};
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub struct Examination<'a> {
     /// What all requests share.
     pub request: &'a RequestSpec,
     /// The pipeline's settings.
-    pub settings: &'a Generation,
+    pub settings: &'a Settings,
     /// What the checkpoint itself says its `ready` must be, where that is known.
     pub own_ready: Option<&'a Object>,
 }
@@ -112,7 +112,8 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
 
     let mut asker = Asker { engine, exam, ready, next: 1 };
     let (mut fresh, mut again) = (Answered::default(), None);
-    for probe in exam.codec.probes(exam.request) {
+    let probes = exam.codec.probes(exam.request).map_err(|problem| bad("probes", problem))?;
+    for probe in probes {
         let answered = asker.ask(&probe).map_err(failed(probe.what))?;
         // Judged with the next request's time, so that warming up looks like no cache.
         if let Some((what, again)) = again.take() {
@@ -219,7 +220,7 @@ impl Asker<'_> {
         let ask = Ask { id, header, payload: &payload, limits: codec.limits(request) };
         let answer = self.engine.ask(&ask)?;
         let artefact = codec.artefact(question, &answer).map_err(|problem| Failure {
-            kind: FailureKind::Picture,
+            kind: FailureKind::Answer,
             detail: self.engine.with_last_words(problem),
         })?;
         let bytes = answer.payload.len() + answer.parts.iter().map(|part| part.payload.len()).sum::<usize>();

@@ -53,15 +53,15 @@ fn echo(request: &Generate, parts: &mut Parts<'_>) -> Result<Reply, String> {
 /// The failure of the null engine.
 pub fn overhead_ns(codec: &dyn Codec, plan: &Plan, process: &ProcessSpec) -> Result<u64, Failure> {
     let (mut engine, _, _) = ProcessEngine::launch(process)?;
-    let (request, settings) = (&plan.request, &plan.baseline().generation);
+    let (request, settings) = (&plan.request, &plan.baseline().settings);
+    let wrong = |detail| Failure { kind: FailureKind::Protocol, detail };
     let load = Load {
         checkpoint: "/".to_owned(),
         replaced: Default::default(),
         threads: plan.measurement.threads,
         task: codec.task().to_owned(),
-        settings: codec.settings(request, settings),
+        settings: codec.settings(request, settings).map_err(wrong)?,
     };
-    let wrong = |detail| Failure { kind: FailureKind::Protocol, detail };
     let ready = codec.ready(request, &engine.load(&load)?.ready).map_err(wrong)?;
     let mut latencies = Vec::new();
     for (id, planned) in (1..=REQUESTS).zip(plan.requests.iter().cycle()) {

@@ -33,7 +33,8 @@ fn parts_are_timed_each_and_the_first_is_the_first_that_carries_something() {
         let answer = ask(&mut engine, id, LIMITS).expect("a stream");
         let waited = since.elapsed().as_nanos() as u64;
         assert_eq!((answer.header, answer.payload), (object([("count", 3.into())]), b"end".to_vec()));
-        let said: Vec<_> = answer.parts.iter().map(|part| (part.header["ids"].clone(), part.payload.clone())).collect();
+        let said: Vec<_> =
+            answer.parts.iter().map(|part| (part.header["ids"].clone(), part.payload.clone())).collect();
         let mut expected = vec![(json!([]), Vec::new())];
         expected.extend((0u8..3).map(|number| (json!([number]), vec![number])));
         assert_eq!(said, expected);

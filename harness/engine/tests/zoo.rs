@@ -107,7 +107,7 @@ fn unusable_pictures_leave_the_engine_usable() {
     ] {
         let mut engine = ready(&zoo(unsandboxed(), name, &[])).expect("ready");
         for id in 1..3 {
-            expect(generate(&mut engine, id).expect_err(name), FailureKind::Picture, words, Instant::now());
+            expect(generate(&mut engine, id).expect_err(name), FailureKind::Answer, words, Instant::now());
         }
         engine.close();
     }

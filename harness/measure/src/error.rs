@@ -3,11 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::input::InputError;
 use edgemaxx_contract::sample::{Failure, LogError};
 use edgemaxx_contract::telemetry::TelemetryError;
 
 /// A measurement that ended early. Everything recorded is kept, and all but [`Self::Plan`],
-/// [`Self::Log`], [`Self::Telemetry`] and [`Self::Encode`] can be resumed.
+/// [`Self::Task`], [`Self::Log`], [`Self::Telemetry`] and [`Self::Encode`] can be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// A file cannot be read or written.
@@ -45,6 +46,9 @@ pub enum MeasureError {
     /// The plan contradicts itself.
     #[error("plan.json: {0}")]
     Plan(String),
+    /// The plan asks what its task cannot.
+    #[error("plan.json: {0}")]
+    Task(#[from] InputError),
     /// A record does not fit JSON.
     #[error("cannot encode a record: {0}")]
     Encode(#[from] serde_json::Error),

@@ -4,12 +4,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::run_files::ARTEFACTS_FOLDER;
 pub use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_files::write_whole;
 
 use crate::error::MeasureError;
 
-/// Where records and pictures go; replaced in tests by one that fails.
+/// Where records and answers go; replaced in tests by one that fails.
 pub trait Disk {
     /// The whole log as it stands, a torn last line included; empty for a new run.
     ///
@@ -57,8 +58,8 @@ impl FolderDisk {
     /// [`MeasureError::Locked`] if another process measures in it; [`MeasureError::Io`].
     pub fn open(folder: &Path) -> Result<Self, MeasureError> {
         let path = folder.join(SAMPLES_FILE);
-        let images = folder.join("images");
-        fs::create_dir_all(&images).map_err(MeasureError::io(&images, "make the folder"))?;
+        let artefacts = folder.join(ARTEFACTS_FOLDER);
+        fs::create_dir_all(&artefacts).map_err(MeasureError::io(&artefacts, "make the folder"))?;
         let mut options = OpenOptions::new();
         let log = options
             .read(true)
@@ -126,7 +127,7 @@ impl Disk for FolderDisk {
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError> {
         let path = self.folder.join(name);
         let parent = path.parent().unwrap_or(&self.folder);
-        write_whole(&path, bytes).map_err(MeasureError::io(&path, "write the picture"))?;
+        write_whole(&path, bytes).map_err(MeasureError::io(&path, "write the answer"))?;
         sync_folder(parent)
     }
 

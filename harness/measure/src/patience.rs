@@ -5,7 +5,7 @@ use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::sample::{Log, Outcome, Record};
 
 /// A candidate that takes longer than this many times the baseline's longest answer so far has
-/// lost, whatever its picture.
+/// lost, whatever its answer.
 const TIMES: f64 = 2.0;
 /// No candidate is given up earlier: a single answer may meet a busy machine.
 const FLOOR_S: f64 = 30.0;
@@ -31,7 +31,7 @@ impl Patience {
     pub(crate) fn add(&mut self, record: &Record) {
         if let Record::Attempt(attempt) = record
             && attempt.side == Side::Baseline
-            && let Outcome::Picture { latency_ns, .. } = attempt.outcome
+            && let Outcome::Answered { latency_ns, .. } = attempt.outcome
         {
             let seconds = latency_ns as f64 / 1e9;
             self.longest_s = Some(self.longest_s.map_or(seconds, |longest| longest.max(seconds)));

@@ -49,7 +49,7 @@ impl Todo {
 
 /// Whether a failure leaves its engine unusable.
 pub(crate) fn is_fatal(failure: &Failure) -> bool {
-    !matches!(failure.kind, FailureKind::Refused | FailureKind::Picture)
+    !matches!(failure.kind, FailureKind::Refused | FailureKind::Answer)
 }
 
 /// Requests of a session not yet made. A pair whose one side failed cannot be completed: its
@@ -113,7 +113,7 @@ fn latencies(attempts: &[&Attempt]) -> Vec<u64> {
     attempts
         .iter()
         .filter_map(|attempt| match &attempt.outcome {
-            Outcome::Picture { latency_ns, .. } => Some(*latency_ns),
+            Outcome::Answered { latency_ns, .. } => Some(*latency_ns),
             Outcome::Failed(_) => None,
         })
         .collect()
@@ -199,7 +199,7 @@ pub(crate) fn spent_ns(log: &Log) -> u64 {
         }
         last = attempt.started_ns;
         let latency = match &attempt.outcome {
-            Outcome::Picture { latency_ns, .. } => *latency_ns,
+            Outcome::Answered { latency_ns, .. } => *latency_ns,
             Outcome::Failed(_) => 0,
         };
         executions.insert(execution, last.saturating_add(latency));

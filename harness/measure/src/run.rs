@@ -76,7 +76,7 @@ impl Run<'_, '_> {
 
     /// Stores what is kept of an answer, unless it is stored: its digest.
     pub(crate) fn store(&mut self, artefact: &Artefact) -> Result<Digest, MeasureError> {
-        let name = format!("images/{}.{}", artefact.digest, artefact.extension);
+        let name = self.plan.artefact(&artefact.digest);
         if !self.io.disk.has(&name) {
             self.io.disk.put(&name, &artefact.bytes)?;
         }

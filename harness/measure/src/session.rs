@@ -285,7 +285,7 @@ fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resid
         for side in Side::both_from(planned.first) {
             let recorded = run.log.session(session.index);
             let answered = recorded.measured(planned.pair, side).is_some_and(|first| {
-                first.launch == residents.launch && matches!(first.outcome, Outcome::Picture { .. })
+                first.launch == residents.launch && matches!(first.outcome, Outcome::Answered { .. })
             });
             let phase = Phase::Repeat { pair: planned.pair };
             let asked = Asked { request, payload: &payload, phase, split: false };
@@ -346,7 +346,7 @@ fn ask(
             session.index
         ))));
     };
-    let question = Question { request: &plan.request, settings: &pipeline.generation, planned: request };
+    let question = Question { request: &plan.request, settings: &pipeline.settings, planned: request };
     let header = codec.header(question, ready);
     let header = header.map_err(|problem| Halt::Error(unaskable(session, request, &problem)))?;
     let ask = Ask { id, header, payload, limits: codec.limits(&plan.request) };
@@ -357,10 +357,11 @@ fn ask(
     process.rests(run.now_ns());
     let kept = answer.and_then(|answer| keep(codec, question, answer, process.engine.as_mut()));
     let (outcome, result) = match kept {
-        Ok((answer, artefact)) => {
-            let image = run.store(&artefact)?;
-            let (latency_ns, engine_ns) = (answer.latency_ns, answer.engine_ns);
-            (Outcome::Picture { latency_ns, image, engine_ns }, Ok(latency_ns))
+        Ok((said, artefact)) => {
+            let answer = run.store(&artefact)?;
+            let Answer { latency_ns, first_ns, engine_ns, .. } = said;
+            let units = artefact.units;
+            (Outcome::Answered { latency_ns, first_ns, units, answer, engine_ns }, Ok(latency_ns))
         }
         Err(failure) => (Outcome::Failed(failure.clone()), Err(failure)),
     };
@@ -389,6 +390,6 @@ fn keep(
 ) -> Result<(Answer, Artefact), Failure> {
     match codec.artefact(question, &answer) {
         Ok(artefact) => Ok((answer, artefact)),
-        Err(problem) => Err(Failure { kind: FailureKind::Picture, detail: engine.with_last_words(problem) }),
+        Err(problem) => Err(Failure { kind: FailureKind::Answer, detail: engine.with_last_words(problem) }),
     }
 }

@@ -13,7 +13,7 @@ struct Session {
     pairs: u32,
     /// Pairs both of whose sides were asked, or one of which failed.
     done: u32,
-    /// Pairs one of whose sides gave a picture.
+    /// Pairs one of whose sides was answered.
     half: BTreeSet<u32>,
     /// It ended, or will not be run.
     over: bool,
@@ -78,7 +78,7 @@ impl Tally {
         }
     }
 
-    /// A pair is done with its second picture, or with a failure: its other side is not asked then.
+    /// A pair is done with its second answer, or with a failure: its other side is not asked then.
     fn attempt(&mut self, attempt: &Attempt) {
         let Phase::Measured { pair } = attempt.phase else { return };
         let Some(session) = self.sessions.get_mut(attempt.session as usize) else { return };

@@ -58,8 +58,8 @@ fn every_pair_is_asked_in_the_plans_order_and_every_picture_is_kept() {
         assert_eq!(recorded.complete_pairs(planned.pairs.len() as u32).count(), planned.pairs.len());
     }
     for attempt in attempts(&log) {
-        let Outcome::Picture { image, .. } = &attempt.outcome else { panic!("a failure") };
-        assert!(disk.files.borrow().contains_key(&format!("images/{image}.png")));
+        let Outcome::Answered { answer, .. } = &attempt.outcome else { panic!("a failure") };
+        assert!(disk.files.borrow().contains_key(&format!("artefacts/{answer}.png")));
     }
 }
 
@@ -111,7 +111,7 @@ fn a_pair_of_each_session_is_asked_again_at_its_end() {
         let phase = Phase::Repeat { pair: repeat.pair };
         assert_eq!(last, Side::both_from(repeat.first).map(|side| (phase, side)));
         let ns = |attempt: &Attempt| match attempt.outcome {
-            Outcome::Picture { latency_ns, .. } => latency_ns,
+            Outcome::Answered { latency_ns, .. } => latency_ns,
             Outcome::Failed(_) => panic!("a failure"),
         };
         let again = recorded.attempts.iter().find(|a| a.side == Side::Candidate && a.phase == phase);
@@ -214,7 +214,7 @@ fn a_candidate_that_refuses_everything_is_aborted_in_warm_up() {
         .iter()
         .filter_map(|a| if let Outcome::Failed(f) = &a.outcome { Some(f.kind) } else { None })
         .collect();
-    assert!(!kinds.is_empty() && kinds.iter().all(|k| *k == FailureKind::Picture));
+    assert!(!kinds.is_empty() && kinds.iter().all(|k| *k == FailureKind::Answer));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_folder_is_measured_in_by_one_process_and_survives_its_closing() {
         assert!(matches!(FolderDisk::open(folder.path()), Err(MeasureError::Locked { .. })));
         let mut telemetry = edgemaxx_measure::telemetry::NoTelemetry;
         let mut io = edgemaxx_measure::Io {
-            codec: edgemaxx_engine::task::of_plan(&plan),
+            codec: edgemaxx_engine::task::of_plan(&plan).expect("a codec"),
             disk: &mut disk,
             clock: &clock,
             telemetry: &mut telemetry,
@@ -159,10 +159,10 @@ fn a_folder_is_measured_in_by_one_process_and_survives_its_closing() {
     let mut pictures = 0;
     for record in &log.records {
         let Record::Attempt(attempt) = record else { continue };
-        let edgemaxx_contract::sample::Outcome::Picture { image, .. } = &attempt.outcome else { continue };
-        let path = folder.path().join(format!("images/{image}.png"));
+        let edgemaxx_contract::sample::Outcome::Answered { answer, .. } = &attempt.outcome else { continue };
+        let path = folder.path().join(format!("artefacts/{answer}.png"));
         let rgb = image::open(&path).expect("a picture").into_rgb8().into_raw();
-        assert_eq!(edgemaxx_contract::digest::Digest::of(&rgb), *image, "named by its pixels");
+        assert_eq!(edgemaxx_contract::digest::Digest::of(&rgb), *answer, "named by its pixels");
         pictures += 1;
     }
     assert!(pictures > 0);

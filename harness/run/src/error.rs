@@ -7,6 +7,7 @@ use std::path::Path;
 
 use edgemaxx_chain::{ChainError, WalletError};
 use edgemaxx_contract::format::DocumentError;
+use edgemaxx_contract::input::InputError;
 use edgemaxx_files::is_full;
 use edgemaxx_hub::HubError;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,9 @@ pub enum RunError {
     /// A document cannot be read or written.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// A value that its task does not take.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A document of ours cannot be encoded.
     #[error(transparent)]
     Encode(#[from] serde_json::Error),

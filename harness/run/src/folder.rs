@@ -15,7 +15,7 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
-    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, IMAGES_FOLDER, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE,
+    ARTEFACTS_FOLDER, CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, TELEMETRY_FILE,
 };
 use edgemaxx_contract::sample::Log;
@@ -92,7 +92,7 @@ pub struct RunFolder {
 
 impl RunFolder {
     fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), images: path.join(IMAGES_FOLDER), loaded: BTreeMap::new() }
+        Self { path: path.to_owned(), images: path.join(ARTEFACTS_FOLDER), loaded: BTreeMap::new() }
     }
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.

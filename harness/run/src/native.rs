@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_engine::task::picture::{self, Picture, Ready, Request, Settings};
 use edgemaxx_protocol::{Hello, Load};
 

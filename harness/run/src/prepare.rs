@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
-use edgemaxx_contract::contest::{CommandSpec, DeviceKind, Dtype, EngineSpec, Recipe, Resources};
+use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Resources};
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
-use edgemaxx_engine::{Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxStatus, task};
+use edgemaxx_contract::task::picture;
+use edgemaxx_engine::{Codec, Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxStatus, task};
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
@@ -144,15 +146,25 @@ fn start(
         }
     };
     process.read_only.append(&mut read_only);
-    let codec = task::of_plan(plan);
+    let codec = codec_of(plan)?;
     let load = Load {
         checkpoint: path_text(&source.root)?,
         replaced: replaced(source.unet.as_deref())?,
         threads: plan.measurement.threads,
         task: codec.task().to_owned(),
-        settings: codec.settings(&plan.request, &pipeline.generation),
+        settings: codec.settings(&plan.request, &pipeline.settings).map_err(RunError::input)?,
     };
     Ok((process, load))
+}
+
+/// How engines are asked what a plan asks.
+///
+/// # Errors
+/// Nobody knows how.
+pub fn codec_of(plan: &Plan) -> Result<&'static dyn Codec> {
+    task::of_plan(plan).ok_or_else(|| {
+        RunError::input(format!("plan.json: no engine can be asked for the task {}", plan.task))
+    })
 }
 
 /// What of a checkpoint is read elsewhere, as the protocol names it.
@@ -192,12 +204,10 @@ pub fn accelerator(plan: &Plan) -> Accelerator {
 /// # Errors
 /// The device cannot be used: exit code 3, in the engine's words.
 pub fn engine_settings(plan: &Plan) -> Result<Vec<String>> {
-    let dtypes: BTreeSet<&str> = plan
-        .pipelines
-        .iter()
-        .filter(|pipeline| pipeline.engine == EngineSpec::Native)
-        .map(|pipeline| dtype_name(pipeline.generation.dtype))
-        .collect();
+    let mut dtypes = BTreeSet::new();
+    for pipeline in plan.pipelines.iter().filter(|pipeline| pipeline.engine == EngineSpec::Native) {
+        dtypes.insert(dtype_name(pipeline.settings.view::<picture::Settings>()?.dtype));
+    }
     if accelerator(plan) == Accelerator::Cpu {
         return Ok(Vec::new());
     }

@@ -7,6 +7,7 @@ use edgemaxx_candle::vae::VaeConfig;
 use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
+use edgemaxx_contract::task::{Settings, picture};
 use edgemaxx_quality::picture::Picture;
 use edgemaxx_quality::picture::clip::ClipScorer;
 use edgemaxx_quality::picture::lpips::Lpips;
@@ -38,18 +39,23 @@ fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> Result<()> {
             found.map_or("none", String::as_str)
         )))
     };
-    let theirs = contest.baseline.generation.scheduler.as_ref();
+    let of = |settings: &Settings| -> Result<Option<String>> {
+        Ok(settings.view::<picture::Settings>()?.scheduler)
+    };
+    let theirs = of(&contest.baseline.settings)?;
+    let theirs = theirs.as_ref();
     if contest.baseline.engine == EngineSpec::Native && !known(theirs) {
         return refuse("baseline.generation.scheduler".to_owned(), theirs);
     }
     for (index, candidate) in contest.candidates.iter().enumerate().filter(|(_, c)| !c.control) {
-        let named = candidate.generation.scheduler.as_ref();
+        let patch: picture::SettingsPatch = candidate.settings.view()?;
+        let named = patch.scheduler.as_ref();
         let pipeline = resolved.iter().find(|pipeline| pipeline.name == candidate.name);
         // A folder of its own may name another engine, and another scheduler than the baseline's.
         let alone = candidate.checkpoint.source == contest.baseline.checkpoint.source;
         let (native, inherits) = match (pipeline, &candidate.engine) {
             (Some(pipeline), _) => {
-                (pipeline.engine == EngineSpec::Native, pipeline.generation.scheduler.as_ref() == theirs)
+                (pipeline.engine == EngineSpec::Native, of(&pipeline.settings)?.as_ref() == theirs)
             }
             (None, Some(engine)) => (*engine == EngineSpec::Native, alone),
             (None, None) => (alone, alone),
@@ -75,7 +81,8 @@ fn size(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()>
     let vae = VaeConfig::read(&folder.join("vae/config.json"))
         .map_err(|error| RunError::input(format!("baseline.checkpoint: {error}")))?;
     let factor = vae.factor() as u32;
-    for (field, side) in [("width", contest.request.width), ("height", contest.request.height)] {
+    let request: picture::Request = contest.request.view()?;
+    for (field, side) in [("width", request.width), ("height", request.height)] {
         if !side.is_multiple_of(factor) {
             return Err(RunError::input(format!(
                 "request.{field}: expected a multiple of {factor}, as the baseline's VAE asks for, found {side}"
@@ -94,7 +101,7 @@ fn judges(contest: &Contest, base: &Path) -> Result<()> {
         let folder = base.join(relative);
         if folder.is_dir() { Ok(folder) } else { Err("no such folder".to_owned()) }
     };
-    let (width, height) = (contest.request.width, contest.request.height);
+    let picture::Request { width, height, .. } = contest.request.view()?;
     let empty = |width: u32, height: u32| {
         let bytes = width as usize * height as usize * 3;
         Picture::from_rgb(width, height, vec![0; bytes])

@@ -6,12 +6,10 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{
-    CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, Dtype, EngineSpec, Generation,
-    GenerationPatch,
-};
+use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
+use edgemaxx_contract::task::{self, Settings, TaskRef, picture};
 use edgemaxx_files::folder_digest;
 
 use crate::error::{InFile as _, Result, RunError, Within as _};
@@ -62,7 +60,7 @@ pub fn resolve_text(
         Some(base) => fs::canonicalize(base).in_file(base)?,
         None => fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default(),
     };
-    let prompts_path = base.join(&contest.request.prompts);
+    let prompts_path = base.join(contest.request.prompts());
     let prompts = read_text(&prompts_path)
         .map_err(|error| RunError::input(format!("{}: request.prompts: {error}", path.display())))?;
     check_prompt_digest(&prompts_path, &prompts)?;
@@ -129,7 +127,7 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
         description: contest.baseline.description.clone(),
         digest: digests.of(base, &checkpoint)?,
         checkpoint,
-        generation: contest.baseline.generation.clone(),
+        settings: contest.baseline.settings.clone(),
         engine: contest.baseline.engine.clone(),
     };
     let mut control = PipelinePlan {
@@ -150,15 +148,17 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
         let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
             CandidateFile::default()
         } else {
-            candidate_file(&source_folder(base, &checkpoint.source)?)?
+            candidate_file(&source_folder(base, &checkpoint.source)?, contest.task)?
         };
+        let settings = contest.task.patched(&contest.baseline.settings, &own.settings);
+        let settings = settings.and_then(|settings| contest.task.patched(&settings, &candidate.settings));
         candidates.push(PipelinePlan {
             name: candidate.name.clone(),
             role: Role::Candidate,
             description: candidate.description.clone(),
             digest: digests.of(base, &checkpoint).within(context)?,
             checkpoint,
-            generation: candidate.generation.apply(&own.generation.apply(&contest.baseline.generation)),
+            settings: settings.within(context)?,
             engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
         });
     }
@@ -169,12 +169,12 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
 ///
 /// # Errors
 /// It cannot be read, or leads out of the folder.
-pub fn candidate_file(folder: &Path) -> Result<CandidateFile> {
+pub fn candidate_file(folder: &Path, task: TaskRef) -> Result<CandidateFile> {
     let path = folder.join("edgemaxx.toml");
     if !path.exists() {
         return Ok(CandidateFile::default());
     }
-    let file = CandidateFile::parse(&read_text(&path)?).in_file(&path)?;
+    let file = CandidateFile::parse(&read_text(&path)?, task).in_file(&path)?;
     if let Some(EngineSpec::Command(engine)) = &file.engine {
         stays_inside(folder, engine).in_file(&path)?;
     }
@@ -185,13 +185,11 @@ pub fn candidate_file(folder: &Path) -> Result<CandidateFile> {
 ///
 /// # Errors
 /// Its file cannot be read, or leads out of the folder.
-pub fn own_generation(folder: &Path, asked: &GenerationPatch, usual: &Generation) -> Result<Generation> {
-    Ok(asked.apply(&candidate_file(folder)?.generation.apply(usual)))
+pub fn own_settings(folder: &Path, asked: &picture::SettingsPatch) -> Result<Settings> {
+    let (task, usual) = (task::DEFAULT, picture::Settings::default().checked()?);
+    let own = task.patched(&usual, &candidate_file(folder, task)?.settings)?;
+    Ok(task.patched(&own, &asked.checked()?)?)
 }
-
-/// Where neither anybody nor a checkpoint says otherwise.
-pub const USUAL: Generation =
-    Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
 
 /// A candidate names nothing but programs of the system and what lies in its own folder.
 fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {

@@ -1,14 +1,15 @@
 //! The day's contest file: the contest, yesterday's winner, and a candidate for each submission.
 
-use edgemaxx_contract::contest::{Contest, ContestError, Entrant, with_candidates};
+use edgemaxx_contract::contest::{Contest, Entrant, with_candidates};
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
+use edgemaxx_contract::input::InputError;
 
 /// A contest that a validator cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ContestFileError {
     /// Not a contest.
     #[error("{0}")]
-    Contest(#[from] ContestError),
+    Contest(#[from] InputError),
     /// It brings candidates of its own.
     #[error("candidate {0:?}: expected none but a control: a validator's candidates come from the chain")]
     Candidate(String),

@@ -1,7 +1,7 @@
 //! Room on the disk: what of old days is not needed again is removed, by policy.
 //!
 //! Only of sealed days, and never what a later check of a published day reads: derived checkpoints can be derived and
-//! fetched ones fetched again, and pictures go only where every place that days are published to holds them.
+//! fetched ones fetched again, and answers go only where every place that days are published to holds them.
 //! Whatever is interrupted is finished the next time.
 
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::manifest::{Manifest, SealedFile};
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::run_files::ARTEFACTS_FOLDER;
 
 use crate::schedule::days_between;
 use crate::seal::{self, sealed_days};
@@ -21,13 +22,13 @@ use crate::seal::{self, sealed_days};
 pub struct Keep {
     /// `keep_checkpoints_days`: derived checkpoints, and fetched ones that no later day used.
     pub checkpoints_days: Option<u32>,
-    /// `keep_pictures_days`: pictures.
-    pub pictures_days: Option<u32>,
+    /// `keep_answers_days`: answers.
+    pub answers_days: Option<u32>,
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { checkpoints_days: Some(3), pictures_days: Some(30) }
+        Self { checkpoints_days: Some(3), answers_days: Some(30) }
     }
 }
 
@@ -78,14 +79,14 @@ pub fn tidy(days: &Path, today: &Day, keep: Keep, places: &mut dyn Places) -> Ve
             }
         }
     }
-    if let Some(kept) = keep.pictures_days {
+    if let Some(kept) = keep.answers_days {
         for day in all.iter().filter(|day| day.age > kept) {
-            match remove_pictures(day, places) {
+            match remove_answers(day, places) {
                 Ok((0, _)) => {}
                 Ok((n, bytes)) => {
-                    said.push(format!("removed {n} published pictures ({}) of {}", size(bytes), day.day));
+                    said.push(format!("removed {n} published answers ({}) of {}", size(bytes), day.day));
                 }
-                Err(error) => said.push(format!("pictures of {} stay: {error}", day.day)),
+                Err(error) => said.push(format!("answers of {} stay: {error}", day.day)),
             }
         }
     }
@@ -135,10 +136,10 @@ fn bytes_in(folder: &Path) -> std::io::Result<u64> {
     Ok(bytes)
 }
 
-/// Removes the pictures of a day that are published, and those that no seal holds; how many, and their bytes.
-fn remove_pictures(day: &Sealed, places: &mut dyn Places) -> std::io::Result<(u32, u64)> {
-    let images = day.folder.join("images");
-    if !images.is_dir() {
+/// Removes the answers of a day that are published, and those that no seal holds; how many, and their bytes.
+fn remove_answers(day: &Sealed, places: &mut dyn Places) -> std::io::Result<(u32, u64)> {
+    let artefacts = day.folder.join(ARTEFACTS_FOLDER);
+    if !artefacts.is_dir() {
         return Ok((0, 0));
     }
     let manifest: Manifest = match seal::read(&day.folder) {
@@ -146,9 +147,9 @@ fn remove_pictures(day: &Sealed, places: &mut dyn Places) -> std::io::Result<(u3
         Err(error) => return Err(std::io::Error::other(error)),
     };
     let mut removed = (0, 0);
-    for entry in fs::read_dir(&images)? {
+    for entry in fs::read_dir(&artefacts)? {
         let entry = entry?;
-        let path = format!("images/{}", entry.file_name().to_string_lossy());
+        let path = format!("{ARTEFACTS_FOLDER}/{}", entry.file_name().to_string_lossy());
         let published = match manifest.file(&path) {
             Some(sealed) => places.hold(&day.day, sealed),
             None => true,
@@ -217,15 +218,15 @@ mod tests {
         });
         write(DAY_FILE, &record.to_string());
         write("checkpoints/a/unet/w.safetensors", "derived");
-        write("images/loose.png", "no seal holds it");
-        write("images/sealed.png", "a picture");
+        write("artefacts/loose.png", "no seal holds it");
+        write("artefacts/sealed.png", "an answer");
         if seal_it {
             let mut manifest = seal::seal(&folder, &name.parse().unwrap(), None, None).unwrap();
-            // As a judged picture would be: sealing takes them from quality.jsonl.
+            // As a judged answer would be: sealing takes them from quality.jsonl.
             manifest.files.push(SealedFile {
-                path: "images/sealed.png".to_owned(),
+                path: "artefacts/sealed.png".to_owned(),
                 bytes: 9,
-                digest: Digest::of("a picture"),
+                digest: Digest::of("an answer"),
             });
             write("manifest.json", &manifest.to_json().unwrap());
         }
@@ -243,17 +244,17 @@ mod tests {
         let today = day(&days, "2026-11-22", &[], true);
         let cache = all.iter().chain(&["hf:c/c@1"]).map(|source| (*source).to_owned()).collect();
         let mut world = World { copy: copy.clone(), cache, asked: 0 };
-        let keep = Keep { checkpoints_days: Some(3), pictures_days: Some(7) };
+        let keep = Keep { checkpoints_days: Some(3), answers_days: Some(7) };
         let tidy = |world: &mut World| super::tidy(&days, &"2026-11-22".parse().unwrap(), keep, world);
 
-        // Not published: the sealed picture stays. Half removed by an earlier, killed try: finished.
+        // Not published: the sealed answer stays. Half removed by an earlier, killed try: finished.
         fs::create_dir_all(old.join(".checkpoints.removed/b")).unwrap();
         fs::write(old.join(".checkpoints.removed/b/w"), "x").unwrap();
         let said = tidy(&mut world);
         assert!(!old.join("checkpoints").exists() && !old.join(".checkpoints.removed").exists(), "{said:?}");
-        assert!(old.join("images/sealed.png").exists() && !old.join("images/loose.png").exists());
+        assert!(old.join("artefacts/sealed.png").exists() && !old.join("artefacts/loose.png").exists());
         for folder in [&unsealed, &recent, &today] {
-            assert!(folder.join("checkpoints").exists() && folder.join("images/loose.png").exists());
+            assert!(folder.join("checkpoints").exists() && folder.join("artefacts/loose.png").exists());
         }
         let left: Vec<&str> = world.cache.iter().map(String::as_str).collect();
         assert_eq!(left, ["hf:b/b@1", "hf:c/c@1", "hf:stuck/x@1"], "in use, of an open day, busy");
@@ -261,19 +262,19 @@ mod tests {
         assert!(said.iter().any(|line| line == "hf:stuck/x@1 stays: busy"), "{said:?}");
 
         // Published, but not the same bytes: stays. Then the same: goes. The seal stays as it was.
-        let published = copy.join("2026-11-01/images/sealed.png");
+        let published = copy.join("2026-11-01/artefacts/sealed.png");
         fs::create_dir_all(published.parent().unwrap()).unwrap();
-        fs::write(&published, "another picture").unwrap();
+        fs::write(&published, "another answer").unwrap();
         tidy(&mut world);
-        assert!(old.join("images/sealed.png").exists());
-        fs::write(&published, "a picture").unwrap();
+        assert!(old.join("artefacts/sealed.png").exists());
+        fs::write(&published, "an answer").unwrap();
         let said = tidy(&mut world);
-        assert!(said.iter().any(|line| line.starts_with("removed 1 published pictures")), "{said:?}");
-        assert!(!old.join("images/sealed.png").exists() && seal::read(&old).is_ok());
+        assert!(said.iter().any(|line| line.starts_with("removed 1 published answers")), "{said:?}");
+        assert!(!old.join("artefacts/sealed.png").exists() && seal::read(&old).is_ok());
         assert!(tidy(&mut world).iter().all(|line| line.contains("stuck")), "nothing is left to do");
 
         // Forever is for ever.
-        let forever = Keep { checkpoints_days: None, pictures_days: None };
+        let forever = Keep { checkpoints_days: None, answers_days: None };
         let far = "2030-01-01".parse().unwrap();
         assert_eq!(super::tidy(&days, &far, forever, &mut world), Vec::<String>::new());
     }

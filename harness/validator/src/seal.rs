@@ -1,6 +1,6 @@
 //! Sealing a run folder: the digest of every file, the day before, a signature; and checking it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest, PreviousDay, SealedFile, Signature};
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::run_files::ARTEFACTS_FOLDER;
 
 use crate::sign::{self, SignError, Signer};
 
@@ -97,7 +98,7 @@ pub fn seal(
     Ok(manifest)
 }
 
-/// What of a run folder is published, by path: its files, and every picture that was judged.
+/// What of a run folder is published, by path: its files, and every answer that was judged.
 fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
     let mut paths = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(SealError::io(folder))? {
@@ -112,13 +113,28 @@ fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
         let text = fs::read_to_string(&path).map_err(SealError::io(&path))?;
         let quality = QualityLog::parse(&text)
             .map_err(|error| SealError::differs("quality.jsonl", error.to_string()))?;
+        let kept = artefacts(&folder.join(ARTEFACTS_FOLDER))?;
         for record in &quality.records {
-            for image in [record.baseline_answer, record.candidate_answer] {
-                paths.insert(format!("images/{image}.png"));
+            for answer in [record.baseline_answer, record.candidate_answer].map(|answer| answer.to_string()) {
+                // One that is missing is looked for by its digest alone, and missed.
+                paths.insert(format!("{ARTEFACTS_FOLDER}/{}", kept.get(&answer).unwrap_or(&answer)));
             }
         }
     }
     Ok(paths)
+}
+
+/// The names of the answers that are kept, by the digest they start with.
+fn artefacts(folder: &Path) -> Result<BTreeMap<String, String>, SealError> {
+    let mut names = BTreeMap::new();
+    if folder.is_dir() {
+        for entry in fs::read_dir(folder).map_err(SealError::io(folder))? {
+            let name = entry.map_err(SealError::io(folder))?.file_name().to_string_lossy().into_owned();
+            let digest = name.split('.').next().unwrap_or_default().to_owned();
+            names.insert(digest, name);
+        }
+    }
+    Ok(names)
 }
 
 /// The days with a manifest below `days`, each in the folder of its name, in order.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec, Generation};
+use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Claim, Estimate, GateEstimate, HonestyVerdict, Latency,
@@ -10,6 +10,7 @@ use edgemaxx_contract::estimate::{
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::quality::QualityRecord;
+use edgemaxx_contract::task::TaskRef;
 use serde::Serialize;
 
 use super::Fact;
@@ -106,7 +107,7 @@ pub(crate) fn drill(
     let ratios = plots.filter(|s| s.sessions.iter().any(|s| !s.ratios.is_empty()));
     Drill {
         facts: estimates.map_or_else(Vec::new, |e| facts(e, shots)),
-        settings: pipeline.map_or_else(Vec::new, settings),
+        settings: pipeline.map_or_else(Vec::new, |pipeline| settings(view.plan.task, pipeline)),
         gates: estimates.map_or_else(Vec::new, |e| e.gates.iter().map(|g| gate(view, g)).collect()),
         latency: estimates.map_or_else(Vec::new, latency),
         quality: estimates.map_or_else(Vec::new, quality),
@@ -244,10 +245,15 @@ fn p_value(p: f64) -> String {
     if p < 0.0001 { "< 0.0001".to_owned() } else { number::fixed(p, 4) }
 }
 
+/// A label with a capital letter.
+fn capitalised(label: &str) -> String {
+    let mut letters = label.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// What a pipeline is made of.
-pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
+pub(crate) fn settings(task: TaskRef, pipeline: &PipelinePlan) -> Vec<Fact> {
     let CheckpointSpec { source, unet, derive } = &pipeline.checkpoint;
-    let Generation { steps, guidance_scale, scheduler, dtype, vae_tiling } = &pipeline.generation;
     let mut facts = vec![Fact::new("Checkpoint", visible(source))];
     if let Some(unet) = unet {
         facts.push(Fact::new("UNet", visible(unet)));
@@ -255,11 +261,9 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
     if let Some(recipe) = derive {
         facts.push(Fact::new("Derived", recipe.to_string()));
     }
+    let of_task = task.settings_rows(&pipeline.settings).into_iter();
+    facts.extend(of_task.map(|row| Fact::new(capitalised(row.label), visible(&row.value))));
     facts.extend([
-        Fact::new("Steps", steps.to_string()),
-        Fact::new("Guidance", number::significant(*guidance_scale, 3)),
-        Fact::new("Scheduler", scheduler.as_deref().map_or_else(|| "the checkpoint's".to_owned(), visible)),
-        Fact::new("Number format", dtype.to_string()),
         Fact::new(
             "Engine",
             match &pipeline.engine {
@@ -269,9 +273,6 @@ pub(crate) fn settings(pipeline: &PipelinePlan) -> Vec<Fact> {
         ),
         Fact::new("Digest", pipeline.digest.to_string()),
     ]);
-    if *vae_tiling {
-        facts.push(Fact::new("VAE", "decodes in tiles"));
-    }
     facts
 }
 
@@ -347,7 +348,7 @@ fn picture(view: &RunView<'_>, record: &QualityRecord, shown: Option<PairPicture
         numbers = vec!["identical pictures".to_owned()];
     }
     Picture {
-        prompt: request.map_or_else(String::new, |r| visible(&r.prompt)),
+        prompt: request.map_or_else(String::new, |r| visible(&view.plan.task.ask_words(&r.ask))),
         seed: request.map_or(0, |r| r.seed),
         numbers: numbers.join(" · "),
         shown: shown.map(|p| PictureSources {

@@ -57,7 +57,7 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
         ],
         pins: e.pins.iter().map(|pin| visible(pin)).collect(),
         unfit: e.unfit.iter().map(|reason| visible(reason)).collect(),
-        baseline: super::candidate::settings(view.plan.baseline()),
+        baseline: super::candidate::settings(view.plan.task, view.plan.baseline()),
         digests,
         commands: commands(view),
     }

@@ -52,7 +52,7 @@ fn session(recorded: &RecordedSession<'_>) -> SessionShots {
     attempts.sort_by_key(|a| (a.launch, matches!(a.phase, Phase::Measured { .. }), a.started_ns));
     let mut pairs: BTreeMap<u32, [Option<f64>; 2]> = BTreeMap::new();
     for attempt in attempts {
-        let Outcome::Picture { latency_ns, .. } = attempt.outcome else {
+        let Outcome::Answered { latency_ns, .. } = attempt.outcome else {
             session.failures.push(session.shots.len());
             continue;
         };

@@ -64,7 +64,7 @@ pub(crate) fn certificate(view: &RunView<'_>) -> CertificateView {
                 "Minimum detectable effect, 80% power",
                 number::optional(c.minimum_detectable_effect, |v| number::percent(v, 2)),
             ),
-            Fact::new("Identical pictures", format!("{} of {} pairs", c.identical_pictures, c.pairs)),
+            Fact::new("Identical answers", format!("{} of {} pairs", c.identical_answers, c.pairs)),
         ],
         plot: c.speedup.as_ref().filter(|s| s.point.is_finite() && s.point > 0.0).map_or_else(
             String::new,

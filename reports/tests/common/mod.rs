@@ -155,7 +155,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         description: description.to_owned(),
         checkpoint: contest.baseline.checkpoint.clone(),
         digest: Digest::of(name),
-        generation: contest.baseline.generation.clone(),
+        settings: contest.baseline.settings.clone(),
         engine: contest.baseline.engine.clone(),
     };
     let mut pipelines = vec![pipeline("teacher", Role::Baseline, "20 steps")];

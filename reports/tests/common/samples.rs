@@ -72,7 +72,13 @@ pub(super) fn measure(
                     picture(request, edge, if side == Side::Candidate { 1.0 - planted.ssim } else { 0.0 })
                 });
             }
-            let outcome = Outcome::Picture { latency_ns: (ms * 1e6) as u64, image, engine_ns: None };
+            let outcome = Outcome::Answered {
+                latency_ns: (ms * 1e6) as u64,
+                first_ns: None,
+                units: 1,
+                answer: image,
+                engine_ns: None,
+            };
             let marks = if throttled { vec![Mark::Throttled] } else { Vec::new() };
             (
                 Attempt {

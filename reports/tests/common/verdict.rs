@@ -44,7 +44,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             let mut logs = Vec::new();
             for (_, baseline, candidate) in recorded.complete_pairs(session.pairs.len() as u32) {
                 let ms = |a: &Attempt| match a.outcome {
-                    Outcome::Picture { latency_ns, .. } => latency_ns as f64 / 1e6,
+                    Outcome::Answered { latency_ns, .. } => latency_ns as f64 / 1e6,
                     Outcome::Failed(_) => f64::NAN,
                 };
                 mine.push(ms(candidate));
@@ -143,7 +143,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
         speedup: control.and_then(|c| c.speedup.clone()),
         noise_floor: Some(0.0068),
         minimum_detectable_effect: Some(0.0112),
-        identical_pictures: control.map_or(0, |c| c.pairs),
+        identical_answers: control.map_or(0, |c| c.pairs),
         pairs: control.map_or(0, |c| c.pairs),
     };
     Estimates {

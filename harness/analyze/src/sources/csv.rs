@@ -1,4 +1,4 @@
-//! `session,prompt,pipeline,latency_ms[,throttled]`, read row by row.
+//! `session,request,pipeline,latency_ms[,throttled]`, read row by row; `request` may be called by its [`OTHER_NAME`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,9 +14,11 @@ use crate::samples::SampleTable;
 /// A longer line is no measurement.
 const LONGEST_LINE: usize = 1 << 20;
 
-const COLUMNS: [&str; 5] = ["session", "prompt", "pipeline", "latency_ms", "throttled"];
+const COLUMNS: [&str; 5] = ["session", "request", "pipeline", "latency_ms", "throttled"];
+/// What `request` was called when all requests were prompts.
+const OTHER_NAME: &str = "prompt";
 const SESSION: usize = 0;
-const PROMPT: usize = 1;
+const REQUEST: usize = 1;
 const PIPELINE: usize = 2;
 const LATENCY: usize = 3;
 const THROTTLED: usize = 4;
@@ -96,14 +98,15 @@ impl Columns {
         let mut places = [None; 5];
         for (place, name) in header.iter().enumerate() {
             let name = name.trim_start_matches('\u{feff}').trim();
-            let Some(column) = COLUMNS.iter().position(|&known| known == name) else {
+            let meant = if name == OTHER_NAME { COLUMNS[REQUEST] } else { name };
+            let Some(column) = COLUMNS.iter().position(|&known| known == meant) else {
                 return Err(error(format!(
                     "it has a column {:?}",
                     name.chars().take(40).collect::<String>()
                 )));
             };
             if places[column].replace(place).is_some() {
-                return Err(error(format!("it has the column {name} twice")));
+                return Err(error(format!("it has the column {} twice", COLUMNS[column])));
             }
         }
         if let Some(missing) = (0..THROTTLED).find(|&column| places[column].is_none()) {
@@ -140,7 +143,7 @@ impl Row<'_> {
         };
         let names = (
             rows.sessions.number(name(SESSION)?),
-            rows.prompts.number(name(PROMPT)?),
+            rows.requests.number(name(REQUEST)?),
             rows.pipelines.number(name(PIPELINE)?),
         );
         let latency = self.field(LATENCY).trim().parse().ok();

@@ -25,7 +25,7 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// The first line of a CSV file is wrong.
-    #[error("{path}:1: expected the header session,prompt,pipeline,latency_ms[,throttled], but {problem}")]
+    #[error("{path}:1: expected the header session,request,pipeline,latency_ms[,throttled], but {problem}")]
     Header {
         /// The file.
         path: PathBuf,
@@ -58,8 +58,8 @@ pub enum SourceError {
     },
     /// A measurement is there twice.
     #[error(
-        "{path}:{line}: the same session, prompt and pipeline ({pipeline}) as in line {first}; \
-         give repetitions of a prompt different prompt names"
+        "{path}:{line}: the same session, request and pipeline ({pipeline}) as in line {first}; \
+         give repetitions of a request different names"
     )]
     Duplicate {
         /// The file.

@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
             }
             let numbers = (
                 rows.sessions.number(&run.to_string()),
-                rows.prompts.number("run"),
+                rows.requests.number("run"),
                 rows.pipelines.number(&result.command),
             );
             // JSON has no lines that a message could name.

@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     }
     let table = from_log(&plan, &log);
     if table.candidates.iter().all(|candidate| candidate.sessions.is_empty()) {
-        let problem = "no complete pair; both sides of a pair must have given a picture".to_owned();
+        let problem = "no complete pair; both sides of a pair must have answered".to_owned();
         return Err(SourceError::Nothing { path: path.to_owned(), problem });
     }
     Ok(table)
@@ -75,7 +75,7 @@ fn pair(baseline: &Attempt, candidate: &Attempt) -> Option<Pair> {
 /// The latency; `None` for a failed attempt and for a clock that stood still.
 pub(crate) fn milliseconds(attempt: &Attempt) -> Option<f64> {
     match attempt.outcome {
-        Outcome::Picture { latency_ns, .. } => (latency_ns > 0).then_some(latency_ns as f64 / 1e6),
+        Outcome::Answered { latency_ns, .. } => (latency_ns > 0).then_some(latency_ns as f64 / 1e6),
         Outcome::Failed(_) => None,
     }
 }

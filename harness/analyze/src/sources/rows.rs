@@ -33,7 +33,7 @@ impl Names {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) sessions: Names,
-    pub(super) prompts: Names,
+    pub(super) requests: Names,
     pub(super) pipelines: Names,
     rows: Vec<Row>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Rows {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     session: u32,
-    prompt: u32,
+    request: u32,
     pipeline: u32,
     /// Where it stands in the file, from 1.
     line: u32,
@@ -53,15 +53,15 @@ impl Rows {
     /// Appends a row; names by their numbers, the latency finite and positive.
     pub(super) fn push(
         &mut self,
-        (session, prompt, pipeline): (u32, u32, u32),
+        (session, request, pipeline): (u32, u32, u32),
         latency_ms: f64,
         throttled: bool,
         line: u32,
     ) {
-        self.rows.push(Row { session, prompt, pipeline, line, throttled, latency_ms });
+        self.rows.push(Row { session, request, pipeline, line, throttled, latency_ms });
     }
 
-    /// Pairs each row with the baseline's of the same session and prompt.
+    /// Pairs each row with the baseline's of the same session and request.
     pub(super) fn pair_up(
         self,
         path: &Path,
@@ -75,18 +75,18 @@ impl Rows {
                 format!("only the pipeline {:?}; expected the baseline and at least one other", pipelines[0]);
             return Err(SourceError::Nothing { path: path.to_owned(), problem });
         }
-        // Within a session and prompt the baseline comes first.
+        // Within a session and request the baseline comes first.
         let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
         let key = |&index: &u32| {
             let row = &self.rows[index as usize];
-            (row.session, row.prompt, row.pipeline != baseline, row.pipeline, index)
+            (row.session, row.request, row.pipeline != baseline, row.pipeline, index)
         };
         order.par_sort_unstable_by_key(key);
         let mut found: Vec<BTreeMap<u32, Vec<(u32, Pair)>>> = vec![BTreeMap::new(); pipelines.len()];
         let mut alone: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
         for group in order.chunk_by(|a, b| {
             let (a, b) = (&self.rows[*a as usize], &self.rows[*b as usize]);
-            (a.session, a.prompt) == (b.session, b.prompt)
+            (a.session, a.request) == (b.session, b.request)
         }) {
             self.refuse_duplicates(path, group)?;
             let first = &self.rows[group[0] as usize];
@@ -115,7 +115,7 @@ impl Rows {
             let name = pipelines[pipeline].clone();
             if sessions.is_empty() {
                 let problem = format!(
-                    "pipeline {name:?} has no row whose session and prompt the baseline {:?} has too (first: line {}); \
+                    "pipeline {name:?} has no row whose session and request the baseline {:?} has too (first: line {}); \
                      latencies are compared pair by pair",
                     pipelines[baseline as usize],
                     alone.get(&(pipeline as u32)).map_or(0, |(_, index)| self.line(*index)),
@@ -131,7 +131,7 @@ impl Rows {
         }
         let warnings = alone.iter().map(|(&pipeline, &(count, index))| {
             format!(
-                "{count} row(s) of {:?} have no partner of the baseline in the same session and prompt \
+                "{count} row(s) of {:?} have no partner of the baseline in the same session and request \
                  (first: line {}) and are left out",
                 pipelines[pipeline as usize],
                 self.line(index)

@@ -28,11 +28,11 @@ fn message(result: Result<SampleTable, SourceError>) -> String {
     text[text.find("x.csv").unwrap()..].to_owned()
 }
 
-const HEADER: &str = "session,prompt,pipeline,latency_ms\n";
+const HEADER: &str = "session,request,pipeline,latency_ms\n";
 
 #[test]
-fn rows_are_paired_by_session_and_prompt_in_the_order_of_the_file() {
-    let text = "pipeline,latency_ms,throttled,session,prompt\r\n\
+fn rows_are_paired_by_session_and_request_in_the_order_of_the_file() {
+    let text = "pipeline,latency_ms,throttled,session,request\r\n\
         old,100.0,false,s1,\"cat, sitting\"\r\nnew,50,true,s1,dog\r\nnew,80,false,s1,\"cat, sitting\"\r\n\
         old,200,0,s1,dog\r\nold,300,1,s2,dog\r\nnew,1e2,0,s2,dog";
     let folder = Folder::new();
@@ -45,6 +45,16 @@ fn rows_are_paired_by_session_and_prompt_in_the_order_of_the_file() {
     assert!(sessions[1].pairs[0].throttled && !sessions[0].pairs[1].throttled);
     let turned = read(&folder.file("x.csv", text), Some("new")).unwrap();
     assert_eq!(turned.baseline, "new");
+}
+
+#[test]
+fn requests_may_be_called_prompts() {
+    let folder = Folder::new();
+    let rows = "1,a,old,10\n1,a,new,5\n";
+    let read = |header: &str| folder.csv(&format!("session,{header},pipeline,latency_ms\n{rows}"));
+    assert_eq!(read("prompt").unwrap().candidates, read("request").unwrap().candidates);
+    let twice = message(folder.csv("session,request,prompt,pipeline,latency_ms\n1,a,a,old,10\n"));
+    assert!(twice.contains("the column request twice"), "{twice}");
 }
 
 #[test]
@@ -65,7 +75,7 @@ fn bad_values_name_line_column_and_what_stands_there() {
         assert!(text.starts_with(&format!("x.csv:4: column {column}: expected ")), "{row}: {text}");
         assert!(text.ends_with(&format!("found {found}")), "{row}: {text}");
     }
-    let throttled = "session,prompt,pipeline,latency_ms,throttled\n1,a,old,10,maybe\n1,a,new,9,0\n";
+    let throttled = "session,request,pipeline,latency_ms,throttled\n1,a,old,10,maybe\n1,a,new,9,0\n";
     let text = message(folder.csv(throttled));
     assert!(
         text.contains("x.csv:2: column throttled: expected true, false, 1 or 0, found \"maybe\""),
@@ -79,9 +89,9 @@ fn bad_shapes_name_the_line() {
     for (text, expected) in [
         ("", "x.csv:1: expected the header"),
         ("1,a,old,10\n", "it has a column \"1\""),
-        ("session,prompt,pipeline,ms\n1,a,old,10\n", "it has a column \"ms\""),
-        ("session,prompt,pipeline\n1,a,old\n", "it has no column latency_ms"),
-        ("session,session,prompt,pipeline,latency_ms\n", "the column session twice"),
+        ("session,request,pipeline,ms\n1,a,old,10\n", "it has a column \"ms\""),
+        ("session,request,pipeline\n1,a,old\n", "it has no column latency_ms"),
+        ("session,session,request,pipeline,latency_ms\n", "the column session twice"),
         (HEADER, "no rows"),
         (&format!("{HEADER}\n\n"), "no rows"),
         (&format!("{HEADER}1,a,old,10\n1,a,new\n"), "x.csv:3: expected 4 fields, found 3 field(s)"),
@@ -89,7 +99,7 @@ fn bad_shapes_name_the_line() {
         (&format!("{HEADER}1,a,old,10\n\n1,a,new,nine\n"), "x.csv:4: column latency_ms"),
         (&format!("{HEADER}{}", "1".repeat(3 << 20)), "a line is longer than 1 MiB"),
         (&format!("{HEADER}1,a,old,10\n"), "only the pipeline \"old\""),
-        (&format!("{HEADER}1,a,old,10\n1,b,new,9\n"), "no row whose session and prompt the baseline"),
+        (&format!("{HEADER}1,a,old,10\n1,b,new,9\n"), "no row whose session and request the baseline"),
     ] {
         let found = message(folder.csv(text));
         assert!(found.contains(expected), "{text:?}: {found}");
@@ -100,7 +110,7 @@ fn bad_shapes_name_the_line() {
 fn duplicates_name_both_lines_and_lonely_rows_are_told() {
     let folder = Folder::new();
     let text = message(folder.csv(&format!("{HEADER}1,a,old,10\n1,a,new,9\n2,a,old,8\n1,a,new,7\n")));
-    assert!(text.contains("x.csv:5: the same session, prompt and pipeline (new) as in line 3"), "{text}");
+    assert!(text.contains("x.csv:5: the same session, request and pipeline (new) as in line 3"), "{text}");
     let table = folder.csv(&format!("{HEADER}1,a,old,10\n1,a,new,9\n2,a,new,8\n2,b,new,7\n")).unwrap();
     assert_eq!(table.candidates[0].pairs(), 1);
     assert!(table.warnings[0].contains("2 row(s) of \"new\"") && table.warnings[0].contains("line 4"));

@@ -37,7 +37,7 @@ pub struct Evidence<'a> {
     pub plan: &'a Plan,
     /// The samples.
     pub log: &'a Log,
-    /// The quality of their pictures.
+    /// The quality of their answers.
     pub quality: &'a QualityLog,
     /// Digest of `quality.jsonl`.
     pub quality_digest: Digest,

@@ -33,7 +33,7 @@ pub(crate) fn certificate(
         speedup: log_ratio.map(|summary| speedup(summary, method)),
         noise_floor: log_ratio.and_then(Summary::half_width).map(f64::exp_m1),
         minimum_detectable_effect: samples.and_then(|s| detectable_change(&s.series().means, level)),
-        identical_pictures: identical.count() as u32,
+        identical_answers: identical.count() as u32,
         pairs: samples.map_or(0, CandidateSamples::pairs) as u32,
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn quantile(sorted: &Sorted, q: f64, level: f64) -> Option<Estimate> 
     })
 }
 
-/// Pictures per second from the mean latency in milliseconds.
+/// Answers per second from the mean latency in milliseconds.
 pub(crate) fn throughput(mean_ms: &Estimate) -> Estimate {
     // A lower bound of the latency at or below zero bounds nothing.
     let per_second = |ms: Option<f64>| ms.filter(|ms| *ms > 0.0).map(|ms| 1000.0 / ms);

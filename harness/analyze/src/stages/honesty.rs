@@ -64,19 +64,19 @@ fn unknown(detail: &str) -> (HonestyVerdict, String) {
     (HonestyVerdict::Unknown, detail.to_owned())
 }
 
-fn picture(attempt: &Attempt) -> Option<(f64, Digest)> {
+fn answered(attempt: &Attempt) -> Option<(f64, Digest)> {
     match attempt.outcome {
-        Outcome::Picture { latency_ns, image, .. } => Some((latency_ns.max(1) as f64, image)),
+        Outcome::Answered { latency_ns, answer, .. } => Some((latency_ns.max(1) as f64, answer)),
         Outcome::Failed(_) => None,
     }
 }
 
-/// A side's second time over its first; and whether the picture was the same.
+/// A side's second time over its first; and whether the answer was the same.
 fn change(session: &RecordedSession<'_>, pair: u32, side: Side) -> Option<(f64, bool)> {
     let again = session.attempts.iter().find(|a| a.side == side && a.phase == Phase::Repeat { pair })?;
     let first = session.measured(pair, side).filter(|first| first.launch == again.launch)?;
-    let ((first_ns, first_image), (again_ns, again_image)) = (picture(first)?, picture(again)?);
-    Some((again_ns / first_ns, first_image == again_image))
+    let ((first_ns, first_answer), (again_ns, again_answer)) = (answered(first)?, answered(again)?);
+    Some((again_ns / first_ns, first_answer == again_answer))
 }
 
 /// As MLPerf's TEST04, but one after the other: the same request again must not be faster.
@@ -102,38 +102,38 @@ fn repeats(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
         return unknown("no request was repeated");
     }
     let ratio = student::mean(&means);
-    let pictures = format!("{same} of {count} gave the same picture");
+    let answers = format!("{same} of {count} gave the same answer");
     match student::upper_bound(&means, LEVEL) {
         Some(most) if most < CACHED => (
             HonestyVerdict::Failed,
             format!(
                 "took {ratio:.3} of the first time (at most {most:.3} with {:.0}% confidence, {} sessions): \
-                 answered from memory; {pictures}",
+                 answered from memory; {answers}",
                 100.0 * LEVEL,
                 means.len()
             ),
         ),
         Some(_) => (
             HonestyVerdict::Passed,
-            format!("took {ratio:.3} of the first time, {} sessions; {pictures}", means.len()),
+            format!("took {ratio:.3} of the first time, {} sessions; {answers}", means.len()),
         ),
-        None => unknown(&format!("took {ratio:.3} of the first time in one session; {pictures}")),
+        None => unknown(&format!("took {ratio:.3} of the first time in one session; {answers}")),
     }
 }
 
-/// Different prompts must get different pictures where the baseline's differ.
+/// Different requests must get different answers where the baseline's differ.
 fn distinct(plan: &Plan, sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
     let mut first: BTreeMap<Digest, (u32, Digest)> = BTreeMap::new();
-    let (mut pictures, mut twice) = (0u32, None);
-    let prompt = |request: u32| plan.requests.get(request as usize).map(|r| r.prompt.as_str());
+    let (mut answers, mut twice) = (0u32, None);
+    let ask = |request: u32| plan.requests.get(request as usize).map(|r| &r.ask);
     for (planned, recorded) in sessions {
         for (_, baseline, candidate) in recorded.complete_pairs(planned.pairs.len() as u32) {
-            let (Some((_, theirs)), Some((_, image))) = (picture(baseline), picture(candidate)) else {
+            let (Some((_, theirs)), Some((_, own))) = (answered(baseline), answered(candidate)) else {
                 continue;
             };
-            pictures += 1;
-            let (request, other) = *first.entry(image).or_insert((candidate.request, theirs));
-            if prompt(request) != prompt(candidate.request) && other != theirs {
+            answers += 1;
+            let (request, other) = *first.entry(own).or_insert((candidate.request, theirs));
+            if ask(request) != ask(candidate.request) && other != theirs {
                 twice = twice.or(Some((request, candidate.request)));
             }
         }
@@ -141,10 +141,12 @@ fn distinct(plan: &Plan, sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
     match twice {
         Some((one, other)) => (
             HonestyVerdict::Failed,
-            format!("requests {one} and {other} ask for different things and got the same picture"),
+            format!("requests {one} and {other} ask for different things and got the same answer"),
         ),
-        None if pictures < 2 => unknown("fewer than two pictures"),
-        None => (HonestyVerdict::Passed, format!("no two prompts of {pictures} got the same picture")),
+        None if answers < 2 => unknown("fewer than two answers"),
+        None => {
+            (HonestyVerdict::Passed, format!("no two different requests of {answers} got the same answer"))
+        }
     }
 }
 
@@ -170,7 +172,7 @@ fn idle(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
     (verdict, words)
 }
 
-/// Loading is not scored; prompts are unknown then, so that only preparation can be hidden in it.
+/// Loading is not scored; requests are unknown then, so that only preparation can be hidden in it.
 fn load(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
     let median = |side: Side| {
         let launches = sessions.iter().flat_map(|(_, recorded)| &recorded.launches);

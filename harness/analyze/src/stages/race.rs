@@ -33,7 +33,7 @@ pub struct Race {
 /// Between which scores a candidate is, all candidates and looks at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreRange {
-    /// At least this; 0 while its pictures may still miss a gate.
+    /// At least this; 0 while its answers may still miss a gate.
     pub low: f64,
     /// At most this.
     pub high: f64,
@@ -70,7 +70,7 @@ impl Race {
     }
 
     /// Why a candidate needs no further session whatever the others do, if so: `means` are the log
-    /// ratios of its sessions, `records` the quality of its pictures.
+    /// ratios of its sessions, `records` the quality of its answers.
     pub fn alone(&self, means: &[f64], records: &[&QualityRecord]) -> Option<String> {
         let looks = self.looks.last() as u32;
         if let Some(gate) = surely_missed(records, &self.quality.gates, self.quality.level, looks) {

@@ -51,7 +51,7 @@ pub(super) fn resources(
     (estimates.energy_j, estimates.baseline_energy_j) = (energy(Side::Candidate), energy(Side::Baseline));
 }
 
-/// Energy of a measured picture, joules.
+/// Energy of a measured answer, joules.
 fn energy(
     sessions: &[(u32, &RecordedSession<'_>)],
     telemetry: &Derived,
@@ -62,11 +62,11 @@ fn energy(
     let means: Vec<f64> = sessions
         .iter()
         .filter_map(|(_, recorded)| {
-            let pictures = recorded
+            let answers = recorded
                 .attempts
                 .iter()
                 .filter(|attempt| attempt.side == side && matches!(attempt.phase, Phase::Measured { .. }));
-            let joules: Vec<f64> = pictures
+            let joules: Vec<f64> = answers
                 .filter_map(|attempt| {
                     let (joules, source) = telemetry.attempt(attempt)?.energy_j?;
                     worst = worst.max(source);
@@ -112,7 +112,7 @@ mod tests {
         for record in &mut run.log.records {
             if let Record::Attempt(attempt) = record {
                 attempt.started_ns = at;
-                if let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome {
+                if let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome {
                     // As noisy as it was, that the speedups stay what they are.
                     *latency_ns = 4 * S + *latency_ns % 1_000_000;
                 }

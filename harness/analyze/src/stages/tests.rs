@@ -128,7 +128,7 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
                 let own = process[usize::from(side == Side::Candidate)];
                 let relative = if side == Side::Candidate { ratio } else { 1.0 };
                 let latency = 5e8 * relative * (prompt + own + 0.01 * stream.normal()).exp();
-                let image = Digest::of(format!("{side} {} {}", session.candidate, planned.request));
+                let answer = Digest::of(format!("{side} {} {}", session.candidate, planned.request));
                 let mut record = Record::Attempt(Attempt {
                     session: session.index,
                     launch: 0,
@@ -136,7 +136,13 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
                     phase: Phase::Measured { pair },
                     request: planned.request,
                     started_ns: 0,
-                    outcome: Outcome::Picture { latency_ns: latency as u64, image, engine_ns: None },
+                    outcome: Outcome::Answered {
+                        latency_ns: latency as u64,
+                        first_ns: None,
+                        units: 1,
+                        answer,
+                        engine_ns: None,
+                    },
                     marks: Vec::new(),
                 });
                 change(&plan, &mut record);
@@ -160,7 +166,7 @@ fn pipeline(contest: &Contest, name: &str, role: Role) -> PipelinePlan {
         description: String::new(),
         checkpoint: contest.baseline.checkpoint.clone(),
         digest: Digest::of(name),
-        generation: contest.baseline.generation.clone(),
+        settings: contest.baseline.settings.clone(),
         engine: contest.baseline.engine.clone(),
     }
 }
@@ -283,7 +289,7 @@ fn a_biased_control_makes_the_run_unfit() {
         if let Record::Attempt(attempt) = record
             && plan.sessions[attempt.session as usize].candidate == "clone"
             && attempt.side == Side::Candidate
-            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+            && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
         {
             *latency_ns = *latency_ns * 104 / 100;
         }
@@ -305,7 +311,7 @@ fn throttled_samples_stay_and_a_verdict_they_decide_is_ambiguous() {
             if pair < 3 {
                 attempt.marks.push(Mark::Throttled);
             } else if attempt.side == Side::Candidate
-                && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+                && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
             {
                 *latency_ns *= 2;
             }
@@ -393,7 +399,7 @@ fn cheats_are_told_from_honest_candidates() {
         let cheat = attempt.side == Side::Candidate && session.candidate == "quick";
         let mut again = attempt.clone();
         again.phase = Phase::Repeat { pair };
-        if let Outcome::Picture { latency_ns, .. } = &mut again.outcome {
+        if let Outcome::Answered { latency_ns, .. } = &mut again.outcome {
             *latency_ns = if cheat { 10_000 + u64::from(session.round) } else { *latency_ns * 101 / 100 };
         }
         if session.repeats.iter().any(|repeat| repeat.pair == pair) {

@@ -76,7 +76,7 @@ fn key(attempt: &Attempt) -> Key {
 /// When a request was sent and answered, nanoseconds.
 fn window(attempt: &Attempt) -> (u64, u64) {
     let latency = match attempt.outcome {
-        Outcome::Picture { latency_ns, .. } => latency_ns,
+        Outcome::Answered { latency_ns, .. } => latency_ns,
         Outcome::Failed(_) => 0,
     };
     (attempt.started_ns, attempt.started_ns.saturating_add(latency))
@@ -291,9 +291,11 @@ mod tests {
             phase: Phase::Measured { pair },
             request: 0,
             started_ns: started_ms * MS,
-            outcome: Outcome::Picture {
+            outcome: Outcome::Answered {
                 latency_ns: latency_ms * MS,
-                image: Digest::of("x"),
+                first_ns: None,
+                units: 1,
+                answer: Digest::of("x"),
                 engine_ns: None,
             },
             marks: Vec::new(),
@@ -306,7 +308,7 @@ mod tests {
     }
 
     /// 100 W at rest, 300 W while the baseline is asked, 200 W while the candidate is; a counter
-    /// that grows by it, read every 100 ms. The candidate's pictures take 3 s, the baseline's 4 s.
+    /// that grows by it, read every 100 ms. The candidate's answers take 3 s, the baseline's 4 s.
     fn planted(readings: u64) -> (Log, TelemetryLog) {
         let asked = [(0, 1_000, 4_000), (1, 5_500, 3_000), (1, 9_000, 3_000), (0, 12_500, 4_000)];
         let power = |ms: u64| {

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct LegacySubmission {
     /// `owner/name`.
     pub repository: String,
-    /// Seconds per picture, as the miner claimed.
+    /// Seconds per answer, as the miner claimed.
     pub claimed_seconds: f32,
     /// The contest's number.
     pub contest: u16,

@@ -19,7 +19,8 @@ use crate::terminal::{answer_json, answer_lines, note};
   edgemaxx analyze --samples latencies.csv --baseline old --json
   edgemaxx analyze --samples hyperfine.json
 
-A CSV has the header session,prompt,pipeline,latency_ms with an optional fifth column throttled.")]
+A CSV has the header session,request,pipeline,latency_ms with an optional fifth column throttled;
+request may be called prompt.")]
 pub(crate) struct Args {
     /// Run folder.
     #[arg(required_unless_present = "samples", conflicts_with_all = ["samples", "baseline", "method", "level"])]

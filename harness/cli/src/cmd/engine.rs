@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_run::native;
 
 use crate::error::{Exit, Failure};

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{
-    CommandSpec, Dtype, EngineSpec, Generation, GenerationPatch, RequestSpec, Timeouts,
-};
+use edgemaxx_contract::contest::{CommandSpec, EngineSpec, Timeouts};
+use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::task::{self, RequestSpec, Settings, picture};
 use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_engine::{
     Check, Codec as _, Examination, Limits, Load, Pins, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
-use edgemaxx_run::resolve::{USUAL, candidate_file, own_generation};
+use edgemaxx_run::resolve::{candidate_file, own_settings};
 use serde::Serialize;
 
 use super::generate::dtype;
@@ -110,7 +110,7 @@ struct Start {
     spec: ProcessSpec,
     load: Load,
     request: RequestSpec,
-    settings: Generation,
+    settings: Settings,
 }
 
 impl Args {
@@ -180,26 +180,27 @@ impl Args {
         for path in &self.read {
             read_only.push(folder(path)?);
         }
-        let request = RequestSpec {
+        let request = picture::Request {
             prompts: String::new(),
             negative_prompt: String::new(),
             width: self.width.unwrap_or(default_width),
             height: self.height.unwrap_or(default_height),
-        };
-        let asked = GenerationPatch {
+        }
+        .checked()?;
+        let asked = picture::SettingsPatch {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             scheduler: self.scheduler.clone(),
             dtype: self.dtype,
             vae_tiling: self.vae_tiling.then_some(true),
         };
-        let settings = own_generation(&checkpoint, &asked, &USUAL)?;
+        let settings = own_settings(&checkpoint, &asked)?;
         let load = Load {
             checkpoint: path_text(&checkpoint)?,
             replaced: replaced(unet.as_deref())?,
             threads: self.threads,
             task: PICTURE.task().to_owned(),
-            settings: PICTURE.settings(&request, &settings),
+            settings: PICTURE.settings(&request, &settings).map_err(Failure::input)?,
         };
         let timeouts = Timeouts {
             load_s: self.load_timeout,
@@ -223,7 +224,7 @@ impl Args {
 
 /// The engine that a candidate's folder names itself.
 fn named_by(folder: &Path) -> anyhow::Result<Option<CommandSpec>> {
-    Ok(match candidate_file(folder)?.engine {
+    Ok(match candidate_file(folder, task::DEFAULT)?.engine {
         Some(EngineSpec::Command(engine)) => Some(engine),
         Some(EngineSpec::Native) | None => None,
     })

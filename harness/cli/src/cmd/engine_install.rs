@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edgemaxx_contract::contest::EngineSpec;
+use edgemaxx_contract::task;
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
 use edgemaxx_files::folder_digest;
 use edgemaxx_run::prepare::{command, limits};
@@ -42,7 +43,7 @@ impl Args {
         if !self.folder.is_dir() {
             return Err(Failure::input(format!("{}: no such folder", self.folder.display())));
         }
-        let Some(EngineSpec::Command(engine)) = candidate_file(&self.folder)?.engine else {
+        let Some(EngineSpec::Command(engine)) = candidate_file(&self.folder, task::DEFAULT)?.engine else {
             return answer("nothing to install: the candidate names no engine of its own");
         };
         if engine.install.is_empty() {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
-use edgemaxx_contract::contest::{Dtype, GenerationPatch, MAX_PIXELS};
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_run::native::load_options;
-use edgemaxx_run::resolve::{USUAL, own_generation};
+use edgemaxx_run::resolve::own_settings;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
@@ -129,14 +130,14 @@ impl Args {
             writable(file)?;
         }
         let began = Instant::now();
-        let asked = GenerationPatch {
+        let asked = picture::SettingsPatch {
             steps: self.steps,
             guidance_scale: self.guidance_scale,
             scheduler: self.scheduler,
             dtype: self.dtype,
             vae_tiling: self.vae_tiling.then_some(true),
         };
-        let settings = own_generation(&self.checkpoint, &asked, &USUAL)?;
+        let settings: picture::Settings = own_settings(&self.checkpoint, &asked)?.view()?;
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
         let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
         let options = LoadOptions {

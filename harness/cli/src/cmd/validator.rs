@@ -93,9 +93,9 @@ struct Run {
     /// Days after which checkpoints are removed that sealed days derived or fetched and no later one used; or `forever`.
     #[arg(long, value_name = "N", default_value = "3", value_parser = days)]
     keep_checkpoints_days: Days,
-    /// Days after which pictures are removed that are published at every --publish; or `forever`.
-    #[arg(long, value_name = "N", default_value = "30", value_parser = days)]
-    keep_pictures_days: Days,
+    /// Days after which answers are removed that are published at every --publish; or `forever`.
+    #[arg(long, alias = "keep-pictures-days", value_name = "N", default_value = "30", value_parser = days)]
+    keep_answers_days: Days,
     /// End after one day.
     #[arg(long)]
     once: bool,
@@ -189,7 +189,7 @@ impl Run {
         let mut bench = ChildBench::new(&base, &self.data);
         let signer = WalletSigner(&key);
         let keep =
-            Keep { checkpoints_days: self.keep_checkpoints_days.0, pictures_days: self.keep_pictures_days.0 };
+            Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
         let mut sealed_days =
             SealedDays::new(std::env::current_exe()?, &self.data, folder.clone(), repository, keep);
         let settings = Settings {

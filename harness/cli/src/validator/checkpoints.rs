@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_candle::copies::{Entry, Fingerprint, find_copies};
 use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::task;
 use edgemaxx_run::copies::salt;
 use edgemaxx_run::resolve::{FolderDigests, candidate_file};
 use edgemaxx_run::sources::{pinned, source_folder};
@@ -37,7 +38,7 @@ impl Checkpoints for LocalCheckpoints {
         let prepare = || -> anyhow::Result<Digest> {
             let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
             let spec = pinned(&self.base, &spec, &Terminal)?;
-            candidate_file(&source_folder(&self.base, &spec.source)?)?;
+            candidate_file(&source_folder(&self.base, &spec.source)?, task::DEFAULT)?;
             Ok(FolderDigests::default().of(&self.base, &spec)?)
         };
         prepare().map_err(|error| match exit_of(&error) {

@@ -249,7 +249,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             for day in days {
                 let folder = dir.path().join("data/days").join(day);
-                fs::create_dir_all(folder.join("images")).unwrap();
+                fs::create_dir_all(folder.join("artefacts")).unwrap();
                 fs::write(folder.join(MANIFEST_FILE), "{}").unwrap();
             }
             Self { dir }
@@ -268,7 +268,7 @@ mod tests {
             )
             .unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-            let keep = Keep { checkpoints_days: None, pictures_days: None };
+            let keep = Keep { checkpoints_days: None, answers_days: None };
             SealedDays::new(program, &self.dir.path().join("data"), None, Some("owner/days".to_owned()), keep)
         }
 
@@ -317,7 +317,7 @@ mod tests {
         assert!(ground.asked().iter().all(|line| line.ends_with("--to hf:owner/days --json")));
         // Pictures may go where they are; at another repository they are not.
         let day = "2026-11-22".parse().unwrap();
-        let picture = SealedFile { path: "images/x.png".to_owned(), bytes: 1, digest: Digest::of("x") };
+        let picture = SealedFile { path: "artefacts/x.png".to_owned(), bytes: 1, digest: Digest::of("x") };
         assert!(followed.hold(&day, &picture));
         followed.repository = Some("owner/other".to_owned());
         assert!(!followed.hold(&day, &picture));

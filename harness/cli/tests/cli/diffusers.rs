@@ -31,11 +31,11 @@ fn diffusers_and_the_built_in_engine_agree_and_compete() {
     let mut pairs: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for line in fs::read_to_string(out.join("samples.jsonl")).unwrap().lines() {
         let record: Value = serde_json::from_str(line).unwrap();
-        let Some(image) = record["outcome"]["picture"]["image"].as_str() else { continue };
+        let Some(image) = record["outcome"]["answered"]["answer"].as_str() else { continue };
         if record["phase"]["measured"].is_null() || !sessions_of_diffusers(&out, &record["session"]) {
             continue;
         }
-        let rgb = image::open(out.join(format!("images/{image}.png"))).unwrap().into_rgb8().into_raw();
+        let rgb = image::open(out.join(format!("artefacts/{image}.png"))).unwrap().into_rgb8().into_raw();
         let pair = format!("{} {}", record["session"], record["phase"]);
         pairs.entry(pair).or_default().insert(record["side"].to_string(), rgb);
     }

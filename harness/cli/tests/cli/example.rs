@@ -91,7 +91,7 @@ fn the_example_holds_every_judged_picture_and_names_no_machine_folder() {
         ["baseline_answer", "candidate_answer"].map(|side| record[side].as_str().unwrap().to_owned())
     });
     for digest in digests {
-        assert!(example.join("images").join(format!("{digest}.png")).is_file(), "{digest}");
+        assert!(example.join("artefacts").join(format!("{digest}.png")).is_file(), "{digest}");
     }
     assert!(!example.join("origin.json").exists());
     assert!(size(&example) < 4_000_000, "small enough to live in the repository");

@@ -167,9 +167,13 @@ fn a_manifest_cannot_write_outside_its_folder() {
     let key = Key::parse(SEED).unwrap();
     let outside = published.folder.path().join("days/outside.json");
     fs::write(&outside, "{}").unwrap();
-    for path in
-        ["../outside.json", "/tmp/outside.json", "images/../../outside.json", "origin.json", "manifest.json"]
-    {
+    for path in [
+        "../outside.json",
+        "/tmp/outside.json",
+        "artefacts/../../outside.json",
+        "origin.json",
+        "manifest.json",
+    ] {
         let file = SealedFile { path: path.to_owned(), bytes: 2, digest: Digest::of("{}") };
         let mut manifest =
             Manifest { files: vec![file], plan: None, signature: None, ..published.manifest() };

@@ -74,7 +74,7 @@ fn a_picture_that_is_not_the_measured_one_is_in_no_report() {
     let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
     let run = ground.measured("out");
     let page = fs::read(run.join("report.html")).unwrap();
-    let pictures: Vec<_> = fs::read_dir(run.join("images")).unwrap().map(|e| e.unwrap().path()).collect();
+    let pictures: Vec<_> = fs::read_dir(run.join("artefacts")).unwrap().map(|e| e.unwrap().path()).collect();
     let refused = |words: &str| {
         let (code, said) = failure(crate::common::edgemaxx().arg("report").arg(&run));
         assert!(code == 2 && said.contains(words) && said.contains(".png"), "{code}: {said}");

@@ -51,7 +51,7 @@ impl Sealed {
 fn published(run: &Path) -> Vec<String> {
     let manifest = Manifest::from_json(&fs::read_to_string(run.join("manifest.json")).unwrap()).unwrap();
     let (pictures, mut files): (Vec<_>, Vec<_>) =
-        manifest.files.into_iter().map(|file| file.path).partition(|path| path.starts_with("images/"));
+        manifest.files.into_iter().map(|file| file.path).partition(|path| path.starts_with("artefacts/"));
     files.push("manifest.json".to_owned());
     files.extend(pictures.into_iter().step_by(60));
     files

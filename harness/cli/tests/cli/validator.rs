@@ -205,8 +205,8 @@ fn audit(subnet: &Subnet, first: &str, second: &str) {
 
     // One bit of any kind of file.
     let day = elsewhere.path().join(second);
-    let picture = format!("images/{}", names(&day.join("images"))[7]);
-    let mut files: Vec<String> = names(&day).into_iter().filter(|name| name != "images").collect();
+    let picture = format!("artefacts/{}", names(&day.join("artefacts"))[7]);
+    let mut files: Vec<String> = names(&day).into_iter().filter(|name| name != "artefacts").collect();
     files.extend([picture, format!("../{first}/weights.json")]);
     assert!(files.len() > 15, "{files:?}");
     for name in files {

@@ -1,30 +1,34 @@
 //! A candidate's own `edgemaxx.toml`, beside its checkpoint.
 
-use super::check::{ContestError, patch};
 use super::engine::{EngineSpec, engine};
-use super::spec::GenerationPatch;
 use super::wire::WireCandidateFile;
+use crate::input::{InputError, TomlFile};
+use crate::task::{SettingsPatch, TaskRef};
 
 /// What a candidate says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CandidateFile {
     /// Settings it wants instead of the baseline's.
-    pub generation: GenerationPatch,
+    pub settings: SettingsPatch,
     /// Its process; `None`: native.
     pub engine: Option<EngineSpec>,
 }
 
 impl CandidateFile {
-    /// Reads `edgemaxx.toml`.
+    /// Reads `edgemaxx.toml` of a candidate for a contest of `task`.
     ///
     /// # Errors
-    /// [`ContestError`] names line and column, or the key, what was expected and what was found.
-    pub fn parse(text: &str) -> Result<Self, ContestError> {
+    /// [`InputError`] names line and column, or the key, what was expected and what was found.
+    pub fn parse(text: &str, task: TaskRef) -> Result<Self, InputError> {
         let wire: WireCandidateFile = toml::from_str(text)?;
         let mut engine = engine("engine", wire.engine)?;
         if let Some(EngineSpec::Command(command)) = &mut engine {
             command.own = true;
         }
-        Ok(Self { generation: patch("generation", wire.generation.unwrap_or_default())?, engine })
+        let settings = match wire.generation {
+            Some(_) => task.patch(&TomlFile::parse(text)?.input("generation", &[&"generation"])?)?,
+            None => SettingsPatch::default(),
+        };
+        Ok(Self { settings, engine })
     }
 }

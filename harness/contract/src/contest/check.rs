@@ -1,66 +1,57 @@
 //! From the file as written to the checked contest.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::engine::{EngineSpec, engine};
 use super::spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Dtype, Generation, GenerationPatch,
-    Measurement, QualitySpec, Recipe, RequestSpec, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Measurement, QualitySpec, Recipe,
+    RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
-    WireBaseline, WireCandidate, WireContest, WireGate, WireGeneration, WireMeasurement, WireQuality,
-    WireRecipe, WireRequest, WireRewards, WireScore,
+    WireBaseline, WireCandidate, WireContest, WireGate, WireMeasurement, WireQuality, WireRecipe,
+    WireRewards, WireScore,
 };
 use crate::digest::Digest;
+use crate::input::{InputError, TomlFile, bad, within};
 use crate::metric::{Gate, Metric, Model, Statistic};
-
-/// A contest file that cannot be used; the caller adds the path.
-#[derive(Debug, thiserror::Error)]
-pub enum ContestError {
-    /// Not TOML, an unknown or missing key, or a value of the wrong type; shows line and column.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
-    /// A value outside its range.
-    #[error("{field}: expected {expected}, found {found}")]
-    Value {
-        /// The key, e.g. `measurement.sessions`.
-        field: String,
-        /// What would be accepted.
-        expected: String,
-        /// What was there.
-        found: String,
-    },
-}
-
-pub(super) fn bad(field: impl Into<String>, expected: &str, found: impl fmt::Display) -> ContestError {
-    ContestError::Value { field: field.into(), expected: expected.to_owned(), found: found.to_string() }
-}
+use crate::task::{self, Settings, SettingsPatch, TaskRef};
 
 /// Name of the control when the contest names none.
 pub const CONTROL: &str = "control";
-
-/// The largest picture that is judged, pixels: two of 4096².
-pub const MAX_PIXELS: u64 = 1 << 25;
 
 impl Contest {
     /// Reads a contest file's text.
     ///
     /// # Errors
-    /// [`ContestError`] names line and column, or the key, what was expected and what was found.
-    pub fn parse(text: &str) -> Result<Self, ContestError> {
+    /// [`InputError`] names line and column, or the key, what was expected and what was found.
+    pub fn parse(text: &str) -> Result<Self, InputError> {
+        Self::parse_among(text, task::ALL)
+    }
+
+    /// Reads the text of a contest of one of `tasks`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_among(text: &str, tasks: &[TaskRef]) -> Result<Self, InputError> {
         let wire: WireContest = toml::from_str(text)?;
         if wire.format != 1 {
             return Err(bad("format", "1 (the contest format this release reads)", wire.format));
         }
         check_name("name", &wire.name)?;
-        let baseline = baseline(wire.baseline)?;
-        let candidates = wire
-            .candidates
-            .into_iter()
-            .enumerate()
-            .map(|(index, candidate)| candidate_spec(index, candidate, &baseline))
-            .collect::<Result<Vec<_>, _>>()?;
+        let task = wire.task.map_or(Ok(task::DEFAULT), |name| task::by_name(&name, tasks))?;
+        let file = TomlFile::parse(text)?;
+        let request = task.request(&file.input("request", &[&"request"])?)?;
+        let settings = task.settings(&file.input("baseline.generation", &[&"baseline", &"generation"])?)?;
+        let baseline = baseline(wire.baseline, settings)?;
+        let mut candidates = Vec::new();
+        for (index, candidate) in wire.candidates.into_iter().enumerate() {
+            let field = format!("candidate[{index}] {:?} generation", candidate.name);
+            let generation = match candidate.generation {
+                Some(_) => task.patch(&file.input(field, &[&"candidate", &index, &"generation"])?)?,
+                None => SettingsPatch::default(),
+            };
+            candidates.push(candidate_spec(index, candidate, generation, &baseline)?);
+        }
         let mut seen = vec![baseline.name.as_str()];
         for candidate in &candidates {
             if seen.contains(&candidate.name.as_str()) {
@@ -88,11 +79,12 @@ impl Contest {
                 free_memory_mib: wire.device.free_memory_mib,
                 driver: wire.device.driver,
             },
-            request: request(wire.request)?,
+            task,
+            request,
             baseline,
             candidates,
             measurement: measurement(&wire.measurement)?,
-            quality: quality(wire.quality)?,
+            quality: quality(wire.quality, task)?,
             score: score(&wire.score)?,
             rewards: rewards(&wire.rewards)?,
             incumbent: wire.incumbent,
@@ -103,8 +95,8 @@ impl Contest {
     /// is nobody else. Asked when a run is planned, so that older runs stay readable.
     ///
     /// # Errors
-    /// [`ContestError`] names the key.
-    pub fn can_be_won(&self) -> Result<(), ContestError> {
+    /// [`InputError`] names the key.
+    pub fn can_be_won(&self) -> Result<(), InputError> {
         let names = self.candidates.iter().map(|candidate| &candidate.name).chain([&self.baseline.name]);
         if self.candidates.iter().all(|candidate| !candidate.control)
             && names.into_iter().any(|name| name == CONTROL)
@@ -143,7 +135,7 @@ impl Contest {
 }
 
 /// A pipeline's name goes into file names and tables.
-fn check_name(field: &str, name: &str) -> Result<(), ContestError> {
+fn check_name(field: &str, name: &str) -> Result<(), InputError> {
     let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     let path_like = name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
     if name.is_empty() || name.len() > 100 || !name.chars().all(ok) || path_like {
@@ -157,55 +149,14 @@ fn check_name(field: &str, name: &str) -> Result<(), ContestError> {
     Ok(())
 }
 
-pub(super) fn within<T: PartialOrd + fmt::Display + Copy>(
-    field: &str,
-    value: T,
-    low: T,
-    high: T,
-) -> Result<T, ContestError> {
-    // Written so that NaN is refused.
-    if value >= low && value <= high {
-        return Ok(value);
-    }
-    Err(bad(field, &format!("a value from {low} to {high}"), value))
-}
-
-fn request(wire: WireRequest) -> Result<RequestSpec, ContestError> {
-    within("request.width", wire.width, 8, 8192)?;
-    within("request.height", wire.height, 8, 8192)?;
-    let pixels = u64::from(wire.width) * u64::from(wire.height);
-    if pixels > MAX_PIXELS {
-        let expected = format!("at most {MAX_PIXELS} pixels, the most that can be judged");
-        return Err(bad("request.width times request.height", &expected, pixels));
-    }
-    Ok(RequestSpec {
-        prompts: wire.prompts,
-        negative_prompt: wire.negative_prompt,
-        width: wire.width,
-        height: wire.height,
-    })
-}
-
-fn baseline(wire: WireBaseline) -> Result<BaselineSpec, ContestError> {
+fn baseline(wire: WireBaseline, settings: Settings) -> Result<BaselineSpec, InputError> {
     let name = wire.name.unwrap_or_else(|| "baseline".to_owned());
     check_name("baseline.name", &name)?;
-    let patch = patch(
-        "baseline.generation",
-        WireGeneration {
-            steps: Some(wire.generation.steps),
-            guidance_scale: Some(wire.generation.guidance_scale),
-            scheduler: wire.generation.scheduler,
-            dtype: wire.generation.dtype,
-            vae_tiling: wire.generation.vae_tiling,
-        },
-    )?;
-    let defaults =
-        Generation { steps: 20, guidance_scale: 5.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false };
     Ok(BaselineSpec {
         name,
         description: wire.description.unwrap_or_default(),
         checkpoint: CheckpointSpec { source: wire.checkpoint, unet: None, derive: None },
-        generation: patch.apply(&defaults),
+        settings,
         engine: engine("baseline.engine", wire.engine)?.unwrap_or(EngineSpec::Native),
     })
 }
@@ -213,8 +164,9 @@ fn baseline(wire: WireBaseline) -> Result<BaselineSpec, ContestError> {
 fn candidate_spec(
     index: usize,
     wire: WireCandidate,
+    settings: SettingsPatch,
     baseline: &BaselineSpec,
-) -> Result<CandidateSpec, ContestError> {
+) -> Result<CandidateSpec, InputError> {
     let field = |key: &str| format!("candidate[{index}] {:?} {key}", wire.name);
     check_name(&field("name"), &wire.name)?;
     if let Some(WireRecipe::Noise { sigma, .. }) = wire.derive {
@@ -230,10 +182,9 @@ fn candidate_spec(
             WireRecipe::Noise { sigma, seed } => Recipe::Noise { sigma, seed },
         }),
     };
-    let generation = patch(&field("generation"), wire.generation.unwrap_or_default())?;
     let engine = engine(&field("engine"), wire.engine)?;
     let differs = checkpoint != baseline.checkpoint
-        || generation != GenerationPatch::default()
+        || settings != SettingsPatch::default()
         || engine.as_ref().is_some_and(|e| *e != baseline.engine);
     if wire.control && differs {
         return Err(bad(
@@ -247,28 +198,12 @@ fn candidate_spec(
         description: wire.description.unwrap_or_default(),
         name: wire.name,
         checkpoint,
-        generation,
+        settings,
         engine,
     })
 }
 
-pub(super) fn patch(field: &str, wire: WireGeneration) -> Result<GenerationPatch, ContestError> {
-    if let Some(steps) = wire.steps {
-        within(&format!("{field}.steps"), steps, 1, 1000)?;
-    }
-    if let Some(scale) = wire.guidance_scale {
-        within(&format!("{field}.guidance_scale"), scale, 0.0, 100.0)?;
-    }
-    Ok(GenerationPatch {
-        steps: wire.steps,
-        guidance_scale: wire.guidance_scale,
-        scheduler: wire.scheduler,
-        dtype: wire.dtype,
-        vae_tiling: wire.vae_tiling,
-    })
-}
-
-fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
+fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
     let sessions = within("measurement.sessions", wire.sessions.unwrap_or(8), 1, 1000)?;
     let pairs = within("measurement.pairs", wire.pairs.unwrap_or(20), 1, 10_000)?;
     let warmup_min = within("measurement.warmup_min", wire.warmup_min.unwrap_or(1), 0, 100)?;
@@ -317,9 +252,15 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, ContestError> {
     })
 }
 
-fn quality(wire: WireQuality) -> Result<QualitySpec, ContestError> {
+fn quality(wire: WireQuality, task: TaskRef) -> Result<QualitySpec, InputError> {
     let gates =
         wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
+    let of_task: Vec<Metric> = Metric::of_task(task.name()).collect();
+    if let Some((index, gate)) = gates.iter().enumerate().find(|(_, gate)| !of_task.contains(&gate.metric)) {
+        let names: Vec<String> = of_task.iter().map(Metric::to_string).collect();
+        let expected = format!("a metric of {}: {}", task.answer().several, names.join(", "));
+        return Err(bad(format!("quality.gate[{index}].metric"), &expected, gate.metric));
+    }
     let models = [(Model::Clip, wire.clip), (Model::Lpips, wire.lpips)];
     let models = models.into_iter().filter_map(|(model, folder)| Some((model, folder?))).collect();
     for gate in &gates {
@@ -333,7 +274,7 @@ fn quality(wire: WireQuality) -> Result<QualitySpec, ContestError> {
 }
 
 /// Refuses what reads a metric whose models have no folder.
-fn has_models(models: &BTreeMap<Model, String>, metric: Metric, reader: &str) -> Result<(), ContestError> {
+fn has_models(models: &BTreeMap<Model, String>, metric: Metric, reader: &str) -> Result<(), InputError> {
     match metric.needs().iter().find(|model| !models.contains_key(model)) {
         None => Ok(()),
         Some(model) => {
@@ -343,7 +284,7 @@ fn has_models(models: &BTreeMap<Model, String>, metric: Metric, reader: &str) ->
     }
 }
 
-fn gate(index: usize, wire: WireGate) -> Result<Gate, ContestError> {
+fn gate(index: usize, wire: WireGate) -> Result<Gate, InputError> {
     let field = |key: &str| format!("quality.gate[{index}] {} {key}", wire.metric);
     let statistic = match wire.quantile {
         None => Statistic::Mean,
@@ -363,7 +304,7 @@ fn gate(index: usize, wire: WireGate) -> Result<Gate, ContestError> {
     Ok(Gate { metric: wire.metric, statistic, threshold, reason: wire.reason })
 }
 
-fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
+fn score(wire: &WireScore) -> Result<ScoreSpec, InputError> {
     Ok(ScoreSpec {
         level: within("score.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
         min_speedup: within("score.min_speedup", wire.min_speedup.unwrap_or(1.0), 1.0, 100.0)?,
@@ -379,7 +320,7 @@ fn score(wire: &WireScore) -> Result<ScoreSpec, ContestError> {
 }
 
 /// A metric that a score can multiply speed with; its name is written with hyphens, and may be with underscores.
-fn similarity(name: &str) -> Result<Metric, ContestError> {
+fn similarity(name: &str) -> Result<Metric, InputError> {
     Metric::named(&name.replace('-', "_")).ok().filter(|metric| metric.is_similarity()).ok_or_else(|| {
         let known = Metric::all().filter(|metric| metric.is_similarity());
         let known: Vec<String> = known.map(|metric| metric.to_string().replace('_', "-")).collect();
@@ -387,7 +328,7 @@ fn similarity(name: &str) -> Result<Metric, ContestError> {
     })
 }
 
-fn rewards(wire: &WireRewards) -> Result<Rewards, ContestError> {
+fn rewards(wire: &WireRewards) -> Result<Rewards, InputError> {
     if let Some(fallback) = &wire.fallback {
         check_name("rewards.fallback", fallback)?;
     }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{ContestError, bad, within};
 use super::wire::WireEngine;
+use crate::input::{InputError, bad, within};
 
 /// The process that generates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct Resources {
     pub tmp_mib: Option<u64>,
 }
 
-pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, ContestError> {
+pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, InputError> {
     let Some(wire) = wire else { return Ok(None) };
     let command = match (wire.native, wire.command) {
         (Some(true), None) => None,

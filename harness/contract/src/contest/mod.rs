@@ -11,12 +11,11 @@ mod variant;
 mod wire;
 
 pub use candidate_file::CandidateFile;
-pub use check::{CONTROL, ContestError, MAX_PIXELS};
+pub use check::CONTROL;
 pub use engine::{CommandSpec, EngineSpec, Resources};
 pub use spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Dtype, Generation,
-    GenerationPatch, Measurement, QualitySpec, Recipe, RequestSpec, Residency, RewardFormula, Rewards,
-    ScoreSpec, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Measurement, QualitySpec,
+    Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 pub use variant::{Entrant, with_candidates};
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::EngineSpec;
 use crate::digest::Digest;
 use crate::metric::{Gate, Metric, Model};
+use crate::task::{RequestSpec, Settings, SettingsPatch, TaskRef};
 
 /// What is compared, how, and what counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,9 @@ pub struct Contest {
     pub netuid: Option<u16>,
     /// The device candidates are measured on.
     pub device: Device,
-    /// What every pipeline is asked for.
+    /// What is asked and answered.
+    pub task: TaskRef,
+    /// What every request shares.
     pub request: RequestSpec,
     /// The pipeline all are compared with.
     pub baseline: BaselineSpec,
@@ -75,89 +78,6 @@ pub enum DeviceKind {
     Cuda,
     /// Apple GPU.
     Metal,
-}
-
-/// Number format a pipeline computes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dtype {
-    /// 32-bit.
-    F32,
-    /// 16-bit IEEE.
-    F16,
-    /// bfloat16.
-    Bf16,
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-/// What every pipeline is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RequestSpec {
-    /// Prompt file, relative to the contest file.
-    pub prompts: String,
-    /// What the picture should not show; may be empty.
-    pub negative_prompt: String,
-    /// Picture width in pixels.
-    pub width: u32,
-    /// Picture height in pixels.
-    pub height: u32,
-}
-
-/// Settings a pipeline generates with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Generation {
-    /// Denoising steps.
-    pub steps: u32,
-    /// Classifier-free guidance; 1 or less: none.
-    pub guidance_scale: f64,
-    /// Scheduler class; `None`: the checkpoint's own.
-    pub scheduler: Option<String>,
-    /// Number format.
-    pub dtype: Dtype,
-    /// Whether the VAE decodes in tiles, as diffusers' `enable_vae_tiling`: less memory, another picture near the seams.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub vae_tiling: bool,
-}
-
-/// Settings that differ from the baseline's.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GenerationPatch {
-    /// See [`Generation::steps`].
-    pub steps: Option<u32>,
-    /// See [`Generation::guidance_scale`].
-    pub guidance_scale: Option<f64>,
-    /// See [`Generation::scheduler`].
-    pub scheduler: Option<String>,
-    /// See [`Generation::dtype`].
-    pub dtype: Option<Dtype>,
-    /// See [`Generation::vae_tiling`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vae_tiling: Option<bool>,
-}
-
-impl GenerationPatch {
-    /// `base` with what this patch names replaced.
-    pub fn apply(&self, base: &Generation) -> Generation {
-        Generation {
-            steps: self.steps.unwrap_or(base.steps),
-            guidance_scale: self.guidance_scale.unwrap_or(base.guidance_scale),
-            scheduler: self.scheduler.clone().or_else(|| base.scheduler.clone()),
-            dtype: self.dtype.unwrap_or(base.dtype),
-            vae_tiling: self.vae_tiling.unwrap_or(base.vae_tiling),
-        }
-    }
 }
 
 /// Where a pipeline's model files come from.
@@ -212,7 +132,7 @@ pub struct BaselineSpec {
     /// Its model files.
     pub checkpoint: CheckpointSpec,
     /// Its settings.
-    pub generation: Generation,
+    pub settings: Settings,
     /// Its process.
     pub engine: EngineSpec,
 }
@@ -229,7 +149,7 @@ pub struct CandidateSpec {
     /// Its model files.
     pub checkpoint: CheckpointSpec,
     /// What it changes of the baseline's settings.
-    pub generation: GenerationPatch,
+    pub settings: SettingsPatch,
     /// Its process; `None`: as the candidate's own `edgemaxx.toml` says, else native.
     pub engine: Option<EngineSpec>,
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::dtype::Dtype;
+use crate::input::InputError;
+use crate::task::{self, picture};
 
 const CONTEST: &str = r#"
 format = 1
@@ -31,7 +34,9 @@ fn error(from: &str, to: &str) -> String {
 #[test]
 fn a_contest_is_read_with_its_defaults() {
     let contest = Contest::parse(CONTEST).unwrap();
-    assert_eq!(contest.candidates[0].generation.apply(&contest.baseline.generation).steps, 10);
+    let settings = contest.task.patched(&contest.baseline.settings, &contest.candidates[0].settings).unwrap();
+    let settings: picture::Settings = settings.view().unwrap();
+    assert_eq!((settings.steps, settings.guidance_scale, settings.dtype), (10, 5.0, Dtype::F32));
     assert_eq!(contest.candidates[0].checkpoint, contest.baseline.checkpoint);
     assert_eq!(contest.measurement.sessions, 8);
     assert_eq!(contest.rewards.top_tier_share, 0.8);
@@ -71,15 +76,49 @@ fn values_out_of_range_name_the_key() {
 
 #[test]
 fn a_candidate_file_is_read() {
-    let file =
-        CandidateFile::parse("[generation]\nsteps = 4\n[engine]\ncommand = [\"python3\", \"e.py\"]").unwrap();
-    assert_eq!(file.generation.steps, Some(4));
+    let text = "[generation]\nsteps = 4\n[engine]\ncommand = [\"python3\", \"e.py\"]";
+    let file = CandidateFile::parse(text, task::DEFAULT).unwrap();
+    let patch: picture::SettingsPatch = file.settings.view().unwrap();
+    assert_eq!(patch, picture::SettingsPatch { steps: Some(4), ..Default::default() });
     let Some(EngineSpec::Command(command)) = file.engine else { panic!("a command") };
     assert!(command.own && command.files.is_empty() && command.resources == Resources::default());
     let file = "[engine]\ncommand = [\"./e\"]\nfiles = [\"lib\"]\nneeds = [\"nvcc\"]\nresources = { memory_mib = 4096 }";
-    let Some(EngineSpec::Command(command)) = CandidateFile::parse(file).unwrap().engine else { panic!() };
+    let Some(EngineSpec::Command(command)) = CandidateFile::parse(file, task::DEFAULT).unwrap().engine else {
+        panic!()
+    };
     assert_eq!((command.files[0].as_str(), command.needs[0].as_str()), ("lib", "nvcc"));
     assert_eq!(command.resources.memory_mib, Some(4096));
+}
+
+fn parse_candidate(text: &str) -> Result<CandidateFile, InputError> {
+    CandidateFile::parse(text, task::DEFAULT)
+}
+
+#[test]
+fn what_is_the_tasks_is_refused_at_its_place() {
+    for (from, to, line, expected) in [
+        ("steps = 20, guidance_scale = 5.0", "steps = 20", 12, "missing field `guidance_scale`"),
+        ("steps = 10", "step = 10", 15, "unknown field `step`"),
+        ("height = 64", "height = \"tall\"", 9, "invalid type: string \"tall\", expected u32"),
+        ("prompts = \"p.txt\"\n", "", 6, "missing field `prompts`"),
+    ] {
+        let message = error(from, to);
+        assert!(
+            message.contains(expected) && message.contains(&format!("at line {line}, ")),
+            "{to}: {message}"
+        );
+    }
+    let message = parse_candidate("[generation]\n\nstep = 4").unwrap_err().to_string();
+    assert!(message.contains("line 3") && message.contains("unknown field `step`"), "{message}");
+}
+
+#[test]
+fn a_contest_names_its_task() {
+    let named = CONTEST.replace("name = \"demo\"", "name = \"demo\"\ntask = \"picture\"");
+    assert_eq!(Contest::parse(&named).unwrap().task, Contest::parse(CONTEST).unwrap().task);
+    assert!(
+        error("name = \"demo\"", "name = \"demo\"\ntask = \"x\"").starts_with("task: expected \"picture\"")
+    );
 }
 
 #[test]
@@ -98,7 +137,7 @@ fn a_bad_candidate_file_names_the_key() {
         ),
         ("comand = [\"x\"]", "unknown field `comand`"),
     ] {
-        let message = CandidateFile::parse(&format!("[engine]\n{engine}\n")).unwrap_err().to_string();
+        let message = parse_candidate(&format!("[engine]\n{engine}\n")).unwrap_err().to_string();
         assert!(message.contains(expected), "{engine}: {message}");
     }
 }

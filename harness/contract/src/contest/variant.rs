@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::check::ContestError;
+use crate::input::InputError;
 
 /// A candidate as a contest file names it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub fn with_candidates(
     text: &str,
     candidates: &[Entrant],
     incumbent: Option<&str>,
-) -> Result<String, ContestError> {
+) -> Result<String, InputError> {
     let mut contest: Table = text.parse()?;
     let is_control = |value: &Value| value.get("control").and_then(Value::as_bool) == Some(true);
     let own = contest.get("candidate").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -1,8 +1,10 @@
-//! `contest.toml` as it is written: every key optional or plain, unknown keys refused.
+//! `contest.toml` as it is written: every key optional or plain, unknown keys refused. What is the task's (`request`,
+//! every `generation`) is only seen to be there; the task reads it.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::spec::{DeviceKind, Dtype, Residency, RewardFormula};
+use super::spec::{DeviceKind, Residency, RewardFormula};
 use crate::metric::Metric;
 
 #[derive(Debug, Deserialize)]
@@ -16,8 +18,11 @@ pub(super) struct WireContest {
     pub description: Option<String>,
     #[serde(default)]
     pub netuid: Option<u16>,
+    #[serde(default)]
+    pub task: Option<String>,
     pub device: WireDevice,
-    pub request: WireRequest,
+    #[serde(rename = "request")]
+    pub _request: IgnoredAny,
     pub baseline: WireBaseline,
     #[serde(default, rename = "candidate")]
     pub candidates: Vec<WireCandidate>,
@@ -46,48 +51,16 @@ pub(super) struct WireDevice {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WireRequest {
-    pub prompts: String,
-    #[serde(default)]
-    pub negative_prompt: String,
-    pub width: u32,
-    pub height: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct WireBaseline {
     #[serde(default)]
     pub name: Option<String>,
     #[serde(default)]
     pub description: Option<String>,
     pub checkpoint: String,
-    pub generation: WireBaselineGeneration,
+    #[serde(rename = "generation")]
+    pub _generation: IgnoredAny,
     #[serde(default)]
     pub engine: Option<WireEngine>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WireBaselineGeneration {
-    pub steps: u32,
-    pub guidance_scale: f64,
-    #[serde(default)]
-    pub scheduler: Option<String>,
-    #[serde(default)]
-    pub dtype: Option<Dtype>,
-    #[serde(default)]
-    pub vae_tiling: Option<bool>,
-}
-
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WireGeneration {
-    pub steps: Option<u32>,
-    pub guidance_scale: Option<f64>,
-    pub scheduler: Option<String>,
-    pub dtype: Option<Dtype>,
-    pub vae_tiling: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -130,7 +103,7 @@ pub(super) struct WireCandidate {
     #[serde(default)]
     pub derive: Option<WireRecipe>,
     #[serde(default)]
-    pub generation: Option<WireGeneration>,
+    pub generation: Option<IgnoredAny>,
     #[serde(default)]
     pub engine: Option<WireEngine>,
 }
@@ -213,7 +186,7 @@ pub(super) struct WireRewards {
 #[serde(deny_unknown_fields)]
 pub(super) struct WireCandidateFile {
     #[serde(default)]
-    pub generation: Option<WireGeneration>,
+    pub generation: Option<IgnoredAny>,
     #[serde(default)]
     pub engine: Option<WireEngine>,
 }

@@ -1,8 +1,6 @@
 //! Draws a plan. The only randomness is a ChaCha20 stream keyed by a digest of public inputs;
 //! how numbers are taken from it is written here, so that no library version can change a plan.
 
-use std::collections::BTreeSet;
-
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -13,15 +11,16 @@ use super::types::{
 use crate::contest::Contest;
 use crate::digest::Digest;
 use crate::format::Document as _;
+use crate::task::PromptsError;
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInputs<'a> {
     /// The contest.
     pub contest: &'a Contest,
-    /// The prompt file's name without folders.
+    /// Name of the file of prompts, without folders.
     pub prompts_file: &'a str,
-    /// The prompt file's text.
+    /// Its text.
     pub prompts: &'a str,
     /// Baseline first, then the candidates, resolved.
     pub pipelines: &'a [PipelinePlan],
@@ -36,19 +35,9 @@ pub struct PlanInputs<'a> {
 /// Inputs that no plan can be made from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A line of the prompt file is unusable.
-    #[error("{file}:{line}: {problem}")]
-    Prompt {
-        /// Prompt file.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-        /// What is wrong.
-        problem: &'static str,
-    },
-    /// Not enough prompts for one pair.
-    #[error("{0}: no prompts; expected one per line")]
-    NoPrompts(String),
+    /// Nothing can be asked from the file of prompts.
+    #[error(transparent)]
+    Prompts(#[from] PromptsError),
     /// No candidate follows the baseline.
     #[error("no candidate to measure; add a [[candidate]] to the contest")]
     NoCandidates,
@@ -86,37 +75,6 @@ impl Draws {
     }
 }
 
-/// The prompts of a prompt file: one per line.
-///
-/// # Errors
-/// [`PlanError`] names the line.
-pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PlanError> {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut seen = BTreeSet::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (index, line) in text.lines().enumerate() {
-        let problem = if line.trim().is_empty() {
-            Some("an empty line; expected one prompt per line")
-        } else if line.len() > 2000 {
-            Some("a prompt over 2000 bytes")
-        } else if line.chars().any(char::is_control) {
-            Some("a control character")
-        } else if !seen.insert(line.trim()) {
-            Some("the prompt of an earlier line; expected each once")
-        } else {
-            None
-        };
-        if let Some(problem) = problem {
-            return Err(PlanError::Prompt { file: file.to_owned(), line: index + 1, problem });
-        }
-        lines.push(line);
-    }
-    if lines.is_empty() {
-        return Err(PlanError::NoPrompts(file.to_owned()));
-    }
-    Ok(lines)
-}
-
 /// Which pairs of a session are asked again at its end: one for every ten begun, none of them
 /// the last one where there are others, so that something else is asked in between.
 fn repeats(draws: &mut Draws, pairs: u32) -> Vec<PlannedRepeat> {
@@ -126,16 +84,17 @@ fn repeats(draws: &mut Draws, pairs: u32) -> Vec<PlannedRepeat> {
     among.into_iter().map(|pair| PlannedRepeat { pair, first: draws.side() }).collect()
 }
 
-/// Draws the plan: prompts without replacement (again from the start when they run out), a seed
+/// Draws the plan: what is asked without replacement (again from the start when they run out), a seed
 /// for each, the order of candidates in every round, of launches, and of the sides of every pair.
 ///
 /// All candidates answer the same requests in the same round, so they are compared on equal terms.
 ///
 /// # Errors
-/// [`PlanError`]: unusable prompts, or nothing to measure.
+/// [`PlanError`]: nothing to ask, or nothing to measure.
 pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     let contest = inputs.contest;
-    let prompts = prompt_lines(inputs.prompts_file, inputs.prompts)?;
+    let (task, request) = (contest.task, &contest.request);
+    let asks = task.asks(request, inputs.prompts_file, inputs.prompts)?;
     let prompts_digest = Digest::of(inputs.prompts);
     let [_, candidates @ ..] = inputs.pipelines else { return Err(PlanError::NoCandidates) };
     if candidates.is_empty() {
@@ -158,11 +117,12 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     let mut deck: Vec<usize> = Vec::new();
     for id in 0..rounds * pairs + warmups {
         if deck.is_empty() {
-            deck = (0..prompts.len()).collect();
+            deck = (0..asks.len()).collect();
             draws.shuffle(&mut deck);
         }
-        let prompt = deck.pop().map_or("", |index| prompts[index]);
-        requests.push(PlannedRequest { id, prompt: prompt.to_owned(), seed: draws.0.next_u64() >> 11 });
+        let Some(index) = deck.pop() else { break };
+        let seed = draws.0.next_u64() >> 11;
+        requests.push(PlannedRequest { id, seed, ask: task.seeded_ask(request, &asks[index], seed) });
     }
 
     let mut draws = Draws::new("edgemaxx-plan-1 order", &public);
@@ -200,13 +160,14 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         prompts: PromptsRef {
             file: inputs.prompts_file.to_owned(),
             digest: prompts_digest,
-            count: prompts.len() as u32,
+            count: asks.len() as u32,
         },
         day: inputs.day.clone(),
         entropy: inputs.entropy.clone(),
         extent: inputs.extent,
         device: contest.device.clone(),
-        request: contest.request.clone(),
+        task,
+        request: request.clone(),
         measurement: contest.measurement.clone(),
         pipelines: inputs.pipelines.to_vec(),
         requests,

@@ -2,9 +2,10 @@
 //! the entropy is, and to everybody after.
 
 mod draw;
+mod file;
 mod types;
 
-pub use draw::{PlanError, PlanInputs, draw_plan, prompt_lines};
+pub use draw::{PlanError, PlanInputs, draw_plan};
 pub use types::{
     ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat,
     PlannedRequest, PlannedSession, PromptsRef, Role, Side,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::contest::{Contest, EngineSpec};
 use crate::digest::Digest;
-use crate::format::Document as _;
+use crate::format::{Document as _, DocumentError};
 
 const CONTEST: &str = r#"
 format = 1
@@ -35,7 +35,7 @@ fn pipelines() -> Vec<PipelinePlan> {
             description: String::new(),
             checkpoint: contest.baseline.checkpoint.clone(),
             digest: Digest::of(name),
-            generation: contest.baseline.generation.clone(),
+            settings: contest.baseline.settings.clone(),
             engine: EngineSpec::Native,
         })
         .to_vec()
@@ -67,7 +67,8 @@ fn the_same_inputs_give_the_same_bytes() {
 fn plans_of_this_version_stay_what_they_are() {
     // First drawn by version 1; a change here means old reports can no longer be re-derived.
     let plan = draw("2026-11-22", "0xabc", Extent::Full);
-    let sample: Vec<_> = plan.requests.iter().take(3).map(|r| (r.prompt.as_str(), r.seed)).collect();
+    let sample: Vec<_> =
+        plan.requests.iter().take(3).map(|r| (plan.task.ask_words(&r.ask), r.seed)).collect();
     let order: Vec<_> = plan.sessions.iter().take(6).map(|s| s.candidate.as_str()).collect();
     insta::assert_debug_snapshot!((sample, order));
 }
@@ -76,7 +77,7 @@ fn plans_of_this_version_stay_what_they_are() {
 fn another_entropy_or_day_changes_prompts_seeds_and_order() {
     let plan = draw("2026-11-22", "0xabc", Extent::Full);
     for other in [draw("2026-11-22", "0xabd", Extent::Full), draw("2026-11-23", "0xabc", Extent::Full)] {
-        let prompts = |p: &Plan| p.requests.iter().map(|r| r.prompt.clone()).collect::<Vec<_>>();
+        let prompts = |p: &Plan| p.requests.iter().map(|r| r.ask.clone()).collect::<Vec<_>>();
         let seeds = |p: &Plan| p.requests.iter().map(|r| r.seed).collect::<Vec<_>>();
         let order = |p: &Plan| p.sessions.iter().map(|s| (s.candidate.clone(), s.first)).collect::<Vec<_>>();
         assert_ne!(prompts(&plan), prompts(&other));
@@ -126,10 +127,26 @@ fn sides_and_launches_take_turns_by_chance() {
 }
 
 #[test]
-fn bad_prompts_name_their_line() {
-    let message = prompt_lines("p.txt", "one\n\ntwo\n").unwrap_err().to_string();
-    assert!(message.starts_with("p.txt:2: an empty line"), "{message}");
-    assert!(prompt_lines("p.txt", "").is_err());
+fn a_plan_is_looked_into_by_its_task() {
+    let text = draw("2026-11-22", "0xabc", Extent::Full).to_json().unwrap();
+    for (from, to, expected) in [
+        ("\"task\": \"picture\"", "\"task\": \"smell\"", "task: expected \"picture\", found \"smell\""),
+        ("\"width\": 64", "\"width\": 4", "request.width: expected a value from 8 to 8192, found 4"),
+        ("\"steps\": 20", "\"steps\": 0", "pipelines[0].settings.steps: expected a value from 1"),
+        ("\"prompt\": \"", "\"promt\": \"", "requests[0].ask: unknown field `promt`"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let message = Plan::from_json(&text.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+}
+
+#[test]
+fn a_plan_of_the_first_format_is_refused_by_name() {
+    let text = draw("2026-11-22", "0xabc", Extent::Full).to_json().unwrap();
+    let error = Plan::from_json(&text.replacen("\"version\": 2", "\"version\": 1", 1)).unwrap_err();
+    assert!(matches!(error, DocumentError::Format(_)));
+    assert!(error.to_string().starts_with("this is edgemaxx-plan version 1, but"), "{error}");
 }
 
 #[test]

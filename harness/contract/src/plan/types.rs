@@ -5,20 +5,21 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contest::{CheckpointSpec, Device, EngineSpec, Generation, Measurement, RequestSpec};
+use crate::contest::{CheckpointSpec, Device, EngineSpec, Measurement};
 use crate::digest::Digest;
-use crate::document;
 use crate::format::Format;
+use crate::run_files::ARTEFACTS_FOLDER;
+use crate::task::{Ask, RequestSpec, Settings, TaskRef};
 
 /// Everything `measure` executes; a pure function of contest, prompts, candidates, day, entropy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// `edgemaxx-plan`.
     #[serde(flatten)]
     pub format: Format,
     /// The contest file.
     pub contest: ContestRef,
-    /// The prompt file.
+    /// The file of prompts.
     pub prompts: PromptsRef,
     /// The contest's day.
     pub day: Day,
@@ -28,6 +29,8 @@ pub struct Plan {
     pub extent: Extent,
     /// The device the contest is for.
     pub device: Device,
+    /// What is asked and answered.
+    pub task: TaskRef,
     /// What every request shares.
     pub request: RequestSpec,
     /// Sessions, pairs, warm-up, time-outs, as in the contest.
@@ -39,8 +42,6 @@ pub struct Plan {
     /// All sessions in the order of execution.
     pub sessions: Vec<PlannedSession>,
 }
-
-document!(Plan, "edgemaxx-plan", 1);
 
 impl Plan {
     /// The pipeline all are compared with.
@@ -56,6 +57,11 @@ impl Plan {
     /// All pipelines but the baseline, in the order of the contest.
     pub fn candidates(&self) -> &[PipelinePlan] {
         &self.pipelines[1..]
+    }
+
+    /// The file of an answer that is kept, below the run folder.
+    pub fn artefact(&self, answer: &Digest) -> String {
+        format!("{ARTEFACTS_FOLDER}/{answer}.{}", self.task.extension())
     }
 
     /// The digest that names this plan: that of its JSON.
@@ -179,8 +185,7 @@ impl fmt::Display for Side {
 }
 
 /// One pipeline: checkpoint, settings, process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PipelinePlan {
     /// Unique name.
     pub name: String,
@@ -193,21 +198,20 @@ pub struct PipelinePlan {
     /// What the files are: source, replaced UNet, recipe and candidate file together.
     pub digest: Digest,
     /// Settings, complete.
-    pub generation: Generation,
+    pub settings: Settings,
     /// Process.
     pub engine: EngineSpec,
 }
 
-/// One thing to generate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One request to both sides of pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedRequest {
     /// Index in [`Plan::requests`].
     pub id: u32,
-    /// What the picture should show.
-    pub prompt: String,
-    /// Seed of the initial latents; below 2^53, so that any JSON reader keeps it.
+    /// Seed of all that is left to chance; below 2^53, so that any JSON reader keeps it.
     pub seed: u64,
+    /// What is asked.
+    pub ask: Ask,
 }
 
 /// One relaunch of both processes.

@@ -124,7 +124,7 @@ pub struct Log {
 impl Log {
     /// The format of `samples.jsonl`.
     pub fn format() -> Format {
-        Format::new("edgemaxx-samples", 1)
+        Format::new("edgemaxx-samples", 2)
     }
 
     /// Reads a log and checks its chain. A last line without its line feed was torn by a crash:
@@ -264,12 +264,12 @@ impl<'a> RecordedSession<'a> {
         self.attempts.iter().copied().find(|a| a.side == side && a.phase == Phase::Measured { pair })
     }
 
-    /// Pairs both of whose sides gave a picture: (pair, baseline, candidate).
+    /// Pairs both of whose sides were answered: (pair, baseline, candidate).
     pub fn complete_pairs(&self, pairs: u32) -> impl Iterator<Item = (u32, &'a Attempt, &'a Attempt)> {
-        let picture = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Picture { .. });
+        let answered = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Answered { .. });
         (0..pairs).filter_map(move |pair| {
-            let baseline = self.measured(pair, Side::Baseline).filter(|a| picture(a))?;
-            let candidate = self.measured(pair, Side::Candidate).filter(|a| picture(a))?;
+            let baseline = self.measured(pair, Side::Baseline).filter(|a| answered(a))?;
+            let candidate = self.measured(pair, Side::Candidate).filter(|a| answered(a))?;
             Some((pair, baseline, candidate))
         })
     }

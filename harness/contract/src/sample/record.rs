@@ -128,24 +128,46 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Outcome {
-    /// A picture of the right size.
-    Picture {
-        /// Request fully sent to picture fully received, harness's monotonic clock, nanoseconds.
+    /// An answer that its task can read.
+    Answered {
+        /// Request fully sent to answer fully received, harness's monotonic clock, nanoseconds.
         latency_ns: u64,
-        /// Digest of the picture's RGB bytes; the file is `images/<digest>.png`.
-        image: Digest,
-        /// What the engine says it took; shown, never scored.
+        /// Request fully sent to the first part fully received, nanoseconds; `None`: it came whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first_ns: Option<u64>,
+        /// How many units it has, where its task counts any.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        units: u32,
+        /// Digest that names what is kept of it, `artefacts/<digest>.<the task's extension>`.
+        answer: Digest,
+        /// What the engine says it took, nanoseconds; shown, never scored.
         engine_ns: Option<u64>,
     },
     /// None.
     Failed(Failure),
 }
 
+fn one() -> u32 {
+    1
+}
+
+fn is_one(units: &u32) -> bool {
+    *units == 1
+}
+
 impl Outcome {
-    /// The picture, if there is one.
-    pub fn image(&self) -> Option<Digest> {
+    /// The digest of the answer, if there is one.
+    pub fn answer(&self) -> Option<Digest> {
         match self {
-            Self::Picture { image, .. } => Some(*image),
+            Self::Answered { answer, .. } => Some(*answer),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// Request fully sent to answer fully received, nanoseconds, if it was answered.
+    pub fn latency_ns(&self) -> Option<u64> {
+        match self {
+            Self::Answered { latency_ns, .. } => Some(*latency_ns),
             Self::Failed(_) => None,
         }
     }
@@ -182,8 +204,8 @@ pub enum FailureKind {
     Protocol,
     /// The engine said it cannot.
     Refused,
-    /// A picture of the wrong size or content.
-    Picture,
+    /// An answer that the task cannot use.
+    Answer,
 }
 
 impl fmt::Display for FailureKind {
@@ -194,7 +216,7 @@ impl fmt::Display for FailureKind {
             Self::Timeout => "did not answer in time",
             Self::Protocol => "broke the protocol",
             Self::Refused => "refused",
-            Self::Picture => "sent an unusable picture",
+            Self::Answer => "sent an unusable answer",
         })
     }
 }

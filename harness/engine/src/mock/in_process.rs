@@ -59,7 +59,7 @@ impl MockEngine {
                 FailureKind::Timeout
             }
             Misdeed::Refuse => FailureKind::Refused,
-            Misdeed::WrongSize => FailureKind::Picture,
+            Misdeed::WrongSize => FailureKind::Answer,
             Misdeed::Garbage
             | Misdeed::HugeFrame
             | Misdeed::WrongId
@@ -67,7 +67,7 @@ impl MockEngine {
             | Misdeed::AnswerTwice
             | Misdeed::WrongVersion => FailureKind::Protocol,
         };
-        self.dead = !matches!(kind, FailureKind::Refused | FailureKind::Picture);
+        self.dead = !matches!(kind, FailureKind::Refused | FailureKind::Answer);
         Failure { kind, detail: format!("as scripted, during {what}") }
     }
 }

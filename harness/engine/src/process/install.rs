@@ -1,4 +1,4 @@
-//! Fetching what a candidate's engine needs: with a network, before any prompt exists.
+//! Fetching what a candidate's engine needs: with a network, before any request exists.
 //!
 //! The program is the stranger's own. It sees the system and its folder, writes to the folder's
 //! `deps/` alone, and has no home and no other folder to look into. What it may reach over the

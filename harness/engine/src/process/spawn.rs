@@ -166,7 +166,7 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<S
     })
 }
 
-/// Room for a whole request or picture in the kernel, so that neither side waits for the other:
+/// Room for a whole request or answer in the kernel, so that neither side waits for the other:
 /// as much as the system allows, and what is needed where the harness is root.
 fn enlarge_buffers(socket: &UnixStream) {
     let bytes: libc::c_int = 8 << 20;

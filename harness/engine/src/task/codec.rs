@@ -1,8 +1,8 @@
 //! [`Codec`]: what those who drive engines must know of a task, and nothing else.
 
-use edgemaxx_contract::contest::{Generation, RequestSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::task::{RequestSpec, Settings};
 use edgemaxx_protocol::{AnswerLimits, Object};
 
 use crate::engine::Answer;
@@ -14,7 +14,7 @@ pub struct Question<'a> {
     /// What all requests share.
     pub request: &'a RequestSpec,
     /// The pipeline's settings.
-    pub settings: &'a Generation,
+    pub settings: &'a Settings,
     /// This request.
     pub planned: &'a PlannedRequest,
 }
@@ -24,8 +24,8 @@ pub struct Question<'a> {
 pub struct Artefact {
     /// Of its content, whatever the form in which it is kept: equal answers have equal digests.
     pub digest: Digest,
-    /// What its file's name ends with.
-    pub extension: &'static str,
+    /// How many units it has, where the task counts any; else 1.
+    pub units: u32,
     /// Its file.
     pub bytes: Vec<u8>,
 }
@@ -38,7 +38,10 @@ pub trait Codec: Sync {
     fn task(&self) -> &'static str;
 
     /// The settings of `load`.
-    fn settings(&self, request: &RequestSpec, settings: &Generation) -> Object;
+    ///
+    /// # Errors
+    /// In words: they are another task's.
+    fn settings(&self, request: &RequestSpec, settings: &Settings) -> Result<Object, String>;
 
     /// What of an engine's `ready` its requests depend on. Both sides of a pair must have said the
     /// same, so that both can be asked the same.
@@ -81,7 +84,10 @@ pub trait Codec: Sync {
 
     /// What the conformance kit asks, in order; one of them is [`Purpose::Fresh`], before those that are compared
     /// with it.
-    fn probes(&self, request: &RequestSpec) -> Vec<Probe>;
+    ///
+    /// # Errors
+    /// In words: the request is another task's.
+    fn probes(&self, request: &RequestSpec) -> Result<Vec<Probe>, String>;
 }
 
 /// A request of the conformance kit.

@@ -14,8 +14,8 @@ pub fn by_name(task: &str) -> Option<&'static dyn Codec> {
 }
 
 /// The codec of a plan's task.
-pub fn of_plan(_: &Plan) -> &'static dyn Codec {
-    &PICTURE
+pub fn of_plan(plan: &Plan) -> Option<&'static dyn Codec> {
+    by_name(plan.task.name())
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::contest::{Dtype, Generation, RequestSpec, Timeouts};
+use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_contract::task::{RequestSpec, Settings, picture};
 use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
     Answer, AnswerLimits, Artefact, Ask, Check, Codec as _, Engine as _, Examination, Limits, Load, Object,
@@ -77,11 +79,13 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
 
 pub(crate) fn request() -> RequestSpec {
     let (prompts, negative_prompt) = Default::default();
-    RequestSpec { prompts, negative_prompt, width: SIDE, height: SIDE }
+    picture::Request { prompts, negative_prompt, width: SIDE, height: SIDE }.checked().expect("a request")
 }
 
-pub(crate) fn settings() -> Generation {
-    Generation { steps: 1, guidance_scale: 1.0, scheduler: None, dtype: Dtype::F32, vae_tiling: false }
+pub(crate) fn settings() -> Settings {
+    let (steps, guidance_scale, dtype) = (1, 1.0, Dtype::F32);
+    let settings = picture::Settings { steps, guidance_scale, scheduler: None, dtype, vae_tiling: false };
+    settings.checked().expect("settings")
 }
 
 pub(crate) fn load() -> Load {
@@ -90,7 +94,7 @@ pub(crate) fn load() -> Load {
         replaced: Default::default(),
         threads: 1,
         task: PICTURE.task().to_owned(),
-        settings: PICTURE.settings(&request(), &settings()),
+        settings: PICTURE.settings(&request(), &settings()).expect("settings"),
     }
 }
 
@@ -119,7 +123,8 @@ pub(crate) fn generate(engine: &mut ProcessEngine, id: u64) -> Result<Artefact, 
 
 fn asked(engine: &mut ProcessEngine, id: u64) -> Result<(Answer, Artefact), Failure> {
     let (request, settings) = (request(), settings());
-    let planned = PlannedRequest { id: 0, prompt: "a red apple".to_owned(), seed: 1 };
+    let ask = picture::Ask { prompt: "a red apple".to_owned() };
+    let planned = PlannedRequest { id: 0, seed: 1, ask: ask.checked().expect("an ask") };
     let question = Question { request: &request, settings: &settings, planned: &planned };
     let ready = Ready { latent_channels: 4, vae_scale_factor: 8 }.object();
     let payload = PICTURE.payload(&request, &planned, &ready).expect("noise");
@@ -129,7 +134,7 @@ fn asked(engine: &mut ProcessEngine, id: u64) -> Result<(Answer, Artefact), Fail
     let answer = engine.ask(&Ask { id, header, payload: &payload, limits })?;
     match PICTURE.artefact(question, &answer) {
         Ok(artefact) => Ok((answer, artefact)),
-        Err(problem) => Err(Failure { kind: FailureKind::Picture, detail: engine.with_last_words(problem) }),
+        Err(problem) => Err(Failure { kind: FailureKind::Answer, detail: engine.with_last_words(problem) }),
     }
 }
 

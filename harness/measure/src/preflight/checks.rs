@@ -13,7 +13,7 @@ const OLDEST_DRIVER: &str = "525.60.13";
 const BUSY_PERCENT: u32 = 5;
 /// Less memory than this makes engines swap, bytes.
 const LITTLE_MEMORY: u64 = 1 << 30;
-/// Less disk than this leaves no room for a run's pictures, bytes.
+/// Less disk than this leaves no room for a run's answers, bytes.
 const LITTLE_DISK: u64 = 256 << 20;
 
 /// What a contest asks of a machine.

@@ -56,14 +56,14 @@ pub(crate) fn plan(sessions: u32, pairs: u32, extra: &str) -> Plan {
         description: String::new(),
         checkpoint: base.checkpoint.clone(),
         digest: Digest::of("base"),
-        generation: base.generation.clone(),
+        settings: base.settings.clone(),
         engine: base.engine.clone(),
     }];
     for candidate in &contest.candidates {
         pipelines.push(PipelinePlan {
             name: candidate.name.clone(),
             role: if candidate.control { Role::Control } else { Role::Candidate },
-            generation: candidate.generation.apply(&base.generation),
+            settings: contest.task.patched(&base.settings, &candidate.settings).expect("settings"),
             ..pipelines[0].clone()
         });
     }
@@ -179,7 +179,12 @@ pub(crate) fn run_with(
     interrupt: &AtomicBool,
 ) -> Result<Summary, MeasureError> {
     let mut disk = disk.clone();
-    let mut io =
-        Io { codec: task::of_plan(plan), disk: &mut disk, clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
+    let mut io = Io {
+        codec: task::of_plan(plan).expect("a codec"),
+        disk: &mut disk,
+        clock,
+        telemetry: &mut NoTelemetry,
+        unix_ms: 0,
+    };
     execute(plan, &mut io, launcher, rule, observer, interrupt)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_candle::derive::{Recipe, Storage, derive};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_quality::picture::Picture;
 use safetensors::tensor::TensorView;

@@ -1,6 +1,6 @@
 //! `fixtures/defects/zoo.json`.
 
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Gate;
 use serde::Deserialize;
 

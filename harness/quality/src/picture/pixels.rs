@@ -11,7 +11,7 @@ use std::path::Path;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-pub use edgemaxx_contract::contest::MAX_PIXELS;
+pub use edgemaxx_contract::task::picture::MAX_PIXELS;
 
 use super::jpeg::inspect_jpeg;
 use crate::error::{QualityError, Result};

@@ -59,7 +59,7 @@ fn pipelines(plan: &Plan, contest: &Contest) -> Result<()> {
     let baseline = plan.baseline();
     let same = |pipeline: &PipelinePlan| {
         pins(&pipeline.checkpoint, &contest.baseline.checkpoint)
-            && pipeline.generation == contest.baseline.generation
+            && pipeline.settings == contest.baseline.settings
             && pipeline.engine == contest.baseline.engine
             && pipeline.digest == baseline.digest
     };
@@ -79,7 +79,8 @@ fn pipelines(plan: &Plan, contest: &Contest) -> Result<()> {
                 if !pins(&pipeline.checkpoint, &spec.checkpoint) {
                     return foreign(&pipeline.name, "its checkpoint");
                 }
-                if spec.generation.apply(&pipeline.generation) != pipeline.generation {
+                let patched = plan.task.patched(&pipeline.settings, &spec.settings);
+                if patched.ok().as_ref() != Some(&pipeline.settings) {
                     return foreign(&pipeline.name, "its generation");
                 }
                 if spec.engine.as_ref().is_some_and(|engine| *engine != pipeline.engine) {

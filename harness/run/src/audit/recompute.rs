@@ -38,7 +38,7 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
         let picture = Picture::decode(&std::fs::read(&path).in_file(&path)?, &path.to_string_lossy())
             .map_err(|error| RunError::input(error.to_string()))?;
         if Digest::of(picture.rgb()) != *digest {
-            return Err(RunError::input(format!("images/{digest}.png: its pixels have another digest")));
+            return Err(RunError::input(format!("artefacts/{digest}.png: its pixels have another digest")));
         }
     }
     Ok(Held::Yes(format!("{} pictures have the pixels they are named by", seen.len())))

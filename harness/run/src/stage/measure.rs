@@ -7,7 +7,7 @@ use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
-use edgemaxx_engine::{MonotonicClock, detect_sandbox, null, task};
+use edgemaxx_engine::{MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::preflight::Wanted;
 use edgemaxx_measure::telemetry::{
     HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
@@ -60,7 +60,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         return Ok(summary);
     }
     runs_here(&plan)?;
-    let codec = task::of_plan(&plan);
+    let codec = prepare::codec_of(&plan)?;
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);
@@ -183,6 +183,7 @@ fn failure(error: MeasureError, resume: &str) -> RunError {
         MeasureError::Log { .. }
         | MeasureError::Telemetry { .. }
         | MeasureError::Plan(_)
+        | MeasureError::Task(_)
         | MeasureError::Encode(_) => Class::Input,
     };
     let message = match error {

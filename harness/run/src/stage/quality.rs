@@ -125,15 +125,17 @@ pub fn answer_pairs(
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
-            (Outcome::Picture { image: theirs, .. }, Outcome::Picture { image: ours, .. }) => Some(Pair {
-                candidate: planned.candidate.clone(),
-                session: planned.index,
-                pair,
-                request: baseline.request,
-                prompt: plan.requests[baseline.request as usize].prompt.clone(),
-                baseline: file(*theirs),
-                answer: file(*ours),
-            }),
+            (Outcome::Answered { answer: theirs, .. }, Outcome::Answered { answer: ours, .. }) => {
+                Some(Pair {
+                    candidate: planned.candidate.clone(),
+                    session: planned.index,
+                    pair,
+                    request: baseline.request,
+                    prompt: plan.task.ask_words(&plan.requests[baseline.request as usize].ask),
+                    baseline: file(*theirs),
+                    answer: file(*ours),
+                })
+            }
             _ => None,
         })
         .collect()

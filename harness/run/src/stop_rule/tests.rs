@@ -122,7 +122,7 @@ fn measured(budget_s: f64) -> Day {
         description: String::new(),
         checkpoint: contest.baseline.checkpoint.clone(),
         digest: Digest::of("m"),
-        generation: contest.baseline.generation.clone(),
+        settings: contest.baseline.settings.clone(),
         engine: contest.baseline.engine.clone(),
     };
     let others = contest.candidates.iter().map(|candidate| PipelinePlan {
@@ -164,7 +164,7 @@ fn measured(budget_s: f64) -> Day {
     }
     let mut disk = Fast { log: String::new(), folder: folder.path() };
     let mut io = Io {
-        codec: task::of_plan(&plan),
+        codec: task::of_plan(&plan).unwrap(),
         disk: &mut disk,
         clock: &clock,
         telemetry: &mut NoTelemetry,

@@ -387,7 +387,7 @@ pub(crate) fn estimates(
             speedup: None,
             noise_floor: Some(half),
             minimum_detectable_effect: Some(2.0 * half),
-            identical_pictures: 0,
+            identical_answers: 0,
             pairs: 0,
         },
         warnings: Vec::new(),

@@ -12,9 +12,17 @@ use super::ComparableRun;
 /// Everything in which the runs must not differ, and do.
 pub(crate) fn differences(reference: &ComparableRun<'_>, subject: &ComparableRun<'_>) -> Vec<RunDifference> {
     let mut found = Vec::new();
-    for ((what, reference), (_, subject)) in conditions(reference).into_iter().zip(conditions(subject)) {
+    let (theirs, own) = (conditions(reference), conditions(subject));
+    let value = |conditions: &[(&str, String)], what: &str| {
+        let found = conditions.iter().find(|(label, _)| *label == what);
+        found.map_or_else(|| or_none(String::new()), |(_, value)| value.clone())
+    };
+    // Of another task are other things to compare.
+    let only_own = own.iter().filter(|(what, _)| theirs.iter().all(|(label, _)| label != what));
+    for (what, _) in theirs.iter().chain(only_own) {
+        let (reference, subject) = (value(&theirs, what), value(&own, what));
         if reference != subject {
-            found.push(RunDifference { what: what.to_owned(), reference, subject });
+            found.push(RunDifference { what: (*what).to_owned(), reference, subject });
         }
     }
     let pins = |run: &ComparableRun<'_>, other: &ComparableRun<'_>| {
@@ -35,7 +43,6 @@ pub(crate) fn differences(reference: &ComparableRun<'_>, subject: &ComparableRun
 fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
     let (plan, environment) = (run.evidence.plan, run.environment);
     let baseline = plan.baseline();
-    let request = &plan.request;
     let models: Vec<String> = run
         .evidence
         .quality
@@ -46,17 +53,16 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         .collect();
     let models = models.join(", ");
     let gib = environment.memory_bytes as f64 / f64::from(1 << 30);
-    vec![
+    let mut conditions = vec![
         ("contest", plan.contest.name.clone()),
         (
             "device",
             format!("{} {}", json(&plan.device.kind), or_none(plan.device.name.clone().unwrap_or_default())),
         ),
-        ("picture size", format!("{}×{}", request.width, request.height)),
-        ("negative prompt", or_none(request.negative_prompt.clone())),
+        ("task", plan.task.to_string()),
         ("prompts", format!("{} {}", plan.prompts.file, plan.prompts.digest.short())),
         ("baseline", format!("{} {}", baseline.name, baseline.digest.short())),
-        ("baseline's settings", json(&baseline.generation)),
+        ("baseline's settings", json(&baseline.settings)),
         ("baseline's engine", json(&baseline.engine)),
         ("threads per engine", plan.measurement.threads.to_string()),
         ("residency", json(&plan.measurement.residency)),
@@ -70,7 +76,11 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         ("memory", format!("{gib:.0} GiB")),
         ("GPUs", or_none(environment.gpus.join(", "))),
         ("sandbox", environment.sandbox.to_string()),
-    ]
+    ];
+    let of_task = plan.task.request_rows(&plan.request).into_iter().map(|row| (row.label, row.value));
+    let after = conditions.iter().position(|(what, _)| *what == "task").map_or(0, |at| at + 1);
+    conditions.splice(after..after, of_task);
+    conditions
 }
 
 fn json(value: &impl Serialize) -> String {

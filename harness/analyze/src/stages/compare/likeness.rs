@@ -1,4 +1,4 @@
-//! Whether a candidate's pictures are alike enough.
+//! Whether a candidate's answers are alike enough.
 
 use edgemaxx_contract::comparison::Verdict;
 use edgemaxx_contract::estimate::Estimate;

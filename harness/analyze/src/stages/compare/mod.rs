@@ -1,4 +1,4 @@
-//! `edgemaxx compare`: did a pipeline become slower, or its pictures worse?
+//! `edgemaxx compare`: did a pipeline become slower, or its answers worse?
 //!
 //! Every statement is read off two-sided intervals (of the change of latency, of the similarity)
 //! that hold for all pipelines at once. A statement is false only where an interval misses the
@@ -45,7 +45,7 @@ pub struct ComparableRun<'a> {
 pub struct CompareSettings {
     /// Largest tolerated relative increase of latency, 0 to 10.
     pub max_slowdown: f64,
-    /// Smallest tolerated mean similarity, −1 to 1; `None`: pictures are not judged.
+    /// Smallest tolerated mean similarity, −1 to 1; `None`: answers are not judged.
     pub min_similarity: Option<f64>,
     /// Level at which all statements together are right, 0.5 to 0.9999.
     pub level: f64,

@@ -2,6 +2,7 @@
 
 use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
 use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{Extent, Plan, Side};
 use edgemaxx_contract::sample::{Mark, Outcome, Phase, Record};
 
@@ -18,7 +19,7 @@ fn slower(name: &'static str, factor: f64) -> impl Fn(&Plan, &mut Record) {
         if let Record::Attempt(attempt) = record
             && plan.sessions[attempt.session as usize].candidate == name
             && attempt.side == Side::Candidate
-            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+            && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
         {
             *latency_ns = (*latency_ns as f64 * factor) as u64;
         }
@@ -146,7 +147,10 @@ fn other_conditions_and_unfit_runs_are_refused_by_name() {
 
     let mut other = noisy_run("three", Extent::Full, |_, _| {});
     other.plan.pipelines[0].digest = edgemaxx_contract::digest::Digest::of("another teacher");
-    other.plan.request.width = 128;
+    let request = other.plan.request.object().to_value();
+    let wider = serde_json::to_string(&request).unwrap().replace("\"width\":64", "\"width\":128");
+    let wider = serde_json::from_str(&wider).unwrap();
+    other.plan.request = other.plan.task.request(&Input::json("request", &wider)).unwrap();
     let what: Vec<String> =
         compared(&reference, &other, &settings).differences.into_iter().map(|d| d.what).collect();
     assert_eq!(what, ["picture size", "baseline"]);
@@ -154,7 +158,7 @@ fn other_conditions_and_unfit_runs_are_refused_by_name() {
     // The machine twice as slow in the subject: whether ratios survive that is anybody's guess.
     let slow = noisy_run("three", Extent::Full, |_, record| {
         if let Record::Attempt(attempt) = record
-            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+            && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
         {
             *latency_ns *= 2;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, unet};
 use edgemaxx_contract::contest::{CandidateFile, EngineSpec};
+use edgemaxx_contract::task;
 use edgemaxx_hub::{Resolved, resolve_folder};
 use edgemaxx_run::hub::rules;
 use edgemaxx_run::resolve::candidate_file;
@@ -42,7 +43,7 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<Checked> {
 /// The same of a checkpoint that was resolved already.
 pub(super) fn check_resolved(resolved: &Resolved) -> anyhow::Result<Checked> {
     let folder = &resolved.root;
-    let CandidateFile { engine, .. } = candidate_file(folder)?;
+    let CandidateFile { engine, .. } = candidate_file(folder, task::DEFAULT)?;
     let own_engine = matches!(engine, Some(EngineSpec::Command(_)));
     for file in resolved.files.iter().filter(|f| f.path.ends_with(".safetensors")) {
         Weights::open_files(vec![folder.join(&file.path)], DType::F32, &Device::Cpu)?;

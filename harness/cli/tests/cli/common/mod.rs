@@ -151,7 +151,7 @@ pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
     let mut text = chain.append(Record::Header(log.header)).expect("record");
     for mut record in log.records {
         if let Record::Attempt(attempt) = &mut record
-            && let Outcome::Picture { latency_ns, .. } = &mut attempt.outcome
+            && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
         {
             let own = match attempt.side {
                 Side::Candidate => factor(&plan.sessions[attempt.session as usize].candidate),

@@ -1,9 +1,10 @@
 //! [`PICTURE`]: a plan's requests for pictures as frames, and answers as PNG files.
 
-use edgemaxx_contract::contest::{Generation, RequestSpec};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::input::InputError;
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::task::{self, RequestSpec, picture};
 use edgemaxx_protocol::{AnswerLimits, Object};
 
 use super::decode::rgb;
@@ -22,9 +23,14 @@ pub const PICTURE: PictureCodec = PictureCodec;
 #[derive(Debug, Clone, Copy)]
 pub struct PictureCodec;
 
+/// What all requests share.
+fn shared(request: &RequestSpec) -> Result<picture::Request, String> {
+    request.view().map_err(|error: InputError| error.to_string())
+}
+
 /// The latents' shape for an engine that said `ready`.
 fn shape(request: &RequestSpec, ready: &Object) -> Result<LatentShape, String> {
-    let ready = Ready::parse(ready)?;
+    let (ready, request) = (Ready::parse(ready)?, shared(request)?);
     LatentShape::of(ready, request.width, request.height).ok_or_else(|| {
         format!(
             "ready: its VAE factor of {} does not divide {}×{}; change the contest's size",
@@ -38,17 +44,19 @@ impl Codec for PictureCodec {
         "picture"
     }
 
-    fn settings(&self, request: &RequestSpec, settings: &Generation) -> Object {
-        Settings {
+    fn settings(&self, request: &RequestSpec, settings: &task::Settings) -> Result<Object, String> {
+        let request = shared(request)?;
+        let settings: picture::Settings = settings.view().map_err(|error| error.to_string())?;
+        Ok(Settings {
             steps: settings.steps,
             guidance_scale: settings.guidance_scale,
-            scheduler: settings.scheduler.clone(),
+            scheduler: settings.scheduler,
             dtype: settings.dtype,
             vae_tiling: settings.vae_tiling,
             width: request.width,
             height: request.height,
         }
-        .object()
+        .object())
     }
 
     /// Channels and factor, which give the shape of the noise that both sides get.
@@ -70,22 +78,27 @@ impl Codec for PictureCodec {
     }
 
     fn header(&self, question: Question<'_>, ready: &Object) -> Result<Object, String> {
-        let Question { request, settings, planned } = question;
+        let latents = shape(question.request, ready)?;
+        let words = |error: InputError| error.to_string();
+        let request = shared(question.request)?;
+        let settings: picture::Settings = question.settings.view().map_err(words)?;
+        let asked: picture::Ask = question.planned.ask.view().map_err(words)?;
         let ask = Ask {
-            prompt: planned.prompt.clone(),
-            negative_prompt: request.negative_prompt.clone(),
-            seed: planned.seed,
+            prompt: asked.prompt,
+            negative_prompt: request.negative_prompt,
+            seed: question.planned.seed,
             steps: settings.steps,
             guidance_scale: settings.guidance_scale,
             width: request.width,
             height: request.height,
-            latents: shape(request, ready)?,
+            latents,
         };
         Ok(ask.object())
     }
 
     /// One frame: raw RGB8, or a PNG that is no longer than raw RGBA8 and 64 KiB.
     fn limits(&self, request: &RequestSpec) -> AnswerLimits {
+        let Ok(request) = shared(request) else { return AnswerLimits::default() };
         let pixels = (request.width as usize).saturating_mul(request.height as usize);
         let answer_bytes = pixels.saturating_mul(4).saturating_add(64 << 10);
         AnswerLimits { answer_bytes, ..AnswerLimits::default() }
@@ -93,10 +106,10 @@ impl Codec for PictureCodec {
 
     /// A PNG; its digest is that of the RGB bytes, however they came.
     fn artefact(&self, question: Question<'_>, answer: &Answer) -> Result<Artefact, String> {
-        let (width, height) = (question.request.width, question.request.height);
+        let picture::Request { width, height, .. } = shared(question.request)?;
         let rgb = rgb(Head::parse(&answer.header)?, &answer.payload, width, height)?;
         let bytes = png_bytes(&rgb, width, height).map_err(|error| format!("no PNG can be made: {error}"))?;
-        Ok(Artefact { digest: Digest::of(&rgb), extension: "png", bytes })
+        Ok(Artefact { digest: Digest::of(&rgb), units: 1, bytes })
     }
 
     /// Grey, from latents as SDXL's.
@@ -107,8 +120,8 @@ impl Codec for PictureCodec {
         Ok((ready.object(), Picture { width, height, rgb }.into()))
     }
 
-    fn probes(&self, request: &RequestSpec) -> Vec<Probe> {
-        probes::probes(request)
+    fn probes(&self, request: &RequestSpec) -> Result<Vec<Probe>, String> {
+        probes::probes(&shared(request)?).map_err(|error| error.to_string())
     }
 }
 
@@ -118,12 +131,14 @@ mod tests {
     use crate::task::object;
 
     fn request(width: u32) -> RequestSpec {
-        RequestSpec { prompts: "p.txt".to_owned(), negative_prompt: "blurry".to_owned(), width, height: 8 }
+        let (prompts, negative_prompt) = ("p.txt".to_owned(), "blurry".to_owned());
+        picture::Request { prompts, negative_prompt, width, height: 8 }.checked().expect("a request")
     }
 
     #[test]
     fn noise_has_the_shape_that_ready_gives() {
-        let planned = PlannedRequest { id: 0, prompt: "a dog".to_owned(), seed: 7 };
+        let ask = picture::Ask { prompt: "a dog".to_owned() };
+        let planned = PlannedRequest { id: 0, seed: 7, ask: ask.checked().expect("an ask") };
         let ready = Ready { latent_channels: 3, vae_scale_factor: 4 }.object();
         let payload = PICTURE.payload(&request(16), &planned, &ready).expect("noise");
         let expected: Vec<u8> = torch_randn(7, 3 * 2 * 4).into_iter().flat_map(f32::to_le_bytes).collect();
@@ -135,17 +150,13 @@ mod tests {
 
     #[test]
     fn an_engine_that_does_nothing_is_understood() {
-        let settings = Generation {
-            steps: 2,
-            guidance_scale: 1.0,
-            scheduler: None,
-            dtype: edgemaxx_contract::contest::Dtype::F32,
-            vae_tiling: false,
-        };
-        let planned = PlannedRequest { id: 0, prompt: String::new(), seed: 7 };
+        let settings = picture::Settings::default().checked().expect("settings");
+        let ask = picture::Ask { prompt: String::new() }.checked().expect("an ask");
+        let planned = PlannedRequest { id: 0, seed: 7, ask };
         let request = request(16);
         let question = Question { request: &request, settings: &settings, planned: &planned };
-        let (ready, reply) = PICTURE.nothing(&PICTURE.settings(&request, &settings)).expect("settings");
+        let (ready, reply) =
+            PICTURE.nothing(&PICTURE.settings(&request, &settings).expect("settings")).expect("nothing");
         assert!(PICTURE.ready(&request, &ready).is_ok());
         let answer = Answer { header: reply.header, payload: reply.payload, ..Answer::default() };
         let artefact = PICTURE.artefact(question, &answer).expect("a picture");

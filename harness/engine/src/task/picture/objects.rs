@@ -1,6 +1,6 @@
 //! What the two sides say to each other of pictures.
 
-use edgemaxx_contract::contest::Dtype;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_protocol::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

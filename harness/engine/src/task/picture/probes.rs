@@ -1,12 +1,13 @@
 //! What the conformance kit asks of an engine that makes pictures.
 
-use edgemaxx_contract::contest::RequestSpec;
+use edgemaxx_contract::input::InputError;
 use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::task::picture::{Ask, Request};
 
 use crate::task::{Probe, Purpose};
 
 /// Prompts, latents, and prompts that engines fail on.
-pub(super) fn probes(request: &RequestSpec) -> Vec<Probe> {
+pub(super) fn probes(request: &Request) -> Result<Vec<Probe>, InputError> {
     let apple = "a red apple";
     let wide = "wide ".repeat(400);
     [
@@ -19,11 +20,11 @@ pub(super) fn probes(request: &RequestSpec) -> Vec<Probe> {
         ("prompt of 2000 bytes", Purpose::Edge, &wide, "", 4),
         ("prompt beyond ASCII", Purpose::Edge, "ein rotes Haus — 赤い家 🏠", "", 4),
     ]
-    .map(|(what, purpose, prompt, negative_prompt, seed)| Probe {
-        what,
-        purpose,
-        request: RequestSpec { negative_prompt: negative_prompt.to_owned(), ..request.clone() },
-        planned: PlannedRequest { id: 0, prompt: prompt.to_owned(), seed },
+    .into_iter()
+    .map(|(what, purpose, prompt, negative_prompt, seed)| {
+        let request = Request { negative_prompt: negative_prompt.to_owned(), ..request.clone() }.checked()?;
+        let ask = Ask { prompt: prompt.to_owned() }.checked()?;
+        Ok(Probe { what, purpose, request, planned: PlannedRequest { id: 0, seed, ask } })
     })
-    .into()
+    .collect()
 }
