@@ -144,6 +144,7 @@ fn take(map: &mut Map<String, Value>, key: &str) -> Option<(String, Value)> {
 pub(crate) fn words(estimates: &str) -> String {
     estimates
         .replace("identical_pictures", "identical_answers")
+        .replace("\"wombo2025\"", "\"wombo_2025\"")
         .replace("gave the same picture", "gave the same answer")
         .replace("got the same picture", "got the same answer")
         .replace("no two prompts of", "no two different requests of")
