@@ -13,6 +13,7 @@ pub mod follow;
 pub mod hub;
 pub mod measured;
 pub mod native;
+pub mod origin;
 pub mod pay;
 pub mod prepare;
 pub mod progress;

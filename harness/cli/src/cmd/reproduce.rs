@@ -7,7 +7,7 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Extract, Likeness};
-use edgemaxx_run::folder::Origin;
+use edgemaxx_run::origin::Origin;
 use edgemaxx_run::stage::rank::rank_run;
 use serde::Serialize;
 

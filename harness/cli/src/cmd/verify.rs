@@ -6,7 +6,7 @@ use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::run_files::ORIGIN_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Check, Means, Verdict};
-use edgemaxx_run::folder::Origin;
+use edgemaxx_run::origin::Origin;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};

@@ -9,6 +9,7 @@ mod server;
 
 mod bad_input;
 mod chain;
+mod circles;
 mod compare;
 mod copies;
 mod diffusers;

@@ -12,8 +12,8 @@ use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_validator::schedule::{next, noon};
 use edgemaxx_validator::seal;
 
+use super::check::{Check, Checks, Held};
 use super::verdict::document;
-use super::{Check, Checks, Held};
 use crate::error::{Class, InFile as _, Result, RunError};
 
 /// How often weights or digests that replaced the day's are looked behind.

@@ -10,7 +10,8 @@ use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_validator::seal;
 
-use super::{Means, sealed};
+use super::check::Means;
+use super::sealed;
 use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
 use crate::progress::Observer;

@@ -6,7 +6,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::run_files::{CONTEST_FILE, PLAN_FILE, PROMPTS_FILE};
 
-use super::{Held, Means};
+use super::check::{Held, Means};
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::FolderDigests;

@@ -9,9 +9,10 @@ use edgemaxx_contract::run_files::{
 };
 use edgemaxx_quality::picture::Picture;
 
-use super::{Held, Means};
+use super::check::{Held, Means};
 use crate::error::{InFile as _, Result, RunError, scratch};
-use crate::folder::{Origin, RunFolder};
+use crate::folder::RunFolder;
+use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::stage::{analyze, quality, rank, report};
 

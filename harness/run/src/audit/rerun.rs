@@ -12,9 +12,10 @@ use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
 use serde::Serialize;
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::error::{InFile as _, Result, RunError, scratch};
-use crate::folder::{Origin, RunFolder};
+use crate::folder::RunFolder;
+use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::shell::quoted;
 use crate::stage::{analyze, measure, quality};

@@ -6,7 +6,7 @@ use edgemaxx_contract::manifest::MANIFEST_FILE;
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_validator::seal;
 
-use super::{Held, Means};
+use super::check::{Held, Means};
 use crate::error::{Result, RunError};
 
 /// The manifest is spelled as written, and signed by who it says.

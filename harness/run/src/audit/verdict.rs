@@ -13,8 +13,8 @@ use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
 use edgemaxx_validator::seal;
 use edgemaxx_validator::verdict::{Basis, decide};
 
+use super::check::{Held, Means};
 use super::sealed::previous_folder;
-use super::{Held, Means};
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 

@@ -15,7 +15,8 @@ use edgemaxx_measure::telemetry::{
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, environment, execute};
 
 use crate::error::{Class, Result, RunError};
-use crate::folder::{Origin, RunFolder};
+use crate::folder::RunFolder;
+use crate::origin::Origin;
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
 use crate::{fitness, prepare};

@@ -7,7 +7,8 @@ use edgemaxx_contract::plan::{Day, Entropy, Extent, Plan, PlanInputs, draw_plan}
 use edgemaxx_contract::run_files::{CONTEST_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
 
 use crate::error::{InFile as _, Result, RunError};
-use crate::folder::{Origin, RunFolder};
+use crate::folder::RunFolder;
+use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::resolve::{Resolved, resolve};
 

@@ -15,7 +15,8 @@ use edgemaxx_files::folder_digest;
 use edgemaxx_quality::{Artefact, Judge, Pair, judge_of, records};
 
 use crate::error::{Result, RunError};
-use crate::folder::{Origin, RunFolder};
+use crate::folder::RunFolder;
+use crate::origin::Origin;
 use crate::progress::Observer;
 
 /// Folders of the models that judge answers.

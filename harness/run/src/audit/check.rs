@@ -1,0 +1,67 @@
+//! One check of an audit, and what an audit may use.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::Result;
+
+/// What an audit may use beside the run folder.
+pub struct Means {
+    /// The sealed day before.
+    pub previous: Option<PathBuf>,
+    /// Folder that the contest's paths are relative to.
+    pub base: Option<PathBuf>,
+    /// Who must have signed.
+    pub hotkey: Option<String>,
+    /// Whether a run that nobody signed may pass.
+    pub allow_unsigned: bool,
+}
+
+/// One check's result.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub what: &'static str,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// In words; for a failure, the file first.
+    pub detail: String,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It could not be made here.
+    Skipped,
+}
+
+/// A check that holds, or could not be made.
+pub(super) enum Held {
+    /// It holds, in words.
+    Yes(String),
+    /// Why it could not be made.
+    NotHere(String),
+}
+
+/// Checks so far; nothing more is to be made after one that failed.
+#[derive(Default)]
+pub(super) struct Checks(pub(super) Vec<Check>);
+
+impl Checks {
+    /// Notes how a check came out; `false`: it failed.
+    pub(super) fn add(&mut self, what: &'static str, result: Result<Held>) -> bool {
+        let (verdict, detail) = match result {
+            Ok(Held::Yes(detail)) => (Verdict::Passed, detail),
+            Ok(Held::NotHere(detail)) => (Verdict::Skipped, detail),
+            Err(error) => (Verdict::Failed, error.words()),
+        };
+        self.0.push(Check { what, verdict, detail });
+        verdict != Verdict::Failed
+    }
+}

@@ -1,0 +1,42 @@
+//! The checks in the order in which one rests on the other.
+
+use std::path::Path;
+
+use edgemaxx_contract::run_files::PLAN_FILE;
+
+use super::check::{Check, Checks, Means};
+use super::{plan, recompute, sealed, verdict};
+use crate::folder::RunFolder;
+use crate::progress::Observer;
+
+/// The checks of a run up to the first that fails.
+pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> {
+    let mut checks = Checks::default();
+    let whole = checks.add("signature", sealed::signature(path, means))
+        && checks.add("files", sealed::files(path))
+        && checks.add("day before", sealed::previous(path, means));
+    if whole && path.join(PLAN_FILE).is_file() {
+        measured(path, means, &mut checks, observer);
+    } else if whole {
+        checks.add("weights", verdict::weights(path, means));
+    }
+    checks.0
+}
+
+/// The checks of a day on which something was measured.
+fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Observer) {
+    let folder = match RunFolder::open(path) {
+        Ok(folder) => folder,
+        Err(error) => {
+            checks.add("plan", Err(error));
+            return;
+        }
+    };
+    let _ = checks.add("plan", plan::drawn(&folder, means))
+        && checks.add("candidates", verdict::candidates(&folder))
+        && checks.add("log", recompute::log(&folder))
+        && checks.add("pictures", recompute::pictures(&folder))
+        && checks.add("quality", recompute::quality(&folder, means, observer))
+        && checks.add("estimates, ranking, report", recompute::recomputed(&folder))
+        && checks.add("weights", verdict::weights(path, means));
+}
