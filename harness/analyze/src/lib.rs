@@ -16,6 +16,6 @@ pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
 pub use stages::{
-    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, Race, RankError, ScoreRange,
-    analyze, compare_runs, compare_with_baseline, rank, settings_of,
+    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, Race, ScoreRange, analyze,
+    compare_runs, compare_with_baseline, rank, settings_of,
 };

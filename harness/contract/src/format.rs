@@ -71,10 +71,7 @@ pub trait Document: Sized {
     fn format(&self) -> &Format;
 
     /// The document as pretty JSON with a final line feed; equal documents give equal bytes.
-    ///
-    /// # Errors
-    /// A value that JSON cannot hold (none of ours).
-    fn to_json(&self) -> Result<String, serde_json::Error>;
+    fn to_json(&self) -> String;
 
     /// Reads a document.
     ///
@@ -84,12 +81,12 @@ pub trait Document: Sized {
 }
 
 /// What [`Document::to_json`] does.
-///
-/// # Errors
-/// A value that JSON cannot hold.
-pub fn write(document: &impl Serialize) -> Result<String, serde_json::Error> {
-    Ok(serde_json::to_string_pretty(document)? + "\n")
+pub fn write(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document).expect(FITS) + "\n"
 }
+
+/// Why encoding what is ours never fails: keys are text, and a number that is none is written as null.
+pub(crate) const FITS: &str = "what is ours fits JSON";
 
 /// What [`Document::from_json`] does, for a document of the `expected` format.
 ///
@@ -120,7 +117,7 @@ macro_rules! document {
             fn format(&self) -> &$crate::format::Format {
                 &self.format
             }
-            fn to_json(&self) -> Result<String, serde_json::Error> {
+            fn to_json(&self) -> String {
                 $crate::format::write(self)
             }
             fn from_json(text: &str) -> Result<Self, $crate::format::DocumentError> {

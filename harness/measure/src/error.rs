@@ -8,7 +8,7 @@ use edgemaxx_contract::sample::{Failure, LogError};
 use edgemaxx_contract::telemetry::TelemetryError;
 
 /// A measurement that ended early. Everything recorded is kept, and all but [`Self::Plan`],
-/// [`Self::Task`], [`Self::Log`], [`Self::Telemetry`] and [`Self::Encode`] can be resumed.
+/// [`Self::Task`], [`Self::Log`] and [`Self::Telemetry`] can be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// A file cannot be read or written.
@@ -49,9 +49,6 @@ pub enum MeasureError {
     /// The plan asks what its task cannot.
     #[error("plan.json: {0}")]
     Task(#[from] InputError),
-    /// A record does not fit JSON.
-    #[error("cannot encode a record: {0}")]
-    Encode(#[from] serde_json::Error),
     /// The baseline failed twice in one session.
     #[error("the baseline {} in session {session}, twice: {}", failure.kind, failure.detail)]
     Baseline {

@@ -112,9 +112,9 @@ fn open_log(plan: &Plan, io: &mut Io<'_>) -> Result<(Log, bool), MeasureError> {
             Log::parse_for(&text[..complete], plan).map_err(|source| MeasureError::Log { path, source })?;
         return Ok((log, true));
     }
-    let header = Header { format: Log::format(), plan: plan.digest()?, started_unix_ms: io.unix_ms };
+    let header = Header { format: Log::format(), plan: plan.digest(), started_unix_ms: io.unix_ms };
     let mut chain = Chain::default();
-    let line = chain.append(Record::Header(header.clone()))?;
+    let line = chain.append(Record::Header(header.clone()));
     io.disk.append(&line)?;
     let complete_bytes = line.len();
     Ok((Log { header, records: Vec::new(), chain, complete_bytes }, false))

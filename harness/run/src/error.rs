@@ -72,12 +72,6 @@ pub enum RunError {
     /// A value that its task does not take.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A document of ours cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] serde_json::Error),
-    /// Nobody can be ranked.
-    #[error(transparent)]
-    Rank(#[from] edgemaxx_analyze::RankError),
     /// A seal does not hold.
     #[error(transparent)]
     Seal(#[from] edgemaxx_validator::seal::SealError),

@@ -199,7 +199,7 @@ impl RunFolder {
     /// # Errors
     /// It cannot be written.
     pub fn write_document(&self, name: &str, document: &impl Document) -> Result<()> {
-        self.write(name, document.to_json()?)
+        self.write(name, document.to_json())
     }
 
     /// The contest the run is of, as it was when the run was planned.
@@ -248,7 +248,7 @@ impl RunFolder {
             return Ok((log, None));
         }
         let text = self.read(TELEMETRY_FILE)?;
-        let telemetry = TelemetryLog::parse(&text, plan.digest()?).in_file(&self.file(TELEMETRY_FILE))?;
+        let telemetry = TelemetryLog::parse(&text, plan.digest()).in_file(&self.file(TELEMETRY_FILE))?;
         let derived = Derived::of(&log, &telemetry, Digest::of(text.as_bytes()));
         derived.mark(&mut log);
         Ok((log, Some(derived)))
@@ -289,7 +289,7 @@ impl RunFolder {
         };
         let read = estimates.telemetry.as_ref().map(|telemetry| telemetry.digest);
         let inputs = [
-            (PLAN_FILE, estimates.plan == plan.digest()?),
+            (PLAN_FILE, estimates.plan == plan.digest()),
             (SAMPLES_FILE, estimates.samples == log.chain.head()),
             (TELEMETRY_FILE, read == telemetry),
             (QUALITY_FILE, estimates.quality == quality),

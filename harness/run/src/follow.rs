@@ -136,7 +136,7 @@ mod tests {
         let end = first + log[first..].find('\n').unwrap() + 1;
         let (candidate, reason) = (name.clone(), "slow".to_owned());
         let stop = Stop { candidate, after_sessions: 1, reason, sessions_saved: 3 };
-        let stop = Chain::default().append(Record::Stop(stop)).unwrap();
+        let stop = Chain::default().append(Record::Stop(stop));
         std::fs::write(&path, format!("{}{stop}", &log[..end])).unwrap();
         let stopped = Follower::default().look(folder.path());
         assert_eq!(stopped.eliminated, 1);

@@ -44,7 +44,7 @@ impl Origin {
     ///
     /// # Errors
     /// The folder's name is not UTF-8.
-    pub fn to_json(&self) -> Result<String> {
+    pub fn text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self);
         Ok(text.map_err(|error| RunError::input(format!("{}: {error}", self.base.display())))? + "\n")
     }

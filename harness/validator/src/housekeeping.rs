@@ -228,7 +228,7 @@ mod tests {
                 bytes: 9,
                 digest: Digest::of("an answer"),
             });
-            write("manifest.json", &manifest.to_json().unwrap());
+            write("manifest.json", &manifest.to_json());
         }
         folder
     }

@@ -88,7 +88,7 @@ impl Day<'_> {
         });
         for (name, text) in [(DAY_FILE, self.record.to_json()), (WEIGHTS_FILE, weights.to_json())] {
             let path = self.folder.join(name);
-            write_whole(&path, text.map_err(wrong(&path))?.as_bytes())?;
+            write_whole(&path, text.as_bytes())?;
         }
         let previous = self
             .previous

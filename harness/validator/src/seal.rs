@@ -39,9 +39,6 @@ pub enum SealError {
     /// The signer refuses.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// A document that JSON cannot hold (none of ours).
-    #[error("the manifest cannot be written: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 impl SealError {
@@ -87,14 +84,14 @@ pub fn seal(
         {
             return Ok(sealed);
         }
-        let signature = signer.sign(manifest.signed_bytes()?.as_bytes())?;
+        let signature = signer.sign(manifest.signed_bytes().as_bytes())?;
         manifest.signature = Some(Signature {
             scheme: sign::SCHEME.to_owned(),
             hotkey: signer.hotkey(),
             signature: sign::hexadecimal(&signature),
         });
     }
-    write_whole(&folder.join(MANIFEST_FILE), manifest.to_json()?.as_bytes())?;
+    write_whole(&folder.join(MANIFEST_FILE), manifest.to_json().as_bytes())?;
     Ok(manifest)
 }
 
@@ -159,7 +156,7 @@ pub fn read(folder: &Path) -> Result<(Manifest, Digest), SealError> {
     let differs = |problem: String| SealError::differs(MANIFEST_FILE, problem);
     let text = std::str::from_utf8(&bytes).map_err(|error| differs(error.to_string()))?;
     let manifest = Manifest::from_json(text).map_err(|error| differs(error.to_string()))?;
-    if manifest.to_json()? != text {
+    if manifest.to_json() != text {
         return Err(differs("it is not spelled as it was written".to_owned()));
     }
     Ok((manifest, Digest::of(&bytes)))
@@ -175,7 +172,7 @@ pub fn check_signature(manifest: &Manifest) -> Result<Option<&str>, SealError> {
     if signature.scheme != sign::SCHEME {
         return Err(wrong(format!("expected a signature by {}, found {:?}", sign::SCHEME, signature.scheme)));
     }
-    sign::check(&signature.hotkey, manifest.signed_bytes()?.as_bytes(), &signature.signature)
+    sign::check(&signature.hotkey, manifest.signed_bytes().as_bytes(), &signature.signature)
         .map_err(|error| wrong(error.to_string()))?;
     Ok(Some(&signature.hotkey))
 }

@@ -47,9 +47,6 @@ pub struct Key(Keypair);
 
 impl Key {
     /// From a 32-byte seed, expanded as Substrate does.
-    ///
-    /// # Errors
-    /// None in practice: any 32 bytes are a seed.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
         let secret = MiniSecretKey::from_bytes(seed).map_err(|error| SignError::Key(error.to_string()))?;
         Ok(Self(secret.expand_to_keypair(ExpansionMode::Ed25519)))

@@ -110,9 +110,6 @@ impl Store {
     }
 
     /// A memory that lasts as long as the process.
-    ///
-    /// # Errors
-    /// None in practice.
     pub fn in_memory() -> Result<Self, StoreError> {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(|error| broken(&path, &error))?;

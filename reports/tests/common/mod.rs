@@ -204,11 +204,8 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         unfit: Vec::new(),
     };
     let files = vec![
-        FileDigest { name: "plan.json".to_owned(), digest: Digest::of(plan.to_json().expect("plan")) },
-        FileDigest {
-            name: "estimates.json".to_owned(),
-            digest: Digest::of(estimates.to_json().expect("estimates")),
-        },
+        FileDigest { name: "plan.json".to_owned(), digest: Digest::of(plan.to_json()) },
+        FileDigest { name: "estimates.json".to_owned(), digest: Digest::of(estimates.to_json()) },
     ];
     Run { contest, plan, log, quality, estimates, ranking, environment, files, images }
 }

@@ -148,9 +148,9 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
     };
     Estimates {
         format: Estimates::expected_format(),
-        plan: plan.digest().expect("plan"),
+        plan: plan.digest(),
         samples: log.chain.head(),
-        quality: Digest::of(quality.to_jsonl().expect("quality")),
+        quality: Digest::of(quality.to_jsonl()),
         telemetry: Some(TelemetrySummary {
             digest: Digest::of("telemetry"),
             gpu: Some("NVIDIA GeForce RTX 4090".to_owned()),
@@ -199,7 +199,7 @@ pub(super) fn rank(candidates: &[Planted], estimates: &Estimates) -> Ranking {
         .collect();
     Ranking {
         format: Ranking::expected_format(),
-        estimates: Digest::of(estimates.to_json().expect("estimates")),
+        estimates: Digest::of(estimates.to_json()),
         extent: Extent::Full,
         fitness: CertificateVerdict::Fit,
         weights_refused: None,

@@ -51,9 +51,6 @@ pub enum AnalyzeError {
     /// Settings out of range.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A plan that JSON cannot hold (none of ours).
-    #[error("the plan cannot be digested: {0}")]
-    Plan(#[from] serde_json::Error),
 }
 
 /// The settings a run is analysed with: the contest's level, and the looks where the plan let the
@@ -139,7 +136,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
     warnings.extend(telemetry.and_then(|telemetry| disagreement(&telemetry.summary)));
     Ok(Estimates {
         format: Estimates::expected_format(),
-        plan: plan.digest()?,
+        plan: plan.digest(),
         samples: log.chain.head(),
         quality: quality_digest,
         telemetry: telemetry.map(|telemetry| telemetry.summary.clone()),

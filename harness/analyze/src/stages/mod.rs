@@ -16,4 +16,4 @@ mod tests;
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
 pub use race::{Race, ScoreRange};
-pub use rank::{RankError, rank};
+pub use rank::rank;

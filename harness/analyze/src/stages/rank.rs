@@ -13,23 +13,8 @@ use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
 use super::rewards;
 
-/// Estimates that cannot be ranked.
-#[derive(Debug, thiserror::Error)]
-pub enum RankError {
-    /// Estimates that JSON cannot hold (none of ours).
-    #[error("the estimates cannot be digested: {0}")]
-    Estimates(#[from] serde_json::Error),
-}
-
 /// Scores, tiers and shares of the reward.
-///
-/// # Errors
-/// None in practice: our estimates always fit JSON.
-pub fn rank(
-    estimates: &Estimates,
-    contest: &Contest,
-    environment: &Environment,
-) -> Result<Ranking, RankError> {
+pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment) -> Ranking {
     let fit = estimates.certificate.verdict == CertificateVerdict::Fit;
     let mut scored: Vec<Scored<'_>> =
         estimates.candidates.iter().map(|candidate| Scored::of(candidate, contest)).collect();
@@ -59,16 +44,16 @@ pub fn rank(
         quality_factor: scored.quality.map(|(lower, _)| lower),
         weight: shares.get(index).copied().unwrap_or(0.0),
     });
-    Ok(Ranking {
+    Ranking {
         format: Ranking::expected_format(),
-        estimates: Digest::of(estimates.to_json()?),
+        estimates: Digest::of(estimates.to_json()),
         extent: estimates.extent,
         fitness: estimates.certificate.verdict,
         weights_refused: weights_refused(&estimates.certificate, estimates.extent, environment),
         winner,
         verdict,
         entries: entries.collect(),
-    })
+    }
 }
 
 /// A candidate with what it earns.

@@ -162,7 +162,7 @@ mod tests {
         };
         let header = TelemetryHeader {
             format: TelemetryLog::format(),
-            plan: plan.digest().unwrap(),
+            plan: plan.digest(),
             period_ms: 250,
             devices: vec![device],
         };

@@ -114,8 +114,8 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
     };
     let plan = draw_plan(inputs).unwrap();
     let mut chain = Chain::default();
-    let header = Header { format: Log::format(), plan: plan.digest().unwrap(), started_unix_ms: 0 };
-    let mut text = chain.append(Record::Header(header)).unwrap();
+    let header = Header { format: Log::format(), plan: plan.digest(), started_unix_ms: 0 };
+    let mut text = chain.append(Record::Header(header));
     let mut records = Vec::new();
     let mut stream = Seed::of(seed).stream(0);
     for session in &plan.sessions {
@@ -146,7 +146,7 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
                     marks: Vec::new(),
                 });
                 change(&plan, &mut record);
-                text += &chain.append(record).unwrap();
+                text += &chain.append(record);
             }
             let cosine = similarity - 0.02 * stream.uniform();
             records.push(judged(&session.candidate, session.index, pair, planned.request, cosine));
@@ -218,7 +218,7 @@ fn estimates(run: &Run) -> Estimates {
 
 fn verdict(run: &Run) -> (Estimates, Ranking) {
     let estimates = estimates(run);
-    let ranking = rank(&estimates, &run.contest, &environment(CONFINED)).unwrap();
+    let ranking = rank(&estimates, &run.contest, &environment(CONFINED));
     (estimates, ranking)
 }
 
@@ -276,7 +276,7 @@ fn the_same_evidence_gives_the_same_bytes_on_any_number_of_threads() {
     let run = run(Extent::Full, break_broken);
     let bytes = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| estimates(&run).to_json().unwrap())
+        pool.install(|| estimates(&run).to_json())
     };
     assert_eq!(bytes(1), bytes(5));
     let again: Estimates = Estimates::from_json(&bytes(1)).unwrap();
@@ -335,8 +335,7 @@ fn quick_and_unsandboxed_runs_set_no_weights() {
         &estimates,
         &run.contest,
         &environment(Confinement::Unsandboxed { reason: "no bwrap".to_owned() }),
-    )
-    .unwrap();
+    );
     let refused = ranking.weights_refused.unwrap();
     assert!(refused.contains("quick run") && refused.contains("no bwrap"), "{refused}");
 }

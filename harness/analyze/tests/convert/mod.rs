@@ -56,7 +56,7 @@ fn plan(text: &str) -> String {
         request.insert("ask".to_owned(), json!({ "prompt": prompt }));
     }
     let plan = Plan::from_json(&plan.to_string()).expect("a plan of the second format");
-    plan.to_json().expect("JSON")
+    plan.to_json()
 }
 
 /// Pictures become answers, and the chain is made anew; its old and its new head.
@@ -81,7 +81,7 @@ fn samples(text: &str, plan: Digest) -> (String, (Digest, Digest)) {
             }
         }
         let record: Record = serde_json::from_value(record).expect("a record of the second format");
-        converted.push_str(&chain.append(record).expect("a line"));
+        converted.push_str(&chain.append(record));
     }
     (converted, (old, chain.head()))
 }
@@ -132,7 +132,7 @@ fn quality(text: &str, heads: (Digest, Digest)) -> String {
         lines.push(Value::Object(record.clone()).to_string());
     }
     let quality = QualityLog::parse(&lines.join("\n")).expect("judged pairs of the second format");
-    quality.to_jsonl().expect("JSON")
+    quality.to_jsonl()
 }
 
 /// A key with its value, where that is not null.

@@ -68,7 +68,7 @@ impl Args {
             drawn.sessions.len(),
             drawn.sessions.first().map_or(0, |session| session.pairs.len()),
             drawn.pipelines.len(),
-            drawn.digest()?.short(),
+            drawn.digest().short(),
             quoted(&self.out),
         ))
     }

@@ -177,13 +177,13 @@ fn a_manifest_cannot_write_outside_its_folder() {
         let file = SealedFile { path: path.to_owned(), bytes: 2, digest: Digest::of("{}") };
         let mut manifest =
             Manifest { files: vec![file], plan: None, signature: None, ..published.manifest() };
-        let signature = key.sign(manifest.signed_bytes().unwrap().as_bytes()).unwrap();
+        let signature = key.sign(manifest.signed_bytes().as_bytes()).unwrap();
         manifest.signature = Some(Signature {
             scheme: "sr25519".to_owned(),
             hotkey: key.hotkey(),
             signature: hexadecimal(&signature),
         });
-        fs::write(published.file(MANIFEST_FILE), manifest.to_json().unwrap()).unwrap();
+        fs::write(published.file(MANIFEST_FILE), manifest.to_json()).unwrap();
         let keep = tempfile::tempdir().unwrap();
         let (code, said) = published.refused(&["--keep", keep.path().join("in").to_str().unwrap()]);
         assert_eq!((code, said.contains("no path of a run")), (1, true), "{path}: {said}");

@@ -109,7 +109,7 @@ impl Document for Plan {
         &self.format
     }
 
-    fn to_json(&self) -> Result<String, serde_json::Error> {
+    fn to_json(&self) -> String {
         format::write(self)
     }
 

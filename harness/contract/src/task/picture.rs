@@ -119,9 +119,6 @@ impl SettingsPatch {
 
 impl Ask {
     /// As plans hold it.
-    ///
-    /// # Errors
-    /// None in practice: every text can be asked.
     pub fn checked(&self) -> Result<object::Ask, InputError> {
         TaskRef::new(&PICTURE).ask(&Input::json("ask", &Object::of(self)?.to_value()))
     }

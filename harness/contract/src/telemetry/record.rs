@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::format::Format;
+use crate::format::{FITS, Format};
 use crate::plan::Side;
 
 /// One line of `telemetry.jsonl`.
@@ -27,6 +27,13 @@ pub enum TelemetryRecord {
     Tree(TreeReading),
     /// An execution ends, not by a crash.
     End(TelemetryEnd),
+}
+
+impl TelemetryRecord {
+    /// Its line in the file.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).expect(FITS) + "\n"
+    }
 }
 
 /// What the file belongs to.

@@ -53,8 +53,7 @@ impl TelemetryFile {
     ) -> Result<(), MeasureError> {
         let mut lines = String::new();
         for record in records {
-            lines.push_str(&serde_json::to_string(&record)?);
-            lines.push('\n');
+            lines.push_str(&record.to_line());
         }
         self.file.write_all(lines.as_bytes()).map_err(MeasureError::io(&self.path, "append telemetry"))
     }

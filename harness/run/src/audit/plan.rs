@@ -32,7 +32,7 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
         extent: plan.extent,
     })
     .in_file(&folder.file(PLAN_FILE))?;
-    if drawn.to_json()? != *folder.read(PLAN_FILE)? {
+    if drawn.to_json() != *folder.read(PLAN_FILE)? {
         return Err(RunError::input(format!(
             "{PLAN_FILE}: not what its contest, its candidates, the day {} and the entropy {:?} make of it",
             plan.day,

@@ -58,7 +58,7 @@ pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer
     }
     let mut files = read(folder, &SOURCES[..4])?;
     if let Some(base) = &means.base {
-        files.insert(ORIGIN_FILE, Origin { base: base.clone() }.to_json()?);
+        files.insert(ORIGIN_FILE, Origin { base: base.clone() }.text()?);
     }
     let scratch = scratch()?;
     let again = folder.elsewhere(scratch.path(), files);

@@ -70,11 +70,11 @@ pub fn measure_again(
 ) -> Result<RunFolder> {
     let again = RunFolder::create(out)?;
     let base = std::path::absolute(base).in_file(base)?;
-    again.write(ORIGIN_FILE, Origin { base }.to_json()?)?;
+    again.write(ORIGIN_FILE, Origin { base }.text()?)?;
     for name in [CONTEST_FILE, PROMPTS_FILE] {
         again.write(name, &*folder.read(name)?)?;
     }
-    again.write(PLAN_FILE, plan.to_json()?)?;
+    again.write(PLAN_FILE, plan.to_json())?;
     // Whatever machine this is: whether it agrees is the question.
     let resume = format!("edgemaxx measure {} --resume", quoted(out));
     measure::measure_run(&again, measure::Options::anywhere(&resume), observer)?;

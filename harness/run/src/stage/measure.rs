@@ -167,7 +167,7 @@ fn recorder(
     sources.push(Box::new(TreeSource::default()));
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings { period, spare_processor: cpus > plan.measurement.threads as usize };
-    Recorder::open(folder.path(), plan.digest()?, clock, settings, sources)
+    Recorder::open(folder.path(), plan.digest(), clock, settings, sources)
         .map_err(|error| failure(error, resume))
 }
 
@@ -184,8 +184,7 @@ fn failure(error: MeasureError, resume: &str) -> RunError {
         MeasureError::Log { .. }
         | MeasureError::Telemetry { .. }
         | MeasureError::Plan(_)
-        | MeasureError::Task(_)
-        | MeasureError::Encode(_) => Class::Input,
+        | MeasureError::Task(_) => Class::Input,
     };
     let message = match error {
         MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with `{resume}`"),

@@ -131,10 +131,10 @@ impl Draw {
 /// # Errors
 /// A file cannot be written.
 pub fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> Result<()> {
-    folder.write(ORIGIN_FILE, Origin { base: resolved.base.clone() }.to_json()?)?;
+    folder.write(ORIGIN_FILE, Origin { base: resolved.base.clone() }.text()?)?;
     folder.write(CONTEST_FILE, &resolved.text)?;
     folder.write(PROMPTS_FILE, &resolved.prompts)?;
-    folder.write(PLAN_FILE, plan.to_json()?)
+    folder.write(PLAN_FILE, plan.to_json())
 }
 
 /// Today in UTC.

@@ -101,7 +101,7 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     let records = records(&*judge, &pairs, &header.views, &advance)
         .map_err(|error| RunError::input(error.to_string()))?;
     let quality = QualityLog { header, records };
-    folder.write(QUALITY_FILE, quality.to_jsonl()?)?;
+    folder.write(QUALITY_FILE, quality.to_jsonl())?;
     if let Ok(progress) = progress.into_inner() {
         progress.end(&format!("{} pairs judged", quality.records.len()));
     }

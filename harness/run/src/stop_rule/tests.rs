@@ -149,7 +149,7 @@ fn measured(budget_s: f64) -> Day {
     std::fs::create_dir_all(folder.images()).unwrap();
     folder.write(CONTEST_FILE, &text).unwrap();
     folder.write(PROMPTS_FILE, &prompts).unwrap();
-    folder.write(PLAN_FILE, plan.to_json().unwrap()).unwrap();
+    folder.write(PLAN_FILE, plan.to_json()).unwrap();
     folder.write_document(ENVIRONMENT_FILE, &environment()).unwrap();
 
     let clock = FakeClock::default();

@@ -278,8 +278,8 @@ fn finish(planet: &Planet, contest: &Contest, folder: &Path, entropy: &str) {
     let of = |name: &str| planet.miners.get(name).map_or(1.0, |miner| miner.speedup);
     let truth: Vec<_> = contest.candidates.iter().map(|c| (c.name.clone(), of(&c.name))).collect();
     let estimates = estimates(&truth, planet.noise, entropy, planet.unfit);
-    let ranking = rank(&estimates, contest, &environment()).unwrap();
-    std::fs::write(folder.join("ranking.json"), ranking.to_json().unwrap()).unwrap();
+    let ranking = rank(&estimates, contest, &environment());
+    std::fs::write(folder.join("ranking.json"), ranking.to_json()).unwrap();
 }
 
 pub(crate) fn environment() -> Environment {
