@@ -1,8 +1,9 @@
 //! What can go wrong with the chain, each with the next step.
 
+use std::path::PathBuf;
+
 use crate::timelock::TimelockError;
 use crate::weights::{Violation, WeightsError};
-use std::path::PathBuf;
 
 /// A read or a submission that did not succeed.
 #[derive(Debug, thiserror::Error)]

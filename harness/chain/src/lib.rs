@@ -1,24 +1,20 @@
-//! The chain's side of EdgeMaxx: wallets, commitments, reads at one pinned block, weights.
+//! The chain's side of EdgeMaxx: commitments, reads at one pinned block, weights.
 //!
-//! Everything that can be decided without a node (key files, the commitment format, normalisation,
+//! Everything that can be decided without a node (the commitment format, normalisation,
 //! the chain's own rules for weights) is pure and tested alone; only [`Chain`] talks.
 
 #![forbid(unsafe_code)]
 
-mod account;
 pub mod commitment;
 mod error;
 mod node;
 #[cfg(test)]
 mod test_support;
 pub mod timelock;
-mod wallet;
 pub mod weights;
 
-pub use account::{AccountId, AccountIdError};
 pub use error::ChainError;
 pub use node::{
     Attempt, BlockAt, BlockSeen, Call, Chain, ChainCommitment, ConnectOptions, Journal, Landed, Metagraph,
     Method, Network, Neuron, Outcome, Pin, Snapshot, SubmitOptions, WeightsPlan, WeightsRequest, advice,
 };
-pub use wallet::{HotkeyEntry, Keypair, PasswordSource, Wallet, WalletEntry, WalletError, list_wallets};

@@ -3,8 +3,8 @@
 //! The cryptography is the `timelock` crate's (Boneh–Franklin over drand quicknet, AES-GCM inside); the chain's
 //! serialisation carries two length prefixes more than the crate's.
 
-use crate::AccountId;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use edgemaxx_seal::AccountId;
 use rand_core::{OsRng, RngCore};
 use sha2::{Digest, Sha256};
 use subxt::ext::codec::{Decode, Encode};

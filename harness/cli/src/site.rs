@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
+use edgemaxx_files::write_whole;
 use edgemaxx_report::{HistoryRun, Summary, history};
-use edgemaxx_validator::seal::write_whole;
 
 use crate::error::InFile as _;
 use crate::terminal::note;

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use edgemaxx_chain::commitment::{Commitment, EngineKind};
-use edgemaxx_chain::{
-    AccountId, Chain, ChainError, ConnectOptions, Journal, Keypair, Network, PasswordSource, Pin,
-    SubmitOptions, Wallet,
-};
+use edgemaxx_chain::{Chain, ChainError, ConnectOptions, Journal, Network, Pin, SubmitOptions};
 use edgemaxx_run::state::{home, state_folder};
+use edgemaxx_seal::{AccountId, Keypair, PasswordSource, Wallet};
 
 use crate::error::Failure;
 use crate::terminal::note;

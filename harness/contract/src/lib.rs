@@ -1,4 +1,4 @@
-//! The shared vocabulary of EdgeMaxx: tasks, contest, plan, samples, quality, estimates, ranking, manifest. Pure, no I/O.
+//! The shared vocabulary of EdgeMaxx: tasks, contest, plan, samples, quality, estimates, ranking. Pure, no I/O.
 
 pub mod comparison;
 pub mod contest;
@@ -11,7 +11,6 @@ pub mod estimate;
 pub mod format;
 pub mod input;
 pub mod latents;
-pub mod manifest;
 pub mod metric;
 pub mod plan;
 pub mod quality;

@@ -5,11 +5,12 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use edgemaxx_chain::{ChainError, WalletError};
+use edgemaxx_chain::ChainError;
 use edgemaxx_contract::format::DocumentError;
 use edgemaxx_contract::input::InputError;
 use edgemaxx_files::is_full;
 use edgemaxx_hub::HubError;
+use edgemaxx_seal::WalletError;
 use serde::{Deserialize, Serialize};
 
 /// Results of this crate.
@@ -74,7 +75,7 @@ pub enum RunError {
     Input(#[from] InputError),
     /// A seal does not hold.
     #[error(transparent)]
-    Seal(#[from] edgemaxx_validator::seal::SealError),
+    Seal(#[from] edgemaxx_seal::manifest::SealError),
     /// A day that the calendar does not have.
     #[error(transparent)]
     Schedule(#[from] edgemaxx_validator::schedule::ScheduleError),

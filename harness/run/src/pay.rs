@@ -1,9 +1,9 @@
 //! Who may be paid for a run: the shares of its ranking by hotkey.
 
-use edgemaxx_chain::AccountId;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
+use edgemaxx_seal::AccountId;
 
 use crate::error::{Class, Result, RunError};
 use crate::folder::RunFolder;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_seal::sign::Signer;
 
 use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following};
 use crate::policy::Policy;
 use crate::publish::{self, PublishError};
 use crate::schedule::{ScheduleError, day_at, next, noon};
-use crate::sign::Signer;
 use crate::state::{OnChain, Phase, State};
 use crate::status::{Seen, Status};
 use crate::store::{Store, StoreError};

@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::manifest::{Manifest, SealedFile};
 use edgemaxx_contract::plan::Day;
-use edgemaxx_contract::run_files::ARTEFACTS_FOLDER;
+use edgemaxx_contract::run_files::{ARTEFACTS_FOLDER, CHECKPOINTS_FOLDER};
+use edgemaxx_seal::manifest::{self, Manifest, SealedFile, sealed_days};
 
 use crate::schedule::days_between;
-use crate::seal::{self, sealed_days};
 
 /// How many days before the current one are kept whole; `None`: all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub fn tidy(days: &Path, today: &Day, keep: Keep, places: &mut dyn Places) -> Ve
     if let Some(kept) = keep.checkpoints_days {
         let (old, recent): (Vec<&Sealed>, Vec<&Sealed>) = all.iter().partition(|day| day.age > kept);
         for day in &old {
-            match remove_folder(&day.folder, "checkpoints") {
+            match remove_folder(&day.folder, CHECKPOINTS_FOLDER) {
                 Ok(0) => {}
                 Ok(bytes) => {
                     said.push(format!("removed {} of derived checkpoints of {}", size(bytes), day.day))
@@ -99,7 +98,7 @@ fn sealed(days: &Path, today: &Day) -> Vec<Sealed> {
         .into_iter()
         .filter_map(|day| {
             let folder = days.join(day.to_string());
-            seal::read(&folder).ok()?;
+            manifest::read(&folder).ok()?;
             let age = days_between(&day, today).ok().filter(|age| *age >= 0)? as u32;
             let text = fs::read_to_string(folder.join(DAY_FILE)).ok()?;
             let record = DayRecord::from_json(&text).ok()?;
@@ -142,7 +141,7 @@ fn remove_answers(day: &Sealed, places: &mut dyn Places) -> std::io::Result<(u32
     if !artefacts.is_dir() {
         return Ok((0, 0));
     }
-    let manifest: Manifest = match seal::read(&day.folder) {
+    let manifest: Manifest = match manifest::read(&day.folder) {
         Ok((manifest, _)) => manifest,
         Err(error) => return Err(std::io::Error::other(error)),
     };
@@ -187,7 +186,7 @@ mod tests {
     impl Places for World {
         fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
             self.asked += 1;
-            seal::check_file(&self.copy.join(day.to_string()), file).is_ok()
+            manifest::check_file(&self.copy.join(day.to_string()), file).is_ok()
         }
 
         fn forget(&mut self, source: &str) -> Result<u64, String> {
@@ -221,7 +220,7 @@ mod tests {
         write("artefacts/loose.png", "no seal holds it");
         write("artefacts/sealed.png", "an answer");
         if seal_it {
-            let mut manifest = seal::seal(&folder, &name.parse().unwrap(), None, None).unwrap();
+            let mut manifest = manifest::seal(&folder, &name.parse().unwrap(), None, None).unwrap();
             // As a judged answer would be: sealing takes them from quality.jsonl.
             manifest.files.push(SealedFile {
                 path: "artefacts/sealed.png".to_owned(),
@@ -270,7 +269,7 @@ mod tests {
         fs::write(&published, "an answer").unwrap();
         let said = tidy(&mut world);
         assert!(said.iter().any(|line| line.starts_with("removed 1 published answers")), "{said:?}");
-        assert!(!old.join("artefacts/sealed.png").exists() && seal::read(&old).is_ok());
+        assert!(!old.join("artefacts/sealed.png").exists() && manifest::read(&old).is_ok());
         assert!(tidy(&mut world).iter().all(|line| line.contains("stuck")), "nothing is left to do");
 
         // Forever is for ever.

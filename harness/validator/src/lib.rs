@@ -1,4 +1,4 @@
-//! The validator's day: a pure state machine, its database, its driver; manifests, sealed and checked.
+//! The validator's day: a pure state machine, its database, its driver.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,7 @@ pub mod machine;
 pub mod policy;
 pub mod publish;
 pub mod schedule;
-pub mod seal;
 pub mod serve;
-pub mod sign;
 pub mod state;
 pub mod status;
 pub mod store;

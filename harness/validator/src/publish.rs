@@ -7,13 +7,14 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document;
-use edgemaxx_contract::manifest::{MANIFEST_FILE, PreviousDay};
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
+use edgemaxx_files::write_whole;
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay, SealError};
+use edgemaxx_seal::sign::Signer;
 
 use crate::contest_file;
-use crate::seal::{self, SealError, write_whole};
-use crate::sign::Signer;
 use crate::state::{Phase, Previous, State};
 use crate::verdict::{Basis, decide};
 
@@ -47,7 +48,7 @@ fn document<T: Document>(path: &Path) -> Result<(T, Digest), PublishError> {
 /// # Errors
 /// [`PublishError`]: it cannot be read.
 pub fn ranking(folder: &Path) -> Result<Option<(Ranking, Digest)>, PublishError> {
-    let path = folder.join("ranking.json");
+    let path = folder.join(RANKING_FILE);
     if path.exists() { document(&path).map(Some) } else { Ok(None) }
 }
 
@@ -74,11 +75,11 @@ impl Day<'_> {
             None => ranking(self.folder)?,
         };
         let winner = self.previous.and_then(|previous| previous.weights.winner.as_deref());
-        let path = self.folder.join("contest.toml");
+        let path = self.folder.join(CONTEST_FILE);
         let contest = contest_file::compose(self.contest, self.record, winner).map_err(wrong(&path))?;
         let rewards = Contest::parse(&contest).map_err(wrong(&path))?.rewards;
         if !path.exists() {
-            write_whole(&path, contest.as_bytes())?;
+            write_whole(&path, contest.as_bytes()).map_err(wrong(&path))?;
         }
         let weights = decide(&Basis {
             day: self.record,
@@ -88,16 +89,16 @@ impl Day<'_> {
         });
         for (name, text) in [(DAY_FILE, self.record.to_json()), (WEIGHTS_FILE, weights.to_json())] {
             let path = self.folder.join(name);
-            write_whole(&path, text.as_bytes())?;
+            write_whole(&path, text.as_bytes()).map_err(wrong(&path))?;
         }
         let previous = self
             .previous
             .map(|previous| PreviousDay { day: previous.day.clone(), manifest: previous.manifest });
-        let manifest = seal::seal(self.folder, &self.record.day, previous, Some(signer))?;
+        let manifest = manifest::seal(self.folder, &self.record.day, previous, Some(signer))?;
         if let Some(target) = target {
-            seal::publish(self.folder, &manifest, &target.join(self.record.day.to_string()))?;
+            manifest::publish(self.folder, &manifest, &target.join(self.record.day.to_string()))?;
         }
-        let (_, digest) = seal::read(self.folder)?;
+        let (_, digest) = manifest::read(self.folder)?;
         Ok((weights, digest))
     }
 }
@@ -116,8 +117,8 @@ pub fn last_sealed(days: &Path) -> Result<Option<Previous>, PublishError> {
     sealed.sort();
     let with_weights = sealed.into_iter().rfind(|path| path.join(WEIGHTS_FILE).is_file());
     let Some(folder) = with_weights else { return Ok(None) };
-    let (manifest, digest) = seal::read(&folder)?;
-    seal::check_signature(&manifest)?;
+    let (manifest, digest) = manifest::read(&folder)?;
+    manifest::check_signature(&manifest)?;
     let (weights, _) = document(&folder.join(WEIGHTS_FILE))?;
     Ok(Some(Previous { day: manifest.day, manifest: digest, weights, block: None }))
 }

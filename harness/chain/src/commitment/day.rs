@@ -4,10 +4,11 @@
 //! "ED"  version=1  day: 10 bytes, YYYY-MM-DD  SHA-256 of the day's manifest.json: 32 bytes
 //! ```
 
-use super::Unreadable;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use serde::Serialize;
+
+use super::Unreadable;
 
 pub(super) const MAGIC: &[u8; 2] = b"ED";
 const VERSION: u8 = 1;

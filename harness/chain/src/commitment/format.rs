@@ -5,9 +5,10 @@
 //! header, from the low bit: engine (0 native, 1 command) · revision (0 SHA-1, 1 SHA-256) · provider (6 bits, 0 Hugging Face)
 //! ```
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// What the chain keeps at most (`Raw128`).
 pub const MAX_BYTES: usize = 128;

@@ -1,8 +1,9 @@
 //! The forgiving reader: any bytes give an answer, never a panic and never a silent nothing.
 
+use serde::Serialize;
+
 use super::format::{MAGIC, VERSION, is_contest, is_repository};
 use super::{DaySeal, EngineKind, LegacySubmission, Provider, Revision, Submission, day, legacy};
-use serde::Serialize;
 
 /// What a commitment's bytes mean.
 #[derive(Debug, Clone, PartialEq, Serialize)]

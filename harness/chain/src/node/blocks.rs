@@ -1,11 +1,13 @@
 //! Which finalised block was the first at or after a moment: where a day's entropy comes from. Read from the blocks'
 //! own time stamps, which every node keeps, not from old state, which most have thrown away.
 
-use super::link::{At, Chain, Link, head};
-use crate::ChainError;
 use serde::Serialize;
 use subxt::ext::codec::{Compact, Decode};
 use subxt::utils::H256;
+
+use super::link::{At, Chain, Link};
+use super::pin::head;
+use crate::ChainError;
 
 /// A finalised block and its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

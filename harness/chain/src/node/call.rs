@@ -1,13 +1,14 @@
 //! The four calls this program makes, as dynamic payloads: no generated code, checked against the runtime's metadata.
 
+use subxt::dynamic::Value;
+use subxt::ext::scale_value::Composite;
+use subxt::transactions::{DynamicPayload, TransactionsClient};
+
 use super::commitments::PALLET as COMMITMENTS;
 use super::fetch::SUBTENSOR;
 use crate::ChainError;
 use crate::commitment::{CommitmentError, MAX_BYTES};
 use crate::timelock::COMMIT_REVEAL_VERSION;
-use subxt::dynamic::Value;
-use subxt::ext::scale_value::Composite;
-use subxt::transactions::{DynamicPayload, TransactionsClient};
 
 /// A call with its arguments.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,14 +1,17 @@
 //! All commitments of a subnet's registered hotkeys, each with its own block.
 
-use super::fetch;
-use super::link::{At, Chain, Link, Pin, at};
-use super::metagraph::hotkeys;
-use crate::commitment::{Commitment, Unreadable, read};
-use crate::{AccountId, ChainError};
+use edgemaxx_seal::AccountId;
 use serde::Serialize;
 use subxt::dynamic::Value;
 use subxt::ext::scale_decode::DecodeAsType;
 use subxt::ext::scale_value::{Composite, Primitive, ValueDef};
+
+use super::fetch;
+use super::link::{At, Chain, Link};
+use super::metagraph::hotkeys;
+use super::pin::{Pin, at};
+use crate::ChainError;
+use crate::commitment::{Commitment, Unreadable, read};
 
 pub(super) const PALLET: &str = "Commitments";
 const ENTRY: &str = "CommitmentOf";

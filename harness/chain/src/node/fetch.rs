@@ -1,13 +1,14 @@
 //! Reading storage by name, with metadata probed and failures sorted into transient and final.
 
-use super::link::{At, Link, is_discarded};
-use crate::ChainError;
 use subxt::dynamic;
 use subxt::error::StorageError;
 use subxt::ext::frame_decode::storage::{IntoDecodableValues, IntoEncodableValues};
 use subxt::ext::futures::{StreamExt, TryStreamExt, stream};
 use subxt::ext::scale_decode::DecodeAsType;
 use subxt::storage::PrefixOf;
+
+use super::link::{At, Link, is_discarded};
+use crate::ChainError;
 
 /// The pallet all of Bittensor's own state lives in.
 pub(super) const SUBTENSOR: &str = "SubtensorModule";

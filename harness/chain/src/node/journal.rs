@@ -1,11 +1,14 @@
 //! What was signed and what became of it: one JSON line each, synced before submission. It survives a crash
 //! between submission and answer, and its lock keeps two processes from using the same nonce.
 
-use crate::{AccountId, ChainError};
-use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use edgemaxx_seal::AccountId;
+use serde::{Deserialize, Serialize};
+
+use crate::ChainError;
 
 /// One signed extrinsic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

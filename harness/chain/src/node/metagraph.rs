@@ -1,9 +1,12 @@
 //! Who is on a subnet, at one block.
 
-use super::fetch::{self, SUBTENSOR, must};
-use super::link::{At, Chain, Link, Pin, at};
-use crate::{AccountId, ChainError};
+use edgemaxx_seal::AccountId;
 use serde::Serialize;
+
+use super::fetch::{self, SUBTENSOR, must};
+use super::link::{At, Chain, Link};
+use super::pin::{Pin, at};
+use crate::ChainError;
 
 /// Mechanism `m` of subnet `n` keeps its vectors at index `m · 4096 + n`.
 const MECHANISM_STRIDE: u16 = 4096;

@@ -1,7 +1,8 @@
 //! Names of networks, as btcli knows them, and their public endpoints.
 
-use crate::ChainError;
 use std::str::FromStr;
+
+use crate::ChainError;
 
 /// Where the chain is.
 #[derive(Debug, Clone, PartialEq, Eq)]

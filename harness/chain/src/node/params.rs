@@ -1,13 +1,17 @@
 //! A subnet's hyperparameters, whichever this runtime has, and the facts weights are judged by.
 
+use std::collections::BTreeMap;
+
+use edgemaxx_seal::AccountId;
+use subxt::dynamic::Value;
+
 use super::fetch::{self, SUBTENSOR, must};
-use super::link::{At, Chain, Link, Pin, at};
+use super::link::{At, Chain, Link};
 use super::metagraph::{hotkeys, storage_index, vector};
+use super::pin::{Pin, at};
+use crate::ChainError;
 use crate::timelock::Schedule;
 use crate::weights::Facts;
-use crate::{AccountId, ChainError};
-use std::collections::BTreeMap;
-use subxt::dynamic::Value;
 
 /// Entries keyed by netuid that describe a subnet's rules, over all runtimes we know.
 const NAMES: &[&str] = &[

@@ -1,17 +1,20 @@
 //! Weights and commitments as whole acts: plan against a pinned block, check, submit once, read back.
 
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_seal::{AccountId, Keypair};
+use serde::Serialize;
+
 use super::call::Call;
 use super::commitments::committed;
 use super::fetch::{self, SUBTENSOR};
 use super::journal::Journal;
-use super::link::{Chain, Link, Pin, at, head};
+use super::link::{Chain, Link};
 use super::metagraph::{hotkeys, storage_index};
 use super::params::{block_seconds, facts, schedule};
+use super::pin::{Pin, at, head};
 use super::submit::{Landed, SubmitOptions};
 use crate::weights::{Facts, Violation, WeightTriple, join, preflight};
-use crate::{AccountId, ChainError, Keypair, timelock};
-use edgemaxx_contract::digest::Digest;
-use serde::Serialize;
+use crate::{ChainError, timelock};
 
 /// What weights to set.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,13 @@
 //! Everything a decision about a subnet needs, at one block.
 
-use super::commitments::{ChainCommitment, commitments};
-use super::link::{Chain, Pin, at};
-use super::metagraph::{Neuron, hotkeys, neurons};
-use crate::{AccountId, ChainError};
+use edgemaxx_seal::AccountId;
 use serde::Serialize;
+
+use super::commitments::{ChainCommitment, commitments};
+use super::link::Chain;
+use super::metagraph::{Neuron, hotkeys, neurons};
+use super::pin::{Pin, at};
+use crate::ChainError;
 
 /// A subnet at one finalised block.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,18 +1,22 @@
 //! Submitting so that nothing happens twice and nothing is lost: one signed extrinsic with an explicit nonce and
 //! a short life is journalled first; whatever happens then, the finalised chain is asked what became of it.
 
-use super::call::Call;
-use super::journal::{Attempt, Journal, Outcome};
-use super::link::{At, Chain, Link, head};
-use super::{advice, advice::custom, advice::custom_code};
-use crate::{AccountId, ChainError, Keypair};
-use serde::Serialize;
 use std::time::Duration;
+
+use edgemaxx_seal::{AccountId, Keypair};
+use serde::Serialize;
 use subxt::SubstrateConfig;
 use subxt::config::DefaultExtrinsicParamsBuilder;
 use subxt::error::{BackendError, DispatchError, ExtrinsicError, RpcError};
 use subxt::transactions::{Signer, TransactionStatus};
 use subxt::utils::{AccountId32, MultiSignature};
+
+use super::call::Call;
+use super::journal::{Attempt, Journal, Outcome};
+use super::link::{At, Chain, Link};
+use super::pin::head;
+use super::{advice, advice::custom, advice::custom_code};
+use crate::ChainError;
 
 /// How long an extrinsic lives and how it is watched.
 #[derive(Debug, Clone)]

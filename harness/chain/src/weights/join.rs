@@ -1,9 +1,10 @@
 //! Rewards belong to hotkeys; uids are reassigned. So they are joined on the snapshot the weights are set against.
 
+use edgemaxx_seal::AccountId;
+use serde::Serialize;
+
 use super::WeightsError;
 use super::normalize::normalize;
-use crate::AccountId;
-use serde::Serialize;
 
 /// One weight, explicit about whom it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -17,7 +17,7 @@ pub enum WeightsError {
     Duplicate(u16),
     /// A hotkey named twice.
     #[error("hotkey {0} is named twice; each may have one weight")]
-    DuplicateHotkey(crate::AccountId),
+    DuplicateHotkey(edgemaxx_seal::AccountId),
     /// Nothing to set.
     #[error("all weights are zero: there is nothing to set; the chain keeps the former weights")]
     AllZero,

@@ -1,8 +1,9 @@
 //! The chain's rules for weights, in the chain's order, checked before anything is signed.
 //! Each rule is named as the chain's error is, so that an answer before and after submission reads alike.
 
-use serde::Serialize;
 use std::fmt;
+
+use serde::Serialize;
 
 /// A rule of the chain, by the name of the error that breaking it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,8 +1,9 @@
 //! Each error of the chain comes back by its own name, with advice; and the preflight foretells it.
 
-use crate::node::{NETUID, Node, Seed, hotkey};
 use edgemaxx_chain::{Call, Chain, ChainError, Journal, SubmitOptions, WeightsRequest};
 use serde_json::json;
+
+use crate::node::{NETUID, Node, Seed, hotkey};
 
 struct Bench {
     node: Node,

@@ -1,14 +1,16 @@
 //! Dead, slow, lying and dying nodes, and a reorganised chain: never a double and never a lost submission.
 
-use crate::node::{NETUID, Node, Seed, connect, hotkey};
-use crate::proxy::{CUT_AFTER, CUT_BEFORE, Proxy, RELAY, SILENT};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use edgemaxx_chain::{
     Chain, ChainError, ConnectOptions, Journal, Outcome, SubmitOptions, WeightsPlan, WeightsRequest,
 };
 use serde_json::json;
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+
+use crate::node::{NETUID, Node, Seed, connect, hotkey};
+use crate::proxy::{CUT_AFTER, CUT_BEFORE, Proxy, RELAY, SILENT};
 
 fn plan(chain: &Chain) -> WeightsPlan {
     plan_of(chain, 0)

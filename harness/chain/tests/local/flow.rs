@@ -1,10 +1,12 @@
 //! The daily act: miners commit, the validator reads everything at one block and sets weights.
 
-use crate::node::{NETUID, Node, Seed, coldkey, hotkey};
+use std::time::{Duration, Instant};
+
 use edgemaxx_chain::commitment::{Commitment, EngineKind, Provider, Submission};
 use edgemaxx_chain::weights::Rule;
 use edgemaxx_chain::{ChainError, Journal, Method, SubmitOptions, WeightsRequest};
-use std::time::{Duration, Instant};
+
+use crate::node::{NETUID, Node, Seed, coldkey, hotkey};
 
 fn submission(name: &str) -> Submission {
     Submission {

@@ -1,13 +1,15 @@
 //! A local chain with a seeded subnet.
 
-use edgemaxx_chain::{AccountId, Chain, ConnectOptions, Keypair, Network};
-use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use edgemaxx_chain::{Chain, ConnectOptions, Network};
+use edgemaxx_seal::{AccountId, Keypair};
+use serde_json::{Value, json};
 
 pub(crate) const NETUID: u16 = 39;
 

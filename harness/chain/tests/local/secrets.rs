@@ -1,17 +1,20 @@
 //! Nothing secret is logged, at any level, by us or by what we are built on.
 
-use crate::node::{NETUID, Node, Seed};
-use edgemaxx_chain::{Call, ChainError, Journal, PasswordSource, SubmitOptions, Wallet};
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use edgemaxx_chain::{Call, ChainError, Journal, SubmitOptions};
+use edgemaxx_seal::{PasswordSource, Wallet};
+use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
+
+use crate::node::{NETUID, Node, Seed};
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
 static HEARD: Mutex<String> = Mutex::new(String::new());
@@ -63,7 +66,7 @@ fn no_secret_is_logged_at_trace_level() {
     let home = tempfile::tempdir().unwrap();
     let hot = home.path().join("w/hotkeys");
     std::fs::create_dir_all(&hot).unwrap();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wallet");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seal/tests/data/wallet");
     let place = |from: &str, to: &str| {
         std::fs::copy(data.join(from), hot.join(to)).unwrap();
         std::fs::set_permissions(hot.join(to), std::fs::Permissions::from_mode(0o600)).unwrap();

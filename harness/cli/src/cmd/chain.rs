@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_chain::{ChainCommitment, Pin, WalletEntry, list_wallets};
+use edgemaxx_chain::{ChainCommitment, Pin};
+use edgemaxx_seal::{WalletEntry, list_wallets};
 use serde::Serialize;
 
 use crate::subtensor::{ChainArgs, WalletArgs, meaning};
@@ -174,7 +175,7 @@ fn list(args: &Wallets) -> anyhow::Result<()> {
 }
 
 fn wallet_lines(wallet: &WalletEntry) -> Vec<String> {
-    let shown = |id: &Option<edgemaxx_chain::AccountId>| id.map_or("—".to_owned(), |id| id.to_string());
+    let shown = |id: &Option<edgemaxx_seal::AccountId>| id.map_or("—".to_owned(), |id| id.to_string());
     let mut lines = vec![format!("{}  coldkey {}", wallet.name, shown(&wallet.coldkey))];
     for key in &wallet.hotkeys {
         let locked = if key.encrypted { "  (encrypted)" } else { "" };

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
 use edgemaxx_hub::{CheckpointFile, FilesUpload};
 use edgemaxx_run::hub;
-use edgemaxx_validator::seal;
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -51,14 +50,15 @@ struct Answer {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let (manifest, digest) = seal::read(&self.run).map_err(|error| Failure::input(error.to_string()))?;
-        seal::check_files(&self.run, &manifest)
+        let (manifest, digest) =
+            manifest::read(&self.run).map_err(|error| Failure::input(error.to_string()))?;
+        manifest::check_files(&self.run, &manifest)
             .map_err(|error| Failure::error(Exit::No, error.to_string()))?;
         let day = manifest.day.to_string();
         let (to, revision) = match &self.to {
             Target::Folder(folder) => {
                 let target = folder.join(&day);
-                seal::publish(&self.run, &manifest, &target)?;
+                manifest::publish(&self.run, &manifest, &target)?;
                 site::index(folder)?;
                 (target.display().to_string(), None)
             }

@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::manifest::MANIFEST_FILE;
-use edgemaxx_contract::manifest::PreviousDay;
 use edgemaxx_contract::run_files::PROMPTS_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::report::is_of;
-use edgemaxx_validator::seal;
-use edgemaxx_validator::sign::{Key, Signer};
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay};
+use edgemaxx_seal::sign::Signer;
+use edgemaxx_seal::{Keypair, PasswordSource};
 
-use crate::error::{Failure, InFile as _};
-use crate::terminal::{answer, answer_json};
+use crate::error::Failure;
+use crate::terminal::{answer, answer_json, watched};
 
 /// Seals a run: the digest of every file and of the day before, signed (writes manifest.json). Every file must be what
 /// the stages made of the ones before it.
@@ -21,13 +20,17 @@ use crate::terminal::{answer, answer_json};
   edgemaxx seal runs/2026-11-22 --key ~/.bittensor/wallets/default/hotkeys/default
   edgemaxx seal runs/2026-11-22 --previous runs/2026-11-21 --key seed.txt --publish site/2026-11-22
 
-The key is an unencrypted Bittensor hotkey file, or a file with a 32-byte seed in hexadecimal.")]
+The key is a hotkey file of a Bittensor wallet, encrypted or not, or a file with a 32-byte seed in hexadecimal or a
+phrase; nobody but its owner may be able to read it (chmod 600).")]
 pub(crate) struct Args {
     /// Run folder, with its report.
     run: PathBuf,
     /// Sign with the key in this file [default: nobody signs].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// File (mode 0600) with the password of an encrypted key; else BT_WALLET_PASSWORD, else it is asked for.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    password_file: Option<PathBuf>,
     /// The sealed run of the day before.
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
@@ -50,12 +53,13 @@ impl Args {
         folder.estimates(&plan, &log, quality)?;
         folder.ranking()?;
         is_of(&folder)?;
-        let key = self.key.as_deref().map(read_key).transpose()?;
+        let password = PasswordSource { file: self.password_file.clone(), prompt: watched() };
+        let key = self.key.as_deref().map(|path| Keypair::read(path, &password)).transpose()?;
         let previous = self.previous.as_deref().map(previous_day).transpose()?;
         let signer = key.as_ref().map(|key| key as &dyn Signer);
-        let manifest = seal::seal(&self.run, &plan.day, previous, signer)?;
+        let manifest = manifest::seal(&self.run, &plan.day, previous, signer)?;
         if let Some(target) = &self.publish {
-            seal::publish(&self.run, &manifest, target)?;
+            manifest::publish(&self.run, &manifest, target)?;
         }
         if self.json {
             return answer_json(&manifest);
@@ -72,13 +76,8 @@ impl Args {
     }
 }
 
-/// The key in a file; what is wrong with it is said without repeating it.
-pub(crate) fn read_key(path: &Path) -> anyhow::Result<Key> {
-    Key::parse(&std::fs::read_to_string(path).in_file(path)?).in_file(path)
-}
-
 fn previous_day(folder: &Path) -> anyhow::Result<PreviousDay> {
     let (manifest, digest) =
-        seal::read(folder).map_err(|error| Failure::input(format!("--previous: {error}")))?;
+        manifest::read(folder).map_err(|error| Failure::input(format!("--previous: {error}")))?;
     Ok(PreviousDay { day: manifest.day, manifest: digest })
 }

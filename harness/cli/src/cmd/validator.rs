@@ -23,7 +23,7 @@ use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
 use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
-    Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, WalletSigner, not_published,
+    Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, not_published,
 };
 
 /// Runs a subnet's contest every day at noon in New York, or says how it is doing.
@@ -187,7 +187,6 @@ impl Run {
         };
         let mut checkpoints = LocalCheckpoints::new(&base, &contest.baseline.checkpoint.source);
         let mut bench = ChildBench::new(&base, &self.data);
-        let signer = WalletSigner(&key);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
         let mut sealed_days =
@@ -204,7 +203,7 @@ impl Run {
             chain: &mut chain,
             checkpoints: &mut checkpoints,
             bench: &mut bench,
-            signer: &signer,
+            signer: &key,
         };
         let mut driver = Driver::begin(settings, store, world, self.at != At::Noon).map_err(ended)?;
         if self.at == At::Next {

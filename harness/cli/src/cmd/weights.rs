@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_chain::{AccountId, Chain, Landed, Pin, WeightsPlan, WeightsRequest};
+use edgemaxx_chain::{Chain, Landed, Pin, WeightsPlan, WeightsRequest};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::pay::rewards;
+use edgemaxx_seal::AccountId;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -99,7 +100,7 @@ fn uid_weight(text: &str) -> Result<(u16, f64), String> {
 fn assignment(text: &str) -> Result<(String, AccountId), String> {
     let (name, address) =
         text.rsplit_once('=').ok_or_else(|| format!("`{text}`: expected CANDIDATE=ADDRESS"))?;
-    Ok((name.to_owned(), address.parse().map_err(|e: edgemaxx_chain::AccountIdError| e.to_string())?))
+    Ok((name.to_owned(), address.parse().map_err(|e: edgemaxx_seal::AccountIdError| e.to_string())?))
 }
 
 impl Args {

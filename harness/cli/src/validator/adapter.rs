@@ -1,15 +1,15 @@
-//! The chain as a validator sees it, on top of `edgemaxx-chain`; and the wallet that signs.
+//! The chain as a validator sees it, on top of `edgemaxx-chain`.
 
 use std::cell::RefCell;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal, Provider};
 use edgemaxx_chain::weights::Rule;
-use edgemaxx_chain::{AccountId, BlockAt, Chain as Node, ChainError, Journal, Keypair, Pin, WeightsRequest};
+use edgemaxx_chain::{BlockAt, Chain as Node, ChainError, Journal, Pin, WeightsRequest};
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
-use edgemaxx_validator::sign::{SignError, Signer};
+use edgemaxx_seal::{AccountId, Keypair};
 use edgemaxx_validator::world::{Chain, ChainTrouble, Commitment, Head, Snapshot};
 
 use crate::subtensor::submit_options;
@@ -156,18 +156,5 @@ impl Chain for Subtensor<'_> {
             .set_commitment(self.netuid, &bytes, self.key, &mut journal, &submit_options())
             .map(|landed| landed.block)
             .map_err(|error| trouble(&error))
-    }
-}
-
-/// A wallet's hotkey as a signer.
-pub(crate) struct WalletSigner<'a>(pub(crate) &'a Keypair);
-
-impl Signer for WalletSigner<'_> {
-    fn hotkey(&self) -> String {
-        self.0.account().to_ss58()
-    }
-
-    fn sign(&self, bytes: &[u8]) -> Result<[u8; 64], SignError> {
-        Ok(self.0.sign(bytes))
     }
 }

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::run_files::{PLAN_FILE, REPORT_FILE};
+use edgemaxx_files::write_whole;
 use edgemaxx_run::Class;
 use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
 use edgemaxx_run::follow::Follower;
-use edgemaxx_validator::seal::write_whole;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,7 +40,7 @@ impl ChildBench {
 
     fn begin(&mut self, job: &Job) -> std::io::Result<Child> {
         let contest = self.data.join(format!("contest-{}.toml", job.day));
-        write_whole(&contest, job.contest.as_bytes()).map_err(std::io::Error::other)?;
+        write_whole(&contest, job.contest.as_bytes())?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
         // Whatever was lost meanwhile, the day is to end in time.

@@ -6,7 +6,7 @@ mod checkpoints;
 mod host;
 mod sealed_days;
 
-pub(crate) use adapter::{Subtensor, WalletSigner};
+pub(crate) use adapter::Subtensor;
 pub(crate) use bench::ChildBench;
 pub(crate) use checkpoints::LocalCheckpoints;
 pub(crate) use host::{Alarms, Log, WallClock};

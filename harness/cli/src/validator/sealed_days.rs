@@ -7,13 +7,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use edgemaxx_contract::manifest::SealedFile;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_files::write_whole;
 use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
 use edgemaxx_run::hub;
+use edgemaxx_seal::manifest::{self, SealedFile, sealed_days};
 use edgemaxx_validator::housekeeping::{Keep, Places, tidy};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::seal::{self, sealed_days, write_whole};
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
@@ -218,7 +218,7 @@ pub(crate) fn not_published(days: &Path) -> Vec<String> {
 
 impl Places for SealedDays {
     fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
-        let in_folder = |folder: &PathBuf| seal::check_file(&folder.join(day.to_string()), file).is_ok();
+        let in_folder = |folder: &PathBuf| manifest::check_file(&folder.join(day.to_string()), file).is_ok();
         let places = self.folder.is_some() || self.repository.is_some();
         places
             && self.folder.as_ref().is_none_or(in_folder)
@@ -235,7 +235,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use edgemaxx_contract::digest::Digest;
-    use edgemaxx_contract::manifest::MANIFEST_FILE;
+    use edgemaxx_seal::manifest::MANIFEST_FILE;
 
     use super::*;
 

@@ -5,15 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::common::site::{Faults, Site};
-use crate::common::{copy_run, edgemaxx, repository};
+use crate::common::{ALICE, alice, alice_in, copy_run, edgemaxx, repository};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest, SealedFile, Signature};
-use edgemaxx_validator::sign::{Key, Signer as _, hexadecimal};
-
-/// Substrate's development key `//Alice`, and its address.
-const SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
-const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+use edgemaxx_seal::manifest::{MANIFEST_FILE, Manifest, SealedFile, Signature};
+use edgemaxx_seal::sign::Signer as _;
 
 /// The published example, sealed, on a site.
 struct Published {
@@ -26,7 +22,7 @@ impl Published {
         let folder = tempfile::tempdir().unwrap();
         let (run, seed) = (folder.path().join("run"), folder.path().join("seed"));
         copy_run(&repository("reports/examples/emoji-cpu"), &run);
-        fs::write(&seed, SEED).unwrap();
+        alice_in(&seed);
         let days = folder.path().join("days");
         let mut seal = edgemaxx();
         seal.arg("seal").arg(&run).arg("--key").arg(&seed).arg("--publish").arg(days.join("first"));
@@ -164,7 +160,7 @@ fn what_cannot_be_fetched_is_said_with_its_exit_code() {
 #[test]
 fn a_manifest_cannot_write_outside_its_folder() {
     let published = Published::new();
-    let key = Key::parse(SEED).unwrap();
+    let key = alice();
     let outside = published.folder.path().join("days/outside.json");
     fs::write(&outside, "{}").unwrap();
     for path in [
@@ -177,11 +173,11 @@ fn a_manifest_cannot_write_outside_its_folder() {
         let file = SealedFile { path: path.to_owned(), bytes: 2, digest: Digest::of("{}") };
         let mut manifest =
             Manifest { files: vec![file], plan: None, signature: None, ..published.manifest() };
-        let signature = key.sign(manifest.signed_bytes().as_bytes()).unwrap();
+        let signature: [u8; 64] = key.sign(manifest.signed_bytes().as_bytes());
         manifest.signature = Some(Signature {
             scheme: "sr25519".to_owned(),
             hotkey: key.hotkey(),
-            signature: hexadecimal(&signature),
+            signature: signature.map(|byte| format!("{byte:02x}")).concat(),
         });
         fs::write(published.file(MANIFEST_FILE), manifest.to_json()).unwrap();
         let keep = tempfile::tempdir().unwrap();

@@ -1,15 +1,15 @@
 //! `seal`, `verify` and `reproduce`: what is published is what it says, or the first lie is named.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Playground, candidate, copy_run, derive, edgemaxx, failure, repository, retime};
+use crate::common::{
+    ALICE, Playground, alice, alice_in, candidate, copy_run, derive, edgemaxx, failure, repository, retime,
+    secret,
+};
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::manifest::Manifest;
-
-/// Substrate's development key `//Alice`, and its address.
-const SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
-const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+use edgemaxx_seal::manifest::Manifest;
 
 /// A sealed copy of the published example.
 struct Sealed {
@@ -20,7 +20,7 @@ impl Sealed {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_run(&repository("reports/examples/emoji-cpu"), &folder.path().join("run"));
-        fs::write(folder.path().join("seed"), SEED).unwrap();
+        alice_in(&folder.path().join("seed"));
         let sealed = Self { folder };
         sealed.seal();
         sealed
@@ -37,9 +37,9 @@ impl Sealed {
 
     /// Seals whatever the folder holds, as nobody honest would.
     fn seal_lies(&self) {
-        let key = edgemaxx_validator::sign::Key::parse(SEED).unwrap();
-        let (manifest, _) = edgemaxx_validator::seal::read(&self.run()).unwrap();
-        edgemaxx_validator::seal::seal(&self.run(), &manifest.day, None, Some(&key)).unwrap();
+        let key = alice();
+        let (manifest, _) = edgemaxx_seal::manifest::read(&self.run()).unwrap();
+        edgemaxx_seal::manifest::seal(&self.run(), &manifest.day, None, Some(&key)).unwrap();
     }
 
     fn verify(&self) -> (i32, String) {
@@ -96,6 +96,42 @@ fn a_sealed_run_verifies_and_any_altered_byte_is_named() {
     assert!(sealed.verify().1.contains("junit.xml: missing"));
 }
 
+/// One reader of key files: what the chain's verbs open, `seal` opens, and what they refuse, it refuses.
+#[test]
+fn every_key_file_signs_and_none_that_others_may_read() {
+    let sealed = Sealed::new();
+    let wallet =
+        |name: &str| fs::read_to_string(repository("harness/seal/tests/data/wallet").join(name)).unwrap();
+    let key = sealed.folder.path().join("key");
+    let seal = |sealed: &Sealed| {
+        let mut seal = edgemaxx();
+        seal.arg("seal").arg(sealed.run()).arg("--key").arg(&key).env_remove("BT_WALLET_PASSWORD");
+        seal
+    };
+    let phrase = "5Gjspch44xjc6qSLpjNGUDjmjfhbacNtcacVFaojGp3tsmRT";
+    for (name, address) in [
+        ("plain", "5HR3ocBm18EXhuNoWw9iqmk6KLRjR6nxeiiKqUqjyfkTwN1s"),
+        ("private", phrase),
+        ("phrase", phrase),
+    ] {
+        secret(&key, &wallet(name));
+        seal(&sealed).assert().success();
+        let mut verify = edgemaxx();
+        verify.arg("verify").arg(sealed.run()).args(["--hotkey", address]).assert().success();
+    }
+    fs::copy(repository("harness/seal/tests/data/wallet/nacl"), &key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = failure(&mut seal(&sealed));
+    assert!(code == 2 && said.contains("encrypted; give its password"), "{said}");
+    let password = sealed.folder.path().join("password");
+    secret(&password, "correct horse 7!\n");
+    seal(&sealed).arg("--password-file").arg(&password).assert().success();
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, said) = failure(&mut seal(&sealed));
+    assert!(code == 2 && said.contains("mode is 0644, so others may read the key"), "{said}");
+}
+
 /// The manifest's head and signature byte by byte, and what lies between in steps.
 #[test]
 fn no_byte_of_the_manifest_can_be_altered() {
@@ -107,9 +143,9 @@ fn no_byte_of_the_manifest_can_be_altered() {
         let mut altered = whole.clone();
         altered[at] ^= 1;
         fs::write(sealed.run().join("manifest.json"), &altered).unwrap();
-        let read = edgemaxx_validator::seal::read(&sealed.run());
+        let read = edgemaxx_seal::manifest::read(&sealed.run());
         let checked = read.and_then(|(manifest, _)| {
-            edgemaxx_validator::seal::check_signature(&manifest).map(|signer| signer.map(str::to_owned))
+            edgemaxx_seal::manifest::check_signature(&manifest).map(|signer| signer.map(str::to_owned))
         });
         match checked {
             Err(error) => assert!(error.to_string().starts_with("manifest.json: "), "byte {at}: {error}"),
@@ -191,7 +227,7 @@ fn days_are_chained_and_signers_told_apart() {
         out
     };
     let (first, second) = (day("2026-11-21"), day("2026-11-22"));
-    fs::write(folder.path().join("seed"), SEED).unwrap();
+    alice_in(&folder.path().join("seed"));
     let key = folder.path().join("seed");
     edgemaxx().arg("seal").arg(&first).assert().success();
     let (code, said) = failure(edgemaxx().arg("verify").arg(&first));

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use edgemaxx_chain::commitment::Commitment;
 use edgemaxx_chain::weights::join;
-use edgemaxx_chain::{AccountId, Chain, ChainError, Metagraph, Pin};
+use edgemaxx_chain::{Chain, ChainError, Metagraph, Pin};
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::manifest::MANIFEST_FILE;
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
+use edgemaxx_seal::AccountId;
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::schedule::{next, noon};
-use edgemaxx_validator::seal;
 
 use super::check::{Check, Checks, Held};
 use super::verdict::document;
@@ -30,7 +30,7 @@ pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
         return Ok(checks.0);
     }
     let record: DayRecord = document(run, DAY_FILE)?;
-    let (manifest, digest) = seal::read(run)?;
+    let (manifest, digest) = manifest::read(run)?;
     let signer = manifest.signature.map_or_else(|| record.validator.clone(), |signature| signature.hotkey);
     let hotkey = signer.parse::<AccountId>().in_file(&run.join(MANIFEST_FILE))?;
     let witness = Witness { chain, head: chain.pin()?, hotkey, record };

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::manifest::{MANIFEST_FILE, Manifest};
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
-use edgemaxx_validator::seal;
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
 
 use super::check::Means;
 use super::sealed;
@@ -57,7 +56,7 @@ pub fn fetch(
     if sealed::signature(&run, means).is_err() {
         return Ok(run);
     }
-    let (manifest, _) = seal::read(&run)?;
+    let (manifest, _) = manifest::read(&run)?;
     let total = manifest.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
     if total > most {
         return Err(RunError::input(format!(
@@ -69,7 +68,7 @@ pub fn fetch(
     let mut watch = Watch::new(observer);
     watch.step(Step::Begin { what: "download", bytes: total });
     for file in &manifest.files {
-        if !seal::is_of_a_run(&file.path) {
+        if !manifest::is_of_a_run(&file.path) {
             return Ok(run);
         }
         watch.step(Step::File(&file.path));

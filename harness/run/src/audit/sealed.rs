@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::manifest::MANIFEST_FILE;
 use edgemaxx_contract::weights::WEIGHTS_FILE;
-use edgemaxx_validator::seal;
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 
 use super::check::{Held, Means};
 use crate::error::{Result, RunError};
 
 /// The manifest is spelled as written, and signed by who it says.
 pub(super) fn signature(run: &Path, means: &Means) -> Result<Held> {
-    let (manifest, digest) = seal::read(run)?;
-    match (seal::check_signature(&manifest)?, &means.hotkey) {
+    let (manifest, digest) = manifest::read(run)?;
+    match (manifest::check_signature(&manifest)?, &means.hotkey) {
         (Some(signer), Some(expected)) if signer != expected => {
             Err(RunError::input(format!("{MANIFEST_FILE}: signed by {signer}, not by {expected}")))
         }
@@ -32,26 +31,26 @@ pub(super) fn signature(run: &Path, means: &Means) -> Result<Held> {
 
 /// Every sealed file is there, byte for byte.
 pub(super) fn files(run: &Path) -> Result<Held> {
-    let (manifest, _) = seal::read(run)?;
-    seal::check_files(run, &manifest)?;
+    let (manifest, _) = manifest::read(run)?;
+    manifest::check_files(run, &manifest)?;
     Ok(Held::Yes(format!("{} files, byte for byte", manifest.files.len())))
 }
 
 /// The day before is the one that this day names.
 pub(super) fn previous(run: &Path, means: &Means) -> Result<Held> {
-    let (manifest, _) = seal::read(run)?;
+    let (manifest, _) = manifest::read(run)?;
     let Some(named) = &manifest.previous else {
         if let Some(previous) = &means.previous {
-            seal::check_previous(&manifest, previous)?;
+            manifest::check_previous(&manifest, previous)?;
         }
         return Ok(Held::Yes("the first of its chain".to_owned()));
     };
     match previous_folder(run, means, &named.day.to_string()) {
         Some(previous) => {
-            seal::check_previous(&manifest, &previous)?;
+            manifest::check_previous(&manifest, &previous)?;
             // Today's weights may be those of that day.
-            if let Some(weights) = seal::read(&previous)?.0.file(WEIGHTS_FILE) {
-                seal::check_file(&previous, weights)
+            if let Some(weights) = manifest::read(&previous)?.0.file(WEIGHTS_FILE) {
+                manifest::check_file(&previous, weights)
                     .map_err(|error| RunError::input(format!("{}/{error}", named.day)))?;
             }
             Ok(Held::Yes(format!("follows {} of {}", named.manifest.short(), named.day)))

@@ -10,7 +10,7 @@ use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
-use edgemaxx_validator::seal;
+use edgemaxx_seal::manifest;
 use edgemaxx_validator::verdict::{Basis, decide};
 
 use super::check::{Held, Means};
@@ -85,7 +85,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
     } else {
         None
     };
-    let manifest = seal::read(run)?.0;
+    let manifest = manifest::read(run)?.0;
     if let Some(signature) = &manifest.signature
         && signature.hotkey != record.validator
     {

@@ -16,9 +16,9 @@ use edgemaxx_contract::estimate::{
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Day, Extent, Role};
 use edgemaxx_contract::weights::Weights;
+use edgemaxx_seal::Keypair;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::sign::Key;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
@@ -405,8 +405,8 @@ pub(crate) fn settings(folder: &Path) -> Settings {
     }
 }
 
-pub(crate) fn key() -> Key {
-    Key::from_seed(&[7; 32]).unwrap()
+pub(crate) fn key() -> Keypair {
+    Keypair::from_seed(&[7; 32])
 }
 
 /// Four copies of what stands for the whole world; see [`world`].
@@ -417,7 +417,7 @@ pub(crate) fn hands<T: Clone>(hand: &T) -> [T; 4] {
 /// A world of which everything but the signer is one thing.
 pub(crate) fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
     hands: &'a mut [T; 4],
-    signer: &'a Key,
+    signer: &'a Keypair,
 ) -> World<'a> {
     let [clock, chain, checkpoints, bench] = hands;
     World { clock, chain, checkpoints, bench, signer }

@@ -8,10 +8,10 @@ use crate::common::{Planet, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights};
+use edgemaxx_seal::manifest;
 use edgemaxx_validator::driver::Driver;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
-use edgemaxx_validator::seal;
 use edgemaxx_validator::state::{OnChain, Phase, State};
 use edgemaxx_validator::status::{Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
@@ -51,9 +51,9 @@ fn until_held(planet: &Rc<RefCell<Planet>>, folder: &Path, day: &str) -> State {
 
 fn weights(folder: &Path, day: &str) -> Weights {
     let path = folder.join("days").join(day);
-    let (manifest, _) = seal::read(&path).unwrap();
-    seal::check_signature(&manifest).unwrap().expect("signed");
-    seal::check_files(&path, &manifest).unwrap();
+    let (manifest, _) = manifest::read(&path).unwrap();
+    manifest::check_signature(&manifest).unwrap().expect("signed");
+    manifest::check_files(&path, &manifest).unwrap();
     Weights::from_json(&std::fs::read_to_string(path.join("weights.json")).unwrap()).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn until_sealed(planet: &Rc<RefCell<Planet>>, folder: &Path) -> (State, Status) 
 fn the_seal_is_committed_beside_the_weights_and_a_refusal_is_a_note() {
     let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
     let (state, _) = until_sealed(&planet, folder.path());
-    let (_, digest) = seal::read(&folder.path().join("days").join(FIRST)).unwrap();
+    let (_, digest) = manifest::read(&folder.path().join("days").join(FIRST)).unwrap();
     assert_eq!(planet.borrow().seals, [(FIRST.parse().unwrap(), digest)]);
     assert!(matches!(state.seal_on_chain, Some(OnChain::Set { .. })), "{state:?}");
 
@@ -159,8 +159,8 @@ fn a_good_day_pays_by_rank_and_the_next_one_follows_it() {
         assert_eq!(copied, ["d", "f", "g"].contains(&submission.hotkey.as_str()), "{submission:?}");
     }
     let days = folder.path().join("days");
-    let (manifest, _) = seal::read(&days.join("2026-03-07")).unwrap();
-    seal::check_previous(&manifest, &days.join(FIRST)).unwrap();
+    let (manifest, _) = manifest::read(&days.join("2026-03-07")).unwrap();
+    manifest::check_previous(&manifest, &days.join(FIRST)).unwrap();
     let decisions: Vec<_> = planet.borrow().set.iter().map(|(_, weights)| weights.day.to_string()).collect();
     assert_eq!(decisions.iter().filter(|day| *day == "2026-03-07").count(), 1, "{decisions:?}");
 }
@@ -304,7 +304,7 @@ fn two_noons_and_missed_ones_make_one_day_each() {
     planet.borrow_mut().clock_off = 0;
     planet.borrow_mut().now = noon_of("2026-03-10") + 600;
     until_held(&planet, folder.path(), "2026-03-10");
-    let (manifest, _) = seal::read(&folder.path().join("days/2026-03-10")).unwrap();
+    let (manifest, _) = manifest::read(&folder.path().join("days/2026-03-10")).unwrap();
     assert_eq!(manifest.previous.unwrap().day.to_string(), FIRST);
     assert!(!folder.path().join("days/2026-03-08").exists());
     let journal = Store::look(folder.path()).unwrap().journal(100).unwrap();

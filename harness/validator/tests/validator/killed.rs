@@ -11,10 +11,10 @@ use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
+use edgemaxx_seal::manifest;
 use edgemaxx_validator::driver::{Driver, Settings};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
-use edgemaxx_validator::seal;
 use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
@@ -139,7 +139,7 @@ impl Bench for Ground {
         let contest = edgemaxx_contract::contest::Contest::parse(&job.contest).unwrap();
         let ranking = edgemaxx_analyze::rank(&estimates, &contest, &crate::common::environment());
         let text = edgemaxx_contract::format::Document::to_json(&ranking);
-        seal::write_whole(&job.folder.join("ranking.json"), text.as_bytes()).unwrap();
+        edgemaxx_files::write_whole(&job.folder.join("ranking.json"), text.as_bytes()).unwrap();
         Ok(BenchState::Finished)
     }
 
@@ -183,10 +183,10 @@ fn ended_well(folder: &Path) {
     assert_eq!(ground.lines("plans").len(), 1);
     assert_eq!(ground.lines("chain").len(), 1, "weights are set once");
     let day = folder.join("days").join(DAY);
-    let (manifest, digest) = seal::read(&day).unwrap();
+    let (manifest, digest) = manifest::read(&day).unwrap();
     assert_eq!(ground.lines("seals"), [format!("{DAY} {digest}")], "the digest is committed once");
-    seal::check_signature(&manifest).unwrap().expect("signed");
-    seal::check_files(&day, &manifest).unwrap();
+    manifest::check_signature(&manifest).unwrap().expect("signed");
+    manifest::check_files(&day, &manifest).unwrap();
     let set: Weights = serde_json::from_str(ground.lines("chain")[0].split_once(' ').unwrap().1).unwrap();
     let text = fs::read_to_string(day.join("weights.json")).unwrap();
     assert_eq!(edgemaxx_contract::format::Document::to_json(&set), text);

@@ -29,7 +29,7 @@ struct Status<'a> {
     netuid: u16,
     #[serde(flatten)]
     pin: Pin,
-    hotkey: edgemaxx_chain::AccountId,
+    hotkey: edgemaxx_seal::AccountId,
     neuron: Option<&'a Neuron>,
     commitment: Option<&'a ChainCommitment>,
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use edgemaxx_chain::commitment::{Commitment, EngineKind, Provider, Revision, Submission};
-use edgemaxx_chain::{AccountId, Chain, Keypair, Landed};
+use edgemaxx_chain::{Chain, Landed};
 use edgemaxx_contract::contest::{Contest, Entrant};
 use edgemaxx_contract::digest::hex;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_hub::{Source, Upload};
 use edgemaxx_run::hub;
+use edgemaxx_seal::{AccountId, Keypair};
 use serde::Serialize;
 
 use super::bench::bench;

@@ -11,6 +11,26 @@ use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Chain, Log, Outcome, Phase, Record};
 use tempfile::TempDir;
 
+/// Address of Substrate's development key `//Alice`.
+pub const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+/// The key of [`ALICE`].
+pub fn alice() -> edgemaxx_seal::Keypair {
+    edgemaxx_seal::Keypair::insecure_dev("//Alice").expect("a development key")
+}
+
+/// The same key as a file that its owner alone may read.
+pub fn alice_in(path: &Path) {
+    secret(path, "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a");
+}
+
+/// A file that its owner alone may read.
+pub fn secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).expect("write");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("set permissions");
+}
+
 /// A folder with a contest, its prompts and a checkpoint that the mock engine ignores.
 pub struct Playground {
     pub folder: TempDir,

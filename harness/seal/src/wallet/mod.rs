@@ -1,4 +1,4 @@
-//! Wallets in btcli's layout. Hotkeys only: this program never opens a coldkey.
+//! Keys, the one reader of their files, and wallets in btcli's layout. Hotkeys only: this program never opens a coldkey.
 
 mod error;
 mod keyfile;
@@ -6,8 +6,11 @@ mod keypair;
 mod layout;
 mod nacl;
 mod password;
+mod phrase;
+mod secret;
 
 pub use error::WalletError;
+pub(crate) use keypair::CONTEXT;
 pub use keypair::Keypair;
 pub use layout::{HotkeyEntry, Wallet, WalletEntry, list_wallets};
 pub use password::PasswordSource;

@@ -1,9 +1,10 @@
 //! Wallets made by bittensor-wallet open; whatever is unsafe or foreign is refused by name.
 
-use edgemaxx_chain::{Keypair, PasswordSource, Wallet, WalletError, list_wallets};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+use edgemaxx_seal::{Keypair, PasswordSource, Wallet, WalletError, list_wallets};
 
 const PLAIN: &str = "5HR3ocBm18EXhuNoWw9iqmk6KLRjR6nxeiiKqUqjyfkTwN1s";
 const PHRASE: &str = "5Gjspch44xjc6qSLpjNGUDjmjfhbacNtcacVFaojGp3tsmRT";
@@ -65,6 +66,16 @@ fn a_seed_alone_opens_too() {
     json.as_object_mut().unwrap().remove("privateKey");
     home.write("seed", &json.to_string());
     assert_eq!(home.open("seed").unwrap().account().to_string(), PHRASE);
+    // Neither key nor seed, but the words they come from.
+    let seed = json.as_object_mut().unwrap().remove("secretSeed").unwrap();
+    home.write("words", &json.to_string());
+    assert_eq!(home.open("words").unwrap().account().to_string(), PHRASE);
+    // Bare, as people keep them.
+    for text in [seed.as_str().unwrap(), &seed.as_str().unwrap()[2..], json["secretPhrase"].as_str().unwrap()]
+    {
+        home.write("bare", &format!("{text}\n"));
+        assert_eq!(home.open("bare").unwrap().account().to_string(), PHRASE);
+    }
 }
 
 #[test]
@@ -96,6 +107,9 @@ fn the_coldkey_is_refused_however_it_is_reached() {
     home.put("coldkey", &home.0.path().join("golden/coldkey"));
     // by path
     assert!(matches!(home.open("../coldkey"), Err(WalletError::Name { .. })));
+    // by its file
+    let cold = home.0.path().join("golden/coldkey");
+    assert!(matches!(Keypair::read(&cold, &PasswordSource::default()), Err(WalletError::Coldkey { .. })));
     // by link
     symlink("../coldkey", home.hot().join("link")).unwrap();
     assert!(matches!(home.open("link"), Err(WalletError::NotAPlainFile { .. })));
@@ -137,6 +151,9 @@ fn damaged_and_foreign_files_name_the_field_and_never_the_value() {
         (good[..good.len() - 9].to_owned(), "file"),
         (String::new(), "file"),
         ("{}".into(), "privateKey"),
+        ("0x12".into(), "file"),
+        ("g".repeat(64), "file"),
+        ("soft year picnic".into(), "secretPhrase"),
     ];
     for (i, (text, expected)) in cases.into_iter().enumerate() {
         home.write("bad", &text);
@@ -152,6 +169,20 @@ fn a_public_file_of_another_key_is_noticed() {
     let home = Home::with(&["phrase"]);
     home.put("plainpub.txt", &home.hot().join("phrasepub.txt"));
     assert!(matches!(home.open("phrase"), Err(WalletError::Format { field: "ss58Address", .. })));
+}
+
+#[test]
+fn every_wallet_is_listed_whatever_its_name() {
+    let home = Home::with(&["plain"]);
+    for name in ["zwölf", "zwo\u{308}lf", "my wallet", "a+b"] {
+        fs::create_dir(home.0.path().join(name)).unwrap();
+        home.put("coldkeypub.txt", &home.0.path().join(name).join("coldkeypub.txt"));
+        assert!(Wallet::new(home.0.path(), name, "a key").is_ok(), "{name}");
+    }
+    assert_eq!(list_wallets(home.0.path()).unwrap().len(), 5);
+    for name in ["", ".", "..", ".hidden", "a/b", "a\\b", "a\nb"] {
+        assert!(Wallet::new(home.0.path(), name, "k").is_err(), "{name:?}");
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What can be wrong with a wallet, each with the next step. No variant ever holds a secret.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A wallet that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// The file is missing or unreadable.
-    #[error("{}: cannot read the wallet: {source}; check --wallet.path, --wallet.name and --wallet.hotkey", path.display())]
+    #[error("{}: cannot read the key file: {source}; check its path (of a wallet: --wallet.path, --wallet.name and --wallet.hotkey)", path.display())]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -14,7 +14,9 @@ pub enum WalletError {
         source: std::io::Error,
     },
     /// A name that could leave the wallet's folder.
-    #[error("`{name}` is no {what} name: expected letters, digits, `.`, `-`, `_`, not starting with a dot")]
+    #[error(
+        "`{name}` is no {what} name: expected the name of a file, without slashes, not starting with a dot"
+    )]
     Name {
         /// "wallet" or "hotkey".
         what: &'static str,
@@ -29,8 +31,8 @@ pub enum WalletError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Not a plain file inside the hotkeys folder.
-    #[error("{}: expected a plain file inside the wallet's hotkeys folder, not a link or a folder; put the key itself there", path.display())]
+    /// A link, or no file.
+    #[error("{}: expected the key itself, a plain file, not a link or a folder; name the file that holds it", path.display())]
     NotAPlainFile {
         /// The path.
         path: PathBuf,
@@ -81,4 +83,10 @@ pub enum WalletError {
         /// What was given.
         uri: String,
     },
+}
+
+impl WalletError {
+    pub(super) fn format(path: &Path, field: &'static str, problem: String) -> Self {
+        Self::Format { path: path.to_owned(), field, problem }
+    }
 }

@@ -1,10 +1,11 @@
 //! An account: 32 public bytes, written as an SS58 address with Substrate's generic prefix 42.
 
-use base58::{FromBase58, ToBase58};
-use blake2::{Blake2b512, Digest};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+use base58::{FromBase58 as _, ToBase58 as _};
+use blake2::{Blake2b512, Digest as _};
+use serde::{Deserialize, Serialize};
 
 /// Bittensor uses Substrate's generic address prefix.
 const PREFIX: u8 = 42;

@@ -1,15 +1,17 @@
 //! An sr25519 hotkey pair. Its secret is wiped when dropped and shown by no formatter.
 
-use super::WalletError;
-use crate::AccountId;
+use std::fmt;
+
 use blake2::digest::{Update, VariableOutput};
 use schnorrkel::derive::ChainCode;
 use schnorrkel::{ExpansionMode, MiniSecretKey, SecretKey};
-use std::fmt;
 use zeroize::Zeroizing;
 
+use super::error::WalletError;
+use crate::AccountId;
+
 /// Substrate signs under this context.
-const CONTEXT: &[u8] = b"substrate";
+pub(crate) const CONTEXT: &[u8] = b"substrate";
 
 /// The public development seed behind `//Alice` (Substrate's `DEV_PHRASE`): no secret.
 const DEV_SEED: [u8; 32] = [
@@ -24,7 +26,7 @@ pub struct Keypair(schnorrkel::Keypair);
 impl Keypair {
     /// From the 64 bytes of `privateKey`. Files in the wild hold either schnorrkel's own form or
     /// ed25519's; `expected` (the file's public half) decides, schnorrkel's form where it is absent.
-    pub(crate) fn from_private(bytes: &[u8; 64], expected: Option<AccountId>) -> Option<Self> {
+    pub(super) fn from_private(bytes: &[u8; 64], expected: Option<AccountId>) -> Option<Self> {
         let own = SecretKey::from_bytes(bytes).ok();
         let ed25519 = SecretKey::from_ed25519_bytes(bytes).ok();
         let mut pairs = own.into_iter().chain(ed25519).map(|s| Self(s.to_keypair()));
@@ -35,7 +37,7 @@ impl Keypair {
     }
 
     /// From the 32 bytes of `secretSeed`.
-    pub(crate) fn from_seed(seed: &[u8; 32]) -> Self {
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
         // Any 32 bytes are a mini secret key; only a wrong length is refused.
         let mini = MiniSecretKey::from_bytes(seed).expect("32 bytes");
         Self(mini.expand_to_keypair(ExpansionMode::Ed25519))
@@ -68,17 +70,6 @@ impl Keypair {
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign_simple(CONTEXT, message).to_bytes()
     }
-}
-
-#[cfg(test)]
-/// Whether `signature` over `message` was made by `account`.
-pub(crate) fn verify(account: &AccountId, message: &[u8], signature: &[u8; 64]) -> bool {
-    schnorrkel::PublicKey::from_bytes(&account.0)
-        .and_then(|key| {
-            let signature = schnorrkel::Signature::from_bytes(signature)?;
-            key.verify_simple(CONTEXT, message, &signature)
-        })
-        .is_ok()
 }
 
 /// Substrate's `DeriveJunction`: a number as u64 LE, else the SCALE-encoded text; padded, or hashed when long.
@@ -135,28 +126,6 @@ mod tests {
         for uri in ["Alice", "/Alice", "//", "//Alice/soft", "//Alice//", "", "//Alice///password"] {
             assert!(matches!(Keypair::insecure_dev(uri), Err(WalletError::DevUri { .. })), "{uri}");
         }
-    }
-
-    #[test]
-    fn a_signature_verifies_only_for_its_key_and_message() {
-        let alice = Keypair::insecure_dev("//Alice").unwrap();
-        let bob = Keypair::insecure_dev("//Bob").unwrap();
-        let signature = alice.sign(b"a");
-        assert!(verify(&alice.account(), b"a", &signature));
-        assert!(!verify(&alice.account(), b"b", &signature));
-        assert!(!verify(&bob.account(), b"a", &signature));
-    }
-
-    #[test]
-    fn a_signature_of_bittensor_wallet_verifies() {
-        // bittensor-wallet 4.1.1: Keypair.create_from_uri("//Alice").sign(b"edgemaxx").hex()
-        let hex = "aac0fd52ac38a130be0e2833a3460a85c2b57a258f84341336e549e987ef0d4e2506a6d02c4854063a2a72a8b8b376ba702c77679ce02d9d95e9dd51eeec028c";
-        let mut signature = [0; 64];
-        for (i, byte) in signature.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap();
-        }
-        let alice = Keypair::insecure_dev("//Alice").unwrap().account();
-        assert!(verify(&alice, b"edgemaxx", &signature));
     }
 
     #[test]

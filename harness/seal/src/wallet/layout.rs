@@ -1,8 +1,12 @@
 //! btcli's folders: `<path>/<name>/{coldkeypub.txt, hotkeys/<hotkey>, hotkeys/<hotkey>pub.txt}`.
 
-use super::{Keypair, PasswordSource, WalletError, keyfile};
-use crate::AccountId;
 use std::path::{Path, PathBuf};
+
+use super::error::WalletError;
+use super::keyfile;
+use super::keypair::Keypair;
+use super::password::PasswordSource;
+use crate::AccountId;
 
 /// One wallet folder. Opening it reads nothing.
 #[derive(Debug, Clone)]
@@ -83,7 +87,7 @@ impl Wallet {
         if cold.is_some() && named == cold {
             return Err(WalletError::Coldkey { path });
         }
-        let pair = keyfile::read_hotkey(&path, password)?;
+        let pair = Keypair::read(&path, password)?;
         if cold == Some(pair.account()) {
             return Err(WalletError::Coldkey { path });
         }
@@ -146,8 +150,8 @@ fn names(folder: &Path) -> Result<Vec<String>, WalletError> {
 }
 
 fn check_name(what: &'static str, name: &str) -> Result<(), WalletError> {
-    let letter = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(letter) {
+    let leaves = |c: char| matches!(c, '/' | '\\') || c.is_control();
+    if !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && !name.contains(leaves) {
         Ok(())
     } else {
         Err(WalletError::Name { what, name: name.chars().take(64).collect() })

@@ -1,11 +1,10 @@
-//! `manifest.json`: what a sealed run consists of, the day before it, and who answers for it.
+//! The document itself.
 
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::document;
+use edgemaxx_contract::format::{Document as _, Format};
+use edgemaxx_contract::plan::Day;
 use serde::{Deserialize, Serialize};
-
-use crate::digest::Digest;
-use crate::document;
-use crate::format::{Document as _, Format};
-use crate::plan::Day;
 
 /// The name of the file.
 pub const MANIFEST_FILE: &str = "manifest.json";

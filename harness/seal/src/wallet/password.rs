@@ -1,8 +1,11 @@
 //! Where a wallet's password may come from: a file, the environment, the terminal.
 
-use super::WalletError;
 use std::path::{Path, PathBuf};
+
 use zeroize::Zeroizing;
+
+use super::error::WalletError;
+use super::secret::read_secret;
 
 /// The environment variable asked when no password file is given.
 const VARIABLE: &str = "BT_WALLET_PASSWORD";
@@ -20,7 +23,7 @@ impl PasswordSource {
     /// The password for `key`, and a description of where it came from.
     pub(super) fn ask(&self, key: &Path) -> Result<(Zeroizing<String>, String), WalletError> {
         if let Some(path) = &self.file {
-            let text = super::keyfile::read_secret(path)?;
+            let text = read_secret(path)?;
             let text = std::str::from_utf8(&text).map_err(|_| WalletError::Format {
                 path: path.clone(),
                 field: "password file",
