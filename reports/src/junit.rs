@@ -45,7 +45,7 @@ pub fn junit(view: &RunView<'_>) -> String {
             let result = match entry.standing {
                 Standing::Control if unfit => CaseResult::Failed(view.estimates.certificate.reason.clone()),
                 Standing::Accepted | Standing::Control => CaseResult::Passed(words),
-                Standing::NotFaster => CaseResult::Skipped(words),
+                Standing::NotFaster | Standing::Copy => CaseResult::Skipped(words),
                 Standing::RejectedQuality => CaseResult::Failed(words),
                 Standing::Failed => CaseResult::Error(words),
             };

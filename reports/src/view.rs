@@ -79,6 +79,7 @@ pub(crate) fn standing_words(standing: Standing) -> &'static str {
         Standing::Accepted => "accepted",
         Standing::NotFaster => "not faster",
         Standing::RejectedQuality => "rejected: quality",
+        Standing::Copy => "copy",
         Standing::Failed => "failed",
         Standing::Control => "A/A control",
     }
@@ -90,6 +91,7 @@ pub(crate) fn standing_key(standing: Standing) -> &'static str {
         Standing::Accepted => "accepted",
         Standing::NotFaster => "not_faster",
         Standing::RejectedQuality => "rejected_quality",
+        Standing::Copy => "copy",
         Standing::Failed => "failed",
         Standing::Control => "control",
     }

@@ -143,6 +143,7 @@ fn standing(standing: Standing) -> &'static str {
         Standing::Accepted => "accepted",
         Standing::NotFaster => "not_faster",
         Standing::RejectedQuality => "rejected_quality",
+        Standing::Copy => "copy",
         Standing::Failed => "failed",
         Standing::Control => "control",
     }

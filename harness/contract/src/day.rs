@@ -29,7 +29,7 @@ pub struct DayRecord {
     pub block: Option<BlockRef>,
     /// Hotkeys registered at that block, sorted.
     pub registered: Vec<String>,
-    /// Commitments on chain at that block, earliest first.
+    /// Every commitment to a checkpoint on chain at that block, in the order in which they came, whatever became of it.
     pub submissions: Vec<Submission>,
     /// Commitments that could not be decoded: hotkey and why, by hotkey.
     pub undecoded: Vec<Undecoded>,
@@ -37,7 +37,15 @@ pub struct DayRecord {
     pub not_measured: Option<String>,
 }
 
-document!(DayRecord, "edgemaxx-day", 1);
+document!(DayRecord, "edgemaxx-day", 2);
+
+impl DayRecord {
+    /// The submissions that are for this contest and of hotkeys that are registered.
+    pub fn entries(&self) -> impl Iterator<Item = &Submission> {
+        let elsewhere = |fate: &Fate| matches!(fate, Fate::OtherContest { .. } | Fate::Unregistered);
+        self.submissions.iter().filter(move |submission| !elsewhere(&submission.fate))
+    }
+}
 
 /// A block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +65,23 @@ pub struct BlockRef {
 pub struct Submission {
     /// Address (SS58); the candidate's name in the run.
     pub hotkey: String,
+    /// Its number on the subnet; `None`: it is not registered.
+    pub uid: Option<u16>,
     /// Block since which this hotkey has committed to this source.
     pub since: u64,
+    /// Its place in that block, where others of that block stand beside it; `None`: nobody does, or it is not known.
+    pub index: Option<u32>,
     /// The checkpoint, e.g. `hf:owner/name@revision`.
     pub source: String,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Submission {
+    /// What decides who was first: the block, then the place in it; what has no known place comes after what has.
+    pub fn order(&self) -> (u64, u32, &str) {
+        (self.since, self.index.unwrap_or(u32::MAX), &self.hotkey)
+    }
 }
 
 /// What became of a submission before it was measured.
@@ -75,8 +94,10 @@ pub enum Fate {
     Candidate {
         /// Digest of its files.
         digest: Digest,
+        /// Earlier ones that it repeats, in their order: it earns only if none of them stands.
+        repeats: Option<Repeats>,
     },
-    /// It repeats an earlier submission and earns nothing.
+    /// It repeats an earlier submission and is not measured.
     Copy {
         /// The earlier one's hotkey.
         of: String,
@@ -88,6 +109,30 @@ pub enum Fate {
         /// Why.
         reason: String,
     },
+    /// It is an entry for another contest.
+    OtherContest {
+        /// Which.
+        contest: String,
+    },
+    /// Its hotkey is not registered on the subnet.
+    Unregistered,
+}
+
+impl Fate {
+    /// A candidate that repeats nobody.
+    pub fn candidate(digest: Digest) -> Self {
+        Self::Candidate { digest, repeats: None }
+    }
+}
+
+/// The earlier submissions that one repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeats {
+    /// Their hotkeys, the earliest first.
+    pub of: Vec<String>,
+    /// How that is known.
+    pub how: String,
 }
 
 /// A commitment that says nothing.

@@ -66,6 +66,8 @@ pub enum Standing {
     NotFaster,
     /// Not proven good enough.
     RejectedQuality,
+    /// It repeats an earlier candidate, which stands.
+    Copy,
     /// Could not be measured.
     Failed,
     /// The A/A control.

@@ -1,9 +1,9 @@
 //! The Hugging Face cache: `<cache>/models--owner--name/{refs/<name>, blobs/<etag>, snapshots/<commit>/…}`, laid out by
 //! hf-hub, so that Hugging Face's other tools find what is there and need not fetch it again.
 
-use crate::HubError;
 use crate::download::io;
 use crate::source::is_commit;
+use crate::{HubError, Resolved, Rules, resolve_folder};
 use hf_hub::{Repo, RepoType};
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,6 +74,35 @@ impl Cache {
         if snapshot.is_dir() { Ok((commit, snapshot)) } else { Err(missing()) }
     }
 
+    /// A commit that was once fetched whole, if it is still what it was then.
+    pub(crate) fn whole(&self, repository: &str, commit: &str, rules: &Rules) -> Option<Resolved> {
+        let noted = fs::read_to_string(self.note(repository, commit)).ok()?;
+        let snapshot = self.commit(repository, commit);
+        let resolved =
+            resolve_folder(&snapshot, &self.repository(repository), Some(commit.to_owned()), rules).ok()?;
+        (contents(&resolved) == noted).then_some(resolved)
+    }
+
+    /// Notes that a commit is here as a whole.
+    pub(crate) fn note_whole(
+        &self,
+        repository: &str,
+        commit: &str,
+        resolved: &Resolved,
+    ) -> Result<(), HubError> {
+        let path = self.note(repository, commit);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(io(folder))?;
+        }
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        fs::write(&part, contents(resolved)).map_err(io(&part))?;
+        fs::rename(&part, &path).map_err(io(&path))
+    }
+
+    fn note(&self, repository: &str, commit: &str) -> PathBuf {
+        self.repository(repository).join("edgemaxx-whole").join(commit)
+    }
+
     /// Removes a commit of a repository: its snapshot, the plain files placed beside it, and the contents that no
     /// other snapshot of the repository uses. The bytes made free. What an interruption leaves is finished by the
     /// next call; what is not there is no error.
@@ -105,12 +134,18 @@ impl Cache {
                 fs::remove_file(content).map_err(io(content))?;
             }
         }
+        let _ = fs::remove_file(self.note(repository, commit));
         let placed = folder.join("edgemaxx").join(commit);
         for folder in [&placed, &trash].into_iter().filter(|folder| folder.is_dir()) {
             fs::remove_dir_all(folder).map_err(io(folder))?;
         }
         Ok(free)
     }
+}
+
+/// A commit's files with their sizes and digests, as text.
+fn contents(resolved: &Resolved) -> String {
+    resolved.files.iter().map(|file| format!("{} {} {}\n", file.digest, file.size, file.path)).collect()
 }
 
 /// What the files of a snapshot are in truth; links to nothing are left out.

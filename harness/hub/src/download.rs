@@ -22,6 +22,12 @@ pub(crate) fn fetch(
     rules: &Rules,
     watch: &mut dyn FnMut(Step<'_>),
 ) -> Result<Resolved, HubError> {
+    // A full revision never changes: what is whole here needs no hub, which may not even have it any more.
+    if let Some(commit) = revision.filter(|revision| is_commit(revision))
+        && let Some(whole) = cache.whole(repository, commit, rules)
+    {
+        return Ok(whole);
+    }
     let remote = Remote::ask(http, Kept::Model, repository, revision)?;
     let files = remote.taken(repository, rules)?;
     let folder = cache.repository(repository);
@@ -39,6 +45,7 @@ pub(crate) fn fetch(
     }
     let resolved = resolve_folder(&snapshot, &folder, Some(remote.commit.clone()), rules)?;
     agree(&resolved, &files)?;
+    cache.note_whole(repository, &remote.commit, &resolved)?;
     Ok(resolved)
 }
 

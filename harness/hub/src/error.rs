@@ -185,6 +185,11 @@ impl HubError {
         }
     }
 
+    /// Whether it is not there, or not for us: the same will hardly succeed a little later.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403 | 404 | 410, .. })
+    }
+
     /// Whether the hub or the way to it is at fault, and not what was asked for.
     pub fn is_remote(&self) -> bool {
         matches!(

@@ -70,7 +70,8 @@ fn a_repository_is_fetched_once_and_read_offline_afterwards() {
     // What is there is not fetched again; the cache is what Hugging Face's own tools would have made.
     server.faults(Faults::default());
     assert_eq!(fetch(&hub, &format!("hf:miner/fast@{commit}")).unwrap(), first);
-    assert_eq!(server.state().log.len(), 1, "{:?}", server.state().log);
+    let log = server.state().log.clone();
+    assert!(log.is_empty(), "a full revision that is whole is not even asked for: {log:?}");
     let offline = resolve_offline(&source, &Cache::at(home.path().join("hub")), &Rules::default()).unwrap();
     assert_eq!(offline, first);
 
@@ -91,6 +92,29 @@ fn a_repository_is_fetched_once_and_read_offline_afterwards() {
     content[5] ^= 1;
     fs::write(&blob, content).unwrap();
     assert!(matches!(fetch(&hub, "hf:miner/fast"), Err(HubError::Damaged { .. })));
+}
+
+/// A repository may vanish once it was fetched: a full revision that is whole in the cache is not asked for again.
+#[test]
+fn a_pinned_revision_that_is_whole_needs_no_hub() {
+    let (server, home) = (Server::start(), tempfile::tempdir().unwrap());
+    let commit = server.state().push(files());
+    let hub = hub(&server, home.path(), "hf_token");
+    let source = format!("hf:owner/name@{commit}");
+    let first = fetch(&hub, &source).unwrap();
+    let asked = server.state().count("");
+    assert_eq!(fetch(&hub, &source).unwrap().digest, first.digest);
+    assert_eq!(server.state().count(""), asked, "nothing was asked");
+    // The name of a branch may have another meaning by now.
+    fetch(&hub, "hf:owner/name@main").unwrap();
+    assert!(server.state().count("") > asked);
+    // What is damaged is fetched again.
+    let asked = server.state().count("");
+    let file = first.root.join(UNET);
+    let blob = fs::canonicalize(&file).unwrap();
+    fs::remove_file(&blob).unwrap();
+    assert_eq!(fetch(&hub, &source).unwrap().digest, first.digest);
+    assert!(server.state().count("") > asked);
 }
 
 #[test]

@@ -106,6 +106,15 @@ impl RunError {
         class_of(self).unwrap_or(Class::Input)
     }
 
+    /// Whether the hub says that something is not there, or not for us.
+    pub fn is_gone(&self) -> bool {
+        let causes = std::iter::successors(Some(self as &(dyn Error + 'static)), |error| (**error).source());
+        causes.into_iter().any(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(Self::Hub(error)), _) | (_, Some(error)) => HubError::is_gone(error),
+            _ => false,
+        })
+    }
+
     /// The error in words, with its causes.
     pub fn words(&self) -> String {
         words(self)

@@ -24,6 +24,7 @@ pub mod sources;
 pub mod stage;
 pub mod state;
 mod stop_rule;
+pub mod submissions;
 
 pub use error::{Class, Result, RunError};
 pub use folder::RunFolder;

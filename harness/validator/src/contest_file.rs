@@ -49,11 +49,16 @@ pub fn check(text: &str, netuid: u16) -> Result<Contest, ContestFileError> {
 /// The text is no contest.
 pub fn compose(text: &str, record: &DayRecord, winner: Option<&str>) -> Result<String, ContestFileError> {
     let measured = |s: &&Submission| matches!(s.fate, Fate::Candidate { .. });
+    let repeats = |submission: &Submission| match &submission.fate {
+        Fate::Candidate { repeats: Some(repeats), .. } => repeats.of.clone(),
+        _ => Vec::new(),
+    };
     let entrants: Vec<Entrant> = record
         .submissions
         .iter()
         .filter(measured)
         .map(|submission| Entrant {
+            repeats: repeats(submission),
             name: submission.hotkey.clone(),
             description: Some(format!("{}, since block {}", submission.source, submission.since)),
             checkpoint: Some(submission.source.clone()),

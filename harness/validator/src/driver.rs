@@ -1,5 +1,6 @@
 //! The driver: asks the machine what is to be done, does it, records what happened.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use edgemaxx_contract::day::{DayRecord, Fate};
@@ -11,7 +12,7 @@ use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following
 use crate::policy::Policy;
 use crate::publish::{self, PublishError};
 use crate::schedule::{ScheduleError, day_at, next, noon};
-use crate::state::{OnChain, Phase, State};
+use crate::state::{OnChain, Phase, State, Unreachable};
 use crate::status::{Seen, Status};
 use crate::store::{Store, StoreError};
 use crate::world::{
@@ -78,6 +79,8 @@ pub struct Driver<'a> {
     world: World<'a>,
     state: State,
     seen: Seen,
+    /// Failed attempts to fetch by hotkey, and when to try again.
+    tried: BTreeMap<String, (u32, i64)>,
 }
 
 impl<'a> Driver<'a> {
@@ -104,7 +107,14 @@ impl<'a> Driver<'a> {
                     let event = Event::Published(Box::new(sealed.weights.clone()), sealed.manifest);
                     let state = apply(&state, event, now, &settings.policy)?;
                     store.record(&state, now, "began with a day that was sealed already")?;
-                    return Ok(Self { settings, store, world, state, seen: Seen::default() });
+                    return Ok(Self {
+                        settings,
+                        store,
+                        world,
+                        state,
+                        seen: Seen::default(),
+                        tried: BTreeMap::new(),
+                    });
                 }
                 let late = now - noon(&current)? > settings.policy.late_start_s;
                 let done = previous.as_ref().map(|previous| &previous.day).filter(|day| **day >= current);
@@ -128,7 +138,7 @@ impl<'a> Driver<'a> {
                 state
             }
         };
-        Ok(Self { settings, store, world, state, seen: Seen::default() })
+        Ok(Self { settings, store, world, state, seen: Seen::default(), tried: BTreeMap::new() })
     }
 
     /// Begins the day after this one at once, in advance, if this one is over: for trials.
@@ -151,6 +161,11 @@ impl<'a> Driver<'a> {
     /// The day as it stands.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The choices.
+    pub fn policy(&self) -> &Policy {
+        &self.settings.policy
     }
 
     /// The status now.
@@ -188,16 +203,7 @@ impl<'a> Driver<'a> {
                 let copies = record.map(|record| collect::same_source(&record.submissions));
                 self.happened(Event::Deduplicated(copies.unwrap_or_default()))
             }
-            Step::Prepare { hotkey, source } => {
-                let event = match self.world.checkpoints.prepare(&source) {
-                    Ok(digest) => Event::Prepared(hotkey, Fate::Candidate { digest }),
-                    Err(CheckpointTrouble::Invalid(reason)) => {
-                        Event::Prepared(hotkey, Fate::Invalid { reason })
-                    }
-                    Err(CheckpointTrouble::Away(why)) => Event::Trouble(format!("{source}: {why}")),
-                };
-                self.happened(event)
-            }
+            Step::Prepare { pending } => self.prepare(&pending, now),
             Step::Compare => {
                 let event = self.compare();
                 self.happened(event)
@@ -312,6 +318,7 @@ impl<'a> Driver<'a> {
         self.store.record(&after, now, &what)?;
         self.state = after;
         self.seen.measured = None;
+        self.tried.clear();
         Ok(())
     }
 
@@ -355,7 +362,7 @@ impl<'a> Driver<'a> {
                 Ok(Event::Collected(record))
             }
             Ok(Some((block, mut snapshot))) => {
-                let mut seen = std::collections::BTreeMap::new();
+                let mut seen = BTreeMap::new();
                 for commitment in &snapshot.commitments {
                     if let Some(block) = self.store.first_seen(commitment)? {
                         seen.insert((commitment.hotkey.clone(), commitment.source.clone()), block);
@@ -364,15 +371,56 @@ impl<'a> Driver<'a> {
                 record.submissions = collect::submissions(&snapshot, |commitment| {
                     seen.get(&(commitment.hotkey.clone(), commitment.source.clone())).copied()
                 });
+                for (number, hotkeys) in collect::shared_blocks(&record.submissions) {
+                    match self.world.chain.places(number, &hotkeys) {
+                        Ok(places) => collect::set_places(&mut record.submissions, number, &places),
+                        Err(trouble @ ChainTrouble::Away(_))
+                            if now < noon + self.settings.policy.collect_for_s =>
+                        {
+                            return Ok(Event::Trouble(trouble.to_string()));
+                        }
+                        // The block is not kept any more: the order by name stays.
+                        Err(_) => {}
+                    }
+                }
                 self.store.remember(&snapshot.commitments)?;
-                snapshot.registered.sort_unstable();
                 snapshot.undecoded.sort_by(|a, b| a.hotkey.cmp(&b.hotkey));
-                record.registered = snapshot.registered;
+                record.registered = snapshot.registered.into_values().collect();
+                record.registered.sort_unstable();
                 record.undecoded = snapshot.undecoded;
                 record.block = Some(block);
                 Ok(Event::Collected(record))
             }
         }
+    }
+
+    /// Looks after everything that is being fetched, each for itself; the moment of the next look.
+    fn prepare(&mut self, pending: &[(String, String)], now: i64) -> Result<i64, DriverError> {
+        let mut settled = false;
+        for (hotkey, source) in pending {
+            if self.tried.get(hotkey).is_some_and(|(_, retry_at)| now < *retry_at) {
+                continue;
+            }
+            let unreachable = |why: String, gone| {
+                Event::Unreachable(hotkey.clone(), Unreachable { why: format!("{source}: {why}"), gone })
+            };
+            let event = match self.world.checkpoints.prepare(source) {
+                None => continue,
+                Some(Ok(digest)) => Event::Prepared(hotkey.clone(), Fate::candidate(digest)),
+                Some(Err(CheckpointTrouble::Invalid(reason))) => {
+                    Event::Prepared(hotkey.clone(), Fate::Invalid { reason })
+                }
+                Some(Err(CheckpointTrouble::Gone(why))) => unreachable(why, true),
+                Some(Err(CheckpointTrouble::Away(why))) => unreachable(why, false),
+            };
+            if let Event::Unreachable(..) = event {
+                let attempts = self.tried.get(hotkey).map_or(0, |(attempts, _)| *attempts) + 1;
+                self.tried.insert(hotkey.clone(), (attempts, now + self.settings.policy.pause(attempts)));
+            }
+            settled |= matches!(event, Event::Prepared(..));
+            self.happened(event)?;
+        }
+        Ok(if settled { now } else { now + self.settings.policy.fetch_look_s })
     }
 
     /// Same files and near-equal weights among what was prepared.
@@ -389,11 +437,10 @@ impl<'a> Driver<'a> {
         let entropy = record.block.as_ref().map_or("", |block| block.hash.as_str());
         match self.world.checkpoints.copies(&entries, entropy) {
             Ok(copies) => {
-                fates.extend(
-                    copies
-                        .into_iter()
-                        .map(|found| (found.copy, Fate::Copy { of: found.original, how: found.how })),
-                );
+                let most = self.settings.policy.group_most;
+                let mut near = collect::repeats(&record.submissions, &copies, most);
+                near.retain(|(hotkey, _)| !fates.iter().any(|(copy, _)| copy == hotkey));
+                fates.extend(near);
                 Event::Compared(fates)
             }
             Err(why) => Event::Trouble(format!("checkpoints cannot be compared: {why}")),
@@ -510,7 +557,7 @@ fn describe(event: &Event) -> String {
             Some(block) => format!(
                 "block {}: {} submissions, {} commitments that say nothing",
                 block.number,
-                record.submissions.len(),
+                record.entries().count(),
                 record.undecoded.len()
             ),
             None => "the chain could not be read; the day goes without submissions".to_owned(),
@@ -518,6 +565,7 @@ fn describe(event: &Event) -> String {
         Event::Deduplicated(copies) => format!("{} repeat a repository and revision", copies.len()),
         Event::Prepared(hotkey, Fate::Invalid { reason }) => format!("{hotkey}: invalid: {reason}"),
         Event::Prepared(hotkey, _) => format!("{hotkey}: ready"),
+        Event::Unreachable(hotkey, unreachable) => format!("{hotkey}: out of reach: {}", unreachable.why),
         Event::Compared(copies) => format!("{} repeat files or weights", copies.len()),
         Event::Measured => "the contest ran to its end".to_owned(),
         Event::NotMeasured(why) => format!("nothing is measured: {why}"),

@@ -207,11 +207,12 @@ mod tests {
         let submissions: Vec<_> = sources
             .iter()
             .map(|source| {
-                serde_json::json!({"hotkey": source, "since": 1, "source": source, "fate": {"invalid": {"reason": ""}}})
+                serde_json::json!({"hotkey": source, "uid": null, "since": 1, "index": null, "source": source,
+                    "fate": {"invalid": {"reason": ""}}})
             })
             .collect();
         let record = serde_json::json!({
-            "format": "edgemaxx-day", "version": 1, "day": name, "netuid": 1, "validator": "v",
+            "format": "edgemaxx-day", "version": 2, "day": name, "netuid": 1, "validator": "v",
             "closed_unix_s": 0, "block": null, "registered": [], "submissions": submissions,
             "undecoded": [], "not_measured": null,
         });

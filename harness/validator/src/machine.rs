@@ -8,7 +8,7 @@ use edgemaxx_contract::weights::{Origin, Weights};
 
 use crate::policy::Policy;
 use crate::schedule::{ScheduleError, next, noon};
-use crate::state::{OnChain, Phase, State, Trouble};
+use crate::state::{OnChain, Phase, State, Trouble, Unreachable};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +22,10 @@ pub enum Step {
     Collect,
     /// Tell equal submissions apart.
     Deduplicate,
-    /// Fetch and check this hotkey's checkpoint.
+    /// Fetch and check these checkpoints, each for itself: hotkey and source.
     Prepare {
-        /// Whose.
-        hotkey: String,
-        /// What.
-        source: String,
+        /// Whose and what, the earliest first.
+        pending: Vec<(String, String)>,
     },
     /// Look for near copies among what was prepared.
     Compare,
@@ -66,6 +64,8 @@ pub enum Event {
     Deduplicated(Vec<(String, Fate)>),
     /// What became of a submission.
     Prepared(String, Fate),
+    /// A submission is out of reach; it is tried again.
+    Unreachable(String, Unreachable),
     /// What became of near copies; the rest are candidates.
     Compared(Vec<(String, Fate)>),
     /// The contest ran to its end.
@@ -121,8 +121,8 @@ pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, Schedule
         Phase::Collecting => Step::Collect,
         Phase::Deduplicating => Step::Deduplicate,
         Phase::Preparing => match pending(state) {
-            Some((hotkey, source)) => Step::Prepare { hotkey, source },
-            None => Step::Compare,
+            pending if pending.is_empty() => Step::Compare,
+            pending => Step::Prepare { pending },
         },
         Phase::Measuring => Step::Measure,
         Phase::Analysing => Step::Analyse,
@@ -150,14 +150,16 @@ pub fn deadline(day: &Day, policy: &Policy) -> Result<i64, ScheduleError> {
 fn too_late(state: &State, now: i64, policy: &Policy, today: i64, next: i64) -> Option<Event> {
     let why = |state: &State| state.trouble.as_ref().map(|trouble| trouble.what.clone());
     match state.phase {
-        Phase::Preparing if now >= today + policy.prepare_for_s => {
-            let why = why(state)?;
-            Some(match pending(state) {
-                Some((hotkey, _)) => {
-                    Event::Prepared(hotkey, Fate::Invalid { reason: format!("out of reach: {why}") })
-                }
+        Phase::Preparing => {
+            let pending = pending(state);
+            if pending.is_empty() {
                 // Nobody is a copy who cannot be shown to be one.
-                None => Event::Compared(Vec::new()),
+                let late = state.trouble.is_some() && now >= today + policy.prepare_for_s;
+                return late.then(|| Event::Compared(Vec::new()));
+            }
+            pending.into_iter().find_map(|(hotkey, _)| {
+                let reason = out_of_time(state, &hotkey, now, policy, today)?;
+                Some(Event::Prepared(hotkey, Fate::Invalid { reason }))
             })
         }
         Phase::Measuring if now >= next + policy.overrun_s => {
@@ -170,11 +172,27 @@ fn too_late(state: &State, now: i64, policy: &Policy, today: i64, next: i64) -> 
     }
 }
 
-/// The first submission that nothing is known about.
-fn pending(state: &State) -> Option<(String, String)> {
-    let submissions = &state.record.as_ref()?.submissions;
-    let pending = submissions.iter().find(|submission| submission.fate == Fate::Pending)?;
-    Some((pending.hotkey.clone(), pending.source.clone()))
+/// Why a pending submission is waited for no longer, if so: each for itself, and nobody holds up the others for long.
+fn out_of_time(state: &State, hotkey: &str, now: i64, policy: &Policy, today: i64) -> Option<String> {
+    // A validator that was away has tried nothing meanwhile.
+    let waited = now - state.since.max(today);
+    let somebody = candidates(state) > 0;
+    let limit = if somebody { policy.wait_for_s } else { policy.prepare_for_s };
+    match state.unreachable.get(hotkey) {
+        Some(Unreachable { why, gone: true }) if waited >= policy.gone_for_s => {
+            Some(format!("not there, or not for everybody, for {} min: {why}", policy.gone_for_s / 60))
+        }
+        Some(Unreachable { why, .. }) if waited >= limit => Some(format!("out of reach: {why}")),
+        None if waited >= 2 * limit => Some("out of reach: it could not be fetched in time".to_owned()),
+        _ => None,
+    }
+}
+
+/// Submissions that nothing is known about, the earliest first: hotkey and source.
+fn pending(state: &State) -> Vec<(String, String)> {
+    let submissions = state.record.iter().flat_map(|record| &record.submissions);
+    let pending = submissions.filter(|submission| submission.fate == Fate::Pending);
+    pending.map(|submission| (submission.hotkey.clone(), submission.source.clone())).collect()
 }
 
 /// What follows from what happened.
@@ -193,7 +211,7 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
         }
         (Phase::Waiting, Event::Noon) => Phase::Collecting,
         (Phase::Collecting, Event::Collected(record)) => {
-            let somebody = !record.submissions.is_empty();
+            let somebody = record.submissions.iter().any(|submission| submission.fate == Fate::Pending);
             after.record = Some(record);
             if somebody { Phase::Deduplicating } else { Phase::Publishing }
         }
@@ -201,7 +219,12 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
             settle(&mut after, fates);
             Phase::Preparing
         }
+        (Phase::Preparing, Event::Unreachable(hotkey, why)) => {
+            after.unreachable.insert(hotkey, why);
+            Phase::Preparing
+        }
         (Phase::Preparing, Event::Prepared(hotkey, fate)) => {
+            after.unreachable.remove(&hotkey);
             settle(&mut after, vec![(hotkey, fate)]);
             Phase::Preparing
         }

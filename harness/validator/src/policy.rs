@@ -8,8 +8,16 @@ pub struct Policy {
     /// `collect_for_s`: how long after noon the chain may be away before the day goes without
     /// submissions and keeps its weights.
     pub collect_for_s: i64,
-    /// `prepare_for_s`: how long after noon a checkpoint may be out of reach before it is invalid.
+    /// `prepare_for_s`: how long the day waits for a checkpoint that is out of reach while nobody else's is there.
     pub prepare_for_s: i64,
+    /// `wait_for_s`: how long it waits for one while somebody's is there.
+    pub wait_for_s: i64,
+    /// `gone_for_s`: how long it waits for one that is not there, or not for us (401, 403, 404, 410); the contest says.
+    pub gone_for_s: i64,
+    /// `fetch_look_s`: pause between two looks at what is being fetched.
+    pub fetch_look_s: i64,
+    /// `group_most`: how many of those whose weights repeat one another are measured, in their order.
+    pub group_most: usize,
     /// `reserve_s`: how long before the next noon the last session begins.
     pub reserve_s: i64,
     /// `overrun_s`: how long after the next noon a contest may still run before it is given up.
@@ -36,6 +44,10 @@ impl Default for Policy {
         Self {
             collect_for_s: 6 * 3600,
             prepare_for_s: 8 * 3600,
+            wait_for_s: 2 * 3600,
+            gone_for_s: 1800,
+            fetch_look_s: 5,
+            group_most: 8,
             reserve_s: 2 * 3600,
             overrun_s: 6 * 3600,
             late_start_s: 8 * 3600,

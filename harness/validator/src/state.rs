@@ -1,5 +1,7 @@
 //! What a validator knows of its day: all of it, so that nothing is lost when it is killed.
 
+use std::collections::BTreeMap;
+
 use edgemaxx_contract::day::DayRecord;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
@@ -74,6 +76,9 @@ pub struct State {
     pub since: i64,
     /// What was found on chain, from [`Phase::Deduplicating`] on.
     pub record: Option<DayRecord>,
+    /// Checkpoints that are out of reach, by hotkey.
+    #[serde(default)]
+    pub unreachable: BTreeMap<String, Unreachable>,
     /// What does not work at the moment.
     pub trouble: Option<Trouble>,
     /// What was decided, from [`Phase::SettingWeights`] on.
@@ -90,6 +95,16 @@ pub struct State {
     pub seal_on_chain: Option<OnChain>,
     /// The day before.
     pub previous: Option<Previous>,
+}
+
+/// A checkpoint that is out of reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreachable {
+    /// In words.
+    pub why: String,
+    /// It is not there, or not for us.
+    pub gone: bool,
 }
 
 /// What does not work at the moment.
@@ -145,6 +160,7 @@ impl State {
             phase: Phase::Waiting,
             since: now,
             record: None,
+            unreachable: BTreeMap::new(),
             trouble: None,
             weights: None,
             manifest: None,

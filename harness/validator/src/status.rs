@@ -48,6 +48,10 @@ pub struct Submissions {
     pub invalid: u32,
     /// Commitments that say nothing.
     pub undecoded: u32,
+    /// Entries for other contests.
+    pub other_contests: u32,
+    /// Of hotkeys that are not registered any more.
+    pub unregistered: u32,
 }
 
 /// How far a measurement is.
@@ -184,6 +188,8 @@ fn count(record: &DayRecord) -> Submissions {
             Fate::Candidate { .. } => &mut counts.candidates,
             Fate::Copy { .. } => &mut counts.copies,
             Fate::Invalid { .. } => &mut counts.invalid,
+            Fate::OtherContest { .. } => &mut counts.other_contests,
+            Fate::Unregistered => &mut counts.unregistered,
         } += 1;
     }
     counts
@@ -200,7 +206,7 @@ fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<S
     let counts = &status.submissions;
     if let Some(record) = &state.record
         && counts.undecoded > 0
-        && record.submissions.is_empty()
+        && record.entries().next().is_none()
     {
         alarms.push(format!(
             "0 of {} commitments decode: is this release older than the miners'?",

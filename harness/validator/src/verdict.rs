@@ -109,7 +109,7 @@ fn not_measured(day: &DayRecord) -> String {
         return trouble.clone();
     }
     let undecoded = day.undecoded.len();
-    match (day.block.is_some(), day.submissions.len()) {
+    match (day.block.is_some(), day.entries().count()) {
         (false, _) => "the chain could not be read".to_owned(),
         (true, 0) if undecoded > 0 => format!("none of {undecoded} commitments could be decoded"),
         (true, 0) => "nobody submitted anything".to_owned(),
@@ -128,8 +128,12 @@ fn lost_today<'a>(basis: &Basis<'a>) -> BTreeSet<&'a str> {
     if let Some((ranking, _)) = basis.ranking
         && ranking.sets_weights().is_ok()
     {
-        let out =
-            |standing| matches!(standing, Standing::NotFaster | Standing::RejectedQuality | Standing::Failed);
+        let out = |standing| {
+            matches!(
+                standing,
+                Standing::NotFaster | Standing::RejectedQuality | Standing::Copy | Standing::Failed
+            )
+        };
         lost.extend(ranking.entries.iter().filter(|e| out(e.standing)).map(|e| e.name.as_str()));
     }
     lost
@@ -242,6 +246,8 @@ mod tests {
         let invalid = DayRecord {
             submissions: vec![Submission {
                 hotkey: "a".to_owned(),
+                uid: Some(1),
+                index: None,
                 since: 1,
                 source: "hf:a/a".to_owned(),
                 fate: Fate::Invalid { reason: "no files".to_owned() },

@@ -1,6 +1,7 @@
 //! The world outside: clock, chain, checkpoints, bench. Everything slow or dangerous stands behind
 //! one of these, so that whole weeks run in a test.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use edgemaxx_contract::day::{BlockRef, Undecoded};
@@ -48,9 +49,9 @@ pub struct Head {
 /// A subnet at one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Hotkeys registered (SS58).
-    pub registered: Vec<String>,
-    /// Commitments that name a checkpoint, of registered hotkeys.
+    /// Hotkeys registered (SS58), by uid.
+    pub registered: BTreeMap<u16, String>,
+    /// Commitments that name a checkpoint, for whichever contest and whoever made them.
     pub commitments: Vec<Commitment>,
     /// Commitments that do not.
     pub undecoded: Vec<Undecoded>,
@@ -65,6 +66,8 @@ pub struct Commitment {
     pub block: u64,
     /// The checkpoint as a contest file names it, e.g. `hf:owner/name@revision`.
     pub source: String,
+    /// The contest that it is for, where that is another one.
+    pub other_contest: Option<String>,
 }
 
 /// The chain.
@@ -86,6 +89,12 @@ pub trait Chain {
     /// # Errors
     /// [`ChainTrouble::Away`].
     fn snapshot(&mut self, block: &BlockRef) -> Result<Snapshot, ChainTrouble>;
+
+    /// The places in block `number` at which these hotkeys committed; who is not found has none.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`].
+    fn places(&mut self, number: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble>;
 
     /// Sets weights by hotkey, joined with the uids of a fresh snapshot; the block they stand in.
     /// `not_before` is the earliest block at which these weights could have been set: what this hotkey
@@ -109,6 +118,9 @@ pub enum CheckpointTrouble {
     /// It is not what it must be; its owner has to mend it.
     #[error("{0}")]
     Invalid(String),
+    /// It is not there, or not for us: worth another try, but not for long.
+    #[error("{0}")]
+    Gone(String),
     /// It could not be fetched now: worth another try.
     #[error("{0}")]
     Away(String),
@@ -127,14 +139,12 @@ pub struct CopyOf {
 
 /// Where checkpoints come from.
 pub trait Checkpoints {
-    /// Fetches a checkpoint and checks it; the digest of what a plan would call it.
-    ///
-    /// # Errors
-    /// [`CheckpointTrouble`].
-    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble>;
+    /// Begins to fetch and check a checkpoint, beside others, or looks what became of it: the digest of what a plan
+    /// would call it. `None`: it is under way. Asked again after trouble, it is tried again.
+    fn prepare(&mut self, source: &str) -> Option<Result<Digest, CheckpointTrouble>>;
 
-    /// Checkpoints whose weights repeat an earlier one's: hotkey, block and source of each, prepared
-    /// before, earliest first; `entropy` chooses what is looked at.
+    /// Checkpoints that repeat earlier ones, each with every earlier one it repeats: hotkey, block and source of each,
+    /// prepared before, earliest first; `entropy` chooses what is looked at.
     ///
     /// # Errors
     /// In words; nobody is a copy then.

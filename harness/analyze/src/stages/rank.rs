@@ -18,6 +18,7 @@ pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment)
     let fit = estimates.certificate.verdict == CertificateVerdict::Fit;
     let mut scored: Vec<Scored<'_>> =
         estimates.candidates.iter().map(|candidate| Scored::of(candidate, contest)).collect();
+    give_places_to_the_first(&mut scored, contest);
     scored.sort_by(|a, b| {
         let speed = |s: &Scored<'_>| s.of.speedup.as_ref().map_or(0.0, |speedup| speedup.point);
         (a.standing.cmp(&b.standing))
@@ -81,6 +82,24 @@ impl<'a> Scored<'a> {
             gain(together.and_then(|s| s.upper), f64::INFINITY) * high,
         );
         scored
+    }
+}
+
+/// Of those who repeat one another, the first that stands keeps the one place; an earlier one that does not stand takes
+/// it from nobody.
+fn give_places_to_the_first(scored: &mut [Scored<'_>], contest: &Contest) {
+    // In the contest's order whoever is repeated is settled before who repeats.
+    for candidate in contest.candidates.iter().filter(|candidate| !candidate.repeats.is_empty()) {
+        let stands =
+            |name: &&String| scored.iter().any(|s| s.of.name == **name && s.standing == Standing::Accepted);
+        let Some(first) = candidate.repeats.iter().find(stands).cloned() else { continue };
+        for copy in
+            scored.iter_mut().filter(|s| s.of.name == candidate.name && s.standing == Standing::Accepted)
+        {
+            copy.standing = Standing::Copy;
+            copy.reasons.push(format!("repeats {first}, which came earlier and stands"));
+            (copy.score, copy.range) = (0.0, (0.0, 0.0));
+        }
     }
 }
 

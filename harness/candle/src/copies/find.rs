@@ -39,13 +39,22 @@ pub struct CopyFound {
 pub fn find_copies(entries: &[Entry<'_>], baseline: &Fingerprint) -> Vec<CopyFound> {
     let mut order: Vec<&Entry<'_>> = entries.iter().collect();
     order.sort_by_key(|e| (e.block, e.name));
+    let mut copies = find_repeats(&order, baseline);
+    // The earliest comes first.
+    copies.dedup_by(|later, earlier| later.copy == earlier.copy);
+    copies
+}
+
+/// As [`find_copies`], but of candidates in the order given, the earliest first; each copy with every earlier candidate
+/// whose work it repeats.
+pub fn find_repeats(order: &[&Entry<'_>], baseline: &Fingerprint) -> Vec<CopyFound> {
     let own: Vec<Vec<bool>> = order
         .iter()
         .map(|e| compare(e.fingerprint, baseline).tensors.iter().map(|t| !t.is_copy()).collect())
         .collect();
     let mut copies: Vec<CopyFound> = Vec::new();
     for (later, copy) in order.iter().enumerate() {
-        let found = order[..later].iter().zip(&own).find_map(|(original, own)| {
+        let found = order[..later].iter().zip(&own).filter_map(|(original, own)| {
             let matches = compare(original.fingerprint, copy.fingerprint).tensors;
             let sum = |keep: &dyn Fn(&TensorMatch, bool) -> bool| -> u64 {
                 matches.iter().zip(own).filter(|(t, own)| keep(t, **own)).map(|(t, _)| t.elements).sum()

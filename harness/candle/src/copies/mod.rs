@@ -12,4 +12,4 @@ mod sketch;
 
 pub use checkpoint::{CopiesError, Fingerprint};
 pub use compare::{COPY_FLIP_RATE, Similarity, TensorMatch, compare};
-pub use find::{CopyFound, Entry, find_copies};
+pub use find::{CopyFound, Entry, find_copies, find_repeats};

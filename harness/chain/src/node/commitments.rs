@@ -1,4 +1,6 @@
-//! All commitments of a subnet's registered hotkeys, each with its own block.
+//! All commitments of a subnet, each with its own block, whoever made them.
+
+use std::collections::BTreeSet;
 
 use edgemaxx_seal::AccountId;
 use serde::Serialize;
@@ -16,11 +18,11 @@ use crate::commitment::{Commitment, Unreadable, read};
 pub(super) const PALLET: &str = "Commitments";
 const ENTRY: &str = "CommitmentOf";
 
-/// A registered hotkey's commitment.
+/// A hotkey's commitment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChainCommitment {
-    /// Its uid at the pin.
-    pub uid: u16,
+    /// Its uid at the pin; `None`: it is not registered.
+    pub uid: Option<u16>,
     /// Who committed.
     pub hotkey: AccountId,
     /// The block it was committed in; the earliest of equal entries wins.
@@ -43,8 +45,8 @@ struct Info {
 }
 
 impl Chain {
-    /// The commitments of all hotkeys registered at `pin`, ascending by uid. Those without one are left out;
-    /// one that means nothing to us is kept as unreadable.
+    /// The commitments of all hotkeys registered at `pin`, ascending by uid, then those of hotkeys that are not. Those
+    /// without one are left out; one that means nothing to us is kept as unreadable.
     ///
     /// # Errors
     /// When no endpoint gives a complete answer. The map is read twice, by iteration and by key: a node whose
@@ -87,7 +89,7 @@ pub(super) async fn commitments(
         fetch::many::<_, Registration>(link, at, PALLET, ENTRY, keys),
         fetch::below::<(u16, [u8; 32]), _, Value>(link, at, PALLET, ENTRY, (netuid,)),
     )?;
-    let listed: std::collections::BTreeSet<[u8; 32]> = listed.into_iter().map(|((_, key), _)| key).collect();
+    let listed: BTreeSet<[u8; 32]> = listed.into_iter().map(|((_, key), _)| key).collect();
     let mut found = Vec::new();
     for (uid, (hotkey, registration)) in hotkeys.iter().zip(direct).enumerate() {
         if registration.is_some() != listed.contains(&hotkey.0) {
@@ -100,13 +102,21 @@ pub(super) async fn commitments(
         }
         if let Some(registration) = registration {
             found.push(ChainCommitment {
-                uid: uid as u16,
+                uid: Some(uid as u16),
                 hotkey: *hotkey,
                 block: registration.block,
                 meaning: meaning(&registration.info.fields),
             });
         }
     }
+    let registered: BTreeSet<[u8; 32]> = hotkeys.iter().map(|hotkey| hotkey.0).collect();
+    let others: Vec<[u8; 32]> = listed.difference(&registered).copied().collect();
+    let keys = others.iter().map(|key| (netuid, *key));
+    let direct = fetch::many::<_, Registration>(link, at, PALLET, ENTRY, keys).await?;
+    found.extend(others.iter().zip(direct).filter_map(|(key, registration)| {
+        let Registration { block, info } = registration?;
+        Some(ChainCommitment { uid: None, hotkey: AccountId(*key), block, meaning: meaning(&info.fields) })
+    }));
     Ok(found)
 }
 

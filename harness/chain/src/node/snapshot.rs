@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub pin: Pin,
     /// All neurons, ascending by uid, without gaps.
     pub neurons: Vec<Neuron>,
-    /// What registered hotkeys have committed, ascending by uid, each with its own block.
+    /// What hotkeys have committed, ascending by uid, each with its own block; at the end who is not registered.
     pub commitments: Vec<ChainCommitment>,
 }
 

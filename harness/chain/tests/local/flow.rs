@@ -58,9 +58,17 @@ fn commit_read_set_weights_and_read_back() {
     let expected: Vec<_> = [3u16, 200]
         .iter()
         .zip(&blocks)
-        .map(|(&uid, &block)| (uid, block, Commitment::Submission(submission(&format!("m{uid}")))))
+        .map(|(&uid, &block)| (Some(uid), block, Commitment::Submission(submission(&format!("m{uid}")))))
         .collect();
     assert_eq!(found, expected);
+    // Who was first within a block is told by the block's own extrinsics.
+    for (uid, &block) in [3, 200].into_iter().zip(&blocks) {
+        let places = chain.committed_in(block, NETUID).unwrap();
+        assert_eq!(places.keys().collect::<Vec<_>>(), [&hotkey(uid).account()], "{places:?}");
+        assert!(places.values().all(|place| *place > 0), "the time stamp comes first");
+        assert!(chain.committed_in(block, NETUID + 1).unwrap().is_empty());
+    }
+    assert!(chain.committed_in(blocks[0] - 1, NETUID).unwrap().is_empty());
     let params = chain.params(&pin, NETUID).unwrap();
     assert_eq!((&params["Tempo"], &params["WeightsVersionKey"]), (&360.into(), &7.into()));
 

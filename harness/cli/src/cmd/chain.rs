@@ -124,7 +124,7 @@ fn commitments(read: &Read) -> anyhow::Result<()> {
     let mut table = Table::new([Align::Right, Align::Left, Align::Left, Align::Left]);
     for c in &commitments {
         table.row([
-            c.uid.to_string(),
+            c.uid.map_or("—".to_owned(), |uid| uid.to_string()),
             c.hotkey.to_string(),
             format!("block {:>9}", c.block),
             meaning(&c.meaning),

@@ -109,14 +109,21 @@ impl Args {
             checks.extend(again);
             agreements = Some(found);
         }
-        let verified = !failed(&checks);
+        let unknown = checks.iter().find(|check| check.verdict == Verdict::Unknown);
+        let verified = !failed(&checks) && unknown.is_none();
         if self.json {
             answer_json(&Answer { verified, checks: &checks, rerun: agreements.as_deref() })?;
         } else {
             answer_lines(&table(&checks))?;
         }
         match checks.iter().find(|check| check.verdict == Verdict::Failed) {
-            None => Ok(()),
+            None => match unknown {
+                None => Ok(()),
+                Some(check) => Err(Failure::error(
+                    Exit::Chain,
+                    format!("{shown}: not verified: {} could not be checked: {}", check.what, check.detail),
+                )),
+            },
             Some(check) => Err(Failure::error(
                 Exit::No,
                 format!("{shown}: not verified: {}: {}", check.what, check.detail),
@@ -132,6 +139,7 @@ fn table(checks: &[Check]) -> Vec<String> {
             Verdict::Passed => "yes",
             Verdict::Failed => "NO",
             Verdict::Skipped => "—",
+            Verdict::Unknown => "NOT CHECKED",
         };
         table.row([verdict, check.what, &check.detail]);
     }

@@ -1,16 +1,18 @@
 //! The chain as a validator sees it, on top of `edgemaxx-chain`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal, Provider};
+use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal};
 use edgemaxx_chain::weights::Rule;
 use edgemaxx_chain::{BlockAt, Chain as Node, ChainError, Journal, Pin, WeightsRequest};
-use edgemaxx_contract::day::{BlockRef, Undecoded};
+use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
+use edgemaxx_run::submissions;
 use edgemaxx_seal::{AccountId, Keypair};
-use edgemaxx_validator::world::{Chain, ChainTrouble, Commitment, Head, Snapshot};
+use edgemaxx_validator::world::{Chain, ChainTrouble, Head, Snapshot};
 
 use crate::subtensor::submit_options;
 
@@ -78,38 +80,13 @@ impl Chain for Subtensor<'_> {
         };
         let timestamp_ms = Some(found.timestamp_ms);
         let at = Pin { number: found.number, hash: found.hash, timestamp_ms, ..self.pin()? };
-        let read = || {
-            let neurons = self.node.metagraph(&at, self.netuid)?.neurons;
-            Ok((neurons, self.node.commitments(&at, self.netuid)?))
-        };
-        let (neurons, found) = read().map_err(|error: ChainError| trouble(&error))?;
-        let mut snapshot = Snapshot {
-            registered: neurons.iter().map(|neuron| neuron.hotkey.to_ss58()).collect(),
-            ..Snapshot::default()
-        };
-        for commitment in found {
-            let hotkey = commitment.hotkey.to_ss58();
-            match commitment.meaning {
-                Meaning::Submission(entry) if entry.contest == self.contest => {
-                    let Provider::HuggingFace = entry.provider;
-                    snapshot.commitments.push(Commitment {
-                        hotkey,
-                        block: commitment.block,
-                        source: format!("hf:{}@{}", entry.repository, entry.revision),
-                    });
-                }
-                // Another contest's, or a validator's.
-                Meaning::Submission(_) | Meaning::Day(_) => {}
-                Meaning::Legacy(_) => snapshot.undecoded.push(Undecoded {
-                    hotkey,
-                    reason: "in the original subnet's format, which names no full revision".to_owned(),
-                }),
-                Meaning::Unreadable(why) => {
-                    snapshot.undecoded.push(Undecoded { hotkey, reason: why.to_string() });
-                }
-            }
-        }
-        Ok(snapshot)
+        submissions::snapshot(&self.node, &at, self.netuid, &self.contest).map_err(|error| trouble(&error))
+    }
+
+    fn places(&mut self, number: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
+        let found = self.node.committed_in(number, self.netuid).map_err(|error| trouble(&error))?;
+        let named = found.into_iter().map(|(hotkey, place)| (hotkey.to_ss58(), place));
+        Ok(named.filter(|(hotkey, _)| hotkeys.contains(hotkey)).collect())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {

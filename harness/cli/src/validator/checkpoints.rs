@@ -1,18 +1,26 @@
-//! Checkpoints as a run would take them: fetched, digested, checked for copies.
+//! Checkpoints as a run would take them: fetched beside one another, digested, checked for copies.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-use edgemaxx_candle::copies::{Entry, Fingerprint, find_copies};
+use edgemaxx_candle::copies::{Entry, Fingerprint, find_repeats};
 use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task;
 use edgemaxx_run::copies::salt;
 use edgemaxx_run::resolve::{FolderDigests, candidate_file};
 use edgemaxx_run::sources::{pinned, source_folder};
+use edgemaxx_run::{Class, RunError};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
-use crate::error::{Exit, exit_of, words};
 use crate::progress::Terminal;
+
+/// Checkpoints that are fetched at once: one that hardly comes holds up none of the others.
+const MOST_AT_ONCE: usize = 16;
+
+/// What a thread says once.
+type Said = Result<Digest, CheckpointTrouble>;
 
 /// Checkpoints from folders and, where they are named so, from elsewhere.
 pub(crate) struct LocalCheckpoints {
@@ -20,11 +28,13 @@ pub(crate) struct LocalCheckpoints {
     base: PathBuf,
     /// The contest's baseline: what candidates share with it is nobody's own work.
     baseline: String,
+    /// What is under way, by source.
+    fetching: BTreeMap<String, Receiver<Said>>,
 }
 
 impl LocalCheckpoints {
     pub(crate) fn new(base: &Path, baseline: &str) -> Self {
-        Self { base: base.to_owned(), baseline: baseline.to_owned() }
+        Self { base: base.to_owned(), baseline: baseline.to_owned(), fetching: BTreeMap::new() }
     }
 
     fn fingerprint(&self, source: &str, salt: u64) -> Result<Fingerprint, String> {
@@ -33,19 +43,43 @@ impl LocalCheckpoints {
     }
 }
 
+/// Fetches and checks one checkpoint, however long that takes.
+fn prepare(base: &Path, source: &str) -> Said {
+    let prepare = || -> Result<Digest, RunError> {
+        let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
+        let spec = pinned(base, &spec, &Terminal)?;
+        candidate_file(&source_folder(base, &spec.source)?, task::DEFAULT)?;
+        FolderDigests::default().of(base, &spec)
+    };
+    prepare().map_err(|error| match error.class() {
+        _ if error.is_gone() => CheckpointTrouble::Gone(error.words()),
+        // What is wrong with the files stays wrong; what is wrong with the way to them may not.
+        Class::Chain | Class::Environment => CheckpointTrouble::Away(error.words()),
+        _ => CheckpointTrouble::Invalid(error.words()),
+    })
+}
+
 impl Checkpoints for LocalCheckpoints {
-    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble> {
-        let prepare = || -> anyhow::Result<Digest> {
-            let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
-            let spec = pinned(&self.base, &spec, &Terminal)?;
-            candidate_file(&source_folder(&self.base, &spec.source)?, task::DEFAULT)?;
-            Ok(FolderDigests::default().of(&self.base, &spec)?)
+    fn prepare(&mut self, source: &str) -> Option<Said> {
+        let Some(said) = self.fetching.get(source) else {
+            if self.fetching.len() < MOST_AT_ONCE {
+                let (say, said) = channel();
+                let (base, name) = (self.base.clone(), source.to_owned());
+                // Whoever gave up listening needs no answer.
+                std::thread::spawn(move || drop(say.send(prepare(&base, &name))));
+                self.fetching.insert(source.to_owned(), said);
+            }
+            return None;
         };
-        prepare().map_err(|error| match exit_of(&error) {
-            // What is wrong with the files stays wrong; what is wrong with the way to them may not.
-            Exit::Chain | Exit::Environment => CheckpointTrouble::Away(words(&error)),
-            _ => CheckpointTrouble::Invalid(words(&error)),
-        })
+        let said = match said.try_recv() {
+            Err(TryRecvError::Empty) => return None,
+            Ok(said) => said,
+            Err(TryRecvError::Disconnected) => Err(CheckpointTrouble::Away(
+                "fetching it ended without a result, a defect of this program".to_owned(),
+            )),
+        };
+        self.fetching.remove(source);
+        Some(said)
     }
 
     fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String> {
@@ -62,7 +96,7 @@ impl Checkpoints for LocalCheckpoints {
             .iter()
             .map(|(name, block, fingerprint)| Entry { name, block: *block, fingerprint })
             .collect();
-        Ok(find_copies(&entries, &baseline)
+        Ok(find_repeats(&entries.iter().collect::<Vec<_>>(), &baseline)
             .into_iter()
             .map(|found| CopyOf {
                 how: format!("{:.0}% of its own weights", 100.0 * found.share),

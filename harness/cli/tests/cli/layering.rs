@@ -60,7 +60,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("crypto_secretbox", &["seal"]),
     ("bip39", &["seal"]),
     ("rpassword", &["seal"]),
-    ("tiny_http", &["validator"]),
+    ("hyper", &["validator"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),

@@ -57,8 +57,14 @@ impl Contest {
             if seen.contains(&candidate.name.as_str()) {
                 return Err(bad("candidate.name", "a name used once", format!("{:?} twice", candidate.name)));
             }
+            let earlier = &seen[1..];
+            if let Some(other) = candidate.repeats.iter().find(|other| !earlier.contains(&other.as_str())) {
+                return Err(bad("candidate.repeats", "names of earlier candidates", format!("{other:?}")));
+            }
             seen.push(&candidate.name);
         }
+        let gone_minutes = wire.validator.gone_minutes.unwrap_or(30);
+        within("validator.gone_minutes", gone_minutes, 1, 24 * 60)?;
         if candidates.iter().filter(|c| c.control).count() > 1 {
             return Err(bad("candidate.control", "one control at most", "several"));
         }
@@ -83,6 +89,7 @@ impl Contest {
             request,
             baseline,
             candidates,
+            gone_minutes,
             measurement: measurement(&wire.measurement)?,
             quality: quality(wire.quality, task)?,
             score: score(&wire.score)?,
@@ -195,6 +202,7 @@ fn candidate_spec(
     }
     Ok(CandidateSpec {
         control: wire.control,
+        repeats: wire.repeats,
         description: wire.description.unwrap_or_default(),
         name: wire.name,
         checkpoint,

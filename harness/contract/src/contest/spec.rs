@@ -41,6 +41,8 @@ pub struct Contest {
     pub score: ScoreSpec,
     /// How scores become weights.
     pub rewards: Rewards,
+    /// Minutes that validators wait for a checkpoint that is not there, or not for everybody.
+    pub gone_minutes: u32,
     /// Yesterday's winner, if it is among the candidates; written by the validator.
     pub incumbent: Option<String>,
 }
@@ -146,6 +148,8 @@ pub struct CandidateSpec {
     pub description: String,
     /// The A/A control: the baseline entered against itself.
     pub control: bool,
+    /// Earlier candidates whose work it repeats: it is accepted only if none of them is; written by the validator.
+    pub repeats: Vec<String>,
     /// Its model files.
     pub checkpoint: CheckpointSpec,
     /// What it changes of the baseline's settings.

@@ -13,6 +13,9 @@ pub struct Entrant {
     /// What it is, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Earlier candidates whose work it repeats.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<String>,
     /// Where its checkpoint lies; `None`: the baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
@@ -41,7 +44,11 @@ pub fn with_candidates(
     let is_control = |value: &Value| value.get("control").and_then(Value::as_bool) == Some(true);
     let own = contest.get("candidate").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let stays = own.iter().all(is_control);
-    let added = toml(&Entrants { candidate: candidates });
+    // An empty list would belong to whichever table comes last.
+    let added = match candidates {
+        [] => String::new(),
+        candidates => toml(&Entrants { candidate: candidates }),
+    };
     let first = incumbent.map_or(String::new(), |name| format!("incumbent = {}\n", Value::from(name)));
     let appended = format!("{first}{text}\n{added}");
     // A list that is written in one line takes no further tables.

@@ -27,6 +27,8 @@ pub(super) struct WireContest {
     #[serde(default, rename = "candidate")]
     pub candidates: Vec<WireCandidate>,
     #[serde(default)]
+    pub validator: WireValidator,
+    #[serde(default)]
     pub measurement: WireMeasurement,
     pub quality: WireQuality,
     #[serde(default)]
@@ -93,6 +95,8 @@ pub(super) struct WireResources {
 pub(super) struct WireCandidate {
     pub name: String,
     #[serde(default)]
+    pub repeats: Vec<String>,
+    #[serde(default)]
     pub description: Option<String>,
     #[serde(default)]
     pub control: bool,
@@ -106,6 +110,13 @@ pub(super) struct WireCandidate {
     pub generation: Option<IgnoredAny>,
     #[serde(default)]
     pub engine: Option<WireEngine>,
+}
+
+/// What validators of this contest do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireValidator {
+    pub gone_minutes: Option<u32>,
 }
 
 /// One way to derive a checkpoint from the one named.

@@ -13,6 +13,7 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::schedule::{next, noon};
 
 use super::check::{Check, Checks, Held};
+use super::submitted;
 use super::verdict::document;
 use crate::error::{Class, InFile as _, Result, RunError};
 
@@ -34,8 +35,9 @@ pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
     let signer = manifest.signature.map_or_else(|| record.validator.clone(), |signature| signature.hotkey);
     let hotkey = signer.parse::<AccountId>().in_file(&run.join(MANIFEST_FILE))?;
     let witness = Witness { chain, head: chain.pin()?, hotkey, record };
-    let steps: [(&'static str, &dyn Fn() -> Result<Held>); 3] = [
+    let steps: [(&'static str, &dyn Fn() -> Result<Held>); 4] = [
         ("block on chain", &|| witness.block()),
+        ("nobody left out", &|| submitted::nobody_left_out(run, chain, &witness.record)),
         ("weights on chain", &|| witness.weights(&document(run, WEIGHTS_FILE)?)),
         ("digest on chain", &|| witness.digest(digest)),
     ];

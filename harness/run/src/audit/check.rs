@@ -37,8 +37,10 @@ pub enum Verdict {
     Passed,
     /// It does not.
     Failed,
-    /// It could not be made here.
+    /// It could not be made here, and nothing follows from that.
     Skipped,
+    /// It must be made, and could not be: the run is not verified.
+    Unknown,
 }
 
 /// A check that holds, or could not be made.
@@ -47,6 +49,8 @@ pub(super) enum Held {
     Yes(String),
     /// Why it could not be made.
     NotHere(String),
+    /// Why it could not be made, although it must be.
+    Unknown(String),
 }
 
 /// Checks so far; nothing more is to be made after one that failed.
@@ -59,6 +63,7 @@ impl Checks {
         let (verdict, detail) = match result {
             Ok(Held::Yes(detail)) => (Verdict::Passed, detail),
             Ok(Held::NotHere(detail)) => (Verdict::Skipped, detail),
+            Ok(Held::Unknown(detail)) => (Verdict::Unknown, detail),
             Err(error) => (Verdict::Failed, error.words()),
         };
         self.0.push(Check { what, verdict, detail });

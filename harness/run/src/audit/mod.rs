@@ -8,6 +8,7 @@ mod plan;
 mod recompute;
 mod rerun;
 mod sealed;
+mod submitted;
 mod verdict;
 
 pub use chain::on_chain;

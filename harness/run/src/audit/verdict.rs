@@ -41,7 +41,7 @@ pub(super) fn candidates(folder: &RunFolder) -> Result<Held> {
     let measured = candidates_of(&plan);
     let mut found: Vec<(&str, Digest)> = Vec::new();
     for submission in &record.submissions {
-        if let Fate::Candidate { digest } = submission.fate {
+        if let Fate::Candidate { digest, .. } = submission.fate {
             found.push((&submission.hotkey, digest));
         }
     }
@@ -49,8 +49,7 @@ pub(super) fn candidates(folder: &RunFolder) -> Result<Held> {
     if found != measured {
         return wrong("its candidates are not those of plan.json");
     }
-    let order = |a: &edgemaxx_contract::day::Submission| (a.since, a.hotkey.clone());
-    if !record.submissions.is_sorted_by_key(order) {
+    if !record.submissions.is_sorted_by(|a, b| a.order() <= b.order()) {
         return wrong("its submissions are not in the order of their commitments");
     }
     Ok(Held::Yes(format!(

@@ -54,8 +54,10 @@ pub(crate) const GENESIS: i64 = 1_769_904_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Miner {
     pub block: u64,
+    /// Its place in that block.
+    pub index: u32,
     pub source: String,
-    /// Its true speedup.
+    /// Its true speedup; 0: it cannot be measured at all.
     pub speedup: f64,
 }
 
@@ -77,7 +79,11 @@ pub(crate) struct Planet {
     pub refuses_seal: Option<ChainTrouble>,
     /// Sources that are no checkpoints.
     pub invalid: Vec<String>,
-    /// Sources with the same weights: later → earlier.
+    /// Sources that the hub answers 404 for, 503 for, or never ends to send.
+    pub gone: Vec<String>,
+    pub unreachable: Vec<String>,
+    pub slow: Vec<String>,
+    /// Sources with another's weights, nearly: theirs → his.
     pub near: BTreeMap<String, String>,
     pub bench_trouble: Option<BenchTrouble>,
     /// Seconds that one candidate takes.
@@ -101,6 +107,9 @@ impl Planet {
             seals: Vec::new(),
             refuses_seal: None,
             invalid: Vec::new(),
+            gone: Vec::new(),
+            unreachable: Vec::new(),
+            slow: Vec::new(),
             near: BTreeMap::new(),
             bench_trouble: None,
             bench_s: 300,
@@ -120,7 +129,8 @@ impl Planet {
 
     pub(crate) fn join(&mut self, hotkey: &str, source: &str, speedup: f64) {
         let block = self.head();
-        self.miners.insert(hotkey.to_owned(), Miner { block, source: source.to_owned(), speedup });
+        let index = self.miners.values().filter(|miner| miner.block == block).count() as u32;
+        self.miners.insert(hotkey.to_owned(), Miner { block, index, source: source.to_owned(), speedup });
     }
 
     /// The last weights as shares by hotkey.
@@ -174,12 +184,13 @@ impl Chain for Hand {
         }
         let commitments = planet.miners.iter().filter(|(_, miner)| miner.block <= block.number);
         Ok(Snapshot {
-            registered: planet.miners.keys().cloned().chain(["owner".to_owned()]).collect(),
+            registered: (0..).zip(planet.miners.keys().cloned().chain(["owner".to_owned()])).collect(),
             commitments: commitments
                 .map(|(hotkey, miner)| Commitment {
                     hotkey: hotkey.clone(),
                     block: miner.block,
                     source: miner.source.clone(),
+                    other_contest: None,
                 })
                 .collect(),
             undecoded: planet
@@ -188,6 +199,12 @@ impl Chain for Hand {
                 .map(|hotkey| Undecoded { hotkey: hotkey.clone(), reason: "version 2".to_owned() })
                 .collect(),
         })
+    }
+
+    fn places(&mut self, _: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
+        let planet = self.0.borrow();
+        let place = |hotkey: &String| Some((hotkey.clone(), planet.miners.get(hotkey)?.index));
+        Ok(hotkeys.iter().filter_map(place).collect())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
@@ -224,27 +241,38 @@ impl Chain for Hand {
 }
 
 impl Checkpoints for Hand {
-    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble> {
-        if self.0.borrow().invalid.iter().any(|invalid| invalid == source) {
-            return Err(CheckpointTrouble::Invalid("no model_index.json".to_owned()));
+    fn prepare(&mut self, source: &str) -> Option<Result<Digest, CheckpointTrouble>> {
+        let planet = self.0.borrow();
+        let is_of = |list: &[String]| list.iter().any(|other| other == source);
+        if is_of(&planet.slow) {
+            return None;
         }
-        // A fork of the same files has another name.
-        Ok(Digest::of(source.trim_end_matches("-fork")))
+        Some(if is_of(&planet.invalid) {
+            Err(CheckpointTrouble::Invalid("no model_index.json".to_owned()))
+        } else if is_of(&planet.gone) {
+            Err(CheckpointTrouble::Gone("the hub answered 404".to_owned()))
+        } else if is_of(&planet.unreachable) {
+            Err(CheckpointTrouble::Away("the hub answered 503".to_owned()))
+        } else {
+            // A fork of the same files has another name.
+            Ok(Digest::of(source.trim_end_matches("-fork")))
+        })
     }
 
     fn copies(&mut self, entries: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
         let planet = self.0.borrow();
-        let original = |source: &String| {
-            let of = planet.near.get(source)?;
-            entries.iter().find(|(_, _, source)| source == of).map(|(hotkey, _, _)| hotkey.clone())
-        };
-        Ok(entries
-            .iter()
-            .filter_map(|(copy, _, source)| {
-                let how = "nearly the same weights".to_owned();
-                Some(CopyOf { copy: copy.clone(), original: original(source)?, how })
-            })
-            .collect())
+        // The work behind a source: whoever has the same repeats whoever came earlier.
+        let work = |source: &String| planet.near.get(source).unwrap_or(source).clone();
+        let mut found = Vec::new();
+        for (later, (copy, _, source)) in entries.iter().enumerate() {
+            let originals = entries[..later].iter().filter(|(_, _, other)| work(other) == work(source));
+            found.extend(originals.map(|(original, ..)| CopyOf {
+                copy: copy.clone(),
+                original: original.clone(),
+                how: "nearly the same weights".to_owned(),
+            }));
+        }
+        Ok(found)
     }
 }
 
@@ -325,7 +353,8 @@ pub(crate) fn estimates(
     let candidate = |(name, truth): &(String, f64)| {
         // Three of them together: near enough to a normal deviate, within ±3 standard deviations.
         let noise: f64 = (0..3).map(|k| chance(seed, &format!("{k} {entropy} {name}"))).sum();
-        let speedup = estimate(truth * (sd * noise).exp());
+        let failed = *truth == 0.0;
+        let speedup = estimate(truth.max(0.5) * (sd * noise).exp());
         let claim = match (speedup.lower, speedup.upper) {
             (Some(lower), _) if lower > 1.0 => Claim::Faster,
             (_, Some(upper)) if upper < 1.0 => Claim::Slower,
@@ -342,8 +371,8 @@ pub(crate) fn estimates(
             sessions_drifting: 0,
             stopped: None,
             failures: Vec::new(),
-            speedup_simultaneous: Some(speedup.clone()),
-            speedup: Some(speedup),
+            speedup_simultaneous: (!failed).then(|| speedup.clone()),
+            speedup: (!failed).then_some(speedup),
             speedup_unthrottled: None,
             claim,
             p_value: None,

@@ -156,8 +156,12 @@ fn a_good_day_pays_by_rank_and_the_next_one_follows_it() {
     assert_eq!(second.winner.as_deref(), Some("e"));
     for submission in &state.record.unwrap().submissions {
         let copied = matches!(&submission.fate, Fate::Copy { of, .. } if of == "a");
-        assert_eq!(copied, ["d", "f", "g"].contains(&submission.hotkey.as_str()), "{submission:?}");
+        assert_eq!(copied, ["d", "f"].contains(&submission.hotkey.as_str()), "{submission:?}");
+        // Weights alike are measured: they evict only what stands after one that stands.
+        let repeats = matches!(&submission.fate, Fate::Candidate { repeats: Some(r), .. } if r.of == ["a"]);
+        assert_eq!(repeats, submission.hotkey == "g", "{submission:?}");
     }
+    assert!(!planet.borrow().shares().contains_key("g"), "the group has one place");
     let days = folder.path().join("days");
     let (manifest, _) = manifest::read(&days.join("2026-03-07")).unwrap();
     manifest::check_previous(&manifest, &days.join(FIRST)).unwrap();

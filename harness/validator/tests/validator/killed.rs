@@ -1,5 +1,6 @@
 //! A validator killed at a hundred random moments, and after power cuts: the day ends as it would have.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -79,8 +80,14 @@ impl Chain for Ground {
             hotkey: hotkey.clone(),
             block: 900 + index as u64,
             source: format!("hf:{hotkey}/x@1"),
+            other_contest: None,
         });
-        Ok(Snapshot { commitments: commitments.collect(), registered: hotkeys, undecoded: Vec::new() })
+        let commitments = commitments.collect();
+        Ok(Snapshot { commitments, registered: (0..).zip(hotkeys).collect(), undecoded: Vec::new() })
+    }
+
+    fn places(&mut self, _: u64, _: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
+        Ok(BTreeMap::new())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
@@ -107,9 +114,9 @@ impl Chain for Ground {
 }
 
 impl Checkpoints for Ground {
-    fn prepare(&mut self, source: &str) -> Result<Digest, CheckpointTrouble> {
+    fn prepare(&mut self, source: &str) -> Option<Result<Digest, CheckpointTrouble>> {
         std::thread::sleep(Duration::from_millis(2));
-        Ok(Digest::of(source))
+        Some(Ok(Digest::of(source)))
     }
 
     fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {

@@ -7,11 +7,13 @@ use edgemaxx_contract::weights::{Origin, Weights, entries};
 use edgemaxx_validator::machine::{Event, Step, apply, decide};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
-use edgemaxx_validator::state::{OnChain, Phase, State};
+use edgemaxx_validator::state::{OnChain, Phase, State, Unreachable};
 
 fn record(fates: &[Fate]) -> DayRecord {
     let submission = |(index, fate): (usize, &Fate)| Submission {
         hotkey: format!("m{index}"),
+        uid: Some(index as u16),
+        index: None,
         since: index as u64,
         source: format!("hf:m/m@{index}"),
         fate: fate.clone(),
@@ -57,7 +59,7 @@ fn invalid() -> Fate {
 
 /// One of each event.
 fn events() -> Vec<Event> {
-    let candidate = Fate::Candidate { digest: Digest::of("x") };
+    let candidate = Fate::candidate(Digest::of("x"));
     vec![
         Event::Noon,
         Event::Collected(record(&[Fate::Pending])),
@@ -93,7 +95,7 @@ fn every_event_leads_where_the_table_says_and_nowhere_else() {
         (Holding,        [None, None, None, None, None, None, None, None, None, None, Some(Holding), None, Some(Holding), Some(Holding)]),
     ];
     let policy = Policy::default();
-    let one = record(&[Fate::Candidate { digest: Digest::of("x") }]);
+    let one = record(&[Fate::candidate(Digest::of("x"))]);
     for (phase, row) in table {
         let before = state(phase, Some(one.clone()));
         for (event, expected) in events().into_iter().zip(row) {
@@ -148,9 +150,16 @@ fn what_takes_too_long_is_given_up_by_its_policy() {
     };
     let step = |state: &State, now| decide(state, now, &policy).unwrap();
 
-    let preparing = troubled(Phase::Preparing, today + 60);
-    assert!(matches!(step(&preparing, today + 61), Step::Wait { .. }));
-    assert!(matches!(step(&preparing, today + 3600), Step::Prepare { .. }));
+    let unreachable = |gone| {
+        let why = Unreachable { why: "the net is down".to_owned(), gone };
+        let before = state(Phase::Preparing, Some(record(&[Fate::Pending])));
+        apply(&before, Event::Unreachable("m0".to_owned(), why), today + 60, &policy).unwrap()
+    };
+    let gone = unreachable(true);
+    assert!(matches!(step(&gone, today + policy.gone_for_s - 1), Step::Prepare { .. }));
+    assert!(matches!(step(&gone, today + policy.gone_for_s), Step::GiveUp(Event::Prepared(..))));
+    let preparing = unreachable(false);
+    assert!(matches!(step(&preparing, today + policy.prepare_for_s - 1), Step::Prepare { .. }));
     let late = step(&preparing, today + policy.prepare_for_s);
     assert!(
         matches!(&late, Step::GiveUp(Event::Prepared(who, Fate::Invalid { reason })) if who == "m0" && reason.contains("the net is down")),

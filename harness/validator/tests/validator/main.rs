@@ -4,6 +4,7 @@ mod common;
 
 mod days;
 mod fair;
+mod griefed;
 mod killed;
 mod machine;
 mod month;

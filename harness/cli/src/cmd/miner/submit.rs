@@ -259,7 +259,7 @@ impl Args {
                 note(&format!(
                     "validators see at block {}: uid {}  {}",
                     pin.number,
-                    seen.uid,
+                    seen.uid.map_or("—".to_owned(), |uid| uid.to_string()),
                     meaning(&seen.meaning)
                 ));
                 Ok(landed)

@@ -198,6 +198,7 @@ impl Combination {
             description: None,
             checkpoint: from.map(|from| from.display().to_string()),
             generation: self.generation.clone(),
+            ..Entrant::default()
         }
     }
 }

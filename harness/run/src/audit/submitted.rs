@@ -1,0 +1,182 @@
+//! Whether a day's record names everybody whom the chain names at the day's block, and what became of each.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use edgemaxx_chain::{Chain, ChainError};
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate, Submission};
+use edgemaxx_contract::run_files::CONTEST_FILE;
+use edgemaxx_validator::collect::submissions;
+use edgemaxx_validator::world::Snapshot;
+
+use super::check::Held;
+use crate::error::{InFile as _, Result, RunError};
+use crate::submissions::snapshot;
+
+/// Registrations and commitments at the day's block are those of its record.
+pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> Result<Held> {
+    let Some(block) = &record.block else {
+        return Ok(Held::NotHere("the day had no block: its validator could not read the chain".to_owned()));
+    };
+    let path = run.join(CONTEST_FILE);
+    let contest = Contest::parse(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)?;
+    let read = chain.pin_at(block.number).and_then(|pin| snapshot(chain, &pin, record.netuid, &contest.name));
+    match read {
+        Ok(found) => match difference(&found, record) {
+            Some(problem) => Err(RunError::input(format!("{DAY_FILE}: {problem}"))),
+            None => Ok(Held::Yes(summary(record))),
+        },
+        Err(error @ ChainError::Discarded { .. }) => {
+            Ok(Held::Unknown(format!("whether a miner was left out is not known: {error}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The first thing in which the record is not what the chain says.
+fn difference(found: &Snapshot, record: &DayRecord) -> Option<String> {
+    let block = record.block.as_ref().map_or(0, |block| block.number);
+    let mut registered: Vec<&String> = found.registered.values().collect();
+    registered.sort_unstable();
+    for hotkey in &registered {
+        if !record.registered.contains(hotkey) {
+            return Some(format!("leaves out {hotkey}, registered at block {block}"));
+        }
+    }
+    if let Some(hotkey) = record.registered.iter().find(|hotkey| !registered.contains(hotkey)) {
+        return Some(format!("names {hotkey}, who is not registered at block {block}"));
+    }
+    let named: BTreeMap<&str, &Submission> =
+        record.submissions.iter().map(|submission| (submission.hotkey.as_str(), submission)).collect();
+    let committed = submissions(found, |_| None);
+    for expected in &committed {
+        let Submission { hotkey, source, since, .. } = expected;
+        let Some(submission) = named.get(hotkey.as_str()) else {
+            return Some(format!("leaves out {hotkey}, who committed to {source} in block {since}"));
+        };
+        if submission.source != *source || submission.uid != expected.uid {
+            return Some(format!("{hotkey} committed to {source}, not to {}", submission.source));
+        }
+        // Who commits to the same again keeps his place.
+        if submission.since > *since {
+            return Some(format!("{hotkey} committed in block {since}, not in {}", submission.since));
+        }
+        let elsewhere = |fate: &Fate| matches!(fate, Fate::OtherContest { .. } | Fate::Unregistered);
+        if (elsewhere(&submission.fate) || elsewhere(&expected.fate)) && submission.fate != expected.fate {
+            return Some(format!(
+                "{hotkey} is said to be {:?}; on chain it is {:?}",
+                submission.fate, expected.fate
+            ));
+        }
+    }
+    if let Some(invented) = named.keys().find(|hotkey| !committed.iter().any(|c| c.hotkey == **hotkey)) {
+        return Some(format!("names a submission of {invented}, who committed to nothing at block {block}"));
+    }
+    let undecoded = |hotkey: &str| record.undecoded.iter().any(|undecoded| undecoded.hotkey == hotkey);
+    let missing = found.undecoded.iter().find(|commitment| !undecoded(&commitment.hotkey))?;
+    Some(format!("leaves out {}, whose commitment cannot be decoded: {}", missing.hotkey, missing.reason))
+}
+
+/// What became of whom, in numbers.
+fn summary(record: &DayRecord) -> String {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for submission in &record.submissions {
+        *counts
+            .entry(match submission.fate {
+                Fate::Pending => "never looked at",
+                Fate::Candidate { .. } => "measured",
+                Fate::Copy { .. } => "copies",
+                Fate::Invalid { .. } => "invalid",
+                Fate::OtherContest { .. } => "for other contests",
+                Fate::Unregistered => "of hotkeys that left",
+            })
+            .or_default() += 1;
+    }
+    counts.insert("undecodable", record.undecoded.len() as u32);
+    let counts: Vec<_> =
+        counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
+    let all = record.submissions.len() + record.undecoded.len();
+    match counts.is_empty() {
+        true => "nobody committed to anything".to_owned(),
+        false => format!("{all} commitments: {}", counts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::day::{BlockRef, Undecoded};
+    use edgemaxx_contract::format::Document as _;
+    use edgemaxx_validator::world::Commitment;
+
+    use super::*;
+
+    fn found() -> Snapshot {
+        let commitment = |hotkey: &str, block, other: Option<&str>| Commitment {
+            hotkey: hotkey.to_owned(),
+            block,
+            source: format!("hf:{hotkey}/m@1"),
+            other_contest: other.map(str::to_owned),
+        };
+        Snapshot {
+            registered: (0..).zip(["v", "a", "b", "c"].map(str::to_owned)).collect(),
+            commitments: vec![
+                commitment("a", 5, None),
+                commitment("b", 7, Some("x")),
+                commitment("gone", 3, None),
+            ],
+            undecoded: vec![Undecoded { hotkey: "c".to_owned(), reason: "version 9".to_owned() }],
+        }
+    }
+
+    fn record() -> DayRecord {
+        let found = found();
+        let mut registered: Vec<String> = found.registered.values().cloned().collect();
+        registered.sort_unstable();
+        DayRecord {
+            format: DayRecord::expected_format(),
+            day: "2026-11-22".parse().unwrap(),
+            netuid: 39,
+            validator: "v".to_owned(),
+            closed_unix_s: 0,
+            block: Some(BlockRef { number: 9, hash: "0x01".to_owned(), unix_s: 0 }),
+            registered,
+            submissions: submissions(&found, |_| None),
+            undecoded: found.undecoded,
+            not_measured: None,
+        }
+    }
+
+    #[test]
+    fn every_omission_and_every_invention_is_found() {
+        assert_eq!(difference(&found(), &record()), None);
+        assert!(summary(&record()).starts_with("4 commitments: 1 for other contests, 1 never looked at"));
+        type Change = fn(&mut DayRecord);
+        let cases: [(&str, Change); 10] = [
+            ("leaves out c, registered", |r| r.registered.retain(|hotkey| hotkey != "c")),
+            ("names z, who is not registered", |r| r.registered.push("z".to_owned())),
+            ("leaves out a, who committed", |r| r.submissions.retain(|s| s.hotkey != "a")),
+            ("leaves out b, who committed", |r| r.submissions.retain(|s| s.hotkey != "b")),
+            ("leaves out gone, who committed", |r| r.submissions.retain(|s| s.hotkey != "gone")),
+            ("a committed to hf:a/m@1, not", |r| r.submissions[1].source = "hf:z/m@1".to_owned()),
+            ("a committed in block 5, not in 6", |r| r.submissions[1].since = 6),
+            ("a is said to be", |r| r.submissions[1].fate = Fate::Unregistered),
+            ("names a submission of z", |r| {
+                let mut invented = r.submissions[1].clone();
+                invented.hotkey = "z".to_owned();
+                r.submissions.push(invented);
+            }),
+            ("leaves out c, whose commitment", |r| r.undecoded.clear()),
+        ];
+        for (expected, change) in cases {
+            let mut lie = record();
+            change(&mut lie);
+            let said = difference(&found(), &lie).unwrap_or_default();
+            assert!(said.starts_with(expected), "{expected}: {said}");
+        }
+        // An earlier place, by what was seen before, is no lie.
+        let mut kept = record();
+        kept.submissions[1].since = 2;
+        assert_eq!(difference(&found(), &kept), None);
+    }
+}
