@@ -2,12 +2,12 @@
 
 use std::io::Cursor;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use edgemaxx_contract::digest::Digest;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
 
-use crate::text::base64;
 use crate::view::ImageSource;
 
 /// Edges of thumbnails, largest first, in pixels.
@@ -66,7 +66,7 @@ fn pair(
     let (width, height) = (first.width(), first.height());
     let fits = |bytes: usize| bytes.div_ceil(3) * 4 + 60 <= share;
     if width.max(height) <= EDGES[0] && fits(a.len() + b.len()) {
-        let uri = |bytes: &[u8]| format!("data:image/png;base64,{}", base64(bytes));
+        let uri = |bytes: &[u8]| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes));
         return Some(PairPictures { baseline: uri(&a), candidate: uri(&b), width, height, thumbnail: None });
     }
     let edges = EDGES.iter().copied().filter(|edge| *edge < 2 * width.max(height));
@@ -77,7 +77,7 @@ fn pair(
         }
         let (a, b) = (thumbnail(&first, edge)?, thumbnail(&second, edge)?);
         if fits(a.len() + b.len()) {
-            let uri = |bytes: &[u8]| format!("data:image/jpeg;base64,{}", base64(bytes));
+            let uri = |bytes: &[u8]| format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(bytes));
             return Some(PairPictures {
                 baseline: uri(&a),
                 candidate: uri(&b),

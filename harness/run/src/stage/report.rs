@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use edgemaxx_analyze::tables;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::run_files::{
@@ -11,7 +10,7 @@ use edgemaxx_contract::run_files::{
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
 use edgemaxx_quality::{Artefact, picture};
-use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
+use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json, tables};
 
 use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
@@ -116,7 +115,7 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
 
 /// Writes everything but the page.
 fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Derived>) -> Result<()> {
-    let samples = tables::samples(view.plan, view.log, telemetry)?;
+    let samples = tables::samples(view.plan, view.log, |attempt| telemetry?.attempt(attempt).cloned())?;
     for table in [
         &tables::leaderboard(view.ranking, view.estimates)?,
         &tables::estimates(view.estimates)?,
@@ -128,5 +127,5 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
     folder.write(PARQUET_FILE, samples.to_parquet()?)?;
     folder.write(SUMMARY_FILE, summary_json(view)?)?;
     folder.write(MARKDOWN_FILE, markdown(view))?;
-    folder.write(JUNIT_FILE, junit(view))
+    folder.write(JUNIT_FILE, junit(view)?)
 }

@@ -7,11 +7,12 @@ use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, Estimates
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::QualityLog;
-use edgemaxx_contract::ranking::{Ranking, Standing};
+use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
+use edgemaxx_contract::telemetry::AttemptTelemetry;
 use polars::prelude::*;
 
-use crate::telemetry::Derived;
+use crate::view::standing_key;
 
 /// A table that could not be made or written.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +121,7 @@ pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, Ta
         vec![
             count("position", entries.iter().map(|e| e.position)),
             text("candidate", entries.iter().map(|e| e.name.clone())),
-            text("standing", entries.iter().map(|e| standing(e.standing).to_owned())),
+            text("standing", entries.iter().map(|e| standing_key(e.standing).to_owned())),
             maybe_count("tier", entries.iter().map(|e| e.tier)),
             number("score", entries.iter().map(|e| Some(e.score))),
             number("weight", entries.iter().map(|e| Some(e.weight))),
@@ -136,16 +137,6 @@ pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, Ta
             text("reasons", entries.iter().map(|e| e.reasons.join("; "))),
         ],
     )
-}
-
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Accepted => "accepted",
-        Standing::NotFaster => "not_faster",
-        Standing::RejectedQuality => "rejected_quality",
-        Standing::Failed => "failed",
-        Standing::Control => "control",
-    }
 }
 
 fn claim(claim: Claim) -> &'static str {
@@ -239,12 +230,16 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
     rows
 }
 
-/// Every attempt, warm-up and failures included, in the order of the log, with what telemetry says
-/// of it.
+/// Every attempt, warm-up and failures included, in the order of the log, with what `known`, the
+/// telemetry, says of it.
 ///
 /// # Errors
 /// [`TableError`].
-pub fn samples(plan: &Plan, log: &Log, telemetry: Option<&Derived>) -> Result<Table, TableError> {
+pub fn samples(
+    plan: &Plan,
+    log: &Log,
+    known: impl Fn(&Attempt) -> Option<AttemptTelemetry>,
+) -> Result<Table, TableError> {
     let attempts: Vec<&Attempt> = log
         .records
         .iter()
@@ -257,7 +252,6 @@ pub fn samples(plan: &Plan, log: &Log, telemetry: Option<&Derived>) -> Result<Ta
     let planned =
         |attempt: &Attempt| -> Option<&PlannedSession> { plan.sessions.get(attempt.session as usize) };
     let request = |attempt: &Attempt| plan.requests.get(attempt.request as usize);
-    let known = |attempt: &Attempt| telemetry?.attempt(attempt);
     Table::new(
         "samples",
         vec![
