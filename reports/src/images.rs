@@ -1,12 +1,8 @@
 //! Pictures for the page: as they are while they fit, smaller and compressed when they do not.
 
-use std::io::Cursor;
-
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use edgemaxx_contract::digest::Digest;
-use image::codecs::jpeg::JpegEncoder;
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader, Limits};
+use edgemaxx_picture::Picture;
 
 use crate::view::ImageSource;
 
@@ -90,26 +86,13 @@ fn pair(
     None
 }
 
-/// Reads a PNG of a sane size.
-fn decode(png: &[u8]) -> Option<DynamicImage> {
-    let mut reader = ImageReader::with_format(Cursor::new(png), image::ImageFormat::Png);
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(8192);
-    limits.max_image_height = Some(8192);
-    reader.limits(limits);
-    reader.decode().ok()
+fn decode(png: &[u8]) -> Option<Picture> {
+    Picture::decode(png, "a kept picture").ok()
 }
 
 /// A JPEG whose longer edge is at most `edge` pixels.
-fn thumbnail(picture: &DynamicImage, edge: u32) -> Option<Vec<u8>> {
-    let small = if picture.width().max(picture.height()) > edge {
-        picture.resize(edge, edge, FilterType::Triangle)
-    } else {
-        picture.clone()
-    };
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&small.to_rgb8()).ok()?;
-    Some(bytes)
+fn thumbnail(picture: &Picture, edge: u32) -> Option<Vec<u8>> {
+    picture.clone().within(edge).to_jpeg(JPEG_QUALITY).ok()
 }
 
 #[cfg(test)]
@@ -127,13 +110,13 @@ mod tests {
     }
 
     fn noise(edge: u32) -> Vec<u8> {
-        let picture = image::RgbImage::from_fn(edge, edge, |x, y| {
+        let pixels = (0..edge).flat_map(|y| (0..edge).map(move |x| (x, y)));
+        let rgb = pixels.flat_map(|(x, y)| {
             let v = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).wrapping_mul(x + 7)) >> 8;
-            image::Rgb([v as u8, (v >> 4) as u8, (v >> 9) as u8])
+            [v as u8, (v >> 4) as u8, (v >> 9) as u8]
         });
-        let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, image::ImageFormat::Png).expect("memory");
-        bytes.into_inner()
+        let picture = Picture::from_rgb(edge, edge, rgb.collect()).expect("a picture");
+        picture.to_png().expect("memory")
     }
 
     #[test]

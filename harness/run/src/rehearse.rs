@@ -8,7 +8,7 @@ use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::task::{Settings, picture};
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::clip::ClipScorer;
 use edgemaxx_quality::picture::lpips::Lpips;
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::clip::ClipScorer;
 use super::lpips::Lpips;
-use super::pixels::Picture;
 use super::prepared::{Prepared, judgement};
 use super::views::{View, apply_view, draw_views};
 use crate::error::{QualityError, Result};
@@ -31,14 +31,13 @@ pub fn open(artefact: &Artefact) -> Result<Picture> {
 /// As [`open`].
 pub fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
     let bytes = Picture::bytes(&artefact.path)?;
-    let name = artefact.path.display().to_string();
-    let picture = Picture::decode(&bytes, &name)?;
+    let picture = Picture::decode(&bytes, &artefact.path.display().to_string())?;
     let found = Digest::of(picture.rgb());
     if found != artefact.digest {
-        return Err(QualityError::Picture {
-            name,
-            problem: format!("its pixels have digest {found}, the samples say {}", artefact.digest),
-            advice: "restore the picture that was measured, or measure again",
+        return Err(QualityError::Exchanged {
+            path: artefact.path.clone(),
+            found,
+            recorded: artefact.digest,
         });
     }
     Ok((picture, bytes))

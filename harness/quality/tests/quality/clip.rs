@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_picture::Picture;
+use edgemaxx_quality::picture::PictureJudge;
 use edgemaxx_quality::picture::clip::ClipScorer;
-use edgemaxx_quality::picture::{Picture, PictureJudge};
 use edgemaxx_quality::{Artefact, Judge as _, Pair, records};
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
     SAMPLES_FILE, TELEMETRY_FILE,
 };
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_picture::Picture;
 
 use super::check::{Held, Means};
 use crate::error::{InFile as _, Result, RunError, scratch};
