@@ -7,7 +7,7 @@ use tera::{Context, Tera};
 
 use crate::ReportError;
 use crate::page::Page;
-use crate::view::{ImageSource, RunView};
+use crate::view::{AnswerSource, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
 const SCRIPT: &str = include_str!("../templates/script.js");
@@ -25,8 +25,8 @@ const TEMPLATES: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// [`ReportError::Template`]: a template does not fit its values; a defect of this crate.
-pub fn html(view: &RunView<'_>, images: &dyn ImageSource) -> Result<String, ReportError> {
-    render("report.html", &Page::new(view, images))
+pub fn html(view: &RunView<'_>, answers: &dyn AnswerSource) -> Result<String, ReportError> {
+    render("report.html", &Page::new(view, answers))
 }
 
 /// Renders one of the page templates around the shared style and script.

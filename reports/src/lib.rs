@@ -4,9 +4,9 @@
 //! caller reads the run folder into a [`RunView`] and writes what it gets back.
 
 mod comparison;
+mod exhibit;
 mod history;
 mod html;
-mod images;
 mod junit;
 mod markdown;
 mod number;
@@ -23,7 +23,7 @@ pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use summary::{SUMMARY_SCHEMA, Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
-pub use view::{FileDigest, ImageSource, NoImages, RunView};
+pub use view::{AnswerSource, FileDigest, NoAnswers, RunView};
 
 /// Why a report could not be rendered.
 #[derive(Debug, thiserror::Error)]

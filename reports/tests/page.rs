@@ -5,7 +5,7 @@ mod common;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::ranking::Standing;
-use edgemaxx_report::{ImageSource, NoImages, html, junit, markdown, summary_json};
+use edgemaxx_report::{AnswerSource, NoAnswers, html, junit, markdown, summary_json};
 
 /// Pages are left here for tests/browser/check.mjs.
 fn keep(name: &str, page: &str) {
@@ -165,7 +165,7 @@ fn nothing_measured_is_still_a_page() {
     run.estimates.certificate.noise_floor = Some(f64::NAN);
     run.ranking.winner = None;
     run.ranking.entries.iter_mut().for_each(|e| e.speedup_lower = None);
-    let page = html(&run.view(), &NoImages).expect("page");
+    let page = html(&run.view(), &NoAnswers).expect("page");
     keep("empty.html", &page);
     assert!(page.contains("not measured") && !page.contains("NaN"));
     assert!(summary_json(&run.view()).expect("JSON").contains("\"noise_floor\": null"));
@@ -174,8 +174,8 @@ fn nothing_measured_is_still_a_page() {
 /// Real-looking pictures without keeping 36,000 of them.
 struct Endless;
 
-impl ImageSource for Endless {
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+impl AnswerSource for Endless {
+    fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
         Some(common::picture(u32::from(digest.as_bytes()[0]), 64, 0.2))
     }
 }

@@ -45,6 +45,12 @@ pub trait Judge: Send + Sync {
     /// all answers are made.
     fn draw_views(&self, head: Digest) -> Vec<Value>;
 
+    /// The file of a kept answer, which is the one recorded.
+    ///
+    /// # Errors
+    /// When it is missing, or another than the samples say.
+    fn read(&self, artefact: &Artefact) -> Result<Vec<u8>>;
+
     /// What the metrics say of each pair, in order and the same for any number of threads, through `views` too.
     /// `done` is called after each pair, from any thread, and may count.
     ///

@@ -21,7 +21,7 @@ use crate::judge::{Artefact, Judge, Pair};
 ///
 /// # Errors
 /// As [`Picture::open`]; also when the pixels are not those that were recorded.
-pub fn open(artefact: &Artefact) -> Result<Picture> {
+fn open(artefact: &Artefact) -> Result<Picture> {
     read(artefact).map(|(picture, _)| picture)
 }
 
@@ -29,7 +29,7 @@ pub fn open(artefact: &Artefact) -> Result<Picture> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
+fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
     let bytes = Picture::bytes(&artefact.path)?;
     let picture = Picture::decode(&bytes, &artefact.path.display().to_string())?;
     let found = Digest::of(picture.rgb());
@@ -156,6 +156,10 @@ impl PictureJudge {
 impl Judge for PictureJudge {
     fn draw_views(&self, head: Digest) -> Vec<Value> {
         draw_views(head).iter().map(View::to_value).collect()
+    }
+
+    fn read(&self, artefact: &Artefact) -> Result<Vec<u8>> {
+        read(artefact).map(|(_, bytes)| bytes)
     }
 
     fn judge(&self, pairs: &[Pair], views: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>> {

@@ -11,5 +11,5 @@ pub mod resample;
 pub mod views;
 
 pub use cosine::cosine;
-pub use judge::{PictureJudge, open, read};
+pub use judge::PictureJudge;
 pub use pixelwise::{PerceptualHash, phash_distance, psnr, ssim_gray};

@@ -83,7 +83,7 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     let log = folder.samples(&plan)?;
     let models = Models::of(folder, &contest, named)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
-    let judge = models.judge(contest.task())?;
+    let judge = models.judge(contest.task.name())?;
     let header = QualityHeader {
         format: QualityHeader::format(),
         samples: log.chain.head(),

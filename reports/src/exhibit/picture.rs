@@ -4,35 +4,76 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_picture::Picture;
 
-use crate::view::ImageSource;
+use super::task::{Exhibit, Shown};
+use crate::view::AnswerSource;
 
 /// Edges of thumbnails, largest first, in pixels.
 const EDGES: [u32; 6] = [256, 192, 128, 96, 64, 48];
 const JPEG_QUALITY: u8 = 85;
 
-/// The two pictures of a pair as `data:` addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PairPictures {
-    pub baseline: String,
-    pub candidate: String,
-    pub width: u32,
-    pub height: u32,
-    /// Edge of the thumbnail, if the pictures are not shown as they are.
-    pub thumbnail: Option<u32>,
+/// Shows pictures.
+pub(super) struct PictureExhibit;
+
+impl Exhibit for PictureExhibit {
+    fn timing(&self) -> &'static str {
+        "For the same prompt and the same initial noise, the time from the request fully sent to the picture \
+         fully received, on the harness's own clock, for the baseline and for the candidate, one right after \
+         the other."
+    }
+
+    fn show(
+        &self,
+        pairs: &[(Digest, Digest)],
+        source: &dyn AnswerSource,
+        budget: usize,
+    ) -> Vec<Option<Shown>> {
+        embed(pairs, source, budget).into_iter().map(|pair| pair.map(|pair| pair.shown())).collect()
+    }
+
+    fn reduced(&self, reduced: u32) -> String {
+        format!(
+            "Shown as compressed thumbnails of at most {reduced} pixels; every number is of the full pictures. "
+        )
+    }
 }
 
-/// How many pairs to show of each of `candidates`, so that a page stays readable and quick.
-pub(crate) fn pairs_per_candidate(candidates: usize) -> usize {
-    (120 / candidates.max(1)).clamp(2, 10)
+/// The two pictures of a pair as `data:` addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PairPictures {
+    baseline: String,
+    candidate: String,
+    width: u32,
+    height: u32,
+    /// Edge of the thumbnail, if the pictures are not shown as they are.
+    thumbnail: Option<u32>,
+}
+
+impl PairPictures {
+    fn shown(&self) -> Shown {
+        let shot = |alt: &str, source: &str, words: &str| {
+            format!(
+                "<div class=\"shot\"><img loading=\"lazy\" decoding=\"async\" width=\"{}\" height=\"{}\" alt=\"{alt}\" \
+                 src=\"{source}\">{words}</div>",
+                self.width, self.height
+            )
+        };
+        let shots = if self.baseline == self.candidate {
+            shot("The picture of both", &self.baseline, "both the same")
+        } else {
+            shot("Baseline’s picture", &self.baseline, "baseline")
+                + &shot("Candidate’s picture", &self.candidate, "candidate")
+        };
+        Shown {
+            html: format!("<div class=\"shots\">{shots}</div>"),
+            narrow: self.width < 200,
+            reduced: self.thumbnail,
+        }
+    }
 }
 
 /// Embeds pairs (baseline, candidate) within `budget` characters, shared equally among them.
 /// A pair is `None` when a picture was not kept, cannot be read, or would not fit.
-pub(crate) fn embed(
-    pairs: &[(Digest, Digest)],
-    source: &dyn ImageSource,
-    budget: usize,
-) -> Vec<Option<PairPictures>> {
+fn embed(pairs: &[(Digest, Digest)], source: &dyn AnswerSource, budget: usize) -> Vec<Option<PairPictures>> {
     let share = budget / pairs.len().max(1);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let chunk = pairs.len().div_ceil(workers).max(1);
@@ -53,10 +94,10 @@ pub(crate) fn embed(
 fn pair(
     baseline: &Digest,
     candidate: &Digest,
-    source: &dyn ImageSource,
+    source: &dyn AnswerSource,
     share: usize,
 ) -> Option<PairPictures> {
-    let (a, b) = (source.png(baseline)?, source.png(candidate)?);
+    let (a, b) = (source.file(baseline)?, source.file(candidate)?);
     let first = decode(&a)?;
     let second = decode(&b)?;
     let (width, height) = (first.width(), first.height());
@@ -103,8 +144,8 @@ mod tests {
 
     struct Map(BTreeMap<Digest, Vec<u8>>);
 
-    impl ImageSource for Map {
-        fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+    impl AnswerSource for Map {
+        fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
             self.0.get(digest).cloned()
         }
     }
