@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::input::InputError;
 use edgemaxx_picture::PictureError;
 
 /// Result of this crate.
@@ -15,6 +16,9 @@ pub enum QualityError {
     /// Nobody judges the answers of this task.
     #[error("the task {0:?} has no judge")]
     Task(String),
+    /// What was asked is not what the task asks.
+    #[error(transparent)]
+    Ask(#[from] InputError),
     /// The file could not be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::quality::{Judgement, QualityRecord};
+use edgemaxx_contract::task::Ask;
 use serde_json::Value;
 
 use crate::error::{QualityError, Result};
@@ -31,8 +32,8 @@ pub struct Pair {
     pub pair: u32,
     /// Id of the request.
     pub request: u32,
-    /// What was asked for.
-    pub prompt: String,
+    /// What was asked.
+    pub ask: Ask,
     /// The baseline's answer.
     pub baseline: Artefact,
     /// The candidate's answer.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_contract::task::picture;
 use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -88,9 +89,9 @@ impl PictureJudge {
     }
 
     /// Every prompt is embedded once.
-    fn prompts<'a>(&self, pairs: &'a [Pair]) -> Result<BTreeMap<&'a str, Vec<f32>>> {
+    fn prompts<'a>(&self, prompts: &'a [String]) -> Result<BTreeMap<&'a str, Vec<f32>>> {
         let Some(clip) = &self.clip else { return Ok(BTreeMap::new()) };
-        let mut prompts: Vec<&str> = pairs.iter().map(|pair| pair.prompt.as_str()).collect();
+        let mut prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         prompts.sort_unstable();
         prompts.dedup();
         let embeddings = clip.embed_prompts(&prompts)?;
@@ -165,15 +166,18 @@ impl Judge for PictureJudge {
     fn judge(&self, pairs: &[Pair], views: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>> {
         let views = views.iter().map(View::from_value).collect::<Result<Vec<_>>>()?;
         let embeddings = self.embeddings(pairs, &views)?;
-        let prompts = self.prompts(pairs)?;
+        let prompts: Vec<String> =
+            pairs.iter().map(|pair| Ok(pair.ask.view::<picture::Ask>()?.prompt)).collect::<Result<_>>()?;
+        let embedded = self.prompts(&prompts)?;
         pairs
             .par_iter()
-            .map(|pair| {
+            .zip(&prompts)
+            .map(|(pair, prompt)| {
                 let judge = || {
                     let (baseline, candidate) = (open(&pair.baseline)?, open(&pair.answer)?);
                     let of = |digest| embeddings.get(&digest);
                     let both = of(pair.baseline.digest).zip(of(pair.answer.digest)).map(<[_; 2]>::from);
-                    let prompt = prompts.get(pair.prompt.as_str()).map(Vec::as_slice);
+                    let prompt = embedded.get(prompt.as_str()).map(Vec::as_slice);
                     self.pair([&baseline, &candidate], &views, both, prompt)
                 };
                 let judgement =

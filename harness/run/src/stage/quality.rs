@@ -132,7 +132,7 @@ pub fn answer_pairs(
                     session: planned.index,
                     pair,
                     request: baseline.request,
-                    prompt: plan.task.ask_words(&plan.requests[baseline.request as usize].ask),
+                    ask: plan.requests[baseline.request as usize].ask.clone(),
                     baseline: file(*theirs),
                     answer: file(*ours),
                 })
