@@ -25,20 +25,12 @@ impl Contest {
     /// # Errors
     /// [`InputError`] names line and column, or the key, what was expected and what was found.
     pub fn parse(text: &str) -> Result<Self, InputError> {
-        Self::parse_among(text, task::ALL)
-    }
-
-    /// Reads the text of a contest of one of `tasks`.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_among(text: &str, tasks: &[TaskRef]) -> Result<Self, InputError> {
         let wire: WireContest = toml::from_str(text)?;
         if wire.format != 1 {
             return Err(bad("format", "1 (the contest format this release reads)", wire.format));
         }
         check_name("name", &wire.name)?;
-        let task = wire.task.map_or(Ok(task::DEFAULT), |name| task::by_name(&name, tasks))?;
+        let task = wire.task.map_or(Ok(task::DEFAULT), |name| task::by_name(&name))?;
         let file = TomlFile::parse(text)?;
         let request = task.request(&file.input("request", &[&"request"])?)?;
         let settings = task.settings(&file.input("baseline.generation", &[&"baseline", &"generation"])?)?;

@@ -122,7 +122,8 @@ pub fn answer_pairs(
     recorded: &RecordedSession<'_>,
 ) -> Vec<Pair> {
     let images = folder.images();
-    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.png")), digest };
+    let extension = plan.task.extension();
+    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.{extension}")), digest };
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
