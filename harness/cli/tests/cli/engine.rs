@@ -56,6 +56,19 @@ fn bad_engines_are_told_what_is_wrong() {
 }
 
 #[test]
+fn latents_are_those_of_the_checkpoint() {
+    let model = repository("fixtures/models/emoji-sdxl").display().to_string();
+    let (code, answer) = check(&["--checkpoint", &model], &[]);
+    let last = answer["checks"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((code, &last["what"]), (1, &"ready".into()), "{answer:#}");
+    let detail = last["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(r#""vae_scale_factor":8"#) && detail.contains(r#""vae_scale_factor":4"#),
+        "{detail}"
+    );
+}
+
+#[test]
 fn what_the_harness_costs_is_measured() {
     let small = ["--answers", "20", "--streams", "2", "--parts", "5"];
     let output = edgemaxx().args(["engine", "cost", "--json"]).args(small).output().unwrap();
