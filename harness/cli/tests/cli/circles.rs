@@ -16,7 +16,7 @@ fn read(folder: &Path, module: &[String], files: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let own = [module, &[name.clone()]].concat();
+        let own = [module, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             read(&path, &own, files);
         } else if !["mod", "lib", "main", "tests"].contains(&name.as_str()) {
@@ -62,7 +62,7 @@ fn paths(text: &str, before: &[String], found: &mut Vec<Vec<String>>) {
         return;
     }
     let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let path = [before, &[word.clone()]].concat();
+    let path = [before, std::slice::from_ref(&word)].concat();
     match text[word.len()..].strip_prefix("::") {
         Some(rest) => paths(rest, &path, found),
         None => found.push(path),

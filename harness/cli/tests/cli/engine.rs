@@ -159,3 +159,21 @@ fn a_checkpoints_own_settings_are_those_of_every_verb() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(1) && text.contains("NoSuchScheduler"), "{text}");
 }
+
+#[test]
+fn a_recipe_for_what_no_engine_runs_makes_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    let optimize = |recipe: &str| {
+        let mut command = edgemaxx();
+        command.args(["miner", "optimize", recipe, "--from"]).arg(repository("fixtures/models/emoji-sdxl"));
+        command.arg("--to").arg(&to);
+        command
+    };
+    let (code, message) = failure(&mut optimize("scheduler=NoSuchScheduler"));
+    let said = message.contains("generation.scheduler: expected") && message.contains("\"NoSuchScheduler\"");
+    assert!(code == 2 && said, "{code} {message}");
+    assert!(!to.exists());
+    optimize("scheduler=DDIMScheduler").assert().success();
+    assert!(std::fs::read_to_string(to.join("edgemaxx.toml")).unwrap().contains("DDIMScheduler"));
+}
