@@ -31,7 +31,10 @@ fn tables_hold_every_row_and_read_back() {
         csv.starts_with("session,round,candidate,side,launch,phase,index,request,prompt,seed,"),
         "{csv:.200}"
     );
-    assert!(failed > 0 && csv.lines().filter(|line| line.contains("died: out of memory")).count() == failed, "{failed}");
+    assert!(
+        failed > 0 && csv.lines().filter(|line| line.contains("died: out of memory")).count() == failed,
+        "{failed}"
+    );
     let parquet = samples.to_parquet().expect("Parquet");
     assert_eq!(parquet, samples.to_parquet().expect("the same bytes"));
     let frame = ParquetReader::new(std::io::Cursor::new(parquet)).finish().expect("reads back");
