@@ -26,9 +26,8 @@ pub(super) fn decoded(head: Head, payload: &[u8], width: u32, height: u32) -> Re
             }
             Picture::from_rgb(width, height, payload.to_vec()).map_err(|error| error.to_string())
         }
-        Encoding::Png => {
-            Picture::decode_png(payload, "its PNG", (width, height)).map_err(|error| error.to_string())
-        }
+        Encoding::Png => Picture::decode_png(payload, "a PNG that cannot be read", (width, height))
+            .map_err(|error| error.to_string()),
     }
 }
 
