@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
 use edgemaxx_contract::estimate::Estimate;
-use edgemaxx_contract::format::Document as _;
 
 use crate::ReportError;
 use crate::junit::{Case, CaseResult, suite};
@@ -63,13 +62,11 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
     md
 }
 
-/// The comparison as JSON.
-pub fn comparison_json(comparison: &Comparison) -> Result<String, ReportError> {
-    Ok(comparison.to_json())
-}
-
 /// The comparison as JUnit: regressed fails, cannot tell is skipped, unfit or incomparable is an error.
-pub fn comparison_junit(comparison: &Comparison) -> String {
+///
+/// # Errors
+/// [`ReportError::Junit`]: a defect of this program.
+pub fn comparison_junit(comparison: &Comparison) -> Result<String, ReportError> {
     let name = format!("edgemaxx compare {} with {}", comparison.subject.label, comparison.reference.label);
     let case = |name: &str, verdict: Verdict, words: String| Case {
         class: comparison.subject.label.clone(),

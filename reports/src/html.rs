@@ -1,13 +1,13 @@
 //! The page: one file, no request to any host, nothing runs but what the policy's digests name.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use edgemaxx_contract::digest::Digest;
 use serde::Serialize;
 use tera::{Context, Tera};
 
 use crate::ReportError;
 use crate::page::Page;
-use crate::text::base64;
-use crate::view::{ImageSource, RunView};
+use crate::view::{AnswerSource, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
 const SCRIPT: &str = include_str!("../templates/script.js");
@@ -25,8 +25,8 @@ const TEMPLATES: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// [`ReportError::Template`]: a template does not fit its values; a defect of this crate.
-pub fn html(view: &RunView<'_>, images: &dyn ImageSource) -> Result<String, ReportError> {
-    render("report.html", &Page::new(view, images))
+pub fn html(view: &RunView<'_>, answers: &dyn AnswerSource) -> Result<String, ReportError> {
+    render("report.html", &Page::new(view, answers))
 }
 
 /// Renders one of the page templates around the shared style and script.
@@ -43,7 +43,7 @@ pub(crate) fn render(template: &str, page: &impl Serialize) -> Result<String, Re
 
 /// The content security policy: the inline style and script by digest, pictures from `data:`, else nothing.
 fn policy() -> String {
-    let source = |text: &str| format!("'sha256-{}'", base64(Digest::of(text).as_bytes()));
+    let source = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Digest::of(text).as_bytes()));
     format!(
         "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'",
         source(STYLE),

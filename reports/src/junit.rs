@@ -1,12 +1,15 @@
 //! `junit.xml`: one test case per candidate, one for the A/A control.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use edgemaxx_contract::estimate::CertificateVerdict;
 use edgemaxx_contract::ranking::Standing;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::ReportError;
 use crate::number;
-use crate::text::{escape, visible};
+use crate::text::visible;
 use crate::view::{RunView, standing_words};
 
 /// One test case: what it is called, how long its measured requests took in seconds, what came of it.
@@ -27,7 +30,10 @@ pub(crate) enum CaseResult {
 
 /// A run as JUnit: a candidate rejected for quality is a failure, one that could not be measured an
 /// error, one not proven faster is skipped; an unfit run fails its control.
-pub fn junit(view: &RunView<'_>) -> String {
+///
+/// # Errors
+/// [`ReportError::Junit`]: a defect of this program.
+pub fn junit(view: &RunView<'_>) -> Result<String, ReportError> {
     let cases: Vec<Case> = view
         .ranked()
         .into_iter()
@@ -57,50 +63,40 @@ pub fn junit(view: &RunView<'_>) -> String {
     suite(&format!("edgemaxx {}", view.contest.name), &cases)
 }
 
-/// A test suite as the schema of Jenkins' xUnit plugin (`junit-10.xsd`) has it; that one counts
-/// what was skipped by suite only.
-pub(crate) fn suite(name: &str, cases: &[Case]) -> String {
-    let attribute = |text: &str| escape(&visible(text)).replace('\n', "&#10;").replace('\t', "&#9;");
-    let count = |pick: fn(&CaseResult) -> bool| cases.iter().filter(|c| pick(&c.result)).count();
-    let failures = count(|r| matches!(r, CaseResult::Failed(_)));
-    let errors = count(|r| matches!(r, CaseResult::Error(_)));
-    let skipped = count(|r| matches!(r, CaseResult::Skipped(_)));
-    let seconds = |v: Option<f64>| format!("{:.3}", v.filter(|v| v.is_finite() && *v > 0.0).unwrap_or(0.0));
-    let total: f64 = cases.iter().filter_map(|c| c.seconds).filter(|s| s.is_finite()).sum();
-    let counts = format!(
-        "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{}\"",
-        cases.len(),
-        seconds(Some(total))
-    );
-    let name = attribute(name);
-    let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {counts}>\n  \
-         <testsuite name=\"{name}\" {counts} skipped=\"{skipped}\">\n"
-    );
+/// A report of one suite, in Jenkins' format.
+pub(crate) fn suite(name: &str, cases: &[Case]) -> Result<String, ReportError> {
+    let time = |seconds: Option<f64>| {
+        let seconds = seconds.filter(|v| v.is_finite() && *v > 0.0).unwrap_or(0.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    };
+    let name = visible(name);
+    let mut suite = TestSuite::new(name.as_str());
     for case in cases {
-        let _ = write!(
-            xml,
-            "    <testcase classname=\"{}\" name=\"{}\" time=\"{}\">",
-            attribute(&case.class),
-            attribute(&case.name),
-            seconds(case.seconds)
-        );
-        match &case.result {
-            CaseResult::Passed(words) => {
-                let _ = write!(xml, "<system-out>{}</system-out>", escape(&visible(words)));
-            }
-            CaseResult::Failed(words) => {
-                let _ = write!(xml, "<failure type=\"failure\" message=\"{}\"/>", attribute(words));
-            }
-            CaseResult::Error(words) => {
-                let _ = write!(xml, "<error type=\"error\" message=\"{}\"/>", attribute(words));
-            }
+        let non_success = |kind, word: &str, message: &str| {
+            let mut status = TestCaseStatus::non_success(kind);
+            status.set_type(word).set_message(visible(message));
+            status
+        };
+        let status = match &case.result {
+            CaseResult::Passed(_) => TestCaseStatus::success(),
+            CaseResult::Failed(words) => non_success(NonSuccessKind::Failure, "failure", words),
+            CaseResult::Error(words) => non_success(NonSuccessKind::Error, "error", words),
             CaseResult::Skipped(words) => {
-                let _ = write!(xml, "<skipped message=\"{}\"/>", attribute(words));
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(visible(words));
+                status
             }
+        };
+        let mut test = TestCase::new(visible(&case.name), status);
+        test.set_classname(visible(&case.class)).set_time(time(case.seconds));
+        if let CaseResult::Passed(words) = &case.result {
+            test.set_system_out(visible(words));
         }
-        xml.push_str("</testcase>\n");
+        suite.add_test_case(test);
     }
-    xml.push_str("  </testsuite>\n</testsuites>\n");
-    xml
+    let total = time(Some(cases.iter().filter_map(|c| c.seconds).filter(|s| s.is_finite()).sum()));
+    suite.set_time(total);
+    let mut report = Report::new(name);
+    report.set_time(total).add_test_suite(suite);
+    Ok(report.to_string()?)
 }

@@ -1,28 +1,29 @@
-//! Renders a run as HTML, Markdown, JUnit and JSON; a comparison for CI; many runs as a site.
+//! Renders a run as HTML, Markdown, JUnit, JSON and tables; a comparison for CI; many runs as a site.
 //!
 //! Everything here is a pure function from values to text: no file, clock, locale or network. The
 //! caller reads the run folder into a [`RunView`] and writes what it gets back.
 
 mod comparison;
+mod exhibit;
 mod history;
 mod html;
-mod images;
 mod junit;
 mod markdown;
 mod number;
 mod page;
 mod plot;
 mod summary;
+pub mod tables;
 mod text;
 mod view;
 
-pub use comparison::{comparison_github, comparison_json, comparison_junit, comparison_markdown};
+pub use comparison::{comparison_github, comparison_junit, comparison_markdown};
 pub use history::{HistoryRun, SiteFile, history};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use summary::{SUMMARY_SCHEMA, Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
-pub use view::{FileDigest, ImageSource, NoImages, RunView};
+pub use view::{AnswerSource, FileDigest, NoAnswers, RunView};
 
 /// Why a report could not be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum ReportError {
     /// A template and its values do not fit: a defect of this program, not of the run.
     #[error("the report's template could not be rendered: {0}")]
     Template(String),
+    /// A suite that XML cannot hold: a defect of this program, not of the run.
+    #[error("the report could not be written as JUnit: {0}")]
+    Junit(#[from] quick_junit::SerializeError),
     /// A value that JSON cannot hold.
     #[error("the report could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),

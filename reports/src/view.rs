@@ -19,7 +19,7 @@ pub struct RunView<'a> {
     pub plan: &'a Plan,
     /// What was measured.
     pub log: &'a Log,
-    /// The numbers of all picture pairs.
+    /// The numbers of all pairs of answers.
     pub quality: &'a QualityLog,
     /// What the samples say.
     pub estimates: &'a Estimates,
@@ -40,18 +40,18 @@ pub struct FileDigest {
     pub digest: Digest,
 }
 
-/// Where pictures come from.
-pub trait ImageSource: Sync {
-    /// The PNG file of the picture whose RGB bytes have this digest; `None`: it was not kept.
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>>;
+/// Where answers come from.
+pub trait AnswerSource: Sync {
+    /// The file of the answer that has this digest; `None`: it was not kept.
+    fn file(&self, digest: &Digest) -> Option<Vec<u8>>;
 }
 
-/// No pictures at all.
+/// No answers at all.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoImages;
+pub struct NoAnswers;
 
-impl ImageSource for NoImages {
-    fn png(&self, _digest: &Digest) -> Option<Vec<u8>> {
+impl AnswerSource for NoAnswers {
+    fn file(&self, _digest: &Digest) -> Option<Vec<u8>> {
         None
     }
 }

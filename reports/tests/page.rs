@@ -5,7 +5,7 @@ mod common;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::ranking::Standing;
-use edgemaxx_report::{ImageSource, NoImages, html, junit, markdown, summary_json};
+use edgemaxx_report::{AnswerSource, NoAnswers, html, junit, markdown, summary_json};
 
 /// Pages are left here for tests/browser/check.mjs.
 fn keep(name: &str, page: &str) {
@@ -103,7 +103,7 @@ fn the_same_run_gives_the_same_bytes() {
     let (a, b) = (common::run(&common::demo(), 3, 3, 16, None), common::run(&common::demo(), 3, 3, 16, None));
     assert_eq!(html(&a.view(), &a).expect("page"), html(&b.view(), &b).expect("page"));
     assert_eq!(markdown(&a.view()), markdown(&b.view()));
-    assert_eq!(junit(&a.view()), junit(&b.view()));
+    assert_eq!(junit(&a.view()).expect("XML"), junit(&b.view()).expect("XML"));
     assert_eq!(summary_json(&a.view()).expect("JSON"), summary_json(&b.view()).expect("JSON"));
 }
 
@@ -141,7 +141,7 @@ fn hostile_text_is_shown_and_never_run() {
         page.contains("&lt;script&gt;window.pwned=1&lt;/script&gt;") && page.contains("{{ page }}{% raw %}")
     );
     assert!(page.contains("⟨U+202E⟩") && !page.contains('\u{202e}'));
-    for text in [markdown(&run.view()), junit(&run.view())] {
+    for text in [markdown(&run.view()), junit(&run.view()).expect("XML")] {
         assert!(!text.contains("<script") && !text.contains("<img") && !text.contains('\u{202e}'));
     }
 }
@@ -165,7 +165,7 @@ fn nothing_measured_is_still_a_page() {
     run.estimates.certificate.noise_floor = Some(f64::NAN);
     run.ranking.winner = None;
     run.ranking.entries.iter_mut().for_each(|e| e.speedup_lower = None);
-    let page = html(&run.view(), &NoImages).expect("page");
+    let page = html(&run.view(), &NoAnswers).expect("page");
     keep("empty.html", &page);
     assert!(page.contains("not measured") && !page.contains("NaN"));
     assert!(summary_json(&run.view()).expect("JSON").contains("\"noise_floor\": null"));
@@ -174,8 +174,8 @@ fn nothing_measured_is_still_a_page() {
 /// Real-looking pictures without keeping 36,000 of them.
 struct Endless;
 
-impl ImageSource for Endless {
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+impl AnswerSource for Endless {
+    fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
         Some(common::picture(u32::from(digest.as_bytes()[0]), 64, 0.2))
     }
 }

@@ -8,7 +8,6 @@ pub mod samples;
 pub mod sequential;
 pub mod sources;
 mod stages;
-pub mod tables;
 pub mod telemetry;
 pub mod verify;
 

@@ -62,6 +62,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A GGUF file is truncated, malformed, or of a kind that is not read.
+    #[error("{}: damaged GGUF file, or one of another kind: {message}", path.display())]
+    DamagedGguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A tensor that the configuration calls for is absent.
     #[error("{}: tensor `{tensor}` is missing, expected shape {expected:?}; the weights do not fit the folder's config.json", path.display())]
     MissingTensor {
@@ -124,6 +132,12 @@ pub enum Error {
         undefined: usize,
         /// Of how many.
         values: usize,
+    },
+    /// A language model's logits are no numbers.
+    #[error("logits are not numbers after {position} tokens: are the weights and their scales finite?")]
+    NoLogits {
+        /// Tokens that the model had read.
+        position: usize,
     },
     /// The device asked for is not there or cannot serve.
     #[error("{0}")]

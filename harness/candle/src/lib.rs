@@ -1,5 +1,6 @@
-//! The built-in SDXL engine and CLIP on candle: numerically what diffusers and transformers compute, read from their
-//! folder layouts.
+//! The built-in engines. SDXL and CLIP on candle: numerically what diffusers and transformers compute, read from their
+//! folder layouts. Language models of LLaMA's layout ([`llama`]): what transformers computes, from its folders or from GGUF
+//! files ([`gguf`]), whose weights stay quantised.
 //!
 //! ```no_run
 //! use edgemaxx_candle::{CheckpointSource, GenerateRequest, LoadOptions, Pipeline};
@@ -31,7 +32,9 @@ mod cuda;
 mod denoise;
 pub mod derive;
 mod error;
+pub mod gguf;
 mod limits;
+pub mod llama;
 pub mod nn;
 mod pipeline;
 mod prompt;

@@ -17,3 +17,5 @@ pub(crate) const POSITIONS: usize = 1 << 16;
 pub(crate) const SIDE: usize = 1 << 13;
 /// Times of a training schedule.
 pub(crate) const TIMES: usize = 100_000;
+/// Positions of a language model.
+pub(crate) const CONTEXT: usize = 1 << 24;

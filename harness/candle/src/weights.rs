@@ -226,6 +226,12 @@ impl Weights {
         self.store.entries.get(&self.full(name)).map(|e| self.bytes(e))
     }
 
+    /// A tensor's storage type and bytes, its shape checked.
+    pub(crate) fn stored(&self, shape: &[usize], name: &str) -> Result<(Dtype, &[u8])> {
+        let (_, entry) = self.entry(shape, name)?;
+        Ok((entry.dtype, self.bytes(entry)))
+    }
+
     /// Reads a tensor, checking its shape.
     pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
         let (_, entry) = self.entry(shape, name)?;

@@ -55,6 +55,10 @@ impl fmt::Display for Check {
 
 /// A repeated request that takes less than this fraction of a fresh one was answered from memory.
 const CACHED: f64 = 0.5;
+/// One that takes more than so many times a fresh one shows that no time of this engine means much.
+const UNSTEADY: f64 = 3.0;
+/// Differences below this may be a busy machine's, nanoseconds.
+const UNSTEADY_NS: u64 = 250_000_000;
 
 /// How long an engine is watched while nothing is asked of it.
 const WATCHED_IDLE: Duration = Duration::from_millis(500);
@@ -179,6 +183,9 @@ fn repeated(what: &'static str, fresh: &Answered, again: &Answered, fresh_ns: u6
     } else if fresh.digest != again.digest {
         let detail = "gave another answer: fix every seed, so that results can be reproduced";
         (Verdict::Doubtful, detail.to_owned())
+    } else if ratio > UNSTEADY && again.latency_ns.saturating_sub(fresh_ns) > UNSTEADY_NS {
+        let advice = "threads that wait actively, or a busy machine? Nothing small can be told apart so";
+        (Verdict::Doubtful, format!("the same answer, in {ratio:.1} times the time: {advice}"))
     } else {
         (Verdict::Good, format!("the same answer, in {ratio:.2} of the time"))
     };
@@ -225,5 +232,30 @@ impl Asker<'_> {
         })?;
         let bytes = answer.payload.len() + answer.parts.iter().map(|part| part.payload.len()).sum::<usize>();
         Ok(Answered { latency_ns: answer.latency_ns, bytes, digest: Some(artefact.digest) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_neither_remembered_nor_far_slower() {
+        let answered = |latency_ms: u64, content: &str| Answered {
+            latency_ns: latency_ms * 1_000_000,
+            bytes: 1,
+            digest: Some(Digest::of(content)),
+        };
+        let fresh = answered(1000, "a");
+        let judged = |again: &Answered| repeated("repeat", &fresh, again, fresh.latency_ns);
+        assert_eq!(judged(&answered(900, "a")).verdict, Verdict::Good);
+        for (again, words) in [
+            (answered(100, "a"), "must not be cached"),
+            (answered(1000, "b"), "gave another answer"),
+            (answered(47_780, "a"), "in 47.8 times the time"),
+        ] {
+            let check = judged(&again);
+            assert!(check.verdict == Verdict::Doubtful && check.detail.contains(words), "{check}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::rules::Rules;
 use crate::source::is_commit;
 use crate::{Cache, HubError, Resolved, Step, resolve_folder};
 use edgemaxx_contract::digest::DigestBuilder;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::{Digest as _, Sha1};
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
@@ -236,8 +237,10 @@ pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> HubError + '_ {
     move |source| HubError::Io { path: path.to_owned(), source }
 }
 
+/// What stays as it is in a path that is part of an address.
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
 /// A path as part of an address.
 pub(crate) fn encoded(path: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/');
-    path.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+    utf8_percent_encode(path, &PLAIN).to_string()
 }

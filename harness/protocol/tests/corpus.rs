@@ -25,7 +25,7 @@ fn seeds() -> Vec<(&'static str, Message)> {
         settings: object(settings),
     };
     let ask = json!({"prompt": "ein rotes Haus — 赤い家", "seed": 12, "shape": [1, 4, 2, 2]});
-    let generate = Generate { id: 7, ask: object(ask), payload: vec![0, 0, 0x80, 0x3e].repeat(16) };
+    let generate = Generate { id: 7, ask: object(ask), payload: [0, 0, 0x80, 0x3e].repeat(16) };
     let answer = |answer, payload| {
         Message::Answer(Answer { id: 7, engine_ns: Some(5), answer: object(answer), payload })
     };

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::clip::ClipScorer;
-use edgemaxx_quality::picture::{Picture, phash_distance, psnr, ssim_gray};
+use edgemaxx_quality::picture::{phash_distance, psnr, ssim_gray};
 use rayon::prelude::*;
 
 /// Smooth waves with noise, as `scripts/bench-quality` makes them in spirit: contents do not matter.

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::input::InputError;
+use edgemaxx_picture::PictureError;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, QualityError>;
 
@@ -12,6 +16,9 @@ pub enum QualityError {
     /// Nobody judges the answers of this task.
     #[error("the task {0:?} has no judge")]
     Task(String),
+    /// What was asked is not what the task asks.
+    #[error(transparent)]
+    Ask(#[from] InputError),
     /// The file could not be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {
@@ -21,14 +28,17 @@ pub enum QualityError {
         source: std::io::Error,
     },
     /// The file is no picture that can be judged.
-    #[error("{name}: {problem}; {advice}")]
-    Picture {
-        /// File or other name of the picture.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-        /// What to do next.
-        advice: &'static str,
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The file is not the answer that was recorded.
+    #[error("{}: its pixels have digest {found}, the samples say {recorded}; restore the picture that was measured, or measure again", path.display())]
+    Exchanged {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: Digest,
+        /// What it should hold.
+        recorded: Digest,
     },
     /// The two pictures of a pair have different sizes.
     #[error(

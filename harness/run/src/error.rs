@@ -84,7 +84,7 @@ pub enum RunError {
     File(#[from] edgemaxx_files::FileError),
     /// A table cannot be written.
     #[error(transparent)]
-    Table(#[from] edgemaxx_analyze::tables::TableError),
+    Table(#[from] edgemaxx_report::tables::TableError),
     /// A report cannot be written.
     #[error(transparent)]
     Report(#[from] edgemaxx_report::ReportError),

@@ -204,12 +204,12 @@ pub fn accelerator(plan: &Plan) -> Accelerator {
 /// # Errors
 /// The device cannot be used: exit code 3, in the engine's words.
 pub fn engine_settings(plan: &Plan) -> Result<Vec<String>> {
+    if accelerator(plan) == Accelerator::Cpu {
+        return Ok(Vec::new());
+    }
     let mut dtypes = BTreeSet::new();
     for pipeline in plan.pipelines.iter().filter(|pipeline| pipeline.engine == EngineSpec::Native) {
         dtypes.insert(dtype_name(pipeline.settings.view::<picture::Settings>()?.dtype));
-    }
-    if accelerator(plan) == Accelerator::Cpu {
-        return Ok(Vec::new());
     }
     let unfit = |why: String| RunError::of(Class::Environment, why);
     let program =

@@ -7,8 +7,8 @@ use edgemaxx_candle::vae::VaeConfig;
 use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_contract::task::{Settings, picture};
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_contract::task::{Settings, TaskRef, picture};
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::clip::ClipScorer;
 use edgemaxx_quality::picture::lpips::Lpips;
 
@@ -25,6 +25,10 @@ const LPIPS_SIDE: u32 = 64;
 /// # Errors
 /// Names the field, what was expected, and what was found.
 pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
+    // What can be found out before depends on the task; of another, measuring and judging say it.
+    if contest.task != TaskRef::new(&picture::PICTURE) {
+        return Ok(());
+    }
     schedulers(contest, resolved)?;
     size(contest, base, resolved)?;
     judges(contest, base)

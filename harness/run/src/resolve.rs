@@ -165,12 +165,15 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
     Ok([baseline, control].into_iter().chain(candidates).collect())
 }
 
+/// What a candidate says of itself, in its folder.
+pub const CANDIDATE_FILE: &str = "edgemaxx.toml";
+
 /// The candidate's own `edgemaxx.toml` in its folder, where it has one.
 ///
 /// # Errors
 /// It cannot be read, or leads out of the folder.
 pub fn candidate_file(folder: &Path, task: TaskRef) -> Result<CandidateFile> {
-    let path = folder.join("edgemaxx.toml");
+    let path = folder.join(CANDIDATE_FILE);
     if !path.exists() {
         return Ok(CandidateFile::default());
     }

@@ -62,7 +62,7 @@ impl Stops {
             Some(race) => Some(Watched {
                 race,
                 folder: folder.clone(),
-                judge: Models::of(folder, contest, Models::default())?.judge(contest.task())?,
+                judge: Models::of(folder, contest, Models::default())?.judge(contest.task.name())?,
                 read: 0,
                 runners: BTreeMap::new(),
             }),

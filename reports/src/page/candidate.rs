@@ -1,9 +1,8 @@
-//! One candidate's own section: numbers, gates, sessions, pictures.
+//! One candidate's own section: numbers, gates, sessions, answers.
 
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec};
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Claim, Estimate, GateEstimate, HonestyVerdict, Latency,
 };
@@ -16,7 +15,7 @@ use serde::Serialize;
 use super::Fact;
 use super::board::BoardRow;
 use super::shots::CandidateShots;
-use crate::images::PairPictures;
+use crate::exhibit::{Shown, of_task};
 use crate::number::{self, UNDEFINED};
 use crate::plot;
 use crate::text::visible;
@@ -35,8 +34,8 @@ pub(crate) struct Drill {
     pub ratios: String,
     pub strips: String,
     pub series: String,
-    pub pictures: Vec<Picture>,
-    pub pictures_note: String,
+    pub answers: Vec<Pair>,
+    pub answers_note: String,
 }
 
 /// A gate and whether it was proven.
@@ -57,22 +56,13 @@ pub(crate) struct FailureRow {
     pub first: String,
 }
 
-/// A pair of pictures.
+/// A pair of answers.
 #[derive(Debug, Serialize)]
-pub(crate) struct Picture {
-    pub prompt: String,
-    pub seed: u64,
+pub(crate) struct Pair {
+    pub asked: String,
     pub numbers: String,
-    pub shown: Option<PictureSources>,
-}
-
-/// What the page embeds of a pair.
-#[derive(Debug, Serialize)]
-pub(crate) struct PictureSources {
-    pub baseline: String,
-    pub candidate: String,
-    pub width: u32,
-    pub height: u32,
+    pub shown: Option<String>,
+    pub narrow: bool,
 }
 
 /// A candidate's worst pairs, worst first: quality records in the order of the estimates.
@@ -85,12 +75,7 @@ pub(crate) fn worst<'a>(
     ids.filter_map(|id| records.get(&(estimates.name.as_str(), *id)).copied()).collect()
 }
 
-/// The pictures of a record.
-pub(crate) fn images(record: &QualityRecord) -> (Digest, Digest) {
-    (record.baseline_answer, record.candidate_answer)
-}
-
-/// Builds the section, without pictures. `dots` shows single samples in the strips; left out where there are very
+/// Builds the section, without answers. `dots` shows single samples in the strips; left out where there are very
 /// many candidates.
 pub(crate) fn drill(
     view: &RunView<'_>,
@@ -127,17 +112,17 @@ pub(crate) fn drill(
         }),
         series: plots
             .map_or_else(String::new, |s| plot::series(&format!("{id}-series"), &row.name, &s.sessions)),
-        pictures: Vec::new(),
-        pictures_note: String::new(),
+        answers: Vec::new(),
+        answers_note: String::new(),
         row,
     }
 }
 
 impl Drill {
-    /// Adds pairs of pictures, worst first.
-    pub(crate) fn show(&mut self, view: &RunView<'_>, pictures: Vec<(&QualityRecord, Option<PairPictures>)>) {
-        self.pictures_note = note(&pictures);
-        self.pictures = pictures.into_iter().map(|(record, shown)| picture(view, record, shown)).collect();
+    /// Adds pairs of answers, worst first.
+    pub(crate) fn show(&mut self, view: &RunView<'_>, answers: Vec<(&QualityRecord, Option<Shown>)>) {
+        self.answers_note = note(view, &answers);
+        self.answers = answers.into_iter().map(|(record, shown)| pair(view, record, shown)).collect();
     }
 }
 
@@ -221,7 +206,7 @@ fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
         facts.push(Fact::new("Requests, both sides, with warm-up", text));
     }
     if let Some(rate) = &e.throughput_per_s {
-        facts.push(Fact::new("Pictures per second", ranged(rate, |v| number::significant(v, 4))));
+        facts.push(Fact::new("Answers per second", ranged(rate, |v| number::significant(v, 4))));
     }
     if let Some(speedup) = &e.speedup {
         facts.push(Fact::new("Method", visible(&speedup.method)));
@@ -340,38 +325,30 @@ fn metric_value(metric: Metric, value: f64) -> String {
     number::fixed(value, metric.entry().digits)
 }
 
-fn picture(view: &RunView<'_>, record: &QualityRecord, shown: Option<PairPictures>) -> Picture {
+fn pair(view: &RunView<'_>, record: &QualityRecord, shown: Option<Shown>) -> Pair {
     let request = view.plan.requests.get(record.request as usize);
-    let mut numbers: Vec<String> =
-        Metric::all().filter_map(|m| Some(m.caption(record.value(m)?, number::fixed))).collect();
-    if record.is_identical() {
-        numbers = vec!["identical pictures".to_owned()];
-    }
-    Picture {
-        prompt: request.map_or_else(String::new, |r| visible(&view.plan.task.ask_words(&r.ask))),
-        seed: request.map_or(0, |r| r.seed),
-        numbers: numbers.join(" · "),
-        shown: shown.map(|p| PictureSources {
-            baseline: p.baseline,
-            candidate: p.candidate,
-            width: p.width,
-            height: p.height,
-        }),
+    let asked = request.map_or_else(String::new, |r| visible(&view.plan.task.ask_words(&r.ask)));
+    let seed = request.map(|request| format!("seed {}", request.seed));
+    let numbers = if record.is_identical() {
+        vec!["identical answers".to_owned()]
+    } else {
+        Metric::all().filter_map(|m| Some(m.caption(record.value(m)?, number::fixed))).collect()
+    };
+    Pair {
+        asked,
+        numbers: seed.into_iter().chain(numbers).collect::<Vec<_>>().join(" · "),
+        narrow: shown.as_ref().is_some_and(|shown| shown.narrow),
+        shown: shown.map(|shown| shown.html),
     }
 }
 
-fn note(pictures: &[(&QualityRecord, Option<PairPictures>)]) -> String {
-    let thumbnails = pictures.iter().filter_map(|(_, p)| p.as_ref()?.thumbnail).max();
-    let missing = pictures.iter().filter(|(_, p)| p.is_none()).count();
-    let mut note = String::new();
-    if let Some(edge) = thumbnails {
-        note.push_str(&format!(
-            "Shown as compressed thumbnails of at most {edge} pixels; every number is of the full pictures. "
-        ));
-    }
+fn note(view: &RunView<'_>, answers: &[(&QualityRecord, Option<Shown>)]) -> String {
+    let reduced = answers.iter().filter_map(|(_, shown)| shown.as_ref()?.reduced).max();
+    let missing = answers.iter().filter(|(_, shown)| shown.is_none()).count();
+    let mut note = reduced.map_or_else(String::new, |by| of_task(view.plan.task).reduced(by));
     if missing > 0 {
         note.push_str(&format!(
-            "{missing} of these pairs have no picture here: not kept, or too large for this page. "
+            "{missing} of these pairs have no answers here: not kept, or too large for this page. "
         ));
     }
     note.trim_end().to_owned()

@@ -13,19 +13,19 @@ use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
 
-use crate::images;
+use crate::exhibit::of_task;
 use crate::number;
 use crate::plot;
 use crate::text::visible;
-use crate::view::{ImageSource, RunView, standing_key};
+use crate::view::{AnswerSource, RunView, standing_key};
 
 pub(crate) use provenance::device;
 use shots::CandidateShots;
 
-/// The page may have this many bytes; pictures take what text and plots leave.
+/// The page may have this many bytes; answers take what text and plots leave.
 const PAGE_BUDGET: usize = 7_600_000;
 /// And never more than this.
-const PICTURE_BUDGET: usize = 5_500_000;
+const ANSWER_BUDGET: usize = 5_500_000;
 /// Rainclouds beyond this many are left to the candidates' own sections.
 const CLOUDS: usize = 24;
 
@@ -82,7 +82,7 @@ pub(crate) struct ResourceRow {
 }
 
 /// What [`ResourceRow::groups`] show; the last two only where a GPU was watched.
-const RESOURCES: [&str; 4] = ["Load", "Memory", "Energy of a picture", "GPU memory"];
+const RESOURCES: [&str; 4] = ["Load", "Memory", "Energy of an answer", "GPU memory"];
 
 /// What was watched, and what watching took.
 fn resources_note(estimates: &Estimates) -> String {
@@ -91,7 +91,7 @@ fn resources_note(estimates: &Estimates) -> String {
     };
     let mut note = match &telemetry.gpu {
         Some(gpu) => format!(
-            "Energy is what {gpu} drew from request to picture; GPU memory is the peak of what the driver says \
+            "Energy is what {gpu} drew from request to answer; GPU memory is the peak of what the driver says \
              the engine's processes held. The GPU was slowed down by heat or supply in {} of {} requests.",
             telemetry.throttled, telemetry.attempts
         ),
@@ -120,7 +120,7 @@ pub(crate) struct ResourceCells {
 
 impl Page {
     /// Builds the page.
-    pub(crate) fn new(view: &RunView<'_>, source: &dyn ImageSource) -> Self {
+    pub(crate) fn new(view: &RunView<'_>, source: &dyn AnswerSource) -> Self {
         let ranked = view.ranked();
         let shots = shots::by_candidate(view.plan, view.log);
         let rows = board::rows(view);
@@ -203,7 +203,7 @@ fn headline(view: &RunView<'_>, shots: &BTreeMap<&str, CandidateShots>) -> Vec<F
         Fact::new("pipelines against the baseline", number::count(view.ranking.entries.len() as u64)),
         Fact::new("sessions", number::count(sum(|c| c.sessions))),
         Fact::new("pairs", number::count(sum(|c| c.pairs))),
-        Fact::new("pictures timed", number::count(requests as u64)),
+        Fact::new("answers timed", number::count(requests as u64)),
         Fact::new("noise floor", number::optional(c.noise_floor, |v| format!("±{}", number::percent(v, 2)))),
         Fact::new(
             "smallest effect found",
@@ -278,18 +278,23 @@ fn clouds(
     (plot::clouds("latency-plot", &clouds), left_out)
 }
 
+/// How many pairs to show of each of `candidates`, so that a page stays readable and quick.
+fn pairs_per_candidate(candidates: usize) -> usize {
+    (120 / candidates.max(1)).clamp(2, 10)
+}
+
 fn drills(
     view: &RunView<'_>,
     rows: Vec<board::BoardRow>,
     ranked: &Ranked<'_>,
     shots: &BTreeMap<&str, CandidateShots>,
-    source: &dyn ImageSource,
+    source: &dyn AnswerSource,
 ) -> Vec<candidate::Drill> {
     let mut records: BTreeMap<(&str, u32), &QualityRecord> = BTreeMap::new();
     for record in &view.quality.records {
         records.entry((record.candidate.as_str(), record.request)).or_insert(record);
     }
-    let limit = images::pairs_per_candidate(ranked.len());
+    let limit = pairs_per_candidate(ranked.len());
     let worst: Vec<Vec<&QualityRecord>> = ranked
         .iter()
         .map(|(_, e)| e.map_or_else(Vec::new, |e| candidate::worst(e, &records, limit)))
@@ -302,11 +307,12 @@ fn drills(
             candidate::drill(view, row, *estimates, shots.get(entry.name.as_str()), dots)
         })
         .collect();
-    // Pictures last: they get the room that is left.
+    // Answers last: they get the room that is left.
     let used: usize = drills.iter().map(|d| 10_000 + d.ratios.len() + d.strips.len() + d.series.len()).sum();
-    let budget = PAGE_BUDGET.saturating_sub(used + 200_000).min(PICTURE_BUDGET);
-    let pairs: Vec<_> = worst.iter().flatten().map(|record| candidate::images(record)).collect();
-    let mut embedded = images::embed(&pairs, source, budget).into_iter();
+    let budget = PAGE_BUDGET.saturating_sub(used + 200_000).min(ANSWER_BUDGET);
+    let pairs: Vec<_> =
+        worst.iter().flatten().map(|record| (record.baseline_answer, record.candidate_answer)).collect();
+    let mut embedded = of_task(view.plan.task).show(&pairs, source, budget).into_iter();
     for (drill, records) in drills.iter_mut().zip(worst) {
         let shown = records.into_iter().map(|record| (record, embedded.next().flatten())).collect();
         drill.show(view, shown);

@@ -101,7 +101,7 @@ fn commands(view: &RunView<'_>) -> String {
         format!("   # elsewhere with {}", models.join(" and "))
     };
     format!(
-        "# in the run folder: from the recorded samples and pictures, every later file again, byte for byte\n\
+        "# in the run folder: from the recorded samples and answers, every later file again, byte for byte\n\
          {check}\
          edgemaxx quality .{elsewhere}\n\
          edgemaxx analyze .\n\

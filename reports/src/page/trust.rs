@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Fact;
 use super::board::{BoardRow, anchor};
 use super::shots::CandidateShots;
+use crate::exhibit::of_task;
 use crate::number::{self, UNDEFINED};
 use crate::plot;
 use crate::text::visible;
@@ -147,10 +148,11 @@ pub(crate) fn methods(view: &RunView<'_>) -> Vec<Fact> {
     vec![
         Fact::new(
             "What is compared",
-            "For the same prompt and the same initial noise, the time from the request fully sent to the picture \
-             fully received, on the harness's own clock, for the baseline and for the candidate, one right after \
-             the other. The logarithm of their ratio is the unit of evidence. What an engine says of its own time \
-             is recorded and never scored.",
+            format!(
+                "{} The logarithm of their ratio is the unit of evidence. What an engine says of its own time is \
+                 recorded and never scored.",
+                of_task(view.plan.task).timing()
+            ),
         ),
         Fact::new(
             "Why sessions",
@@ -176,7 +178,7 @@ pub(crate) fn methods(view: &RunView<'_>) -> Vec<Fact> {
         Fact::new(
             "Quality",
             format!(
-                "Every pair's two pictures are compared. A gate is passed when the one-sided {} bound proves it; not \
+                "Every pair's two answers are compared. A gate is passed when the one-sided {} bound proves it; not \
                  passing means not proven, so more samples help a good candidate and never hurt it.{}",
                 number::percent(contest.quality.level, 0),
                 named(method(|c| c.similarity.as_ref()))

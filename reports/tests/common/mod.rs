@@ -16,7 +16,7 @@ use edgemaxx_contract::plan::*;
 use edgemaxx_contract::quality::{QualityHeader, QualityLog};
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::sample::Log;
-use edgemaxx_report::{FileDigest, ImageSource, RunView};
+use edgemaxx_report::{AnswerSource, FileDigest, RunView};
 use samples::measure;
 #[allow(unused_imports, reason = "not every test draws pictures")]
 pub use samples::picture;
@@ -86,8 +86,8 @@ pub struct Run {
     pub images: BTreeMap<Digest, Vec<u8>>,
 }
 
-impl ImageSource for Run {
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+impl AnswerSource for Run {
+    fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.images.get(digest).cloned()
     }
 }

@@ -7,10 +7,11 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{HonestyCheck, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
 use edgemaxx_contract::sample::{Attempt, LaunchOutcome, Outcome, Phase, RecordedSession};
+use edgemaxx_contract::telemetry::AttemptTelemetry;
 
 use crate::estimators::quantiles::Sorted;
 use crate::estimators::student;
-use crate::telemetry::{AttemptTelemetry, Derived};
+use crate::telemetry::Derived;
 
 /// A repeated request proven to take less than this part of its first time, the baseline's own
 /// change taken off, was answered from memory.

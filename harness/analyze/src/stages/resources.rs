@@ -3,10 +3,11 @@
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate, TelemetrySummary};
 use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::sample::{LaunchOutcome, Phase, RecordedSession};
+use edgemaxx_contract::telemetry::EnergySource;
 
 use super::estimate::over_sessions;
 use crate::estimators::student;
-use crate::telemetry::{Derived, EnergySource};
+use crate::telemetry::Derived;
 
 /// Counter and integral of a GPU's energy that differ by more than this deserve a warning.
 const DISAGREEMENT: f64 = 0.05;

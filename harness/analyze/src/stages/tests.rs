@@ -359,35 +359,6 @@ fn a_run_that_could_stop_early_spends_its_error() {
 }
 
 #[test]
-fn tables_hold_every_row_and_read_back() {
-    use crate::tables;
-    use polars::prelude::{ParquetReader, SerReader as _};
-
-    let run = run(Extent::Full, break_broken);
-    let (estimates, ranking) = verdict(&run);
-    let samples = tables::samples(&run.plan, &run.log, None).unwrap();
-    assert_eq!(samples.rows(), 6 * 5 * 6 * 2);
-    let csv = String::from_utf8(samples.to_csv().unwrap()).unwrap();
-    assert!(
-        csv.starts_with("session,round,candidate,side,launch,phase,index,request,prompt,seed,"),
-        "{csv:.200}"
-    );
-    assert_eq!(csv.lines().filter(|line| line.contains("died: out of memory")).count(), 6);
-    let parquet = samples.to_parquet().unwrap();
-    assert_eq!(parquet, samples.to_parquet().unwrap());
-    let frame = ParquetReader::new(std::io::Cursor::new(parquet)).finish().unwrap();
-    assert_eq!(frame.height(), samples.rows());
-    let latency = frame.column("latency_ms").unwrap();
-    assert_eq!(latency.null_count(), 6, "a failure is no zero");
-    let board =
-        String::from_utf8(tables::leaderboard(&ranking, &estimates).unwrap().to_csv().unwrap()).unwrap();
-    let second = board.lines().nth(1).unwrap();
-    assert!(second.starts_with("1,quick") && second.contains(",accepted,1,"), "{second}");
-    assert!(tables::estimates(&estimates).unwrap().rows() > 6 * 12);
-    assert_eq!(tables::quality(&run.quality, "picture").unwrap().rows(), 6 * 5 * 6);
-}
-
-#[test]
 fn cheats_are_told_from_honest_candidates() {
     let mut run = run(Extent::Full, |_, _| ());
     let mut more = Vec::new();

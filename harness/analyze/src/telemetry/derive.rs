@@ -6,7 +6,9 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::TelemetrySummary;
 use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
-use edgemaxx_contract::telemetry::{Execution, Owner, TelemetryLog, Throttle};
+use edgemaxx_contract::telemetry::{
+    AttemptTelemetry, EnergySource, Execution, Owner, TelemetryLog, Throttle,
+};
 
 use super::series::Series;
 
@@ -15,38 +17,6 @@ const MIN_READINGS: usize = 3;
 /// The driver tells what a process did in the last second or so; what is read sooner after a
 /// process's answer may be about that answer.
 const QUIET_NS: u64 = 2_000_000_000;
-
-/// How the energy of a request was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EnergySource {
-    /// The GPU's own counter.
-    Counter,
-    /// The power it drew, integrated.
-    Power,
-}
-
-impl EnergySource {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Counter => "energy counter",
-            Self::Power => "power, integrated",
-        }
-    }
-}
-
-/// What telemetry says of one request.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AttemptTelemetry {
-    /// Energy that the GPU drew meanwhile, joules.
-    pub energy_j: Option<(f64, EnergySource)>,
-    /// Mean clock of the GPU's multiprocessors meanwhile, MHz.
-    pub gpu_mhz: Option<f64>,
-    /// Mean frequency of the processors meanwhile, MHz.
-    pub cpu_mhz: Option<f64>,
-    /// The GPU was slowed down meanwhile, by heat or for lack of supply.
-    pub throttled: bool,
-}
 
 /// Everything that telemetry says of a log.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,4 +4,4 @@
 mod derive;
 mod series;
 
-pub use derive::{AttemptTelemetry, Derived, EnergySource};
+pub use derive::Derived;

@@ -97,7 +97,7 @@ fn slice(q: &[f32], packed: &[(Packed, Packed)], s: Sizes, first: usize, out: &m
 
 vectorized! {
     /// softmax(scale·x) in place; sums in sixteen lanes whatever the machine's registers.
-    fn softmax(x: &mut [f32], scale: f32) = |x: &mut [f32], scale: f32| {
+    pub(crate) fn softmax(x: &mut [f32], scale: f32) = |x: &mut [f32], scale: f32| {
         let mut top = [f32::NEG_INFINITY; 16];
         let (chunks, rest) = x.as_chunks::<16>();
         for chunk in chunks {

@@ -138,6 +138,47 @@ vectorized! {
     }
 }
 
+vectorized! {
+    /// Normalises a row to a mean square of one, as LLaMA does.
+    pub(crate) fn rms_norm(x: &[f32], w: &[f32], eps: f32, out: &mut [f32]) =
+    |x: &[f32], w: &[f32], eps: f32, out: &mut [f32]| {
+        let scale = 1.0 / (sum(x, |v| v * v) / x.len() as f32 + eps).sqrt();
+        for ((to, v), w) in out.iter_mut().zip(x).zip(w) {
+            *to = w * (v * scale);
+        }
+    }
+}
+
+vectorized! {
+    /// Sums of groups of 32 values; a rest that makes no group is left out.
+    pub(crate) fn group_sums(x: &[f32], out: &mut [f32]) = |x: &[f32], out: &mut [f32]| {
+        for (to, group) in out.iter_mut().zip(x.chunks_exact(32)) {
+            *to = sum(group, |v| v);
+        }
+    }
+}
+
+vectorized! {
+    /// Replaces every gate by gate·σ(gate)·up.
+    pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) = |gate: &mut [f32], up: &[f32]| {
+        for (g, u) in gate.iter_mut().zip(up) {
+            *g = math::silu(*g) * u;
+        }
+    }
+}
+
+vectorized! {
+    /// Turns the pairs (i, i + half) of a head by the angles whose cosines and sines are given.
+    pub(crate) fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) = |x: &mut [f32], cos: &[f32], sin: &[f32]| {
+        let (low, high) = x.split_at_mut(cos.len());
+        for i in 0..cos.len() {
+            let (a, b) = (low[i], high[i]);
+            low[i] = a * cos[i] - b * sin[i];
+            high[i] = b * cos[i] + a * sin[i];
+        }
+    }
+}
+
 /// Σ f(x) in fixed lanes.
 #[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {

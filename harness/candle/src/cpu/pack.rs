@@ -1,12 +1,12 @@
 //! Weights in the order the kernel reads them.
 
 /// Columns of a panel.
-pub(super) const COLUMNS: usize = 32;
+pub(crate) const COLUMNS: usize = 32;
 
 /// One row of a panel, on a cache line boundary.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(super) struct Line(pub(super) [f32; COLUMNS]);
+pub(crate) struct Line(pub(crate) [f32; COLUMNS]);
 
 /// The right matrix of a product, `[depth, columns]`, cut into panels of 32 columns, with a bias.
 #[derive(Debug, Clone)]

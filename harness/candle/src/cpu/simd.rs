@@ -6,7 +6,7 @@ pub(crate) enum Isa {
     /// AVX-512 F, VL, BW, DQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C, which every processor with AVX2 has.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// What the compiler's target has.
@@ -26,7 +26,10 @@ impl Isa {
             {
                 return Self::Avx512;
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+            {
                 return Self::Avx2;
             }
         }

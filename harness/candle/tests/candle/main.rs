@@ -5,6 +5,8 @@ mod copies;
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod gguf;
 mod golden;
+mod llama;
 mod reference;
 mod refusals;

@@ -100,7 +100,7 @@ impl Args {
         match form {
             Form::Md => answer(&comparison_markdown(&found)),
             Form::Json => answer_json(&found),
-            Form::Junit => answer(&comparison_junit(&found)),
+            Form::Junit => answer(&comparison_junit(&found)?),
             Form::Github => answer(&comparison_github(&found)),
         }?;
         exit(&found, self.strict)

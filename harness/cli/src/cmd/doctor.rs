@@ -100,7 +100,7 @@ fn table(found: &[Check]) -> Vec<String> {
             Fitness::NoWeights => "NO WEIGHTS",
             Fitness::Unfit => "UNFIT",
         };
-        table.row([sign, &check.name, &check.found]);
+        table.row([sign, check.name, &check.found]);
         if check.fitness > Fitness::Unknown {
             table.row(["", "", &format!("why: {}", check.why)]);
             table.row(["", "", &format!("cure: {}", check.cure)]);

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::contest::{CommandSpec, EngineSpec, Timeouts};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::task::{self, RequestSpec, Settings, picture};
-use edgemaxx_engine::task::picture::PICTURE;
+use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
-    Check, Codec as _, Examination, Limits, Load, Pins, ProcessSpec, SandboxStatus, Verdict, check,
+    Check, Codec as _, Examination, Limits, Load, Object, Pins, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
 use edgemaxx_run::resolve::{candidate_file, own_settings};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::generate::dtype;
 use crate::error::{Exit, Failure, InFile as _};
@@ -111,6 +112,7 @@ struct Start {
     load: Load,
     request: RequestSpec,
     settings: Settings,
+    own_ready: Option<Object>,
 }
 
 impl Args {
@@ -130,14 +132,14 @@ impl Args {
             note(&format!("warning: {gap}"));
         }
         let empty = tempfile::tempdir().in_file(Path::new("a temporary folder"))?;
-        let Start { spec, load, request, settings } = self.start(&sandbox, empty.path())?;
+        let Start { spec, load, request, settings, own_ready } = self.start(&sandbox, empty.path())?;
         let checks = check(&Examination {
             spec: &spec,
             load: &load,
             codec: &PICTURE,
             request: &request,
             settings: &settings,
-            own_ready: None,
+            own_ready: own_ready.as_ref(),
         });
         let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Bad);
         if self.json {
@@ -161,9 +163,10 @@ impl Args {
         let here = Path::new(".").canonicalize().in_file(Path::new("."))?;
         let folder = |path: &PathBuf| path.canonicalize().in_file(path);
         let checkpoint = self.checkpoint.as_ref().map(folder).transpose()?;
-        let (default_width, default_height) = checkpoint.as_deref().and_then(own_size).unwrap_or((512, 512));
         let checkpoint = checkpoint.unwrap_or_else(|| empty.to_owned());
         let unet = self.unet.as_ref().map(folder).transpose()?;
+        let own = Own::of(&checkpoint, unet.as_deref());
+        let side = own.side.unwrap_or(512);
         let named = if self.words.is_empty() { named_by(&checkpoint)? } else { None };
         let needs = named.as_ref().map(|engine| engine.needs.clone()).unwrap_or_default();
         let limits = named.as_ref().map_or_else(Limits::default, |engine| limits(engine.resources, true));
@@ -183,8 +186,8 @@ impl Args {
         let request = picture::Request {
             prompts: String::new(),
             negative_prompt: String::new(),
-            width: self.width.unwrap_or(default_width),
-            height: self.height.unwrap_or(default_height),
+            width: self.width.unwrap_or(side),
+            height: self.height.unwrap_or(side),
         }
         .checked()?;
         let asked = picture::SettingsPatch {
@@ -218,7 +221,7 @@ impl Args {
             timeouts,
             sandbox: sandbox.clone(),
         };
-        Ok(Start { spec, load, request, settings })
+        Ok(Start { spec, load, request, settings, own_ready: own.ready.map(|ready| ready.object()) })
     }
 }
 
@@ -230,14 +233,57 @@ fn named_by(folder: &Path) -> anyhow::Result<Option<CommandSpec>> {
     })
 }
 
-/// The size a checkpoint in the diffusers layout was made for: the UNet's latents times the
-/// VAE's factor, 2 for each of its blocks but the first.
-fn own_size(checkpoint: &Path) -> Option<(u32, u32)> {
-    let config = |part: &str| -> Option<serde_json::Value> {
-        serde_json::from_str(&std::fs::read_to_string(checkpoint.join(part).join("config.json")).ok()?).ok()
-    };
-    let latents = u32::try_from(config("unet")?.get("sample_size")?.as_u64()?).ok()?;
-    let blocks = config("vae")?.get("block_out_channels")?.as_array()?.len();
-    let side = latents.checked_mul(1u32.checked_shl(u32::try_from(blocks).ok()?.checked_sub(1)?)?)?;
-    (8..=8192).contains(&side).then_some((side, side))
+/// What a checkpoint in the diffusers layout says of itself.
+#[derive(Default)]
+struct Own {
+    /// Side of the pictures it was made for: the UNet's latents times the VAE's factor, pixels.
+    side: Option<u32>,
+    /// What its engine must say when it is ready.
+    ready: Option<Ready>,
+}
+
+impl Own {
+    /// `unet` is read instead of the checkpoint's own.
+    fn of(checkpoint: &Path, unet: Option<&Path>) -> Self {
+        let config = |folder: &Path| -> Option<Value> {
+            serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).ok()?).ok()
+        };
+        let parts = || {
+            let own = || config(&checkpoint.join("unet"));
+            let other = |folder: &Path| config(&folder.join("unet")).or_else(|| config(folder));
+            Some((unet.map_or_else(own, other)?, config(&checkpoint.join("vae"))?))
+        };
+        let Some((unet, vae)) = parts() else { return Self::default() };
+        let number = |name: &str| u32::try_from(unet.get(name)?.as_u64()?).ok();
+        // 2 for each of its blocks but the first
+        let factor = || {
+            let blocks = vae.get("block_out_channels")?.as_array()?.len();
+            1u32.checked_shl(u32::try_from(blocks).ok()?.checked_sub(1)?)
+        };
+        let side = || number("sample_size")?.checked_mul(factor()?).filter(|side| (8..=8192).contains(side));
+        let ready = || {
+            let ready = Ready { latent_channels: number("in_channels")?, vae_scale_factor: factor()? };
+            Ready::parse(&ready.object()).ok()
+        };
+        Self { side: side(), ready: ready() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_says_its_size_and_its_latents() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/emoji-sdxl");
+        let own = Own::of(&model, None);
+        assert_eq!(own.side, Some(64));
+        let ready = Ready { latent_channels: 4, vae_scale_factor: 4 };
+        assert_eq!(own.ready, Some(ready));
+        // a folder that holds a UNet, and one whose unet/ does
+        for folder in [model.join("unet"), model.clone()] {
+            assert_eq!(Own::of(&model, Some(&folder)).ready, Some(ready));
+        }
+        assert_eq!(Own::of(Path::new("/no/such/folder"), None).ready, None);
+    }
 }

@@ -1,6 +1,5 @@
 //! `edgemaxx generate`: one picture from the built-in engine.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::latents::torch_randn;
 use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
+use edgemaxx_picture::Picture;
 use edgemaxx_run::native::load_options;
 use edgemaxx_run::resolve::own_settings;
 use serde::Serialize;
@@ -179,11 +179,9 @@ impl Args {
         let generate_ms = began.elapsed().as_secs_f64() * 1e3;
 
         let (width, height) = (picture.width as u32, picture.height as u32);
-        let mut png = Cursor::new(Vec::new());
-        image::RgbImage::from_raw(width, height, picture.rgb)
-            .ok_or_else(|| Failure::error(Exit::Engine, "the engine gave a picture of the wrong size"))?
-            .write_to(&mut png, image::ImageFormat::Png)?;
-        write_whole(&self.out, png.get_ref()).in_file(&self.out)?;
+        let picture = Picture::from_rgb(width, height, picture.rgb)
+            .map_err(|error| Failure::error(Exit::Engine, error.to_string()))?;
+        write_whole(&self.out, &picture.to_png()?).in_file(&self.out)?;
         if let (Some(trace), Some(path)) = (&trace, &self.tensors_out) {
             trace.save(path)?;
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::common::repository;
 
 /// Crates that are held to it.
-const CRATES: [&str; 2] = ["harness/cli", "harness/run"];
+const CRATES: [&str; 5] =
+    ["harness/cli", "harness/engine", "harness/measure", "harness/protocol", "harness/run"];
 
 /// Module path → file's text, without tests.
 type Files = BTreeMap<Vec<String>, String>;
@@ -16,7 +17,7 @@ fn read(folder: &Path, module: &[String], files: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let own = [module, &[name.clone()]].concat();
+        let own = [module, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             read(&path, &own, files);
         } else if !["mod", "lib", "main", "tests"].contains(&name.as_str()) {
@@ -62,7 +63,7 @@ fn paths(text: &str, before: &[String], found: &mut Vec<Vec<String>>) {
         return;
     }
     let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let path = [before, &[word.clone()]].concat();
+    let path = [before, std::slice::from_ref(&word)].concat();
     match text[word.len()..].strip_prefix("::") {
         Some(rest) => paths(rest, &path, found),
         None => found.push(path),
@@ -92,7 +93,7 @@ fn no_two_files_need_one_another() {
     for name in CRATES {
         let mut files = Files::new();
         read(&repository(name).join("src"), &[], &mut files);
-        assert!(files.len() > 20, "{name}: {} files", files.len());
+        assert!(files.len() > 5, "{name}: {} files", files.len());
         let mut left: BTreeMap<_, _> =
             files.iter().map(|(own, text)| (own.clone(), needs(own, text, &files))).collect();
         // Whoever needs nobody that is left goes; who stays is on a circle, or needs one that is.

@@ -56,6 +56,19 @@ fn bad_engines_are_told_what_is_wrong() {
 }
 
 #[test]
+fn latents_are_those_of_the_checkpoint() {
+    let model = repository("fixtures/models/emoji-sdxl").display().to_string();
+    let (code, answer) = check(&["--checkpoint", &model], &[]);
+    let last = answer["checks"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((code, &last["what"]), (1, &"ready".into()), "{answer:#}");
+    let detail = last["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(r#""vae_scale_factor":8"#) && detail.contains(r#""vae_scale_factor":4"#),
+        "{detail}"
+    );
+}
+
+#[test]
 fn what_the_harness_costs_is_measured() {
     let small = ["--answers", "20", "--streams", "2", "--parts", "5"];
     let output = edgemaxx().args(["engine", "cost", "--json"]).args(small).output().unwrap();
@@ -145,4 +158,22 @@ fn a_checkpoints_own_settings_are_those_of_every_verb() {
         command.args(["engine", "check", "--unsandboxed", "--checkpoint"]).arg(&own).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(1) && text.contains("NoSuchScheduler"), "{text}");
+}
+
+#[test]
+fn a_recipe_for_what_no_engine_runs_makes_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    let optimize = |recipe: &str| {
+        let mut command = edgemaxx();
+        command.args(["miner", "optimize", recipe, "--from"]).arg(repository("fixtures/models/emoji-sdxl"));
+        command.arg("--to").arg(&to);
+        command
+    };
+    let (code, message) = failure(&mut optimize("scheduler=NoSuchScheduler"));
+    let said = message.contains("generation.scheduler: expected") && message.contains("\"NoSuchScheduler\"");
+    assert!(code == 2 && said, "{code} {message}");
+    assert!(!to.exists());
+    optimize("scheduler=DDIMScheduler").assert().success();
+    assert!(std::fs::read_to_string(to.join("edgemaxx.toml")).unwrap().contains("DDIMScheduler"));
 }

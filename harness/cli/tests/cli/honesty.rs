@@ -33,7 +33,7 @@ fn cheats_earn_nothing_and_are_named() {
     let standings = standings(&ground);
     // On a busy machine it may not be proven faster; it must never look like a cheat.
     assert!(["accepted", "not_faster"].contains(&standings["fast"].0.as_str()), "{standings:?}");
-    for (name, words) in [("caches", "answered from memory"), ("one-answer", "got the same picture")] {
+    for (name, words) in [("caches", "answered from memory"), ("one-answer", "got the same answer")] {
         let (standing, reasons) = &standings[name];
         assert!(standing == "failed" && reasons.contains(words), "{name}: {standing} {reasons}");
     }

@@ -25,20 +25,12 @@ impl Contest {
     /// # Errors
     /// [`InputError`] names line and column, or the key, what was expected and what was found.
     pub fn parse(text: &str) -> Result<Self, InputError> {
-        Self::parse_among(text, task::ALL)
-    }
-
-    /// Reads the text of a contest of one of `tasks`.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_among(text: &str, tasks: &[TaskRef]) -> Result<Self, InputError> {
         let wire: WireContest = toml::from_str(text)?;
         if wire.format != 1 {
             return Err(bad("format", "1 (the contest format this release reads)", wire.format));
         }
         check_name("name", &wire.name)?;
-        let task = wire.task.map_or(Ok(task::DEFAULT), |name| task::by_name(&name, tasks))?;
+        let task = wire.task.map_or(Ok(task::DEFAULT), |name| task::by_name(&name))?;
         let file = TomlFile::parse(text)?;
         let request = task.request(&file.input("request", &[&"request"])?)?;
         let settings = task.settings(&file.input("baseline.generation", &[&"baseline", &"generation"])?)?;
@@ -92,7 +84,7 @@ impl Contest {
             gone_minutes,
             measurement: measurement(&wire.measurement)?,
             quality: quality(wire.quality, task)?,
-            score: score(&wire.score)?,
+            score: score(&wire.score, task)?,
             rewards: rewards(&wire.rewards)?,
             incumbent: wire.incumbent,
         })
@@ -312,11 +304,11 @@ fn gate(index: usize, wire: WireGate) -> Result<Gate, InputError> {
     Ok(Gate { metric: wire.metric, statistic, threshold, reason: wire.reason })
 }
 
-fn score(wire: &WireScore) -> Result<ScoreSpec, InputError> {
+fn score(wire: &WireScore, task: TaskRef) -> Result<ScoreSpec, InputError> {
     Ok(ScoreSpec {
         level: within("score.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
         min_speedup: within("score.min_speedup", wire.min_speedup.unwrap_or(1.0), 1.0, 100.0)?,
-        similarity: similarity(wire.similarity.as_deref().unwrap_or("wombo-2025"))?,
+        similarity: similarity(wire.similarity.as_deref(), task)?,
         similarity_gate: within("score.similarity_gate", wire.similarity_gate.unwrap_or(0.0), -1.0, 0.999)?,
         similarity_exponent: within(
             "score.similarity_exponent",
@@ -327,12 +319,22 @@ fn score(wire: &WireScore) -> Result<ScoreSpec, InputError> {
     })
 }
 
-/// A metric that a score can multiply speed with; its name is written with hyphens, and may be with underscores.
-fn similarity(name: &str) -> Result<Metric, InputError> {
-    Metric::named(&name.replace('-', "_")).ok().filter(|metric| metric.is_similarity()).ok_or_else(|| {
-        let known = Metric::all().filter(|metric| metric.is_similarity());
-        let known: Vec<String> = known.map(|metric| metric.to_string().replace('_', "-")).collect();
-        bad("score.similarity", &format!("one of {}", known.join(", ")), format!("{name:?}"))
+/// A metric of the task that a score can multiply speed with: the last of them, where none is named. A name is written
+/// with hyphens, and may be with underscores.
+fn similarity(name: Option<&str>, task: TaskRef) -> Result<Metric, InputError> {
+    let known: Vec<Metric> = Metric::of_task(task.name()).filter(|metric| metric.is_similarity()).collect();
+    let found = match name {
+        // A task without metrics of its own has nothing that this could say.
+        None => known.last().copied().or_else(|| Metric::all().find(|metric| metric.is_similarity())),
+        Some(name) => known.iter().copied().find(|metric| metric.name() == name.replace('-', "_")),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(|metric| metric.to_string().replace('_', "-")).collect();
+        bad(
+            "score.similarity",
+            &format!("one of {}", names.join(", ")),
+            format!("{:?}", name.unwrap_or("none")),
+        )
     })
 }
 

@@ -47,13 +47,6 @@ pub struct Contest {
     pub incumbent: Option<String>,
 }
 
-impl Contest {
-    /// The task whose answers are compared.
-    pub fn task(&self) -> &'static str {
-        self.score.similarity.entry().task
-    }
-}
-
 /// The device a contest is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

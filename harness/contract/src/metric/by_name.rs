@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,6 +18,13 @@ const HELD_BACK: &str = "held_back_";
 pub struct Metric {
     entry: &'static Entry,
     held_back: bool,
+}
+
+static ALSO: OnceLock<&[Entry]> = OnceLock::new();
+
+/// Adds metrics of tasks that this release does not have, once and before any is read; see [`crate::task::also`].
+pub fn also(entries: &'static [Entry]) {
+    let _ = ALSO.set(entries);
 }
 
 /// A name that no metric has.
@@ -33,8 +41,9 @@ fn names() -> String {
 impl Metric {
     /// All metrics, in the order of reports: those of the table, then those through held-back views.
     pub fn all() -> impl Iterator<Item = Self> {
-        let through_views = TABLE.iter().filter(|entry| entry.held_back).map(|entry| (entry, true));
-        let plain = TABLE.iter().map(|entry| (entry, false));
+        let entries = || TABLE.iter().chain(ALSO.get().copied().unwrap_or_default());
+        let through_views = entries().filter(|entry| entry.held_back).map(|entry| (entry, true));
+        let plain = entries().map(|entry| (entry, false));
         plain.chain(through_views).map(|(entry, held_back)| Self { entry, held_back })
     }
 

@@ -4,6 +4,6 @@ mod by_name;
 mod gate;
 mod table;
 
-pub use by_name::{Metric, UnknownMetric};
+pub use by_name::{Metric, UnknownMetric, also};
 pub use gate::{Gate, Statistic};
 pub use table::{Direction, Entry, Model, TABLE, Unit};

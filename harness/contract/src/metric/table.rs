@@ -51,7 +51,7 @@ const PLAIN: Entry = Entry {
 };
 
 /// All metrics, in the order of reports. The first of a task needs no model: it says how alike two answers are
-/// where nothing else can.
+/// where nothing else can. The last that is a similarity is what a score reads where its contest says nothing.
 pub const TABLE: &[Entry] = &[
     // Structural similarity of the grey pictures.
     Entry { name: "ssim_gray", title: "SSIM", short: "SSIM", held_back: true, ..PLAIN },

@@ -10,7 +10,7 @@ use crate::contest::{CheckpointSpec, Device, EngineSpec, Measurement};
 use crate::digest::Digest;
 use crate::format::{self, Document, DocumentError, Format};
 use crate::input::{Input, InputError};
-use crate::task::{self, TaskRef};
+use crate::task;
 
 #[derive(Deserialize)]
 struct PlanFile {
@@ -51,8 +51,8 @@ struct RequestFile {
 }
 
 impl PlanFile {
-    fn checked(self, tasks: &[TaskRef]) -> Result<Plan, InputError> {
-        let task = task::by_name(&self.task, tasks)?;
+    fn checked(self) -> Result<Plan, InputError> {
+        let task = task::by_name(&self.task)?;
         let mut pipelines = Vec::with_capacity(self.pipelines.len());
         for (index, file) in self.pipelines.into_iter().enumerate() {
             let input = Input::json(format!("pipelines[{index}].settings"), &file.settings);
@@ -89,17 +89,6 @@ impl PlanFile {
     }
 }
 
-impl Plan {
-    /// Reads a plan of one of `tasks`.
-    ///
-    /// # Errors
-    /// [`DocumentError`] with line and column, the key, or the format found.
-    pub fn from_json_among(text: &str, tasks: &[TaskRef]) -> Result<Self, DocumentError> {
-        let file: PlanFile = format::read(text, &Self::expected_format())?;
-        Ok(file.checked(tasks)?)
-    }
-}
-
 impl Document for Plan {
     fn expected_format() -> Format {
         Format::new("edgemaxx-plan", 2)
@@ -114,6 +103,7 @@ impl Document for Plan {
     }
 
     fn from_json(text: &str) -> Result<Self, DocumentError> {
-        Self::from_json_among(text, task::ALL)
+        let file: PlanFile = format::read(text, &Self::expected_format())?;
+        Ok(file.checked()?)
     }
 }

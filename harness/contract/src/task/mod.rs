@@ -10,6 +10,6 @@ pub mod picture;
 mod prompts;
 
 pub use definition::{Noun, Row, Task, TaskRef};
-pub use list::{ALL, DEFAULT, by_name};
+pub use list::{ALL, DEFAULT, also, by_name};
 pub use object::{Ask, Object, RequestSpec, Settings, SettingsPatch};
 pub use prompts::{PromptsError, prompt_lines};

@@ -1,4 +1,4 @@
-//! How engines are confined on this machine: data, which is found in [`super::sandbox`].
+//! How engines are confined on this machine: data.
 
 use std::fmt;
 use std::path::PathBuf;

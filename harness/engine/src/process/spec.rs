@@ -29,7 +29,7 @@ pub struct ProcessSpec {
     pub limits: Limits,
     /// Limits of time.
     pub timeouts: Timeouts,
-    /// How it is confined: what [`super::detect_sandbox`] found, found once for a run.
+    /// How it is confined: what `detect_sandbox` found, found once for a run.
     pub sandbox: SandboxStatus,
 }
 

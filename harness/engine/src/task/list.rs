@@ -1,5 +1,7 @@
 //! The tasks there are.
 
+use std::sync::OnceLock;
+
 use edgemaxx_contract::plan::Plan;
 
 use super::codec::Codec;
@@ -8,9 +10,17 @@ use super::picture::PICTURE;
 /// All codecs.
 pub const ALL: [&dyn Codec; 1] = [&PICTURE];
 
+static ALSO: OnceLock<&[&dyn Codec]> = OnceLock::new();
+
+/// Adds codecs of tasks that this release does not have, once; see [`edgemaxx_contract::task::also`].
+pub fn also(codecs: &'static [&'static dyn Codec]) {
+    let _ = ALSO.set(codecs);
+}
+
 /// The codec of a task.
 pub fn by_name(task: &str) -> Option<&'static dyn Codec> {
-    ALL.into_iter().find(|codec| codec.task() == task)
+    let also = ALSO.get().copied().unwrap_or_default().iter().copied();
+    ALL.into_iter().chain(also).find(|codec| codec.task() == task)
 }
 
 /// The codec of a plan's task.

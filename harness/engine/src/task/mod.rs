@@ -6,5 +6,5 @@ mod object;
 pub mod picture;
 
 pub use codec::{Artefact, Codec, Probe, Purpose, Question};
-pub use list::{ALL, by_name, of_plan};
+pub use list::{ALL, also, by_name, of_plan};
 pub use object::{object, parse};

@@ -19,8 +19,9 @@ use std::path::Path;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::{Gate, Metric, Model, Statistic};
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_picture::Picture;
+use edgemaxx_quality::picture::PictureJudge;
 use edgemaxx_quality::picture::views::draw_views;
-use edgemaxx_quality::picture::{Picture, PictureJudge};
 
 use make::Maker;
 use zoo::{Specimen, Zoo};

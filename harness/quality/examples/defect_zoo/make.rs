@@ -9,7 +9,7 @@ use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::latents::torch_randn;
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_picture::Picture;
 use safetensors::tensor::TensorView;
 
 use crate::pixels;

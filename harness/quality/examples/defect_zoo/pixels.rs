@@ -1,7 +1,7 @@
 //! Defects made of finished pictures.
 
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::Result;
-use edgemaxx_quality::picture::Picture;
 use edgemaxx_quality::picture::resample::{Filter, resize};
 use edgemaxx_quality::picture::views::jpeg;
 
@@ -10,9 +10,9 @@ use crate::zoo::Pixels;
 /// The `index`-th picture with that defect.
 pub(crate) fn apply(p: &Picture, defect: &Pixels, index: usize) -> Result<Picture> {
     let (w, h) = (p.width(), p.height());
-    let mapped = |f: &dyn Fn(usize, u8) -> i16| {
+    let mapped = |f: &dyn Fn(usize, u8) -> i16| -> Result<Picture> {
         let rgb = p.rgb().iter().enumerate().map(|(i, v)| f(i, *v).clamp(0, 255) as u8).collect();
-        Picture::from_rgb(w, h, rgb)
+        Ok(Picture::from_rgb(w, h, rgb)?)
     };
     match *defect {
         Pixels::Blur { sigma } => blur(p, sigma),
@@ -22,7 +22,7 @@ pub(crate) fn apply(p: &Picture, defect: &Pixels, index: usize) -> Result<Pictur
         Pixels::Mirrored {} => {
             let row = w as usize * 3;
             let rgb = p.rgb().chunks(row).flat_map(|r| r.rchunks(3).flatten().copied()).collect();
-            Picture::from_rgb(w, h, rgb)
+            Ok(Picture::from_rgb(w, h, rgb)?)
         }
         Pixels::OnePixel {} => {
             let at = (index * 977 % (w * h) as usize) * 3;
@@ -57,5 +57,6 @@ fn blur(p: &Picture, sigma: f32) -> Result<Picture> {
     };
     let values: Vec<f32> = p.rgb().iter().map(|v| f32::from(*v)).collect();
     let values = pass(&pass(&values, 1, 0), 0, 1);
-    Picture::from_rgb(p.width(), p.height(), values.iter().map(|v| v.round() as u8).collect())
+    let rgb = values.iter().map(|v| v.round() as u8).collect();
+    Ok(Picture::from_rgb(p.width(), p.height(), rgb)?)
 }

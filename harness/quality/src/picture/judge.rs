@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_contract::task::picture;
+use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::clip::ClipScorer;
 use super::lpips::Lpips;
-use super::pixels::Picture;
 use super::prepared::{Prepared, judgement};
 use super::views::{View, apply_view, draw_views};
 use crate::error::{QualityError, Result};
@@ -21,7 +22,7 @@ use crate::judge::{Artefact, Judge, Pair};
 ///
 /// # Errors
 /// As [`Picture::open`]; also when the pixels are not those that were recorded.
-pub fn open(artefact: &Artefact) -> Result<Picture> {
+fn open(artefact: &Artefact) -> Result<Picture> {
     read(artefact).map(|(picture, _)| picture)
 }
 
@@ -29,16 +30,15 @@ pub fn open(artefact: &Artefact) -> Result<Picture> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
+fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
     let bytes = Picture::bytes(&artefact.path)?;
-    let name = artefact.path.display().to_string();
-    let picture = Picture::decode(&bytes, &name)?;
+    let picture = Picture::decode(&bytes, &artefact.path.display().to_string())?;
     let found = Digest::of(picture.rgb());
     if found != artefact.digest {
-        return Err(QualityError::Picture {
-            name,
-            problem: format!("its pixels have digest {found}, the samples say {}", artefact.digest),
-            advice: "restore the picture that was measured, or measure again",
+        return Err(QualityError::Exchanged {
+            path: artefact.path.clone(),
+            found,
+            recorded: artefact.digest,
         });
     }
     Ok((picture, bytes))
@@ -89,9 +89,9 @@ impl PictureJudge {
     }
 
     /// Every prompt is embedded once.
-    fn prompts<'a>(&self, pairs: &'a [Pair]) -> Result<BTreeMap<&'a str, Vec<f32>>> {
+    fn prompts<'a>(&self, prompts: &'a [String]) -> Result<BTreeMap<&'a str, Vec<f32>>> {
         let Some(clip) = &self.clip else { return Ok(BTreeMap::new()) };
-        let mut prompts: Vec<&str> = pairs.iter().map(|pair| pair.prompt.as_str()).collect();
+        let mut prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         prompts.sort_unstable();
         prompts.dedup();
         let embeddings = clip.embed_prompts(&prompts)?;
@@ -159,18 +159,25 @@ impl Judge for PictureJudge {
         draw_views(head).iter().map(View::to_value).collect()
     }
 
+    fn read(&self, artefact: &Artefact) -> Result<Vec<u8>> {
+        read(artefact).map(|(_, bytes)| bytes)
+    }
+
     fn judge(&self, pairs: &[Pair], views: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>> {
         let views = views.iter().map(View::from_value).collect::<Result<Vec<_>>>()?;
         let embeddings = self.embeddings(pairs, &views)?;
-        let prompts = self.prompts(pairs)?;
+        let prompts: Vec<String> =
+            pairs.iter().map(|pair| Ok(pair.ask.view::<picture::Ask>()?.prompt)).collect::<Result<_>>()?;
+        let embedded = self.prompts(&prompts)?;
         pairs
             .par_iter()
-            .map(|pair| {
+            .zip(&prompts)
+            .map(|(pair, prompt)| {
                 let judge = || {
                     let (baseline, candidate) = (open(&pair.baseline)?, open(&pair.answer)?);
                     let of = |digest| embeddings.get(&digest);
                     let both = of(pair.baseline.digest).zip(of(pair.answer.digest)).map(<[_; 2]>::from);
-                    let prompt = prompts.get(pair.prompt.as_str()).map(Vec::as_slice);
+                    let prompt = embedded.get(prompt.as_str()).map(Vec::as_slice);
                     self.pair([&baseline, &candidate], &views, both, prompt)
                 };
                 let judgement =

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_picture::Picture;
 
 use super::lpips::Lpips;
 use super::metrics::{FUNCTIONS, Found};
-use super::pixels::Picture;
 use crate::error::Result;
 
 /// A pair of pictures with all that metrics are computed from; what is absent was not asked for.

@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
+use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::picture::Picture;
 
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
@@ -120,7 +120,7 @@ pub fn resize(picture: &Picture, width: u32, height: u32, filter: Filter) -> Res
         rgb = resize_width(rgb, from_w, to_w, from_h, filter);
         rgb = resize_height(rgb, to_w, from_h, to_h, filter);
     }
-    Picture::from_rgb(width, height, rgb.into_owned())
+    Ok(Picture::from_rgb(width, height, rgb.into_owned())?)
 }
 
 fn resize_width(rgb: Cow<'_, [u8]>, from: usize, to: usize, height: usize, filter: Filter) -> Cow<'_, [u8]> {

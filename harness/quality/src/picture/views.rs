@@ -4,12 +4,10 @@
 //! foresee them. Pixel patterns tuned to the plain metrics seldom survive.
 
 use edgemaxx_contract::digest::Digest;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use edgemaxx_picture::Picture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::pixels::Picture;
 use crate::error::{QualityError, Result};
 
 /// A held-back way to look at a picture.
@@ -106,7 +104,7 @@ fn crop(picture: &Picture, [left, top, side]: [u16; 3], mirrored: bool) -> Resul
             rgb.extend_from_slice(row);
         }
     }
-    Picture::from_rgb(to_w as u32, to_h as u32, rgb)
+    Ok(Picture::from_rgb(to_w as u32, to_h as u32, rgb)?)
 }
 
 /// A trip through a JPEG of that quality, 1 to 100.
@@ -114,11 +112,7 @@ fn crop(picture: &Picture, [left, top, side]: [u16; 3], mirrored: bool) -> Resul
 /// # Errors
 /// When the encoder fails, which no valid picture makes it do.
 pub fn jpeg(picture: &Picture, quality: u8) -> Result<Picture> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, quality)
-        .write_image(picture.rgb(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
-        .map_err(|e| QualityError::Vector { what: "JPEG view", problem: e.to_string() })?;
-    Picture::decode(&bytes, "JPEG view")
+    Ok(Picture::decode(&picture.to_jpeg(quality)?, "JPEG view")?)
 }
 
 #[cfg(test)]

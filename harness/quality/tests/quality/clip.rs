@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::task::picture;
+use edgemaxx_picture::Picture;
+use edgemaxx_quality::picture::PictureJudge;
 use edgemaxx_quality::picture::clip::ClipScorer;
-use edgemaxx_quality::picture::{Picture, PictureJudge};
 use edgemaxx_quality::{Artefact, Judge as _, Pair, records};
 use serde_json::Value;
 
@@ -62,7 +64,7 @@ fn pairs() -> Vec<Pair> {
             session: 1,
             pair: i as u32,
             request: i as u32,
-            prompt: text(i, "prompt"),
+            ask: picture::Ask { prompt: text(i, "prompt") }.checked().unwrap(),
             baseline: file(&text(i, "name")),
             answer: file(&text(i * 3 / 2, "name")),
         })

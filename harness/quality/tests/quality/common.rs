@@ -6,7 +6,8 @@ use std::path::Path;
 
 use edgemaxx_contract::metric::{Metric, Model};
 use edgemaxx_contract::quality::Judgement;
-use edgemaxx_quality::picture::{Picture, PictureJudge};
+use edgemaxx_picture::Picture;
+use edgemaxx_quality::picture::PictureJudge;
 use image::{DynamicImage, ImageFormat};
 
 fn splitmix(z: u64) -> u64 {
@@ -80,14 +81,13 @@ pub(crate) fn png(image: &DynamicImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// The picture after a trip through an RGBA or grey PNG.
-pub(crate) fn through_png(a: Picture, form: &str, seed: u64) -> Picture {
+/// The picture after a trip through an opaque RGBA or a grey PNG.
+pub(crate) fn through_png(a: Picture, form: &str) -> Picture {
     let (w, h) = (a.width(), a.height());
     let image = match form {
         "rgb" => return a,
         "rgba" => {
-            let alpha = |i: usize| (noise(i * 3, seed + 2000) & 255) as u8;
-            let rgba = a.rgb().chunks(3).enumerate().flat_map(|(i, p)| [p[0], p[1], p[2], alpha(i)]);
+            let rgba = a.rgb().chunks(3).flat_map(|p| [p[0], p[1], p[2], 255]);
             DynamicImage::ImageRgba8(image::RgbaImage::from_raw(w, h, rgba.collect()).unwrap())
         }
         "grey" => {

@@ -1,8 +1,9 @@
 //! The metrics against scikit-image 0.26.0 and OpenCV 5.0.0 (`golden/metrics.py`).
 
 use crate::common::{changed, picture, through_png};
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::QualityError;
-use edgemaxx_quality::picture::{Picture, psnr, ssim_gray};
+use edgemaxx_quality::picture::{psnr, ssim_gray};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ fn metrics_equal_their_references_on_generated_pairs() {
     for case in &cases {
         let a = picture(case.width, case.height, case.seed);
         let b = changed(&a, &case.kind, case.amount, case.seed);
-        let [a, b] = [a, b].map(|p| through_png(p, &case.form, case.seed));
+        let [a, b] = [a, b].map(|p| through_png(p, &case.form));
         let mut check = |name: &str, found: Option<f64>, expected: Option<f64>| {
             let label = format!("{name} of {}x{} {} {}", case.width, case.height, case.kind, case.form);
             assert_eq!(found.is_some(), expected.is_some(), "{label}");

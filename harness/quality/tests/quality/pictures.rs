@@ -3,11 +3,12 @@
 use std::io::Write;
 
 use crate::common::{noise, picture, png};
-use edgemaxx_quality::picture::{Picture, PictureJudge, cosine, phash_distance, psnr};
-use edgemaxx_quality::{Judge as _, QualityError};
+use edgemaxx_picture::{Picture, PictureError};
+use edgemaxx_quality::Judge as _;
+use edgemaxx_quality::picture::{PictureJudge, cosine, phash_distance, psnr};
 use image::DynamicImage;
 
-fn message(result: Result<Picture, QualityError>) -> String {
+fn message(result: Result<Picture, PictureError>) -> String {
     result.expect_err("must be refused").to_string()
 }
 

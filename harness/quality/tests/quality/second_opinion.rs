@@ -9,7 +9,7 @@ use candle_transformers::models::clip::text_model::{Activation, ClipTextConfig};
 use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel, div_l2_norm};
 use edgemaxx_candle::clip::ClipTokenizer;
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::clip::{ClipScorer, Preprocess};
 use serde_json::{Value, json};
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
     SAMPLES_FILE, TELEMETRY_FILE,
 };
-use edgemaxx_quality::picture::Picture;
+use edgemaxx_quality::Artefact;
 
 use super::check::{Held, Means};
 use crate::error::{InFile as _, Result, RunError, scratch};
@@ -26,7 +25,7 @@ pub(super) fn log(folder: &RunFolder) -> Result<Held> {
     Ok(Held::Yes(format!("{} records, the chain holds to {}", log.records.len(), log.chain.head().short())))
 }
 
-/// Every judged picture has the pixels that the log names.
+/// Every judged answer is the one that the log names.
 pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     let plan = folder.plan()?;
     let (judged, _) = folder.quality(&plan, &folder.samples(&plan)?)?;
@@ -34,15 +33,14 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     for record in &judged.records {
         seen.extend([record.baseline_answer, record.candidate_answer]);
     }
+    let judge = quality::Models::default().judge(plan.task.name())?;
     for digest in &seen {
         let path = folder.images().join(format!("{digest}.png"));
-        let picture = Picture::decode(&std::fs::read(&path).in_file(&path)?, &path.to_string_lossy())
+        judge
+            .read(&Artefact { path, digest: *digest })
             .map_err(|error| RunError::input(error.to_string()))?;
-        if Digest::of(picture.rgb()) != *digest {
-            return Err(RunError::input(format!("artefacts/{digest}.png: its pixels have another digest")));
-        }
     }
-    Ok(Held::Yes(format!("{} pictures have the pixels they are named by", seen.len())))
+    Ok(Held::Yes(format!("{} answers are what they are named by", seen.len())))
 }
 
 /// The judgements of all pairs, where the models that made them are here.

@@ -83,7 +83,7 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     let log = folder.samples(&plan)?;
     let models = Models::of(folder, &contest, named)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
-    let judge = models.judge(contest.task())?;
+    let judge = models.judge(contest.task.name())?;
     let header = QualityHeader {
         format: QualityHeader::format(),
         samples: log.chain.head(),
@@ -122,7 +122,8 @@ pub fn answer_pairs(
     recorded: &RecordedSession<'_>,
 ) -> Vec<Pair> {
     let images = folder.images();
-    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.png")), digest };
+    let extension = plan.task.extension();
+    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.{extension}")), digest };
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
@@ -132,7 +133,7 @@ pub fn answer_pairs(
                     session: planned.index,
                     pair,
                     request: baseline.request,
-                    prompt: plan.task.ask_words(&plan.requests[baseline.request as usize].ask),
+                    ask: plan.requests[baseline.request as usize].ask.clone(),
                     baseline: file(*theirs),
                     answer: file(*ours),
                 })

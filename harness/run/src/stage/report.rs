@@ -3,38 +3,39 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use edgemaxx_analyze::tables;
 use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
-use edgemaxx_quality::{Artefact, picture};
-use edgemaxx_report::{FileDigest, ImageSource, RunView, html, junit, markdown, summary_json};
+use edgemaxx_quality::{Artefact, Judge};
+use edgemaxx_report::{AnswerSource, FileDigest, RunView, html, junit, markdown, summary_json, tables};
 
 use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
+use crate::stage::quality::Models;
 
 /// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
 const SOURCES: [&str; 7] =
     [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE, ESTIMATES_FILE, RANKING_FILE];
 
-/// The pictures of a run folder, all of them or, where there is no such folder, none.
-struct FolderImages {
+/// The answers of a run folder, all of them or, where there is no such folder, none.
+struct FolderAnswers {
     folder: PathBuf,
+    judge: Box<dyn Judge>,
     /// What is wrong with one that is there.
     problem: Mutex<Option<String>>,
 }
 
-impl ImageSource for FolderImages {
-    fn png(&self, digest: &Digest) -> Option<Vec<u8>> {
+impl AnswerSource for FolderAnswers {
+    fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
         if !self.folder.is_dir() {
             return None;
         }
         let file = Artefact { path: self.folder.join(format!("{digest}.png")), digest: *digest };
-        match picture::read(&file) {
-            Ok((_, png)) => Some(png),
+        match self.judge.read(&file) {
+            Ok(bytes) => Some(bytes),
             Err(error) => {
                 *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
                 None
@@ -97,17 +98,18 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
         environment: &environment,
         files: &files,
     };
-    let images = FolderImages { folder: folder.images(), problem: Mutex::default() };
+    let judge = Models::default().judge(contest.task.name())?;
+    let answers = FolderAnswers { folder: folder.images(), judge, problem: Mutex::default() };
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {
-        let page = scope.spawn(|| html(&view, &images));
+        let page = scope.spawn(|| html(&view, &answers));
         let rest = machine_forms(folder, &view, telemetry.as_ref());
         (page.join(), rest)
     });
     rest?;
     let page =
         page.map_err(|_| RunError::input("the page could not be rendered: a defect of this program"))?;
-    if let Some(problem) = images.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(problem) = answers.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(RunError::input(problem));
     }
     folder.write(REPORT_FILE, page?)?;
@@ -116,17 +118,17 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
 
 /// Writes everything but the page.
 fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Derived>) -> Result<()> {
-    let samples = tables::samples(view.plan, view.log, telemetry)?;
+    let samples = tables::samples(view.plan, view.log, |attempt| telemetry?.attempt(attempt).cloned())?;
     for table in [
         &tables::leaderboard(view.ranking, view.estimates)?,
         &tables::estimates(view.estimates)?,
         &samples,
-        &tables::quality(view.quality, view.contest.task())?,
+        &tables::quality(view.quality, view.contest.task.name())?,
     ] {
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
     folder.write(PARQUET_FILE, samples.to_parquet()?)?;
     folder.write(SUMMARY_FILE, summary_json(view)?)?;
     folder.write(MARKDOWN_FILE, markdown(view))?;
-    folder.write(JUNIT_FILE, junit(view))
+    folder.write(JUNIT_FILE, junit(view)?)
 }

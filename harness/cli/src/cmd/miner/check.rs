@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use edgemaxx_candle::schedule::SCHEDULERS;
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, unet};
 use edgemaxx_contract::contest::{CandidateFile, EngineSpec};
-use edgemaxx_contract::task;
+use edgemaxx_contract::task::{self, picture};
 use edgemaxx_hub::{Resolved, resolve_folder};
 use edgemaxx_run::hub::rules;
-use edgemaxx_run::resolve::candidate_file;
+use edgemaxx_run::resolve::{CANDIDATE_FILE, candidate_file};
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -43,13 +44,21 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<Checked> {
 /// The same of a checkpoint that was resolved already.
 pub(super) fn check_resolved(resolved: &Resolved) -> anyhow::Result<Checked> {
     let folder = &resolved.root;
-    let CandidateFile { engine, .. } = candidate_file(folder, task::DEFAULT)?;
+    let CandidateFile { engine, settings } = candidate_file(folder, task::DEFAULT)?;
     let own_engine = matches!(engine, Some(EngineSpec::Command(_)));
     for file in resolved.files.iter().filter(|f| f.path.ends_with(".safetensors")) {
         Weights::open_files(vec![folder.join(&file.path)], DType::F32, &Device::Cpu)?;
     }
     // Who brings an engine may lay the files out as the engine likes.
     if !own_engine {
+        let scheduler = settings.view::<picture::SettingsPatch>()?.scheduler;
+        if let Some(name) = scheduler.filter(|name| !SCHEDULERS.contains(&name.as_str())) {
+            return Err(Failure::input(format!(
+                "{}: generation.scheduler: expected {}, the built-in engine's schedulers, found {name:?}",
+                folder.join(CANDIDATE_FILE).display(),
+                SCHEDULERS.join(" or ")
+            )));
+        }
         if !folder.join("model_index.json").is_file() {
             return Err(Failure::input(format!(
                 "{}: no model_index.json: expected the diffusers layout, or an edgemaxx.toml that names an engine",

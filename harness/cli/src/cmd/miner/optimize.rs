@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::Context as _;
 use edgemaxx_candle::CheckpointSource;
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::prune::prune_layers;
+use edgemaxx_run::resolve::CANDIDATE_FILE;
 use serde::Serialize;
 
 use super::check::{Checked, check};
@@ -72,6 +74,8 @@ pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result
         apply(step, &current, &next)?;
         current = next;
     }
+    // What no engine could run never stands under its name.
+    check(&current).with_context(|| format!("{}: not made", to.display()))?;
     std::fs::rename(&current, to).in_file(to)
 }
 
@@ -91,7 +95,7 @@ fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
         }
         Step::Setting(key, value) => {
             copy(Recipe::default())?;
-            set(&to.join(SETTINGS), key, value)
+            set(&to.join(CANDIDATE_FILE), key, value)
         }
         Step::Script(program) => {
             let failed = |why: String| Failure::error(Exit::Engine, format!("{}: {why}", program.display()));
@@ -108,7 +112,6 @@ fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
     }
 }
 
-const SETTINGS: &str = "edgemaxx.toml";
 /// Folders that deriving writes as a whole.
 const DERIVED: [&str; 4] = ["text_encoder", "text_encoder_2", "unet", "vae"];
 

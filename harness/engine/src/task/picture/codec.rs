@@ -7,9 +7,8 @@ use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::task::{self, RequestSpec, picture};
 use edgemaxx_protocol::{AnswerLimits, Object};
 
-use super::decode::rgb;
+use super::decode::decoded;
 use super::objects::{Ask, Head, LatentShape, Ready, Settings};
-use super::png::png_bytes;
 use super::probes;
 use super::serve::Picture;
 use crate::engine::Answer;
@@ -107,9 +106,9 @@ impl Codec for PictureCodec {
     /// A PNG; its digest is that of the RGB bytes, however they came.
     fn artefact(&self, question: Question<'_>, answer: &Answer) -> Result<Artefact, String> {
         let picture::Request { width, height, .. } = shared(question.request)?;
-        let rgb = rgb(Head::parse(&answer.header)?, &answer.payload, width, height)?;
-        let bytes = png_bytes(&rgb, width, height).map_err(|error| format!("no PNG can be made: {error}"))?;
-        Ok(Artefact { digest: Digest::of(&rgb), units: 1, bytes })
+        let picture = decoded(Head::parse(&answer.header)?, &answer.payload, width, height)?;
+        let bytes = picture.to_png().map_err(|error| format!("no PNG can be made: {error}"))?;
+        Ok(Artefact { digest: Digest::of(picture.rgb()), units: 1, bytes })
     }
 
     /// Grey, from latents as SDXL's.

@@ -1,71 +1,34 @@
 //! An answer's bytes as a picture of the size asked for.
 
-use std::io::Cursor;
-
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use edgemaxx_picture::Picture;
 
 use super::objects::{Encoding, Head};
 
-/// `width × height × 3` bytes.
+/// The picture of that size.
 ///
 /// # Errors
-/// In words, what is wrong with the picture.
-pub(super) fn rgb(head: Head, payload: &[u8], width: u32, height: u32) -> Result<Vec<u8>, String> {
-    let size_error = |w, h| format!("a picture of {w}×{h} pixels; {width}×{height} were asked for");
+/// In words, what is wrong with it.
+pub(super) fn decoded(head: Head, payload: &[u8], width: u32, height: u32) -> Result<Picture, String> {
     if (head.width, head.height) != (width, height) {
-        return Err(size_error(head.width, head.height));
+        return Err(format!(
+            "a picture of {}×{} pixels; {width}×{height} were asked for",
+            head.width, head.height
+        ));
     }
     match head.encoding {
         Encoding::Rgb8 => {
             let expected = u64::from(width) * u64::from(height) * 3;
-            if payload.len() as u64 == expected {
-                return Ok(payload.to_vec());
+            if payload.len() as u64 != expected {
+                return Err(format!(
+                    "a picture of {} bytes; {width}×{height}×3 = {expected} were expected",
+                    payload.len()
+                ));
             }
-            Err(format!(
-                "a picture of {} bytes; {width}×{height}×3 = {expected} were expected",
-                payload.len()
-            ))
+            Picture::from_rgb(width, height, payload.to_vec()).map_err(|error| error.to_string())
         }
-        Encoding::Png => {
-            let mut reader = ImageReader::with_format(Cursor::new(payload), ImageFormat::Png);
-            let mut limits = Limits::no_limits();
-            limits.max_image_width = Some(width);
-            limits.max_image_height = Some(height);
-            // 16-bit RGBA is the most a PNG of this size decodes to, and a second copy of it.
-            limits.max_alloc = Some(u64::from(width) * u64::from(height) * 16 + (1 << 20));
-            reader.limits(limits);
-            let decoded = reader.decode().map_err(|error| format!("a PNG that cannot be read: {error}"))?;
-            if (decoded.width(), decoded.height()) != (width, height) {
-                return Err(size_error(decoded.width(), decoded.height()));
-            }
-            if decoded.color().bits_per_pixel() / u16::from(decoded.color().channel_count()) != 8 {
-                return Err("a PNG of more than 8 bits per channel".to_owned());
-            }
-            opaque(&decoded)?;
-            Ok(decoded.into_rgb8().into_raw())
-        }
+        Encoding::Png => Picture::decode_png(payload, "a PNG that cannot be read", (width, height))
+            .map_err(|error| error.to_string()),
     }
-}
-
-/// Refuses a picture through which something else would be seen: whoever looks at it sees other
-/// colours than its bytes say.
-fn opaque(picture: &DynamicImage) -> Result<(), String> {
-    if !picture.color().has_alpha() {
-        return Ok(());
-    }
-    let alphas = picture.to_rgba8();
-    let (mut seen_through, mut least) = (0u64, u8::MAX);
-    for pixel in alphas.pixels().filter(|pixel| pixel.0[3] < u8::MAX) {
-        (seen_through, least) = (seen_through + 1, least.min(pixel.0[3]));
-    }
-    if seen_through == 0 {
-        return Ok(());
-    }
-    Err(format!(
-        "a PNG with an alpha channel that is not opaque: {seen_through} of {} pixels, alpha down to {least} of 255; \
-         send RGB, or alpha 255",
-        u64::from(picture.width()) * u64::from(picture.height())
-    ))
 }
 
 #[cfg(test)]
@@ -81,7 +44,7 @@ mod tests {
     }
 
     fn read(payload: &[u8], encoding: Encoding) -> Result<Vec<u8>, String> {
-        rgb(Head { width: 2, height: 1, encoding }, payload, 2, 1)
+        decoded(Head { width: 2, height: 1, encoding }, payload, 2, 1).map(Picture::into_rgb)
     }
 
     #[test]
@@ -94,7 +57,7 @@ mod tests {
         let words = read(&pixels[..5], Encoding::Rgb8).expect_err("five bytes");
         assert!(words.contains("5 bytes; 2×1×3 = 6"), "{words}");
         let words =
-            rgb(Head { width: 1, height: 1, encoding: Encoding::Rgb8 }, &[0; 3], 2, 1).expect_err("size");
+            decoded(Head { width: 1, height: 1, encoding: Encoding::Rgb8 }, &[0; 3], 2, 1).expect_err("size");
         assert!(words.contains("1×1 pixels; 2×1 were asked for"), "{words}");
     }
 

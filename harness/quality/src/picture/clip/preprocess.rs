@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use edgemaxx_picture::Picture;
 use serde::Deserialize;
 
 use crate::error::{QualityError, Result};
-use crate::picture::Picture;
 use crate::picture::resample::{Filter, resize};
 
 /// A side that no model asks for; keeps a hostile file from allocating without bound.

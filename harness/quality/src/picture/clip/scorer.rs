@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 
 use super::model::Clip;
 use super::preprocess::Preprocess;
 use crate::error::{QualityError, Result};
-use crate::picture::Picture;
 
 /// A CLIP with its preprocessing.
 pub struct ClipScorer {

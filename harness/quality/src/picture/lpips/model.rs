@@ -4,11 +4,12 @@ use std::path::Path;
 
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device, Error};
+use edgemaxx_picture::Picture;
 use serde::Deserialize;
 
 use super::layers::{Convolution, Map, Window, max_pool};
 use crate::error::{QualityError, Result};
-use crate::picture::Picture;
+use crate::picture::pixelwise::same_size;
 
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
@@ -76,7 +77,7 @@ impl Lpips {
     /// # Errors
     /// When the sizes differ or a picture is too small for the backbone.
     pub fn distance(&self, a: &Picture, b: &Picture) -> Result<f64> {
-        a.same_size(b)?;
+        same_size(a, b)?;
         let needed = match self.net {
             Net::Alex => 31,
             Net::Vgg => 16,

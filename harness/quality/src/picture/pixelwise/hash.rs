@@ -3,12 +3,12 @@
 //! The library spends nearly all of its time shrinking the picture, so it is given one that is already
 //! as small as it wants: [`shrink`] gives the same values, hence the same bits.
 
+use edgemaxx_picture::Picture;
 use image::GrayImage;
 use image_hasher::{HashAlg, Hasher, HasherConfig, ImageHash};
 
 use super::simd::widest;
 use crate::error::{QualityError, Result};
-use crate::picture::Picture;
 
 /// Side of the picture that image_hasher transforms for a hash of 8×8 bits.
 const DCT: usize = 16;

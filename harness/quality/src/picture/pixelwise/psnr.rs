@@ -1,10 +1,11 @@
 //! Peak signal-to-noise ratio, as scikit-image's `peak_signal_noise_ratio`.
 
+use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 
+use super::same_size;
 use super::simd::widest;
 use crate::error::Result;
-use crate::picture::Picture;
 
 const CHUNK: usize = 1 << 16;
 
@@ -14,7 +15,7 @@ const CHUNK: usize = 1 << 16;
 /// # Errors
 /// When the sizes differ.
 pub fn psnr(a: &Picture, b: &Picture) -> Result<Option<f64>> {
-    a.same_size(b)?;
+    same_size(a, b)?;
     let error: u64 = a
         .rgb()
         .par_chunks(CHUNK)

@@ -6,11 +6,12 @@
 //! `(2 µxµy + C1)(2 σxy + C2) / ((µx² + µy² + C1)(σx² + σy² + C2))` is multiplied through by
 //! N² and N(N−1).
 
+use edgemaxx_picture::{Picture, Plane};
 use rayon::prelude::*;
 
+use super::same_size;
 use super::simd::widest;
 use crate::error::{QualityError, Result};
-use crate::picture::{Picture, Plane};
 
 const WINDOW: usize = 7;
 const N: i32 = (WINDOW * WINDOW) as i32;
@@ -26,7 +27,7 @@ const LANES: usize = 8;
 /// # Errors
 /// When the sizes differ or a side is below 7 pixels.
 pub fn ssim_gray(a: &Picture, b: &Picture) -> Result<f64> {
-    a.same_size(b)?;
+    same_size(a, b)?;
     check_window(a)?;
     Ok(ssim_plane(&a.grey(), &b.grey()))
 }

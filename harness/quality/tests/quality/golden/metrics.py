@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Writes metrics.json: what scikit-image, OpenCV and pytorch-msssim say about generated picture pairs.
+"""Writes metrics.json: what scikit-image and OpenCV say about generated picture pairs.
 
 The pictures come from integer formulas that `../common.rs` repeats, so none is stored.
-Needs numpy, pillow, opencv-python-headless 5.0.0.93, scikit-image 0.26.0, torch, pytorch-msssim 1.0.0.
+Needs numpy, pillow, opencv-python-headless 5.0.0.93, scikit-image 0.26.0.
 
     python metrics.py > metrics.json
 """
 import io, json
-import cv2, numpy as np, torch
+import cv2, numpy as np
 from PIL import Image
-from pytorch_msssim import ms_ssim
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 def splitmix(z):
@@ -46,12 +45,12 @@ def changed(a, kind, amount, seed):
         assert kind == "same"
     return np.clip(v, 0, 255).astype(np.uint8)
 
-def through_png(a, form, seed):
-    """The picture after a trip through an RGBA or grey PNG, as PIL and OpenCV both read it."""
+def through_png(a, form):
+    """The picture after a trip through an opaque RGBA or a grey PNG, as PIL and OpenCV both read it."""
     if form == "rgb":
         return a
     if form == "rgba":
-        alpha = (noise(a.shape[1], a.shape[0], seed + 2000)[:, :, :1] & np.uint64(255)).astype(np.uint8)
+        alpha = np.full(a.shape[:2] + (1,), 255, np.uint8)
         image = Image.fromarray(np.concatenate([a, alpha], 2), "RGBA")
     else:
         image = Image.fromarray(np.ascontiguousarray(a[:, :, 1]), "L")
@@ -64,26 +63,13 @@ def through_png(a, form, seed):
 def score(width, height, seed, kind, amount, form):
     a = picture(width, height, seed)
     b = changed(a, kind, amount, seed)
-    a, b = (through_png(p, form, seed) for p in (a, b))
+    a, b = (through_png(p, form) for p in (a, b))
     ga, gb = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (a, b))
-    least = min(width, height)
     out = dict(width=width, height=height, seed=seed, kind=kind, amount=amount, form=form)
     out["ssim_gray"] = structural_similarity(ga, gb)
-    out["ssim_color"] = structural_similarity(a, b, channel_axis=-1)
-    gaussian = lambda sample: structural_similarity(
-        ga, gb, gaussian_weights=True, sigma=1.5, use_sample_covariance=sample) if least >= 11 else None
-    out["ssim_gaussian_sample"], out["ssim_gaussian_population"] = gaussian(True), gaussian(False)
     out["psnr"] = None if (a == b).all() else peak_signal_noise_ratio(a, b)
-    planes = lambda p: torch.from_numpy(np.atleast_3d(p).transpose(2, 0, 1)[None].astype(np.float64))
-    # ms_ssim's own window is float32, which costs up to 2e-6
-    window = lambda planes: torch.from_numpy(GAUSSIAN).repeat(planes.shape[1], 1, 1, 1)
-    pool = lambda x, y: (ms_ssim(planes(x), planes(y), data_range=255, win=window(planes(x))).item()
-                         if least > 160 else None)
-    out["ms_ssim_gray"], out["ms_ssim_color"] = pool(ga, gb), pool(a, b)
     return {k: float(v) if isinstance(v, np.floating) else v for k, v in out.items()}
 
-GAUSSIAN = np.exp(-(np.arange(11.) - 5) ** 2 / (2 * 1.5 ** 2))
-GAUSSIAN /= GAUSSIAN.sum()
 SIZES = [(7, 7), (7, 64), (64, 64), (64, 64), (65, 97), (96, 64), (128, 128), (200, 161), (173, 211), (256, 256),
          (256, 100), (333, 217), (384, 512), (512, 512), (640, 360), (768, 512), (1000, 64), (1024, 1024)]
 KINDS = [("noise", 3), ("noise", 40), ("shift", 2), ("dim", 30), ("flat", 128), ("other", 7), ("same", 0), ("noise", 120)]

@@ -1,0 +1,337 @@
+//! Products of rows with stored panels: one row against a panel as it is stored, several against the panel widened once;
+//! either way every result is the same chain of fused multiply-adds, group by group, so that a row's results have the same
+//! bits whatever other rows were computed beside it.
+use super::format::Format;
+#[cfg(target_arch = "x86_64")]
+use super::lane::x86::{Half, Wide};
+use super::lane::{Lane, Plain};
+use super::pack::{COLUMNS, Line};
+use super::simd::Isa;
+
+/// Rows of a tile at most.
+const ROWS: usize = 8;
+/// Bytes of a stored panel that are fetched ahead.
+const AHEAD: usize = 2048;
+
+/// The left matrix: row `i` starts at `offset + i·stride` of `values`.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) offset: usize,
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+    /// Sums of every group of 32 values of every row, `[count, inner / 32]`; may be empty where no format asks for them.
+    pub(crate) sums: &'a [f32],
+}
+
+impl Left<'_> {
+    fn row(&self, i: usize, inner: usize) -> &[f32] {
+        &self.values[self.offset + i.min(self.count - 1) * self.stride..][..inner]
+    }
+
+    fn sums(&self, i: usize, groups: usize) -> &[f32] {
+        &self.sums[i.min(self.count - 1) * groups..][..groups]
+    }
+}
+
+/// Room for a widened panel; kept between products.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    lines: Vec<Line>,
+    scales: Vec<Line>,
+    shifts: Vec<Line>,
+}
+
+/// Rows times one panel of 32 columns over `inner` rows of it, stored as `F`; `each` is given every row's results.
+pub(super) fn panel<F: Format>(
+    isa: Isa,
+    a: &Left,
+    stored: &[u8],
+    inner: usize,
+    room: &mut Room,
+    each: &mut dyn FnMut(usize, &[f32; COLUMNS]),
+) {
+    assert!(inner.is_multiple_of(F::GROUP) && stored.len() >= inner / F::GROUP * F::BYTES);
+    match isa {
+        // SAFETY: the instructions were detected on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { wide::<F>(a, stored, inner, room, each) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { half::<F>(a, stored, inner, room, each) },
+        // SAFETY: needs no particular instructions.
+        Isa::Plain => unsafe { rows::<Plain, F, 4, 4, 2>(a, stored, inner, room, each) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
+unsafe fn wide<F: Format>(
+    a: &Left,
+    stored: &[u8],
+    inner: usize,
+    room: &mut Room,
+    each: &mut dyn FnMut(usize, &[f32; COLUMNS]),
+) {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        if a.count <= 4 {
+            rows::<Wide, F, 2, 4, 2>(a, stored, inner, room, each);
+        } else {
+            rows::<Wide, F, 2, 8, 2>(a, stored, inner, room, each);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn half<F: Format>(
+    a: &Left,
+    stored: &[u8],
+    inner: usize,
+    room: &mut Room,
+    each: &mut dyn FnMut(usize, &[f32; COLUMNS]),
+) {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe { rows::<Half, F, 4, 4, 2>(a, stored, inner, room, each) }
+}
+
+/// `W` registers make a panel; tiles are of `R` rows and `C` registers.
+#[inline(always)]
+unsafe fn rows<L: Lane, F: Format, const W: usize, const R: usize, const C: usize>(
+    a: &Left,
+    stored: &[u8],
+    inner: usize,
+    room: &mut Room,
+    each: &mut dyn FnMut(usize, &[f32; COLUMNS]),
+) {
+    let mut tile = [[0f32; COLUMNS]; ROWS];
+    if a.count == 1 {
+        let sums = if F::SHIFTED { a.sums(0, inner / F::GROUP) } else { &[] };
+        // SAFETY: passed on from the caller, who checked the panel's length.
+        unsafe { one::<L, F, W>(a.row(0, inner), sums, stored, &mut tile[0]) };
+        each(0, &tile[0]);
+        return;
+    }
+    // SAFETY: passed on from the caller; rows are as long as asserted by the slices they come from.
+    unsafe {
+        let lines = if F::SCALED || F::BYTES != COLUMNS * 4 {
+            widen::<L, F>(stored, inner, room);
+            room.lines.as_ptr().cast::<f32>()
+        } else {
+            stored.as_ptr().cast::<f32>()
+        };
+        let groups = inner / F::GROUP;
+        for start in (0..a.count).step_by(R) {
+            let x: [*const f32; R] = std::array::from_fn(|r| a.row(start + r, inner).as_ptr());
+            for column in (0..COLUMNS).step_by(C * L::N) {
+                if F::SCALED {
+                    let sums: [*const f32; R] = std::array::from_fn(|r| {
+                        if F::SHIFTED { a.sums(start + r, groups).as_ptr() } else { x[r] }
+                    });
+                    grouped::<L, F, R, C>(&x, &sums, lines, inner, room, column, &mut tile);
+                } else {
+                    chain::<L, R, C>(&x, lines, inner, column, &mut tile);
+                }
+            }
+            for (r, results) in tile[..R.min(a.count - start)].iter().enumerate() {
+                each(start + r, results);
+            }
+        }
+    }
+}
+
+/// One row against a panel as it is stored; two groups at a time, because a sum waits for the one before it.
+#[inline(always)]
+unsafe fn one<L: Lane, F: Format, const W: usize>(
+    x: &[f32],
+    sums: &[f32],
+    stored: &[u8],
+    out: &mut [f32; COLUMNS],
+) {
+    // SAFETY: the caller vouches for the instructions and the lengths.
+    unsafe {
+        let mut total = [L::zero(); W];
+        let (mut p, mut x_at) = (stored.as_ptr(), x.as_ptr());
+        let groups = x.len() / F::GROUP;
+        if !F::SCALED {
+            for _ in 0..groups {
+                L::prefetch(p.wrapping_add(AHEAD).cast());
+                F::step::<L, W>(p, 0, 0, x_at, &mut total);
+                (p, x_at) = (p.add(F::BYTES), x_at.add(1));
+            }
+        } else {
+            let mut g = 0;
+            while g + 2 <= groups {
+                let mut first = [L::zero(); W];
+                let mut second = [L::zero(); W];
+                for at in (0..2 * F::BYTES).step_by(64) {
+                    L::prefetch(p.wrapping_add(AHEAD + at).cast());
+                }
+                for row in (0..F::GROUP).step_by(F::STEP) {
+                    F::step::<L, W>(p, row, 0, x_at.add(row), &mut first);
+                    F::step::<L, W>(p.add(F::BYTES), row, 0, x_at.add(F::GROUP + row), &mut second);
+                }
+                add::<L, F, W>(p, &first, sums, g, &mut total);
+                add::<L, F, W>(p.add(F::BYTES), &second, sums, g + 1, &mut total);
+                (p, x_at, g) = (p.add(2 * F::BYTES), x_at.add(2 * F::GROUP), g + 2);
+            }
+            if g < groups {
+                let mut last = [L::zero(); W];
+                for row in (0..F::GROUP).step_by(F::STEP) {
+                    F::step::<L, W>(p, row, 0, x_at.add(row), &mut last);
+                }
+                add::<L, F, W>(p, &last, sums, g, &mut total);
+            }
+        }
+        for (w, sum) in total.iter().enumerate() {
+            sum.store(out.as_mut_ptr().add(w * L::N));
+        }
+    }
+}
+
+/// Adds a group's sum, scaled and shifted, to the total.
+#[inline(always)]
+unsafe fn add<L: Lane, F: Format, const W: usize>(
+    group: *const u8,
+    sum: &[L; W],
+    sums: &[f32],
+    index: usize,
+    total: &mut [L; W],
+) {
+    // SAFETY: the caller vouches for the instructions and the lengths.
+    unsafe {
+        for w in 0..W {
+            total[w] = total[w].fma(F::scale(group, w * L::N), sum[w]);
+        }
+        if F::SHIFTED {
+            let x = L::splat(sums[index]);
+            #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
+            for w in 0..W {
+                total[w] = total[w].fma(F::shift(group, w * L::N), x);
+            }
+        }
+    }
+}
+
+/// Widens a panel into `room`.
+#[inline(always)]
+unsafe fn widen<L: Lane, F: Format>(stored: &[u8], inner: usize, room: &mut Room) {
+    let groups = inner / F::GROUP;
+    let zero = Line([0.0; COLUMNS]);
+    room.lines.resize(inner, zero);
+    if F::SCALED {
+        room.scales.resize(groups, zero);
+        room.shifts.resize(groups, zero);
+    }
+    for g in 0..groups {
+        // SAFETY: the caller vouches for the instructions; the vectors were just made long enough.
+        unsafe {
+            let group = stored.as_ptr().add(g * F::BYTES);
+            for at in (0..F::BYTES).step_by(64) {
+                L::prefetch(group.wrapping_add(AHEAD + at).cast());
+            }
+            for column in (0..COLUMNS).step_by(L::N) {
+                for row in (0..F::GROUP).step_by(F::STEP) {
+                    let to = room.lines.as_mut_ptr().add(g * F::GROUP + row).cast();
+                    F::widen::<L>(group, row, column, to);
+                }
+                if F::SCALED {
+                    F::scale::<L>(group, column).store(room.scales[g].0.as_mut_ptr().add(column));
+                }
+                if F::SHIFTED {
+                    F::shift::<L>(group, column).store(room.shifts[g].0.as_mut_ptr().add(column));
+                }
+            }
+        }
+    }
+}
+
+/// A tile of numbers that are as they are: one chain per result.
+#[inline(always)]
+unsafe fn chain<L: Lane, const R: usize, const C: usize>(
+    x: &[*const f32; R],
+    lines: *const f32,
+    inner: usize,
+    column: usize,
+    tile: &mut [[f32; COLUMNS]; ROWS],
+) {
+    // SAFETY: the caller vouches for the instructions and the lengths.
+    unsafe {
+        let mut sums = [[L::zero(); C]; R];
+        run::<L, R, C>(x, lines.add(column), 0, inner, &mut sums);
+        for r in 0..R {
+            #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
+            for c in 0..C {
+                sums[r][c].store(tile[r].as_mut_ptr().add(column + c * L::N));
+            }
+        }
+    }
+}
+
+/// A tile of scaled numbers: a chain per group, added up scaled and shifted.
+#[inline(always)]
+unsafe fn grouped<L: Lane, F: Format, const R: usize, const C: usize>(
+    x: &[*const f32; R],
+    group_sums: &[*const f32; R],
+    lines: *const f32,
+    inner: usize,
+    room: &Room,
+    column: usize,
+    tile: &mut [[f32; COLUMNS]; ROWS],
+) {
+    // SAFETY: the caller vouches for the instructions and the lengths.
+    unsafe {
+        for row in tile[..R].iter_mut() {
+            row[column..column + C * L::N].fill(0.0);
+        }
+        let mut line = lines.add(column);
+        for g in 0..inner / F::GROUP {
+            let mut sums = [[L::zero(); C]; R];
+            run::<L, R, C>(x, line, g * F::GROUP, F::GROUP, &mut sums);
+            line = line.add(F::GROUP * COLUMNS);
+            #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
+            for c in 0..C {
+                let at = column + c * L::N;
+                let scale = L::load(room.scales[g].0.as_ptr().add(at));
+                for r in 0..R {
+                    let total = tile[r].as_mut_ptr().add(at);
+                    let mut sum = L::load(total).fma(scale, sums[r][c]);
+                    if F::SHIFTED {
+                        let shift = L::load(room.shifts[g].0.as_ptr().add(at));
+                        sum = sum.fma(shift, L::splat(*group_sums[r].add(g)));
+                    }
+                    sum.store(total);
+                }
+            }
+        }
+    }
+}
+
+/// Adds `count` products from row `from` of the inner dimension to every sum.
+#[inline(always)]
+unsafe fn run<L: Lane, const R: usize, const C: usize>(
+    x: &[*const f32; R],
+    mut line: *const f32,
+    from: usize,
+    count: usize,
+    sums: &mut [[L; C]; R],
+) {
+    // SAFETY: the caller vouches for the instructions and the lengths.
+    unsafe {
+        for k in from..from + count {
+            let mut columns = [L::zero(); C];
+            for (c, v) in columns.iter_mut().enumerate() {
+                *v = L::load(line.add(c * L::N));
+                L::prefetch(line.wrapping_add(12 * COLUMNS + c * L::N));
+            }
+            for r in 0..R {
+                let value = L::splat(*x[r].add(k));
+                for c in 0..C {
+                    sums[r][c] = sums[r][c].fma(value, columns[c]);
+                }
+            }
+            line = line.add(COLUMNS);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! GGUF, the file format of llama.cpp: metadata, and tensors in llama.cpp's quantisations.
+mod block;
+mod file;
+mod value;
+
+pub use block::TensorType;
+pub use file::{Gguf, TensorInfo};
+pub use value::Value;

@@ -1,0 +1,20 @@
+//! The built-in engine for models of LLaMA's layout (Llama 2 and 3, SmolLM2 and others of that shape): numerically what
+//! transformers computes in f32, from a folder in its layout or from a GGUF file, whose weights stay quantised.
+//!
+//! A token's logits have the same bits whether it was read in one pass with others or by itself, with any number of
+//! threads, and with any instruction set.
+mod attention;
+mod cache;
+mod config;
+mod forward;
+mod metadata;
+mod model;
+mod rope;
+mod sample;
+mod tokenizer;
+mod weights;
+
+pub use config::{LlamaConfig, RopeScaling};
+pub use model::{Llama, LlamaOptions};
+pub use sample::{greedy, log_probabilities, sampled};
+pub use tokenizer::LlamaTokenizer;

@@ -1,0 +1,322 @@
+//! Tidy tables of a run, as CSV and Parquet: one row per thing, one column per property, units in
+//! the column names, nothing merged, nothing dropped.
+
+use std::collections::BTreeMap;
+
+use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, Estimates};
+use edgemaxx_contract::metric::Metric;
+use edgemaxx_contract::plan::{Plan, PlannedSession};
+use edgemaxx_contract::quality::QualityLog;
+use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
+use edgemaxx_contract::telemetry::AttemptTelemetry;
+use polars::prelude::*;
+
+use crate::view::standing_key;
+
+/// A table that could not be made or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the {table} table could not be written: {source}")]
+pub struct TableError {
+    /// Which one.
+    table: &'static str,
+    /// What polars says.
+    source: PolarsError,
+}
+
+/// A finished table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    name: &'static str,
+    frame: DataFrame,
+}
+
+impl Table {
+    fn new(name: &'static str, columns: Vec<Column>) -> Result<Self, TableError> {
+        let frame =
+            DataFrame::new_infer_height(columns).map_err(|source| TableError { table: name, source })?;
+        Ok(Self { name, frame })
+    }
+
+    /// The table's name, fit for a file name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.frame.height()
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> Vec<String> {
+        self.frame.get_column_names().into_iter().map(ToString::to_string).collect()
+    }
+
+    /// As CSV with a header; missing values are empty fields. Equal tables give equal bytes.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn to_csv(&self) -> Result<Vec<u8>, TableError> {
+        let mut bytes = Vec::new();
+        CsvWriter::new(&mut bytes)
+            .n_threads(1)
+            .finish(&mut self.frame.clone())
+            .map_err(|source| TableError { table: self.name, source })?;
+        Ok(bytes)
+    }
+
+    /// As Parquet, compressed with zstd. Equal tables give equal bytes.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn to_parquet(&self) -> Result<Vec<u8>, TableError> {
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes)
+            .set_parallel(false)
+            .finish(&mut self.frame.clone())
+            .map_err(|source| TableError { table: self.name, source })?;
+        Ok(bytes)
+    }
+}
+
+fn text(name: &str, values: impl Iterator<Item = String>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+fn maybe_text(name: &str, values: impl Iterator<Item = Option<String>>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+fn count(name: &str, values: impl Iterator<Item = u32>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+fn maybe_count(name: &str, values: impl Iterator<Item = Option<u32>>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+fn number(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+fn flag(name: &str, values: impl Iterator<Item = bool>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+/// The leaderboard: one row per candidate, best first.
+///
+/// # Errors
+/// [`TableError`].
+pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, TableError> {
+    let by_name: BTreeMap<&str, &CandidateEstimates> =
+        estimates.candidates.iter().map(|candidate| (candidate.name.as_str(), candidate)).collect();
+    let entries = &ranking.entries;
+    let of = |name: &str| by_name.get(name).copied();
+    let speedup = |part: fn(&Estimate) -> Option<f64>| {
+        entries.iter().map(move |e| part(of(&e.name)?.speedup.as_ref()?))
+    };
+    Table::new(
+        "leaderboard",
+        vec![
+            count("position", entries.iter().map(|e| e.position)),
+            text("candidate", entries.iter().map(|e| e.name.clone())),
+            text("standing", entries.iter().map(|e| standing_key(e.standing).to_owned())),
+            maybe_count("tier", entries.iter().map(|e| e.tier)),
+            number("score", entries.iter().map(|e| Some(e.score))),
+            number("weight", entries.iter().map(|e| Some(e.weight))),
+            number("speedup", speedup(|s| Some(s.point))),
+            number("speedup_lower", speedup(|s| s.lower)),
+            number("speedup_upper", speedup(|s| s.upper)),
+            number("quality_factor", entries.iter().map(|e| e.quality_factor)),
+            maybe_text("claim", entries.iter().map(|e| Some(claim(of(&e.name)?.claim).to_owned()))),
+            number("p_adjusted", entries.iter().map(|e| of(&e.name)?.p_adjusted)),
+            maybe_count("rank_lower", entries.iter().map(|e| Some(of(&e.name)?.rank?.lower))),
+            maybe_count("rank_upper", entries.iter().map(|e| Some(of(&e.name)?.rank?.upper))),
+            number("p_best", entries.iter().map(|e| of(&e.name)?.p_best)),
+            text("reasons", entries.iter().map(|e| e.reasons.join("; "))),
+        ],
+    )
+}
+
+fn claim(claim: Claim) -> &'static str {
+    match claim {
+        Claim::Faster => "faster",
+        Claim::Slower => "slower",
+        Claim::Tie => "tie",
+        Claim::Ambiguous => "ambiguous",
+    }
+}
+
+/// Every estimate of every candidate: one row each, with its unit, method, n and level.
+///
+/// # Errors
+/// [`TableError`].
+pub fn estimates(estimates: &Estimates) -> Result<Table, TableError> {
+    let rows: Vec<(&str, String, &str, &Estimate)> =
+        estimates.candidates.iter().flat_map(rows_of_candidate).collect();
+    Table::new(
+        "estimates",
+        vec![
+            text("candidate", rows.iter().map(|row| row.0.to_owned())),
+            text("quantity", rows.iter().map(|row| row.1.clone())),
+            text("unit", rows.iter().map(|row| row.2.to_owned())),
+            number("point", rows.iter().map(|row| Some(row.3.point))),
+            number("lower", rows.iter().map(|row| row.3.lower)),
+            number("upper", rows.iter().map(|row| row.3.upper)),
+            number("level", rows.iter().map(|row| Some(row.3.level))),
+            count("n", rows.iter().map(|row| row.3.n)),
+            text("method", rows.iter().map(|row| row.3.method.clone())),
+        ],
+    )
+}
+
+/// Candidate, quantity, unit and estimate.
+fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'static str, &Estimate)> {
+    let name = candidate.name.as_str();
+    let mut rows = Vec::new();
+    let mut add = |quantity: String, unit, estimate| rows.push((name, quantity, unit, estimate));
+    for (quantity, estimate) in [
+        ("speedup", &candidate.speedup),
+        ("speedup_simultaneous", &candidate.speedup_simultaneous),
+        ("speedup_unthrottled", &candidate.speedup_unthrottled),
+    ] {
+        if let Some(estimate) = estimate {
+            add(quantity.to_owned(), "ratio", estimate);
+        }
+    }
+    for (side, latency) in
+        [("latency", &candidate.latency_ms), ("baseline_latency", &candidate.baseline_latency_ms)]
+    {
+        if let Some(latency) = latency {
+            add(format!("{side}_mean"), "ms", &latency.mean);
+            add(format!("{side}_p50"), "ms", &latency.p50);
+            add(format!("{side}_p90"), "ms", &latency.p90);
+            add(format!("{side}_p99"), "ms", &latency.p99);
+        }
+    }
+    if let Some(estimate) = &candidate.throughput_per_s {
+        add("throughput".to_owned(), "1/s", estimate);
+    }
+    for (quantity, unit, estimate) in [
+        ("load", "ms", &candidate.load_ms),
+        ("baseline_load", "ms", &candidate.baseline_load_ms),
+        ("peak_rss", "byte", &candidate.peak_rss_bytes),
+        ("baseline_peak_rss", "byte", &candidate.baseline_peak_rss_bytes),
+        ("energy", "J", &candidate.energy_j),
+        ("baseline_energy", "J", &candidate.baseline_energy_j),
+        ("peak_vram", "byte", &candidate.peak_vram_bytes),
+        ("baseline_peak_vram", "byte", &candidate.baseline_peak_vram_bytes),
+    ] {
+        if let Some(estimate) = estimate {
+            add(quantity.to_owned(), unit, estimate);
+        }
+    }
+    if let Some(estimate) = &candidate.similarity {
+        add("similarity".to_owned(), "", estimate);
+    }
+    for gate in &candidate.gates {
+        if let Some(bound) = &gate.bound {
+            add(
+                format!("gate {} of {}", gate.statistic, gate.metric),
+                gate.metric.entry().unit.symbol(),
+                bound,
+            );
+        }
+    }
+    for metric in &candidate.quality {
+        add(format!("mean {}", metric.metric), metric.metric.entry().unit.symbol(), &metric.mean);
+    }
+    rows
+}
+
+/// Every attempt, warm-up and failures included, in the order of the log, with what `known`, the
+/// telemetry, says of it.
+///
+/// # Errors
+/// [`TableError`].
+pub fn samples(
+    plan: &Plan,
+    log: &Log,
+    known: impl Fn(&Attempt) -> Option<AttemptTelemetry>,
+) -> Result<Table, TableError> {
+    let attempts: Vec<&Attempt> = log
+        .records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Attempt(attempt) => Some(attempt),
+            _ => None,
+        })
+        .collect();
+    let rows = || attempts.iter().copied();
+    let planned =
+        |attempt: &Attempt| -> Option<&PlannedSession> { plan.sessions.get(attempt.session as usize) };
+    let request = |attempt: &Attempt| plan.requests.get(attempt.request as usize);
+    Table::new(
+        "samples",
+        vec![
+            count("session", rows().map(|a| a.session)),
+            maybe_count("round", rows().map(|a| Some(planned(a)?.round))),
+            maybe_text("candidate", rows().map(|a| Some(planned(a)?.candidate.clone()))),
+            text("side", rows().map(|a| a.side.to_string())),
+            count("launch", rows().map(|a| a.launch)),
+            text("phase", rows().map(|a| phase(a.phase).0.to_owned())),
+            count("index", rows().map(|a| phase(a.phase).1)),
+            count("request", rows().map(|a| a.request)),
+            maybe_text("prompt", rows().map(|a| Some(plan.task.ask_words(&request(a)?.ask)))),
+            Column::new("seed".into(), rows().map(|a| Some(request(a)?.seed)).collect::<Vec<_>>()),
+            number("started_ms", rows().map(|a| Some(a.started_ns as f64 / 1e6))),
+            number("latency_ms", rows().map(|a| answered(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
+            number("energy_j", rows().map(|a| Some(known(a)?.energy_j?.0))),
+            number("gpu_mhz", rows().map(|a| known(a)?.gpu_mhz)),
+            number("cpu_mhz", rows().map(|a| known(a)?.cpu_mhz)),
+            flag("throttled", rows().map(|a| a.marks.contains(&Mark::Throttled))),
+            flag("split", rows().map(|a| a.marks.contains(&Mark::Split))),
+            maybe_text("failure", rows().map(failure)),
+            maybe_text("answer_sha256", rows().map(|a| answered(a).map(|(_, answer)| answer))),
+        ],
+    )
+}
+
+fn phase(phase: Phase) -> (&'static str, u32) {
+    match phase {
+        Phase::Warmup { index } => ("warmup", index),
+        Phase::Measured { pair } => ("measured", pair),
+        Phase::Repeat { pair } => ("repeat", pair),
+    }
+}
+
+fn answered(attempt: &Attempt) -> Option<(u64, String)> {
+    match &attempt.outcome {
+        Outcome::Answered { latency_ns, answer, .. } => Some((*latency_ns, answer.to_string())),
+        Outcome::Failed(_) => None,
+    }
+}
+
+fn failure(attempt: &Attempt) -> Option<String> {
+    match &attempt.outcome {
+        Outcome::Answered { .. } => None,
+        Outcome::Failed(failure) => Some(format!("{}: {}", failure.kind, failure.detail)),
+    }
+}
+
+/// Every judged pair, with a column for each metric of its task.
+///
+/// # Errors
+/// [`TableError`].
+pub fn quality(log: &QualityLog, task: &str) -> Result<Table, TableError> {
+    let rows = || log.records.iter();
+    let mut columns = vec![
+        text("candidate", rows().map(|r| r.candidate.clone())),
+        count("session", rows().map(|r| r.session)),
+        count("pair", rows().map(|r| r.pair)),
+        count("request", rows().map(|r| r.request)),
+        flag("identical", rows().map(|r| r.is_identical())),
+    ];
+    for metric in Metric::of_task(task) {
+        columns.push(number(&metric.column(), rows().map(|r| r.value(metric))));
+    }
+    columns.push(text("baseline_answer_sha256", rows().map(|r| r.baseline_answer.to_string())));
+    columns.push(text("candidate_answer_sha256", rows().map(|r| r.candidate_answer.to_string())));
+    Table::new("quality", columns)
+}
