@@ -8,5 +8,6 @@ mod cuda;
 mod gguf;
 mod golden;
 mod llama;
+mod llama_golden;
 mod reference;
 mod refusals;
