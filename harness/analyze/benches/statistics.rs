@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use edgemaxx_analyze::estimators::{Method, bootstrap};
 use edgemaxx_analyze::inference::compare::Series;
-use edgemaxx_analyze::inference::ranks::{Ranks, p_best};
+use edgemaxx_analyze::inference::ranks::Ranks;
 use edgemaxx_analyze::random::Seed;
 use edgemaxx_analyze::samples::{CandidateSamples, Pair, SampleTable, Session};
 use edgemaxx_analyze::{AnalyzeReport, Settings};
@@ -44,8 +44,9 @@ fn statistics(criterion: &mut Criterion) {
     group.bench_function("bca", |b| {
         b.iter(|| bootstrap::intervals(black_box(&means), Method::Bca, 0.95, RESAMPLES, seed));
     });
-    group.bench_function("rank", |b| b.iter(|| Ranks::of(black_box(&series), 0.95)));
-    group.bench_function("p-best", |b| b.iter(|| p_best(black_box(&series), seed)));
+    group.bench_function("rank", |b| b.iter(|| Ranks::of(black_box(&series), 0.95, None)));
+    let ranks = Ranks::of(&series, 0.95, None);
+    group.bench_function("p-best", |b| b.iter(|| ranks.p_best(black_box(&series), seed)));
     for method in [Method::Student, Method::Bca] {
         let settings = Settings { method: Some(method), resamples: RESAMPLES, ..Settings::default() };
         group.bench_function(format!("analyze-{method}"), |b| {

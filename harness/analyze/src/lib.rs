@@ -1,6 +1,8 @@
 //! From samples to estimates and ranks.
 
+pub mod elimination;
 pub mod estimators;
+pub mod forecast;
 mod foreign;
 pub mod inference;
 pub mod random;
@@ -15,6 +17,6 @@ pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
 pub use stages::{
-    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, Race, ScoreRange, analyze,
-    compare_runs, compare_with_baseline, rank, settings_of,
+    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, FactorRange, Race, ScoreRange,
+    analyze, compare_runs, compare_with_baseline, rank, settings_of,
 };

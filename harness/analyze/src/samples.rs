@@ -2,6 +2,7 @@
 
 use edgemaxx_contract::digest::Digest;
 
+use crate::elimination::SessionSpeed;
 use crate::inference::compare::Series;
 
 /// A request answered by both sides.
@@ -25,7 +26,7 @@ impl Pair {
 /// The pairs of one session in the order of measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
-    /// Its number; candidates that were measured in the same session share it.
+    /// Its round: candidates whose sessions share it were asked the same, at about the same time.
     pub key: u32,
     /// Its pairs.
     pub pairs: Vec<Pair>,
@@ -35,6 +36,15 @@ impl Session {
     /// The mean log ratio.
     pub fn mean(&self) -> f64 {
         self.pairs.iter().map(Pair::log_ratio).sum::<f64>() / self.pairs.len() as f64
+    }
+
+    /// The mean logarithms of both sides' latencies.
+    pub fn speed(&self) -> SessionSpeed {
+        let mean = |side: fn(&Pair) -> f64| {
+            self.pairs.iter().map(|pair| side(pair).ln()).sum::<f64>() / self.pairs.len() as f64
+        };
+        let (candidate, baseline) = (mean(|pair| pair.candidate_ms), mean(|pair| pair.baseline_ms));
+        SessionSpeed { round: self.key, candidate, baseline }
     }
 }
 

@@ -17,6 +17,24 @@ use crate::random::Seed;
 /// The fewest sessions after which anything may be concluded.
 pub const FIRST_LOOK: usize = 5;
 
+/// The fewest common rounds after which two candidates may be told apart where measuring may stop.
+const FIRST_PAIR_LOOK: usize = 2;
+
+/// The p-value of a comparison of two candidates after `n` of at most `last` rounds, each of which
+/// might have been their last for what it showed.
+///
+/// Half of the error is spent on the last round, for those who come so far, the rest evenly on the
+/// rounds before: a union bound, so it holds for every test.
+pub fn pair_p_value(p: f64, n: usize, last: usize) -> f64 {
+    let before = last.saturating_sub(FIRST_PAIR_LOOK);
+    let shares = match (before, n >= last) {
+        (0, _) => 1,
+        (_, true) => 2,
+        (_, false) => 2 * before,
+    };
+    (shares as f64 * p).min(1.0)
+}
+
 /// Simulated paths; the Monte-Carlo error of the 5% is then 0.05 points.
 const PATHS: usize = 200_000;
 /// Paths per random stream.
@@ -178,6 +196,13 @@ mod tests {
         }
         assert!(missed <= 240, "{missed} of 4000 (5% is 200, two errors 28)");
         assert!(naive > 500, "{naive}: peeking with plain intervals would go unnoticed");
+    }
+
+    #[test]
+    fn pairs_share_their_error_over_the_rounds() {
+        let spent: f64 = (2..=12).map(|n| 0.05 / pair_p_value(1e-6, n, 12) * 1e-6).sum();
+        assert!((spent - 0.05).abs() < 1e-12, "{spent}");
+        assert_eq!((pair_p_value(0.01, 2, 2), pair_p_value(0.9, 3, 9)), (0.01, 1.0));
     }
 
     #[test]

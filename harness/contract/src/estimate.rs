@@ -45,6 +45,9 @@ pub struct Estimates {
     pub extent: Extent,
     /// Two-sided level of the speed intervals.
     pub level: f64,
+    /// After how many sessions a candidate might have been ended for what it showed; `None`: all
+    /// have their sessions, whatever they show.
+    pub looks: Option<LookRange>,
     /// Name of the baseline.
     pub baseline: String,
     /// All candidates and the control, in the order of the plan.
@@ -89,6 +92,8 @@ pub struct CandidateEstimates {
     pub role: Role,
     /// Sessions that gave at least one pair.
     pub sessions: u32,
+    /// What each of them gave, in the order of rounds: candidates are compared by these.
+    pub by_session: Vec<SessionEvidence>,
     /// Pairs both of whose sides were answered.
     pub pairs: u32,
     /// Pairs planned but never attempted, because it was stopped or failed.
@@ -160,6 +165,28 @@ pub struct CandidateEstimates {
     pub honesty: Vec<HonestyCheck>,
 }
 
+/// What one session gave: the unit of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionEvidence {
+    /// Its round, in which every candidate has one session at most.
+    pub round: u32,
+    /// Mean over its pairs of ln(candidate's latency) − ln(baseline's).
+    pub log_ratio: f64,
+    /// Mean over its pairs of the similarity that enters the score; `None` where a pair lacks it.
+    pub similarity: Option<f64>,
+}
+
+/// After how many sessions a candidate might have been ended for what it showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookRange {
+    /// The fewest.
+    pub first: u32,
+    /// The most: all that were planned.
+    pub last: u32,
+}
+
 /// One way to cheat, looked for after the fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +255,9 @@ pub struct StoppedEarly {
     pub sessions_saved: u32,
     /// Why, in words.
     pub reason: String,
+    /// Whose score was surely higher, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beaten_by: Option<String>,
 }
 
 /// Failures of one kind.

@@ -87,7 +87,8 @@ pub fn execute(
             run.append(record)?;
         }
         for wanted in rule.after_session(plan, &run.log) {
-            if let Some(stop) = progress::stop(plan, &run.log, &wanted.candidate, wanted.reason) {
+            if let Some(mut stop) = progress::stop(plan, &run.log, &wanted.candidate, wanted.reason) {
+                stop.beaten_by = wanted.beaten_by;
                 run.append(Record::Stop(stop))?;
             }
         }

@@ -167,7 +167,7 @@ pub(crate) fn stop(plan: &Plan, log: &Log, candidate: &str, reason: String) -> O
         return None;
     }
     let (after_sessions, sessions_saved) = (done.len() as u32, left.len() as u32);
-    Some(Stop { candidate: candidate.to_owned(), after_sessions, reason, sessions_saved })
+    Some(Stop { candidate: candidate.to_owned(), after_sessions, reason, sessions_saved, beaten_by: None })
 }
 
 fn is_stopped(log: &Log, candidate: &str) -> bool {

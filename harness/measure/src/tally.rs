@@ -178,6 +178,7 @@ mod tests {
             after_sessions: 1,
             reason: "enough".to_owned(),
             sessions_saved: 1,
+            beaten_by: None,
         }));
         follows(&plan, &changed);
     }

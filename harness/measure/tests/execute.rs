@@ -278,6 +278,7 @@ impl StopRule for First {
             after_sessions: 0,
             reason: "precise".to_owned(),
             sessions_saved: 0,
+            beaten_by: None,
         };
         if ended { vec![stop] } else { Vec::new() }
     }

@@ -135,7 +135,7 @@ mod tests {
         let first = log.find("\"record\":\"session\"").unwrap();
         let end = first + log[first..].find('\n').unwrap() + 1;
         let (candidate, reason) = (name.clone(), "slow".to_owned());
-        let stop = Stop { candidate, after_sessions: 1, reason, sessions_saved: 3 };
+        let stop = Stop { candidate, after_sessions: 1, reason, sessions_saved: 3, beaten_by: None };
         let stop = Chain::default().append(Record::Stop(stop));
         std::fs::write(&path, format!("{}{stop}", &log[..end])).unwrap();
         let stopped = Follower::default().look(folder.path());

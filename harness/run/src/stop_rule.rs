@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use edgemaxx_analyze::elimination::SessionSpeed;
 use edgemaxx_analyze::sources::session_from_log;
-use edgemaxx_analyze::{Race, ScoreRange};
+use edgemaxx_analyze::{FactorRange, Race, ScoreRange};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::plan::{Plan, PlannedSession, Role, Side};
 use edgemaxx_contract::quality::QualityRecord;
@@ -38,8 +39,10 @@ struct Runner {
     control: bool,
     /// Log ratios by session.
     means: Vec<f64>,
+    /// The same with both sides' latencies apart.
+    speeds: Vec<SessionSpeed>,
     records: Vec<QualityRecord>,
-    range: ScoreRange,
+    factor: FactorRange,
     /// Why it needs no further session.
     out: Option<String>,
     failed: bool,
@@ -86,7 +89,7 @@ impl edgemaxx_measure::StopRule for Stops {
 
 /// A stop as the rule wishes it; how far the candidate came is the log's to say.
 fn wish(candidate: &str, reason: String) -> Stop {
-    Stop { candidate: candidate.to_owned(), after_sessions: 0, reason, sessions_saved: 0 }
+    Stop { candidate: candidate.to_owned(), after_sessions: 0, reason, sessions_saved: 0, beaten_by: None }
 }
 
 impl Watched {
@@ -112,8 +115,9 @@ impl Watched {
         let runner = self.runners.entry(planned.candidate.clone()).or_insert_with(|| Runner {
             control,
             means: Vec::new(),
+            speeds: Vec::new(),
             records: Vec::new(),
-            range: ScoreRange::UNKNOWN,
+            factor: FactorRange::UNKNOWN,
             out: None,
             failed: false,
             left: false,
@@ -122,28 +126,39 @@ impl Watched {
             runner.failed = true;
             runner.out.get_or_insert_with(|| "it failed, so it will not be ranked".to_owned());
         }
-        runner.means.extend(session_from_log(planned, recorded).map(|session| session.mean()));
+        if let Some(session) = session_from_log(planned, recorded) {
+            runner.means.push(session.mean());
+            runner.speeds.push(session.speed());
+        }
         // Answers that cannot be judged now end nobody; the quality stage will say what is wrong.
         runner.records.extend(records(&*self.judge, &pairs, &[], &|| {}).unwrap_or_default());
         let records: Vec<&QualityRecord> = runner.records.iter().collect();
-        runner.range = self.race.range(&runner.means, &records);
+        runner.factor = self.race.factor(&records);
         runner.out = runner.out.take().or_else(|| self.race.alone(&runner.means, &records));
     }
 
     /// Who leaves now. The control stays as long as its own interval is wanted.
     fn leave(&mut self) -> Vec<Stop> {
-        let racing = self.runners.values().filter(|runner| !runner.control && !runner.failed);
-        let best = racing.map(|runner| runner.range.low).fold(0.0, f64::max);
+        let runners: Vec<_> =
+            self.runners.values().map(|runner| (runner.speeds.as_slice(), runner.factor)).collect();
+        let scores: BTreeMap<String, ScoreRange> =
+            self.runners.keys().cloned().zip(self.race.scores(&runners)).collect();
+        let racing = self.runners.iter().filter(|(_, runner)| !runner.control && !runner.failed);
+        let best = racing
+            .map(|(name, _)| (name.clone(), scores[name].low))
+            .fold((String::new(), 0.0), |best, other| if other.1 > best.1 { other } else { best });
         let mut stops = Vec::new();
         for (name, runner) in self.runners.iter_mut().filter(|(_, runner)| !runner.left) {
-            let beaten = || {
-                let beaten = !runner.control && self.race.is_beaten(name, runner.range, best);
-                beaten.then(|| "its score is surely below another candidate's".to_owned())
-            };
-            if let Some(reason) = runner.out.clone().or_else(beaten) {
-                runner.left = true;
+            let beaten = || !runner.control && self.race.is_beaten(name, scores[name], best.1);
+            if let Some(reason) = runner.out.clone() {
                 stops.push(wish(name, reason));
+            } else if beaten() {
+                let stop = wish(name, format!("its score is surely below that of {}", best.0));
+                stops.push(Stop { beaten_by: Some(best.0.clone()), ..stop });
+            } else {
+                continue;
             }
+            runner.left = true;
         }
         stops
     }

@@ -90,6 +90,11 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             name: planted.name.clone(),
             role: if planted.control { Role::Control } else { Role::Candidate },
             sessions: means.len() as u32,
+            by_session: means
+                .iter()
+                .zip(0..)
+                .map(|(mean, round)| SessionEvidence { round, log_ratio: -mean, similarity: None })
+                .collect(),
             pairs: pairs as u32,
             pairs_missing: (planned * plan.sessions[0].pairs.len() - pairs) as u32,
             pairs_throttled: 0,
@@ -163,6 +168,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
         }),
         extent: Extent::Full,
         level: 0.95,
+        looks: None,
         baseline: "teacher".to_owned(),
         candidates: all,
         certificate,

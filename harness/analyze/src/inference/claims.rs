@@ -2,7 +2,7 @@
 
 use edgemaxx_contract::estimate::Claim;
 
-use super::ranks::{Ranks, p_best};
+use super::ranks::Ranks;
 use super::settings::{Settings, SettingsError};
 use crate::estimators::multiplicity::{holm, simultaneous_level};
 use crate::estimators::{Method, Summary, autocorrelation, bootstrap, student, wilcoxon};
@@ -61,7 +61,7 @@ pub fn infer(table: &SampleTable, settings: &Settings) -> Result<Inference, Sett
         let verdicts = self::verdicts(&calm.candidates, &summaries, settings.level);
         (calm, summaries, verdicts)
     });
-    let ranks = RanksOfMeasured::of(table, settings.level, seed);
+    let ranks = RanksOfMeasured::of(table, settings, seed);
     let candidates = (0..table.candidates.len()).map(|index| {
         let mut claim = verdicts[index].claim;
         let mut unthrottled = None;
@@ -185,7 +185,7 @@ struct RanksOfMeasured {
 }
 
 impl RanksOfMeasured {
-    fn of(table: &SampleTable, level: f64, seed: Seed) -> Self {
+    fn of(table: &SampleTable, settings: &Settings, seed: Seed) -> Self {
         let mut series = Vec::new();
         let place = table.candidates.iter().map(|candidate| {
             (!candidate.sessions.is_empty()).then(|| {
@@ -194,7 +194,8 @@ impl RanksOfMeasured {
             })
         });
         let place = place.collect();
-        Self { ranks: Ranks::of(&series, level), p_best: p_best(&series, seed), place }
+        let ranks = Ranks::of(&series, settings.level, settings.looks.map(|(_, last)| last));
+        Self { p_best: ranks.p_best(&series, seed), ranks, place }
     }
 
     fn of_candidate(&self, index: usize) -> (Option<(u32, u32)>, Option<u32>, Option<f64>) {

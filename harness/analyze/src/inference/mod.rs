@@ -2,7 +2,9 @@
 
 mod claims;
 pub mod compare;
+pub mod earnings;
 pub mod power;
+pub mod proofs;
 pub mod ranks;
 mod settings;
 

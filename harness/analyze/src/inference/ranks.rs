@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::compare::{Series, compare};
-use crate::estimators::multiplicity::holm;
+use super::proofs::Proofs;
 use crate::random::Seed;
 
-/// Simulated draws for [`p_best`].
+/// Simulated draws for [`Ranks::p_best`].
 const DRAWS: usize = 10_000;
 /// Draws per random stream.
 const BLOCK: usize = 500;
@@ -18,75 +18,33 @@ pub struct Ranks {
     pub sets: Vec<(u32, u32)>,
     /// Tier of each candidate, 1 the fastest; candidates in one tier may be equal.
     pub tiers: Vec<u32>,
+    proofs: Proofs,
 }
 
 impl Ranks {
-    /// Ranks candidates by their mean log ratio, smallest first.
+    /// Ranks candidates by their mean log ratio, smallest first; `last`: the most rounds, where
+    /// candidates might have been ended before for what they showed.
     ///
-    /// All pairs are compared, with Holm's adjustment over all pairs: with probability `level`
+    /// All pairs are compared, the error adjusted over all of them: with probability `level`
     /// or more no claim "faster than" is false. Then every rank set contains its true rank, and
     /// no two equal candidates are in different tiers.
-    pub fn of(series: &[Series], level: f64) -> Self {
-        let beats = Beats::of(series, level);
-        let count = series.len();
-        let sets = (0..count)
-            .map(|k| {
-                let better = (0..count).filter(|&j| beats.proven(j, k)).count();
-                let worse = (0..count).filter(|&j| beats.proven(k, j)).count();
-                (better as u32 + 1, (count - worse) as u32)
-            })
-            .collect();
-        Self { sets, tiers: tiers(series, &beats) }
-    }
-}
-
-/// The proven comparisons.
-struct Beats {
-    count: usize,
-    proven: Vec<bool>,
-}
-
-impl Beats {
-    fn of(series: &[Series], level: f64) -> Self {
-        let count = series.len();
-        let pairs: Vec<(usize, usize)> =
-            (0..count).flat_map(|j| (j + 1..count).map(move |k| (j, k))).collect();
-        let differences: Vec<_> = pairs.par_iter().map(|&(j, k)| compare(&series[j], &series[k])).collect();
-        let p_values: Vec<f64> = differences.iter().map(|d| d.p_value).collect();
-        let mut proven = vec![false; count * count];
-        for (index, adjusted) in holm(&p_values).into_iter().enumerate() {
-            if adjusted <= 1.0 - level {
-                let (j, k) = pairs[index];
-                let (fast, slow) = if differences[index].point < 0.0 { (j, k) } else { (k, j) };
-                proven[fast * count + slow] = true;
-            }
-        }
-        Self { count, proven }
+    pub fn of(series: &[Series], level: f64, last: Option<usize>) -> Self {
+        let proofs = Proofs::of(series.len(), level, last, |a, b| compare(&series[a], &series[b]));
+        Self { sets: proofs.rank_sets(), tiers: proofs.tiers(&by_speed(series)), proofs }
     }
 
-    /// Whether `fast` is proven faster than `slow`.
-    fn proven(&self, fast: usize, slow: usize) -> bool {
-        self.proven[fast * self.count + slow]
+    /// Probability of being the fastest, among those who can be: who is proven slower than another
+    /// has none. `None` for all where any has fewer than two sessions.
+    ///
+    /// How often each candidate comes first when the means are drawn from their fiducial
+    /// distribution: multivariate t, centred on the estimates, with the sessions' own covariance.
+    ///
+    /// Each session gets a normal multiplier that all candidates measured in it share, so that what
+    /// they have in common stays common. (A plain bootstrap of five sessions is far too sure.)
+    pub fn p_best(&self, series: &[Series], seed: Seed) -> Vec<Option<f64>> {
+        let possible: Vec<bool> = (0..series.len()).map(|one| self.proofs.can_be_first(one)).collect();
+        p_best(series, &possible, seed)
     }
-}
-
-/// Candidates in order of speed, cut only where everyone above is proven faster than everyone
-/// below. A cut at the first proven pair would separate equal candidates that straddle it.
-fn tiers(series: &[Series], beats: &Beats) -> Vec<u32> {
-    let order = by_speed(series);
-    let mut tiers = vec![0; series.len()];
-    let mut tier = 1;
-    // The last place that someone so far is not proven to beat.
-    let mut tied_until = 0;
-    for (place, &index) in order.iter().enumerate() {
-        if place > tied_until {
-            tier += 1;
-        }
-        tiers[index] = tier;
-        let last = (place..order.len()).rev().find(|&p| !beats.proven(index, order[p]));
-        tied_until = tied_until.max(last.unwrap_or(place));
-    }
-    tiers
 }
 
 /// Indices from the smallest mean log ratio to the largest; ties in the order given.
@@ -97,14 +55,7 @@ pub fn by_speed(series: &[Series]) -> Vec<usize> {
     order
 }
 
-/// Probability of being the fastest; `None` for all where any has fewer than two sessions.
-///
-/// How often each candidate comes first when the means are drawn from their fiducial
-/// distribution: multivariate t, centred on the estimates, with the sessions' own covariance.
-///
-/// Each session gets a normal multiplier that all candidates measured in it share, so that what
-/// they have in common stays common. (A plain bootstrap of five sessions is far too sure.)
-pub fn p_best(series: &[Series], seed: Seed) -> Vec<Option<f64>> {
+fn p_best(series: &[Series], possible: &[bool], seed: Seed) -> Vec<Option<f64>> {
     if series.is_empty() || series.iter().any(|s| s.means.len() < 2) {
         return vec![None; series.len()];
     }
@@ -143,7 +94,10 @@ pub fn p_best(series: &[Series], seed: Seed) -> Vec<Option<f64>> {
                     let sum: f64 = pairs.map(|(&key, d)| weights[key as usize] * d).sum();
                     mean + stretch[group_of[k]] * sum
                 };
-                let best = (0..series.len()).map(|k| (k, drawn(k))).min_by(|a, b| a.1.total_cmp(&b.1));
+                let best = (0..series.len())
+                    .filter(|&k| possible[k])
+                    .map(|k| (k, drawn(k)))
+                    .min_by(|a, b| a.1.total_cmp(&b.1));
                 if let Some((winner, _)) = best {
                     wins[winner] += 1;
                 }
@@ -181,10 +135,10 @@ mod tests {
     #[test]
     fn clear_differences_are_ranked_and_ties_share() {
         let series = draw(&[-0.5, -0.2, -0.2, 0.3], 8, false, 1);
-        let ranks = Ranks::of(&series, 0.95);
+        let ranks = Ranks::of(&series, 0.95, None);
         assert_eq!(ranks.sets, [(1, 1), (2, 3), (2, 3), (4, 4)]);
         assert_eq!(ranks.tiers, [1, 2, 2, 3]);
-        assert_eq!(p_best(&series, Seed::of("x"))[0], Some(1.0));
+        assert_eq!(ranks.p_best(&series, Seed::of("x"))[0], Some(1.0));
     }
 
     #[test]
@@ -195,7 +149,7 @@ mod tests {
         for together in [false, true] {
             let (mut split, mut wrong_rank) = (0, 0);
             for path in 0..1500 {
-                let ranks = Ranks::of(&draw(&shifts, 5, together, path), 0.95);
+                let ranks = Ranks::of(&draw(&shifts, 5, together, path), 0.95, None);
                 split += u32::from(ranks.tiers[..3].iter().any(|t| *t != ranks.tiers[0]));
                 split += u32::from(ranks.tiers[3..].iter().any(|t| *t != ranks.tiers[3]));
                 wrong_rank += u32::from(ranks.sets[..3].iter().any(|s| s.0 > 1 || s.1 < 3));
@@ -208,7 +162,7 @@ mod tests {
     #[test]
     fn probabilities_sum_to_one_and_are_even_among_equals() {
         let mean: Vec<f64> = (0..200)
-            .map(|path| p_best(&draw(&[0.0; 4], 5, true, path), Seed::of("x")))
+            .map(|path| p_best(&draw(&[0.0; 4], 5, true, path), &[true; 4], Seed::of("x")))
             .fold(vec![0.0; 4], |sum, found| {
                 let p: Vec<f64> = found.iter().map(|p| p.unwrap()).collect();
                 assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-9);
@@ -220,9 +174,9 @@ mod tests {
     #[test]
     fn too_little_data_proves_nothing() {
         let series = draw(&[-0.5, 0.5], 1, true, 0);
-        let ranks = Ranks::of(&series, 0.95);
+        let ranks = Ranks::of(&series, 0.95, None);
+        assert_eq!(ranks.p_best(&series, Seed::of("x")), [None, None]);
         assert_eq!((ranks.sets, ranks.tiers), (vec![(1, 2), (1, 2)], vec![1, 1]));
-        assert_eq!(p_best(&series, Seed::of("x")), [None, None]);
-        assert!(Ranks::of(&[], 0.95).tiers.is_empty());
+        assert!(Ranks::of(&[], 0.95, None).tiers.is_empty());
     }
 }

@@ -60,7 +60,7 @@ pub fn session_from_log(planned: &PlannedSession, recorded: &RecordedSession<'_>
         .complete_pairs(planned.pairs.len() as u32)
         .filter_map(|(_, baseline, candidate)| pair(baseline, candidate))
         .collect();
-    (!pairs.is_empty()).then_some(Session { key: planned.index, pairs })
+    (!pairs.is_empty()).then_some(Session { key: planned.round, pairs })
 }
 
 fn pair(baseline: &Attempt, candidate: &Attempt) -> Option<Pair> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyVerdict, Latency, Outliers, RankSet,
-    StoppedEarly,
+    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyVerdict, Latency, LookRange, Outliers,
+    RankSet, SessionEvidence, StoppedEarly,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
@@ -100,6 +100,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
                 let pairs = planned.pairs.len() as u32;
                 Some(Measured {
                     index: planned.index,
+                    round: planned.round,
                     pairs,
                     recorded: recorded.get(planned.index as usize)?,
                 })
@@ -114,6 +115,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         let mut estimates = speed(samples, inferred, &method, settings.level);
         estimates.name = pipeline.name.clone();
         estimates.role = pipeline.role;
+        estimates.by_session = by_session(samples, &sessions, records, contest);
         process(&mut estimates, &sessions);
         let recorded_of: Vec<_> = sessions.iter().map(|s| (s.index, s.recorded)).collect();
         resources(&mut estimates, &recorded_of, telemetry, settings.level);
@@ -122,6 +124,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
                 after_sessions: stop.after_sessions,
                 sessions_saved: stop.sessions_saved,
                 reason: stop.reason.clone(),
+                beaten_by: stop.beaten_by.clone(),
             });
         let gates = contest.quality.gates.iter();
         estimates.gates = gates.map(|gate| judge::gate(records, gate, contest.quality.level)).collect();
@@ -142,6 +145,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         telemetry: telemetry.map(|telemetry| telemetry.summary.clone()),
         extent: plan.extent,
         level: settings.level,
+        looks: settings.looks.map(|(first, last)| LookRange { first: first as u32, last: last as u32 }),
         baseline: plan.baseline().name.clone(),
         candidates,
         certificate: control.unwrap_or_else(|| certificate(None, None, "", &[], settings.level)),
@@ -149,9 +153,30 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
     })
 }
 
+/// What each session says about speed and quality.
+fn by_session(
+    samples: &CandidateSamples,
+    measured: &[Measured<'_>],
+    records: &[&QualityRecord],
+    contest: &Contest,
+) -> Vec<SessionEvidence> {
+    let similarities = judge::similarity_by_session(records, contest.score.similarity);
+    let similarity = |round: u32| {
+        let session = measured.iter().find(|session| session.round == round)?;
+        similarities.get(&session.index).copied()
+    };
+    let evidence = |session: &Session| SessionEvidence {
+        round: session.key,
+        log_ratio: session.mean(),
+        similarity: similarity(session.key),
+    };
+    samples.sessions.iter().map(evidence).collect()
+}
+
 /// A planned session and what was recorded of it.
 struct Measured<'a> {
     index: u32,
+    round: u32,
     pairs: u32,
     recorded: &'a RecordedSession<'a>,
 }
@@ -170,6 +195,7 @@ fn speed(
         name: samples.name.clone(),
         role: Role::Candidate,
         sessions: samples.sessions.len() as u32,
+        by_session: Vec::new(),
         pairs: samples.pairs() as u32,
         pairs_missing: 0,
         pairs_throttled: samples.all_pairs().filter(|pair| pair.throttled).count() as u32,

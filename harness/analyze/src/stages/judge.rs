@@ -1,5 +1,7 @@
 //! What a candidate's answers prove about its quality.
 
+use std::collections::BTreeMap;
+
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::estimate::{Estimate, GateEstimate, MetricEstimate};
 use edgemaxx_contract::metric::{Gate, Metric, Statistic};
@@ -116,6 +118,20 @@ pub(crate) fn similarity(records: &[&QualityRecord], metric: Metric, level: f64)
         n: values.len() as u32,
         level,
     })
+}
+
+/// The mean of the similarity that enters the score, by session; none for a session of which a pair
+/// lacks it.
+pub(super) fn similarity_by_session(records: &[&QualityRecord], metric: Metric) -> BTreeMap<u32, f64> {
+    let mut sessions: BTreeMap<u32, Vec<&QualityRecord>> = BTreeMap::new();
+    for record in records {
+        sessions.entry(record.session).or_default().push(record);
+    }
+    let mean = |(session, records): (u32, Vec<&QualityRecord>)| {
+        let values = values(&records, metric);
+        (values.len() == records.len()).then(|| (session, student::mean(&values)))
+    };
+    sessions.into_iter().filter_map(mean).collect()
 }
 
 /// The mean and the worst of every metric that was computed.

@@ -1,11 +1,14 @@
 //! The stages `analyze` and `rank`, and the comparison of runs.
 
+#[cfg(test)]
+mod agreement;
 mod analyze;
 mod certificate;
 pub(crate) mod compare;
 pub(crate) mod estimate;
 mod honesty;
 mod judge;
+mod order;
 mod race;
 mod rank;
 mod resources;
@@ -15,5 +18,5 @@ mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
-pub use race::{Race, ScoreRange};
+pub use race::{FactorRange, Race, ScoreRange};
 pub use rank::rank;

@@ -1,16 +1,17 @@
 //! Successive elimination: who needs no further session.
 //!
-//! After every session each candidate has an interval of its speedup, and of its score, that hold at
-//! all looks together ([`crate::sequential`]); those of scores hold for all candidates, too. A candidate
-//! leaves on what they prove. What it was measured until then stays, and is ranked and paid.
+//! A candidate leaves on what its own sessions prove, at all looks together ([`crate::sequential`]), or
+//! because it can surely not become first any more ([`crate::elimination`]). What it was measured until
+//! then stays, and is ranked and paid.
 
 use edgemaxx_contract::contest::{Contest, QualitySpec, ScoreSpec};
-use edgemaxx_contract::plan::{Plan, Role};
+use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityRecord;
 
 use super::analyze::looks_of;
 use super::judge::{similarity, surely_missed, surely_passed};
 use super::rank::{gain, quality_factor};
+use crate::elimination::{self, RISK, Reaches, SessionSpeed};
 use crate::sequential::{Boundary, Looks};
 
 /// The rules of a race; they depend on contest and plan alone.
@@ -21,27 +22,35 @@ pub struct Race {
     looks: Looks,
     /// For what is said of one candidate.
     own: Boundary,
-    /// For what is said of all of them at once.
-    together: Boundary,
-    candidates: usize,
+    /// For who cannot become first.
+    reaches: Reaches,
     score: ScoreSpec,
     quality: QualitySpec,
     incumbent: Option<String>,
     margin: f64,
 }
 
-/// Between which scores a candidate is, all candidates and looks at once.
+/// Between which quality factors a candidate is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FactorRange {
+    low: f64,
+    high: f64,
+    /// Whether its answers surely pass all gates.
+    passed: bool,
+}
+
+impl FactorRange {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { low: 0.0, high: 1.0, passed: false };
+}
+
+/// Between which scores a candidate is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreRange {
     /// At least this; 0 while its answers may still miss a gate.
     pub low: f64,
     /// At most this.
     pub high: f64,
-}
-
-impl ScoreRange {
-    /// Nothing is known.
-    pub const UNKNOWN: Self = Self { low: 0.0, high: f64::INFINITY };
 }
 
 impl Race {
@@ -51,17 +60,14 @@ impl Race {
         if !stopping.is_adaptive() {
             return None;
         }
-        let candidates = plan.candidates().iter().filter(|c| c.role == Role::Candidate).count().max(1);
         let (first, last) = looks_of(plan);
         let looks = Looks::new(first, last);
-        let alpha = 1.0 - contest.score.level;
         Some(Self {
             level: contest.score.level,
             until: stopping.until_half_width,
-            own: looks.boundary(alpha),
-            together: looks.boundary(alpha / candidates as f64),
+            own: looks.boundary(1.0 - contest.score.level),
+            reaches: Reaches::new(last),
             looks,
-            candidates,
             score: contest.score.clone(),
             quality: contest.quality.clone(),
             incumbent: contest.incumbent.clone(),
@@ -84,22 +90,27 @@ impl Race {
         (interval.half_width()? <= until).then(|| format!("its speedup is known to ±{}%", until * 100.0))
     }
 
-    /// The candidate's score range after these sessions.
-    pub fn range(&self, means: &[f64], records: &[&QualityRecord]) -> ScoreRange {
-        let interval = self.together.interval(means, self.level, self.looks.first());
-        let (Some(lower), Some(upper)) = (interval.lower, interval.upper) else {
-            return ScoreRange::UNKNOWN;
-        };
-        // One of two bounds, of all candidates, at all looks.
-        let parts = 2 * self.candidates * self.looks.last();
-        let likeness = similarity(records, self.score.similarity, 1.0 - (1.0 - self.level) / parts as f64);
+    /// The candidate's quality factor after these answers.
+    pub fn factor(&self, records: &[&QualityRecord]) -> FactorRange {
+        let looks = self.looks.last() as u32;
+        // Either bound, at all looks; the leader's and the candidate's own.
+        let level = 1.0 - RISK / f64::from(4 * looks);
+        let likeness = similarity(records, self.score.similarity, level);
         let (low, high) = quality_factor(likeness.as_ref(), &self.score).unwrap_or((0.0, 1.0));
-        let passed =
-            surely_passed(records, &self.quality.gates, self.quality.level, self.looks.last() as u32);
-        ScoreRange {
-            low: if passed { gain(Some((-upper).exp()), 0.0) * low } else { 0.0 },
-            high: gain(Some((-lower).exp()), f64::INFINITY) * high,
-        }
+        let passed = surely_passed(records, &self.quality.gates, self.quality.level, looks);
+        FactorRange { low, high, passed }
+    }
+
+    /// Everybody's score after the sessions so far: of all who run or ran, the control among them.
+    pub fn scores(&self, runners: &[(&[SessionSpeed], FactorRange)]) -> Vec<ScoreRange> {
+        let speeds: Vec<&[SessionSpeed]> = runners.iter().map(|(sessions, _)| *sessions).collect();
+        let ranges = elimination::ranges(&speeds, &self.reaches);
+        let score =
+            |(speed, (_, factor)): (elimination::SpeedRange, &(&[SessionSpeed], FactorRange))| ScoreRange {
+                low: if factor.passed { gain(Some(speed.low.exp()), 0.0) * factor.low } else { 0.0 },
+                high: gain(Some(speed.high.exp()), f64::INFINITY) * factor.high,
+            };
+        ranges.into_iter().zip(runners).map(score).collect()
     }
 
     /// Whether a candidate can no longer become first: another one's score is surely higher, by the

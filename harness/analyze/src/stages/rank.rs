@@ -11,7 +11,9 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Role;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
+use super::order::Order;
 use super::rewards;
+use crate::inference::earnings::QualityFactor;
 
 /// Scores, tiers and shares of the reward.
 pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment) -> Ranking {
@@ -19,22 +21,25 @@ pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment)
     let mut scored: Vec<Scored<'_>> =
         estimates.candidates.iter().map(|candidate| Scored::of(candidate, contest)).collect();
     give_places_to_the_first(&mut scored, contest);
-    scored.sort_by(|a, b| {
+    let (unordered, mut others): (Vec<Scored<'_>>, Vec<Scored<'_>>) =
+        scored.into_iter().partition(|scored| scored.standing == Standing::Accepted);
+    let proven: Vec<_> = unordered.iter().map(|scored| (scored.of, scored.score)).collect();
+    let Order { places, tiers, scores, kept } = Order::of(&proven, estimates, contest);
+    let mut unordered: Vec<Option<Scored<'_>>> = unordered.into_iter().map(Some).collect();
+    let placed = |(&index, &score): (&usize, &f64)| {
+        let scored = unordered[index].take()?;
+        Some(Scored { score, ..scored })
+    };
+    let accepted: Vec<Scored<'_>> = places.iter().zip(&scores).filter_map(placed).collect();
+    others.sort_by(|a, b| {
         let speed = |s: &Scored<'_>| s.of.speedup.as_ref().map_or(0.0, |speedup| speedup.point);
-        (a.standing.cmp(&b.standing))
-            .then(b.score.total_cmp(&a.score))
-            .then(speed(b).total_cmp(&speed(a)))
-            .then(a.of.name.cmp(&b.of.name))
+        a.standing.cmp(&b.standing).then(speed(b).total_cmp(&speed(a))).then(a.of.name.cmp(&b.of.name))
     });
-    let accepted = scored.iter().take_while(|s| s.standing == Standing::Accepted).count();
-    let kept = keep_incumbent(&mut scored[..accepted], contest);
-    let ranges: Vec<(f64, f64)> = scored[..accepted].iter().map(|s| s.range).collect();
-    let tiers = rewards::tiers(&ranges, kept);
-    let shares = if fit { rewards::shares(&tiers, &contest.rewards) } else { vec![0.0; accepted] };
+    let shares = if fit { rewards::shares(&tiers, &contest.rewards) } else { vec![0.0; tiers.len()] };
     let leaders = tiers.iter().filter(|tier| **tier == 1).count();
-    let winner = (fit && leaders == 1).then(|| scored[0].of.name.clone());
-    let verdict = verdict(estimates, &scored, leaders, kept);
-    let entries = scored.into_iter().enumerate().map(|(index, scored)| RankEntry {
+    let winner = (fit && leaders == 1).then(|| accepted[0].of.name.clone());
+    let verdict = verdict(estimates, &accepted, leaders, kept);
+    let entries = accepted.into_iter().chain(others).enumerate().map(|(index, scored)| RankEntry {
         position: index as u32 + 1,
         name: scored.of.name.clone(),
         standing: scored.standing,
@@ -65,23 +70,19 @@ struct Scored<'a> {
     score: f64,
     /// Quality factor at the lower and upper bound of the similarity.
     quality: Option<(f64, f64)>,
-    /// The score's interval over all candidates at once, for tiers.
-    range: (f64, f64),
 }
 
 impl<'a> Scored<'a> {
     fn of(candidate: &'a CandidateEstimates, contest: &Contest) -> Self {
         let quality = quality_factor(candidate.similarity.as_ref(), &contest.score);
         let (standing, reasons) = standing(candidate, contest, quality.is_some());
-        let mut scored = Self { of: candidate, standing, reasons, score: 0.0, quality, range: (0.0, 0.0) };
-        let (Standing::Accepted, Some((low, high))) = (standing, quality) else { return scored };
-        scored.score = gain(candidate.speedup.as_ref().and_then(|s| s.lower), 0.0) * low;
-        let together = candidate.speedup_simultaneous.as_ref();
-        scored.range = (
-            gain(together.and_then(|s| s.lower), 0.0) * low,
-            gain(together.and_then(|s| s.upper), f64::INFINITY) * high,
-        );
-        scored
+        let score = match (standing, quality) {
+            (Standing::Accepted, Some((low, _))) => {
+                gain(candidate.speedup.as_ref().and_then(|s| s.lower), 0.0) * low
+            }
+            _ => 0.0,
+        };
+        Self { of: candidate, standing, reasons, score, quality }
     }
 }
 
@@ -98,7 +99,7 @@ fn give_places_to_the_first(scored: &mut [Scored<'_>], contest: &Contest) {
         {
             copy.standing = Standing::Copy;
             copy.reasons.push(format!("repeats {first}, which came earlier and stands"));
-            (copy.score, copy.range) = (0.0, (0.0, 0.0));
+            copy.score = 0.0;
         }
     }
 }
@@ -115,11 +116,8 @@ pub(super) fn quality_factor(similarity: Option<&Estimate>, score: &ScoreSpec) -
         return Some((1.0, 1.0));
     }
     let similarity = similarity?;
-    let factor = |bound: f64| {
-        let gate = score.similarity_gate;
-        ((bound - gate) / (1.0 - gate)).clamp(0.0, 1.0).powf(score.similarity_exponent)
-    };
-    Some((factor(similarity.lower?), factor(similarity.upper.unwrap_or(1.0))))
+    let factor = QualityFactor { gate: score.similarity_gate, exponent: score.similarity_exponent };
+    Some((factor.at(similarity.lower?), factor.at(similarity.upper.unwrap_or(1.0))))
 }
 
 /// What became of a candidate, and why.
@@ -179,20 +177,6 @@ fn failed_gate(gate: &GateEstimate) -> String {
     let found =
         bound.map_or("too few pairs for a bound".to_owned(), |bound| format!("{side} bound {bound:.4}"));
     format!("{} of {}: {wanted} {} must be proven, {found}", gate.statistic, gate.metric, gate.threshold)
-}
-
-/// Puts yesterday's winner first, unless somebody is proven better by the contest's margin; says
-/// whether it did.
-fn keep_incumbent(accepted: &mut [Scored<'_>], contest: &Contest) -> bool {
-    let Some(at) = accepted.iter().position(|s| Some(&s.of.name) == contest.incumbent.as_ref()) else {
-        return false;
-    };
-    let to_beat = accepted[at].range.1 * (1.0 + contest.rewards.margin);
-    if accepted.iter().any(|s| s.range.0 > to_beat) {
-        return false;
-    }
-    accepted[..=at].rotate_right(1);
-    true
 }
 
 fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize, kept: bool) -> String {

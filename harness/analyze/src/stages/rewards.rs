@@ -1,24 +1,9 @@
-//! From scores to shares of the reward: tiers of ties, and the original subnet's formulas.
+//! From tiers to shares of the reward; and the original subnet's formulas.
 
 use edgemaxx_contract::contest::{RewardFormula, Rewards};
 
 /// The first place's share in the original subnet.
 const LEGACY_FIRST: f64 = 0.8;
-
-/// Tiers of the accepted, best first, by the intervals of their scores, which hold for all at once:
-/// cut only where every score above surely exceeds every score below. A kept incumbent stands
-/// first and alone; the others follow among themselves.
-pub(super) fn tiers(ranges: &[(f64, f64)], kept: bool) -> Vec<u32> {
-    let (alone, others) = ranges.split_at(usize::from(kept));
-    let mut tier = 1 + alone.len() as u32;
-    let rest = (0..others.len()).map(|index| {
-        let above = others[..index].iter().map(|range| range.0).fold(f64::INFINITY, f64::min);
-        let below = others[index..].iter().map(|range| range.1).fold(f64::NEG_INFINITY, f64::max);
-        tier += u32::from(index > 0 && above > below);
-        tier
-    });
-    alone.iter().map(|_| 1).chain(rest).collect()
-}
 
 /// Shares of the reward by the contest's formula; they sum to 1, or there are none.
 pub(super) fn shares(tiers: &[u32], rewards: &Rewards) -> Vec<f64> {
@@ -105,12 +90,5 @@ mod tests {
         close(&geometric_2025(3, 0.8), &[0.8 / 0.992, 0.16 / 0.992, 0.032 / 0.992]);
         assert!(geometric_2025(0, 0.8).is_empty());
         close(&geometric_2025(2, 1.0), &[1.0, 0.0]);
-    }
-
-    #[test]
-    fn a_kept_incumbent_stands_alone() {
-        let ranges = [(0.1, 0.3), (0.2, 0.4), (0.15, 0.35), (0.01, 0.02)];
-        assert_eq!(tiers(&ranges, false), [1, 1, 1, 2]);
-        assert_eq!(tiers(&ranges, true), [1, 2, 2, 3]);
     }
 }

@@ -66,7 +66,7 @@ similarity_exponent = 0.25
 "#;
 
 /// True latency relative to the baseline, and true similarity, by candidate.
-const TRUTH: [(&str, f64, f64); 6] = [
+pub(super) const TRUTH: [(&str, f64, f64); 6] = [
     ("clone", 1.0, 1.0),
     ("quick", 0.3, 0.95),
     ("quick-too", 0.3, 0.95),
@@ -96,6 +96,18 @@ fn run(extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
 
 /// The same with other noise.
 pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut Record)) -> Run {
+    drawn_run(seed, extent, &TRUTH, 0.003, change)
+}
+
+/// The same with another truth, in the order of [`TRUTH`]'s names, and processes that scatter by
+/// `process`.
+pub(super) fn drawn_run(
+    seed: &str,
+    extent: Extent,
+    truth: &[(&str, f64, f64)],
+    process: f64,
+    change: impl Fn(&Plan, &mut Record),
+) -> Run {
     let contest = Contest::parse(CONTEST).unwrap();
     let mut pipelines = vec![pipeline(&contest, &contest.baseline.name, Role::Baseline)];
     for candidate in &contest.candidates {
@@ -119,8 +131,9 @@ pub(super) fn noisy_run(seed: &str, extent: Extent, change: impl Fn(&Plan, &mut 
     let mut records = Vec::new();
     let mut stream = Seed::of(seed).stream(0);
     for session in &plan.sessions {
-        let (_, ratio, similarity) = TRUTH.into_iter().find(|truth| truth.0 == session.candidate).unwrap();
-        let process = [0.003 * stream.normal(), 0.003 * stream.normal()];
+        let (_, ratio, similarity) =
+            truth.iter().copied().find(|truth| truth.0 == session.candidate).unwrap();
+        let process = [process * stream.normal(), process * stream.normal()];
         for (pair, planned) in session.pairs.iter().enumerate() {
             let pair = pair as u32;
             let prompt = 0.1 * stream.normal();
@@ -212,7 +225,7 @@ pub(super) fn environment(sandbox: Confinement) -> Environment {
     }
 }
 
-fn estimates(run: &Run) -> Estimates {
+pub(super) fn estimates(run: &Run) -> Estimates {
     analyze(&run.evidence(), &settings_of(&run.contest, &run.plan)).unwrap()
 }
 
@@ -345,8 +358,13 @@ fn a_run_that_could_stop_early_spends_its_error() {
     let plain = run(Extent::Full, |_, _| {});
     let mut stopped = run(Extent::Full, |_, _| {});
     stopped.plan.measurement.stopping.until_half_width = Some(0.005);
-    let stop =
-        Stop { candidate: "quick".into(), after_sessions: 5, reason: "narrow".into(), sessions_saved: 3 };
+    let stop = Stop {
+        candidate: "quick".into(),
+        after_sessions: 5,
+        reason: "narrow".into(),
+        sessions_saved: 3,
+        beaten_by: None,
+    };
     stopped.log.records.push(Record::Stop(stop));
     let (plain, stopped) = (estimates(&plain), estimates(&stopped));
     let candidate = &stopped.candidates[1];

@@ -222,11 +222,11 @@ fn ranks(repetitions: usize, seed: Seed) -> Vec<Row> {
             seed,
         };
         rows.push(plan("rank sets hold the true ranks").run(Some(0.945), None, |stream| {
-            let sets = Ranks::of(&draw(together, stream), LEVEL).sets;
+            let sets = Ranks::of(&draw(together, stream), LEVEL, None).sets;
             sets[..3].iter().all(|s| s.0 == 1 && s.1 >= 3) && sets[3..].iter().all(|s| s.0 <= 4 && s.1 == 6)
         }));
         rows.push(plan("equals share a tier").run(Some(0.945), None, |stream| {
-            let tiers = Ranks::of(&draw(together, stream), LEVEL).tiers;
+            let tiers = Ranks::of(&draw(together, stream), LEVEL, None).tiers;
             tiers[..3].iter().all(|t| *t == tiers[0]) && tiers[3..].iter().all(|t| *t == tiers[3])
         }));
     }

@@ -2,6 +2,8 @@
 
 mod checks;
 mod comparisons;
+mod earnings;
+mod elimination;
 mod generators;
 
 use serde::Serialize;
@@ -86,6 +88,8 @@ pub fn verify(settings: &VerifySettings, run: Option<&SampleTable>) -> Verificat
     let seed = Seed::of(settings.seed.to_le_bytes());
     let mut rows = checks::all(settings.repetitions.max(100), seed);
     rows.extend(comparisons::all(settings.repetitions.max(100), seed));
+    rows.extend(elimination::all((settings.repetitions / 10).max(100), seed));
+    rows.extend(earnings::all((settings.repetitions / 10).max(100), seed));
     if let Some((table, residuals)) = run.and_then(|table| Some((table, Residuals::of(table)?))) {
         rows.extend(checks::of_run(table, &residuals, settings.repetitions.max(100), seed));
     }

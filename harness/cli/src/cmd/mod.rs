@@ -9,6 +9,7 @@ mod engine;
 mod engine_check;
 mod engine_cost;
 mod engine_install;
+mod forecast;
 mod generate;
 mod history;
 pub(crate) mod measure;

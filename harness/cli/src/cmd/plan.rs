@@ -1,6 +1,7 @@
 //! `edgemaxx plan`: contest and entropy in, plan.json out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use edgemaxx_contract::plan::{Day, Entropy};
 use edgemaxx_contract::run_files::PLAN_FILE;
@@ -8,6 +9,7 @@ use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::plan::{self, OFFLINE};
 
+use crate::cmd::forecast;
 use crate::progress::Terminal;
 use crate::terminal::{answer, answer_json};
 
@@ -23,6 +25,12 @@ pub(crate) struct Args {
     /// New folder for the run.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Time the baseline takes for an answer, e.g. 2.0s: says how long the plan takes.
+    #[arg(long, visible_alias = "picture", value_name = "TIME", value_parser = forecast::duration)]
+    answer: Option<Duration>,
+    /// Time from launch to ready, e.g. 15s.
+    #[arg(long, requires = "answer", value_name = "TIME", value_parser = forecast::duration)]
+    load: Option<Duration>,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -63,12 +71,13 @@ impl Args {
             return answer_json(&drawn);
         }
         answer(&format!(
-            "{}: {} sessions of {} pairs, {} pipelines, plan {}\nnext: edgemaxx measure {}",
+            "{}: {} sessions of {} pairs, {} pipelines, plan {}\n{}\nnext: edgemaxx measure {}",
             self.out.join(PLAN_FILE).display(),
             drawn.sessions.len(),
             drawn.sessions.first().map_or(0, |session| session.pairs.len()),
             drawn.pipelines.len(),
             drawn.digest().short(),
+            forecast::of_plan(&drawn, self.answer, self.load),
             quoted(&self.out),
         ))
     }

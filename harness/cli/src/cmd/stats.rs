@@ -1,4 +1,4 @@
-//! `edgemaxx stats`: how often the statistics are wrong.
+//! `edgemaxx stats`: how often the statistics are wrong, and how long a contest takes.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use edgemaxx_analyze::sources::from_log;
 use edgemaxx_analyze::verify::{Verification, VerifySettings, verify};
 use edgemaxx_run::RunFolder;
 
+use crate::cmd::forecast::Forecasting;
 use crate::error::{Exit, Failure};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, note};
@@ -39,6 +40,12 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Say how long a contest takes on one device, before there is one: at most, as expected, and with
+    /// what budget 95% of contests are decided. Simulated with the rule that ends candidates.
+    #[command(after_help = "Examples:
+  edgemaxx stats plan --candidates 256 --answer 2.0s --load 15s --noise 0.5%
+  edgemaxx stats plan --candidates 20 --answer 700ms --load 8s --noise 1% --lead 5% --sessions 8 --json")]
+    Plan(Forecasting),
 }
 
 fn repetitions(text: &str) -> Result<usize, String> {
@@ -50,7 +57,10 @@ fn repetitions(text: &str) -> Result<usize, String> {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let Verb::Verify { from, reps, seed, json } = self.verb;
+        let (from, reps, seed, json) = match self.verb {
+            Verb::Verify { from, reps, seed, json } => (from, reps, seed, json),
+            Verb::Plan(asked) => return asked.execute(),
+        };
         let table = from
             .map(|run| {
                 let folder = RunFolder::open(&run)?;

@@ -288,4 +288,7 @@ pub struct Stop {
     pub reason: String,
     /// Its remaining sessions in the plan, not run.
     pub sessions_saved: u32,
+    /// Whose score is surely higher, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beaten_by: Option<String>,
 }

@@ -237,21 +237,20 @@ fn full_s() -> f64 {
 }
 
 #[test]
-fn the_best_of_many_is_found_in_less_than_half_of_the_time() {
+fn the_best_of_many_is_found_in_a_quarter_of_the_time() {
     let day = measured(0.6 * full_s());
     let (sessions, reasons) = (day.sessions(), day.reasons());
     let saved = 1.0 - day.spent_s / full_s();
     let asked: u32 = sessions.values().sum();
-    assert!((0.5..0.65).contains(&saved), "{saved}: {asked} of {} sessions", day.plan.sessions.len());
+    assert!((0.75..0.85).contains(&saved), "{saved}: {asked} of {} sessions", day.plan.sessions.len());
     for (name, speedup, good) in truth() {
         let (n, why) = (sessions[&name], reasons.get(&name).map_or("", String::as_str));
         match (good, speedup) {
             (false, _) => assert!(n <= 5 && why.contains("misses the gate"), "{name}: {n} {why}"),
-            (true, s) if s < 1.0 => {
-                assert!(n <= 7 && why.contains("slower than the base"), "{name}: {n} {why}")
-            }
-            (true, s) if s < 1.9 => assert!(n <= 6 && why.contains("score"), "{name}: {n} {why}"),
-            _ => assert!(n >= 5, "{name}: {n} {why}"),
+            // Two sessions of each of many tell who is far behind.
+            (true, s) if s < 1.7 => assert!(n <= 3 && why.contains("score"), "{name}: {n} {why}"),
+            (true, s) if s < 2.0 => assert!((3..=6).contains(&n), "{name}: {n} {why}"),
+            _ => assert_eq!(n, SESSIONS, "{name}: {why}"),
         }
     }
     assert_eq!(reasons.get("c000"), None, "the best has all its sessions");
@@ -281,18 +280,19 @@ fn the_best_of_many_is_found_in_less_than_half_of_the_time() {
 }
 
 #[test]
-fn a_budget_too_small_for_elimination_is_shared_by_all() {
+fn a_budget_too_small_for_all_goes_to_those_who_can_win() {
     let day = measured(3.4 * full_s() / f64::from(SESSIONS));
     let sessions = day.sessions();
     for (name, _, good) in truth() {
         let n = sessions[&name];
-        assert!(if good { (3..=4).contains(&n) } else { (1..=4).contains(&n) }, "{name}: {n}");
+        assert!(n >= if good { 2 } else { 1 }, "{name}: {n}");
     }
+    let (best, all) = (sessions["c000"], sessions.values().sum::<u32>());
+    assert!(best >= 5 && all < 4 * CANDIDATES as u32, "{best} of {all}");
     let failed = day.log.records.iter().any(
         |record| matches!(record, Record::Attempt(attempt) if matches!(attempt.outcome, Outcome::Failed(_))),
     );
-    assert!(!failed && day.reasons().values().any(|why| why.contains("budget")));
-    // Three or four sessions tell a factor of two; of the rest, that they are slower than that.
+    assert!(!failed);
     let ranking = day.ranking();
     assert_eq!(ranking.entries[0].name, "c000", "{}", ranking.verdict);
     assert!(ranking.entries[0].score > 0.0);

@@ -12,6 +12,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Certificate, CertificateVerdict, Claim, Estimate, Estimates, Outliers,
+    SessionEvidence,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Day, Extent, Role};
@@ -360,10 +361,18 @@ pub(crate) fn estimates(
             (_, Some(upper)) if upper < 1.0 => Claim::Slower,
             _ => Claim::Tie,
         };
+        let scatter: Vec<f64> = (0..8).map(|round| chance(seed, &format!("{round} of {name}"))).collect();
+        let middle = scatter.iter().sum::<f64>() / 8.0;
+        let by_session = scatter.iter().zip(0..).map(|(value, round)| SessionEvidence {
+            round,
+            log_ratio: -speedup.point.ln() + 5.0 * sd * (value - middle),
+            similarity: None,
+        });
         CandidateEstimates {
             name: name.clone(),
             role: Role::Candidate,
             sessions: 8,
+            by_session: by_session.collect(),
             pairs: 160,
             pairs_missing: 0,
             pairs_throttled: 0,
@@ -407,6 +416,7 @@ pub(crate) fn estimates(
         telemetry: None,
         extent: Extent::Full,
         level: 0.95,
+        looks: None,
         baseline: "baseline".to_owned(),
         candidates: truth.iter().map(candidate).collect(),
         certificate: Certificate {
