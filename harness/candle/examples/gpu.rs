@@ -219,7 +219,7 @@ fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device)
     let request = GenerateRequest {
         prompt: "red apple".to_owned(),
         negative_prompt: Some("blue".to_owned()),
-        latents: edgemaxx_contract::latents::torch_randn(
+        latents: edgemaxx_contract::noise::torch_randn(
             1,
             pipeline.latent_shape(side, side)?.iter().product(),
         ),

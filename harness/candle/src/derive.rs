@@ -5,7 +5,7 @@ use crate::pipeline::{CheckpointSource, unet_dir};
 use crate::tensors::{self, Entry};
 use crate::weights::{Weights, component_files};
 use candle_core::{DType, Device};
-use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::noise::torch_randn;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use std::path::Path;

@@ -12,7 +12,7 @@
 //!     &GenerateRequest {
 //!         prompt: "red apple".into(),
 //!         negative_prompt: None,
-//!         latents: edgemaxx_contract::latents::torch_randn(1, len),
+//!         latents: edgemaxx_contract::noise::torch_randn(1, len),
 //!         steps: 20,
 //!         guidance_scale: 5.0,
 //!         width: 64,

@@ -1,9 +1,7 @@
 //! [`Exhibit`]: a task's answers for people.
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::task::TaskRef;
 
-use super::picture::PictureExhibit;
 use crate::view::AnswerSource;
 
 /// The two answers of a pair as the page shows them.
@@ -33,30 +31,4 @@ pub(crate) trait Exhibit: Sync {
 
     /// What was done to answers that are not shown as they are: [`Shown::reduced`] of the least reduced.
     fn reduced(&self, reduced: u32) -> String;
-}
-
-/// The exhibit of a task; one that nobody shows is shown by its numbers alone.
-pub(crate) fn of_task(task: TaskRef) -> &'static dyn Exhibit {
-    match task.name() {
-        "picture" => &PictureExhibit,
-        _ => &Unknown,
-    }
-}
-
-/// A task whose answers nobody can show.
-struct Unknown;
-
-impl Exhibit for Unknown {
-    fn timing(&self) -> &'static str {
-        "For the same request, the time from the request fully sent to the answer fully received, on the harness's \
-         own clock, for the baseline and for the candidate, one right after the other."
-    }
-
-    fn show(&self, pairs: &[(Digest, Digest)], _: &dyn AnswerSource, _: usize) -> Vec<Option<Shown>> {
-        vec![None; pairs.len()]
-    }
-
-    fn reduced(&self, _: u32) -> String {
-        String::new()
-    }
 }

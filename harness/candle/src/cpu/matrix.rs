@@ -229,7 +229,7 @@ mod tests {
     ];
 
     fn random(seed: u64, len: usize) -> Vec<f32> {
-        edgemaxx_contract::latents::torch_randn(seed, len)
+        edgemaxx_contract::noise::torch_randn(seed, len)
     }
 
     /// A matrix of random numbers, whatever its kind.

@@ -52,7 +52,7 @@ pub fn request(pipeline: &Pipeline, case: &Case) -> GenerateRequest {
     GenerateRequest {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
-        latents: edgemaxx_contract::latents::torch_randn(case.seed, len),
+        latents: edgemaxx_contract::noise::torch_randn(case.seed, len),
         steps: case.steps,
         guidance_scale: case.guidance_scale,
         width: case.width,

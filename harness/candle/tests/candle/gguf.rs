@@ -97,7 +97,7 @@ fn tensor(kind: u32, rows: usize, inner: usize, seed: u64) -> Vec<u8> {
     let (numbers, bytes, scales) = block(kind);
     let count = rows * inner / numbers;
     if scales.is_empty() {
-        let values = edgemaxx_contract::latents::torch_randn(seed, count);
+        let values = edgemaxx_contract::noise::torch_randn(seed, count);
         let half = |v: &f32| half::f16::from_f32(v * size).to_le_bytes().to_vec();
         let whole = |v: &f32| (v * size).to_le_bytes().to_vec();
         return values.iter().flat_map(|v| if kind == 1 { half(v) } else { whole(v) }).collect();

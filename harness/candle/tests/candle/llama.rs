@@ -53,7 +53,7 @@ fn write(dir: &Path, config: &serde_json::Value, dtype: DType) {
         .enumerate()
         .map(|(seed, (name, shape))| {
             let len = shape.iter().product();
-            let mut values = edgemaxx_contract::latents::torch_randn(seed as u64 + 1, len);
+            let mut values = edgemaxx_contract::noise::torch_randn(seed as u64 + 1, len);
             let scale = if shape.len() == 1 { 0.1 } else { 1.5 / (shape[1] as f32).sqrt() };
             let mean = if shape.len() == 1 { 1.0 } else { 0.0 };
             values.iter_mut().for_each(|v| *v = *v * scale + mean);

@@ -4,7 +4,7 @@ use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::unet::{UNet, UNetConfig};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{CheckpointSource, DType, Device, LoadOptions, Pipeline, Trace};
-use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::noise::torch_randn;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Deserialize;

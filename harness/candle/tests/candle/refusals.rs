@@ -267,7 +267,7 @@ fn shards_variants_and_unprefixed_keys_are_accepted() {
     let request = GenerateRequest {
         prompt: "Two CATS, it's a dog's life! №7".to_string(),
         negative_prompt: None,
-        latents: edgemaxx_contract::latents::torch_randn(3, 1024),
+        latents: edgemaxx_contract::noise::torch_randn(3, 1024),
         steps: 1,
         guidance_scale: 2.0,
         width: 64,

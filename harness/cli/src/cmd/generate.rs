@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::dtype::Dtype;
-use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::noise::torch_randn;
 use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_picture::Picture;

@@ -7,8 +7,21 @@ use std::path::Path;
 use crate::common::repository;
 
 /// Crates that are held to it.
-const CRATES: [&str; 5] =
-    ["harness/cli", "harness/engine", "harness/measure", "harness/protocol", "harness/run"];
+const CRATES: [&str; 13] = [
+    "harness/analyze",
+    "harness/candle",
+    "harness/chain",
+    "harness/cli",
+    "harness/contract",
+    "harness/engine",
+    "harness/hub",
+    "harness/measure",
+    "harness/protocol",
+    "harness/quality",
+    "harness/run",
+    "harness/seal",
+    "reports",
+];
 
 /// Module path → file's text, without tests.
 type Files = BTreeMap<Vec<String>, String>;

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::WireEngine;
 use crate::input::{InputError, bad, within};
 
 /// The process that generates.
@@ -50,6 +49,31 @@ pub struct Resources {
     /// Processes and threads.
     pub processes: Option<u64>,
     /// Size of its private `/tmp`, MiB.
+    pub tmp_mib: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireEngine {
+    #[serde(default)]
+    pub native: Option<bool>,
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    #[serde(default)]
+    pub files: Vec<String>,
+    #[serde(default)]
+    pub needs: Vec<String>,
+    #[serde(default)]
+    pub install: Vec<String>,
+    #[serde(default)]
+    pub resources: Option<WireResources>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireResources {
+    pub memory_mib: Option<u64>,
+    pub processes: Option<u64>,
     pub tmp_mib: Option<u64>,
 }
 

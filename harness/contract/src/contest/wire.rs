@@ -65,31 +65,6 @@ pub(super) struct WireBaseline {
     pub engine: Option<WireEngine>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WireEngine {
-    #[serde(default)]
-    pub native: Option<bool>,
-    #[serde(default)]
-    pub command: Option<Vec<String>>,
-    #[serde(default)]
-    pub files: Vec<String>,
-    #[serde(default)]
-    pub needs: Vec<String>,
-    #[serde(default)]
-    pub install: Vec<String>,
-    #[serde(default)]
-    pub resources: Option<WireResources>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WireResources {
-    pub memory_mib: Option<u64>,
-    pub processes: Option<u64>,
-    pub tmp_mib: Option<u64>,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WireCandidate {

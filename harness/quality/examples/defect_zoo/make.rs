@@ -8,7 +8,7 @@ use edgemaxx_candle::derive::{Recipe, Storage, derive};
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
 use edgemaxx_contract::dtype::Dtype;
-use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::noise::torch_randn;
 use edgemaxx_picture::Picture;
 use safetensors::tensor::TensorView;
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::clip::ClipScorer;
 use super::lpips::Lpips;
+use super::metrics::FUNCTIONS;
 use super::prepared::{Prepared, judgement};
 use super::views::{View, apply_view, draw_views};
 use crate::error::{QualityError, Result};
@@ -141,13 +142,13 @@ impl PictureJudge {
         let seen = views.iter().map(see).collect::<Result<Vec<[Picture; 2]>>>()?;
         let lpips = self.lpips.as_ref();
         let plain = embeddings.map(|both| both.map(|of| of.plain.as_slice()));
-        let plain = Prepared::new([baseline, candidate], plain, prompt, lpips);
+        let plain = Prepared::new([baseline, candidate], plain, prompt, lpips, FUNCTIONS);
         let seen: Vec<Prepared<'_>> = seen
             .iter()
             .enumerate()
             .map(|(index, [baseline, candidate])| {
                 let embeddings = embeddings.map(|both| both.map(|of| of.views[index].as_slice()));
-                Prepared::new([baseline, candidate], embeddings, prompt, lpips)
+                Prepared::new([baseline, candidate], embeddings, prompt, lpips, FUNCTIONS)
             })
             .collect();
         judgement(&plain, &seen)

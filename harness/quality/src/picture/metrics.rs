@@ -5,33 +5,11 @@ use edgemaxx_contract::quality::Sides;
 
 use super::cosine::cosine;
 use super::pixelwise::{phash_distance, psnr, ssim_gray};
-use super::prepared::Prepared;
+use super::prepared::{Found, Functions};
 use crate::error::Result;
 
-/// What a metric says of a pair.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Found {
-    /// A value of the pair.
-    One(f64),
-    /// A value of each side; the metric is their difference.
-    Each(Sides),
-}
-
-impl Found {
-    /// The metric's value.
-    pub(super) fn value(self) -> f64 {
-        match self {
-            Self::One(value) => value,
-            Self::Each(sides) => sides.candidate - sides.baseline,
-        }
-    }
-}
-
-/// Computes a metric; `None`: it has no value of this pair, or a model that it needs is not there.
-pub(super) type Function = fn(&Prepared<'_>) -> Result<Option<Found>>;
-
 /// One function for each metric of pictures, by the name it has in the table.
-pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+pub(super) const FUNCTIONS: Functions = &[
     ("ssim_gray", |pair| one(ssim_gray(pair.baseline, pair.candidate)?)),
     ("psnr_db", |pair| Ok(psnr(pair.baseline, pair.candidate)?.map(Found::One))),
     ("phash_distance", |pair| one(f64::from(phash_distance(pair.baseline, pair.candidate)?))),

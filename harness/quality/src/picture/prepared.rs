@@ -4,12 +4,36 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::metric::Metric;
-use edgemaxx_contract::quality::Judgement;
+use edgemaxx_contract::quality::{Judgement, Sides};
 use edgemaxx_picture::Picture;
 
 use super::lpips::Lpips;
-use super::metrics::{FUNCTIONS, Found};
 use crate::error::Result;
+
+/// What a metric says of a pair.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    /// A value of the pair.
+    One(f64),
+    /// A value of each side; the metric is their difference.
+    Each(Sides),
+}
+
+impl Found {
+    /// The metric's value.
+    pub(super) fn value(self) -> f64 {
+        match self {
+            Self::One(value) => value,
+            Self::Each(sides) => sides.candidate - sides.baseline,
+        }
+    }
+}
+
+/// Computes a metric; `None`: it has no value of this pair, or a model that it needs is not there.
+pub(super) type Function = fn(&Prepared<'_>) -> Result<Option<Found>>;
+
+/// Functions by the names of their metrics.
+pub(super) type Functions = &'static [(&'static str, Function)];
 
 /// A pair of pictures with all that metrics are computed from; what is absent was not asked for.
 pub(super) struct Prepared<'a> {
@@ -23,18 +47,20 @@ pub(super) struct Prepared<'a> {
     pub(super) prompt: Option<&'a [f32]>,
     /// The learned distance.
     pub(super) lpips: Option<&'a Lpips>,
+    functions: Functions,
     known: RefCell<BTreeMap<&'static str, Option<Found>>>,
 }
 
 impl<'a> Prepared<'a> {
-    /// A pair with what models say of it, and the model that compares the pictures themselves.
+    /// A pair with what models say of it, the model that compares the pictures themselves, and how metrics are computed.
     pub(super) fn new(
         [baseline, candidate]: [&'a Picture; 2],
         embeddings: Option<[&'a [f32]; 2]>,
         prompt: Option<&'a [f32]>,
         lpips: Option<&'a Lpips>,
+        functions: Functions,
     ) -> Self {
-        Self { baseline, candidate, embeddings, prompt, lpips, known: RefCell::default() }
+        Self { baseline, candidate, embeddings, prompt, lpips, functions, known: RefCell::default() }
     }
 
     /// The value of the metric of that name, computed once.
@@ -46,7 +72,7 @@ impl<'a> Prepared<'a> {
         if let Some(known) = self.known.borrow().get(name) {
             return Ok(*known);
         }
-        let Some((name, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
+        let Some((name, function)) = self.functions.iter().find(|(known, _)| *known == name) else {
             return Ok(None);
         };
         let found = function(self)?.filter(|found| found.value().is_finite());

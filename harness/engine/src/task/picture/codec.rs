@@ -2,7 +2,7 @@
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::InputError;
-use edgemaxx_contract::latents::torch_randn;
+use edgemaxx_contract::noise::torch_randn;
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::task::{self, RequestSpec, picture};
 use edgemaxx_protocol::{AnswerLimits, Object};

@@ -1,0 +1,34 @@
+//! The exhibits there are.
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::task::TaskRef;
+
+use super::picture::PictureExhibit;
+use super::task::{Exhibit, Shown};
+use crate::view::AnswerSource;
+
+/// The exhibit of a task; one that nobody shows is shown by its numbers alone.
+pub(crate) fn of_task(task: TaskRef) -> &'static dyn Exhibit {
+    match task.name() {
+        "picture" => &PictureExhibit,
+        _ => &Unknown,
+    }
+}
+
+/// A task whose answers nobody can show.
+struct Unknown;
+
+impl Exhibit for Unknown {
+    fn timing(&self) -> &'static str {
+        "For the same request, the time from the request fully sent to the answer fully received, on the harness's \
+         own clock, for the baseline and for the candidate, one right after the other."
+    }
+
+    fn show(&self, pairs: &[(Digest, Digest)], _: &dyn AnswerSource, _: usize) -> Vec<Option<Shown>> {
+        vec![None; pairs.len()]
+    }
+
+    fn reduced(&self, _: u32) -> String {
+        String::new()
+    }
+}
