@@ -28,9 +28,14 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
         number::percent(limits.max_slowdown, 2),
         number::percent(limits.level, 0),
     );
-    if !comparison.differences.is_empty() {
-        let _ = writeln!(md, "| differs | reference | subject |\n|:--|:--|:--|");
-        for d in &comparison.differences {
+    for (title, differences) in
+        [("differs", &comparison.differences), ("built otherwise", &comparison.builds)]
+    {
+        if differences.is_empty() {
+            continue;
+        }
+        let _ = writeln!(md, "| {title} | reference | subject |\n|:--|:--|:--|");
+        for d in differences {
             let _ = writeln!(
                 md,
                 "| {} | {} | {} |",

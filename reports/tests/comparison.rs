@@ -42,6 +42,7 @@ fn comparison(rows: Vec<ComparisonRow>, differences: Vec<RunDifference>) -> Comp
         verdict,
         reason: "see below".to_owned(),
         differences,
+        builds: Vec::new(),
         rows,
     }
 }

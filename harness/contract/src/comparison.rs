@@ -26,6 +26,9 @@ pub struct Comparison {
     pub reason: String,
     /// Why the two cannot be compared; empty: they can.
     pub differences: Vec<RunDifference>,
+    /// In what the two EdgeMaxx were built otherwise: no reason to refuse, and one for the reader to doubt a small change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<RunDifference>,
     /// One answer for each pipeline compared, in the order of the subject's plan.
     pub rows: Vec<ComparisonRow>,
 }
@@ -54,7 +57,7 @@ pub struct ComparisonLimits {
     pub level: f64,
 }
 
-/// One thing in which two runs differ that makes their numbers incomparable.
+/// One thing in which two runs differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunDifference {

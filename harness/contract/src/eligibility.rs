@@ -75,6 +75,8 @@ mod tests {
             cpus: 1,
             memory_bytes: 0,
             gpus: Vec::new(),
+            card: None,
+            build: None,
             sandbox,
             protocol_ns: None,
             pins: Vec::new(),

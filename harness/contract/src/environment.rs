@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contest::DeviceKind;
 use crate::document;
 use crate::format::Format;
 
@@ -15,6 +16,9 @@ pub struct Environment {
     pub format: Format,
     /// Version of EdgeMaxx.
     pub edgemaxx: String,
+    /// How it was built; `None`: of a run that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
     /// Operating system and kernel.
     pub os: String,
     /// Processor as the system names it.
@@ -25,6 +29,9 @@ pub struct Environment {
     pub memory_bytes: u64,
     /// GPUs as the driver names them.
     pub gpus: Vec<String>,
+    /// The card that engines computed on, the only one they saw; `None`: the processor, or none was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Card>,
     /// How engines are confined.
     pub sandbox: Confinement,
     /// Latency recorded for an engine that answers at once, nanoseconds, median: what the protocol
@@ -36,8 +43,6 @@ pub struct Environment {
     /// What preflight found unfit, in words; weights are refused when there is any.
     pub unfit: Vec<String>,
 }
-
-document!(Environment, "edgemaxx-environment", 2);
 
 /// How engines are confined; whether weights may be set rests on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,3 +70,49 @@ impl fmt::Display for Confinement {
         }
     }
 }
+
+impl Environment {
+    /// The pins, without those that only say which of several cards of one kind engines saw.
+    pub fn pins_of_any_card(&self) -> impl Iterator<Item = &str> {
+        let own = self.card.as_ref().and_then(|card| card.uuid.as_deref());
+        let names_it = move |pin: &&str| own.is_some() && pin.split_once('=').map(|(_, value)| value) == own;
+        self.pins.iter().map(String::as_str).filter(move |pin| !names_it(pin))
+    }
+}
+
+/// How an EdgeMaxx was built: what decides its own speed and bits beside its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Commit of the source, with `+changes` where files differed from it; `unknown` outside of a repository.
+    pub commit: String,
+    /// Cargo's profile, e.g. `release`.
+    pub profile: String,
+    /// The compiler, e.g. `rustc 1.95.0`.
+    pub rustc: String,
+    /// Parts that may be left out and are there, sorted.
+    pub features: Vec<String>,
+}
+
+/// One card of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// Number by bus among the cards that its driver shows, from 0.
+    pub index: u32,
+    /// As its driver names its model.
+    pub name: String,
+    /// As its driver names this very card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Version of its driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// Device node by which engines reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+document!(Environment, "edgemaxx-environment", 2);

@@ -11,10 +11,10 @@ use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::task::picture;
+use edgemaxx_devices::Pins;
 use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_engine::{
-    Ask, Codec as _, Engine as _, Limits, Load, Pins, ProcessEngine, ProcessSpec, Question, SandboxStatus,
-    null,
+    Ask, Codec as _, Engine as _, Limits, Load, ProcessEngine, ProcessSpec, Question, SandboxStatus, null,
 };
 
 /// The argument that makes this program the engine.
@@ -39,7 +39,7 @@ fn overhead(criterion: &mut Criterion, side: u32) {
         read_only: Vec::new(),
         kernels: None,
         needs: Vec::new(),
-        pins: Pins { threads: 1, gpu: None },
+        pins: Pins::processor(1),
         limits: Limits::default(),
         timeouts,
         sandbox: SandboxStatus::Unsandboxed { reason: "a benchmark".to_owned() },

@@ -7,7 +7,6 @@ mod check;
 mod clock;
 mod cost;
 mod engine;
-mod machine;
 pub mod mock;
 pub mod null;
 mod process;
@@ -19,11 +18,10 @@ pub use clock::{Clock, FakeClock, MonotonicClock, thread_cpu_ns};
 pub use cost::{Cost, Times, cost};
 pub use edgemaxx_protocol::{AnswerLimits, Load, Object};
 pub use engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
-pub use machine::free_bytes;
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{
-    InstallError, InstallSpec, Installed, Limits, Pins, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
-    ProcessSpec, SandboxStatus, TreeUsage, detect_sandbox, install, pss_bytes, tree_usage,
+    InstallError, InstallSpec, Installed, Limits, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
+    ProcessSpec, SandboxStatus, detect_sandbox, install,
 };
 pub use serve::{Connection, Parts, Reply, ServeError, serve, serve_over};
 pub use task::{Artefact, Codec, Question};

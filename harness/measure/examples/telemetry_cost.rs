@@ -19,10 +19,9 @@ use std::time::{Duration, Instant};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::telemetry::TelemetryLog;
+use edgemaxx_devices::{VENDORS, Watched, sources};
 use edgemaxx_engine::{Clock as _, MonotonicClock};
-use edgemaxx_measure::telemetry::{
-    HostSource, NvmlSource, Recorder, Settings, Source, TELEMETRY_FILE, Telemetry as _, TreeSource, Watched,
-};
+use edgemaxx_measure::telemetry::{Recorder, Settings, TELEMETRY_FILE, Telemetry as _};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -107,20 +106,16 @@ fn main() -> Result<()> {
     let mut worker = Worker::of(threads, &program)?;
     let folder = tempfile::tempdir()?;
     let plan = Digest::of("telemetry_cost");
+    // On a machine with several, the first card: hide the others for another one.
+    let card = VENDORS.iter().flat_map(|vendor| vendor.cards().unwrap_or_default()).next();
     let watched = Watched { session: 0, launch: 0, side: Side::Baseline, root: worker.root() };
     let with = |worker: &mut Worker| -> Result<f64> {
-        let mut sources: Vec<Box<dyn Source>> =
-            vec![Box::new(HostSource::new()), Box::new(TreeSource::default())];
-        let mut period = Duration::from_secs(1);
-        if let Ok(gpu) = NvmlSource::open(0) {
-            sources.insert(0, Box::new(gpu));
-            period = Duration::from_millis(250);
-        }
+        let sources = sources(card.as_ref());
         let cpus = std::thread::available_parallelism()?.get();
-        let period = period / times.max(1);
+        let period = sources.period / times.max(1);
         let settings = Settings { period, spare_processor: cpus > threads };
         let clock = MonotonicClock::start();
-        let mut recorder = Recorder::open(folder.path(), plan, clock, settings, sources)?;
+        let mut recorder = Recorder::open(folder.path(), plan, clock, settings, sources.list)?;
         recorder.begin(1, clock.now_ns())?;
         recorder.watch(&[watched]);
         let seconds = worker.seconds()?;

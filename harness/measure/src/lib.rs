@@ -3,13 +3,11 @@
 //! [`execute`] runs a plan in a folder, or goes on with one that was interrupted. What it asks
 //! next depends only on the plan and on what `samples.jsonl` holds.
 
-mod environment;
 mod error;
 mod execute;
 mod log_file;
 mod observe;
 mod patience;
-pub mod preflight;
 mod process;
 mod progress;
 mod run;
@@ -18,7 +16,6 @@ mod steady;
 mod tally;
 pub mod telemetry;
 
-pub use environment::{environment, gpu_names};
 pub use error::MeasureError;
 pub use execute::{Summary, execute, finished};
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};

@@ -8,6 +8,7 @@ use edgemaxx_contract::sample::{
     Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
 };
+use edgemaxx_devices::Watched;
 use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Engine, Launched, Loaded, Object, Question};
 
 use crate::error::MeasureError;
@@ -15,7 +16,6 @@ use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
 use crate::progress::{Todo, is_fatal, warm, was_steady};
 use crate::run::Run;
-use crate::telemetry::Watched;
 
 /// How a launch of a session ended.
 pub(crate) enum Ended {

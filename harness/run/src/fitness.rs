@@ -3,25 +3,44 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::{Device, DeviceKind};
+use edgemaxx_contract::environment::Card;
+use edgemaxx_devices::{Ask, Check, Chosen, ClockError, Fitness, Lock, VENDORS, Wanted, vendor};
 use edgemaxx_engine::SandboxStatus;
-use edgemaxx_measure::preflight::{
-    Check, ClockError, Fitness, Lock, NvmlClocks, Wanted, checks, gather, leftover, lock, restore,
-};
 
 use crate::error::{Class, Result, RunError};
 use crate::progress::Observer;
 
-/// A GPU of any name where there is one, else the processor.
+/// A card of any name where there is one, else the processor.
 pub fn any_device() -> Wanted {
-    let kind = if edgemaxx_measure::gpu_names().is_empty() { DeviceKind::Cpu } else { DeviceKind::Cuda };
+    let there = VENDORS.iter().find(|vendor| vendor.cards().is_ok_and(|cards| !cards.is_empty()));
+    let kind = there.map_or(DeviceKind::Cpu, |vendor| vendor.kind());
     Wanted { device: Device { kind, name: None, free_memory_mib: None, driver: None }, threads: 1 }
 }
 
+/// The card that engines are to see: the one asked for, the only one that the contest can mean, or, where a run goes
+/// on, that of `before`.
+///
+/// # Errors
+/// It must be said which card is meant.
+pub fn choose(wanted: &Device, asked: Ask, before: Option<&Card>) -> Result<Chosen> {
+    edgemaxx_devices::choose_again(wanted, asked, before).map_err(|error| RunError::input(error.to_string()))
+}
+
 /// All checks of this machine; `folder` is where the run is written.
-pub fn examine(wanted: &Wanted, sandbox: &SandboxStatus, folder: &Path) -> Vec<Check> {
-    // Engines see the first GPU by PCI bus.
-    let gpu = (wanted.device.kind == DeviceKind::Cuda).then_some(0);
-    checks(wanted, &gather(gpu, sandbox, folder))
+pub fn examine(wanted: &Wanted, chosen: &Chosen, sandbox: &SandboxStatus, folder: &Path) -> Vec<Check> {
+    let mut checks = edgemaxx_devices::examine(wanted, chosen, folder);
+    checks.push(confinement(sandbox));
+    checks
+}
+
+fn confinement(sandbox: &SandboxStatus) -> Check {
+    const WHY: &str = "engines are programs of strangers, beside your wallet";
+    let found = Check::fit("sandbox", WHY, sandbox.to_string());
+    match (sandbox.is_sandboxed(), sandbox.gap()) {
+        (false, _) => found.but(Fitness::NoWeights, "install bubblewrap, and allow user namespaces"),
+        (true, Some(gap)) => found.but(Fitness::Advice, gap),
+        (true, None) => found,
+    }
 }
 
 /// What a run does with what was found: ends, or goes on and says so. What keeps weights from it.
@@ -50,39 +69,40 @@ pub fn judge(found: &[Check], allow_unfit: bool, observer: &dyn Observer) -> Res
     Ok(marked)
 }
 
-/// Locks the GPU's clocks for this run to what it holds by default, or at most.
+/// Locks the card's clocks for this run to what it holds by default, or at most.
 ///
 /// # Errors
-/// There is no GPU, or its clocks cannot be locked.
-pub fn lock_clocks(observer: &dyn Observer) -> Result<Lock> {
-    let facts = gather(Some(0), &SandboxStatus::Unsandboxed { reason: String::new() }, Path::new("."));
-    let gpu = match facts.gpu {
-        Some(Ok(gpu)) => gpu,
-        Some(Err(why)) => return Err(RunError::of(Class::Environment, format!("--lock-clocks: {why}"))),
-        None => return Err(RunError::input("--lock-clocks: no GPU is used")),
+/// There is no card, or its clocks cannot be locked.
+pub fn lock_clocks(chosen: &Chosen, observer: &dyn Observer) -> Result<Lock> {
+    let unfit = |why: &str| RunError::of(Class::Environment, format!("--lock-clocks: {why}"));
+    let card = match chosen {
+        Chosen::Card(card) => card,
+        Chosen::Missing(why) => return Err(unfit(why)),
+        Chosen::Processor => return Err(RunError::input("--lock-clocks: no card is used")),
     };
-    let mhz = gpu.default_clock_mhz.or(gpu.clock_mhz.map(|(_, most)| most)).ok_or_else(|| {
-        RunError::of(Class::Environment, "--lock-clocks: the driver does not tell its clocks")
-    })?;
-    let held = lock(&state_folder(), Box::new(NvmlClocks), gpu.index, mhz).map_err(clock_failure)?;
-    observer.note(&format!("GPU {}: clocks locked to {mhz} MHz for this run", gpu.index));
+    let mhz = vendor(card.kind).steady_clock_mhz(card).map_err(|why| unfit(&why))?;
+    let held = edgemaxx_devices::lock(&state_folder(), card, mhz).map_err(clock_failure)?;
+    observer.note(&format!("GPU {}: clocks locked to {mhz} MHz for this run", card.index));
     Ok(held)
 }
 
-/// Puts back the clocks that are locked, whoever locked them; the GPU, if there was one.
+/// Puts back the clocks that are locked, whoever locked them; the cards.
 ///
 /// # Errors
 /// They cannot be put back.
-pub fn restore_clocks() -> Result<Option<u32>> {
-    restore(&state_folder(), &mut NvmlClocks).map_err(clock_failure)
+pub fn restore_clocks() -> Result<Vec<Card>> {
+    edgemaxx_devices::restore(&state_folder()).map_err(clock_failure)
 }
 
 /// Puts back the clocks that a crashed run left locked.
 pub fn put_back_leftovers(observer: &dyn Observer) {
-    match leftover(&state_folder(), &mut NvmlClocks) {
-        Ok(None) => {}
-        Ok(Some(gpu)) => {
-            observer.note(&format!("GPU {gpu}: put back the clocks that a run which crashed had locked"))
+    match edgemaxx_devices::leftover(&state_folder()) {
+        Ok(cards) => {
+            for card in cards {
+                let index = card.index;
+                observer
+                    .note(&format!("GPU {index}: put back the clocks that a run which crashed had locked"));
+            }
         }
         Err(error @ ClockError::State { .. }) => {
             observer.note(&format!(
@@ -100,4 +120,17 @@ fn clock_failure(error: ClockError) -> RunError {
 /// Where it is kept what must be put back.
 fn state_folder() -> PathBuf {
     crate::state::state_folder().unwrap_or_else(|| std::env::temp_dir().join("edgemaxx"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_weights_come_of_engines_that_nothing_confines() {
+        let open = SandboxStatus::Unsandboxed { reason: "bwrap not found".to_owned() };
+        let check = confinement(&open);
+        assert!(check.fitness == Fitness::NoWeights && check.cure.contains("bubblewrap"), "{check:?}");
+        assert!(check.found.contains("bwrap not found"));
+    }
 }

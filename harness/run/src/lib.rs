@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod build;
 pub mod child;
 pub mod copies;
 pub mod error;

@@ -13,28 +13,28 @@ use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_contract::task::picture;
-use edgemaxx_engine::{Codec, Limits, Load, Pins, ProcessLauncher, ProcessSpec, SandboxStatus, task};
+use edgemaxx_devices::Pins;
+use edgemaxx_engine::{Codec, Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus, task};
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::FolderDigests;
 use crate::sources::{source_folder, unet_folder};
 
-/// The environment of every engine of a plan.
-pub fn pins(plan: &Plan) -> Pins {
-    Pins { threads: plan.measurement.threads, gpu: (plan.device.kind == DeviceKind::Cuda).then_some(0) }
+/// How engines are started on this machine.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What each is told, and which card it sees.
+    pub pins: Pins,
+    /// How it is confined.
+    pub sandbox: SandboxStatus,
 }
 
 /// A launcher that knows all pipelines of the plan.
 ///
 /// # Errors
 /// A checkpoint is not the one that was planned.
-pub fn launcher(
-    folder: &RunFolder,
-    plan: &Plan,
-    base: &Path,
-    sandbox: &SandboxStatus,
-) -> Result<ProcessLauncher> {
+pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Result<ProcessLauncher> {
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
@@ -45,7 +45,7 @@ pub fn launcher(
                 continue;
             }
         };
-        let (mut process, load) = start(plan, pipeline, &source, base, sandbox)?;
+        let (mut process, load) = start(plan, pipeline, &source, base, host)?;
         if pipeline.engine == EngineSpec::Native && accelerator(plan) == Accelerator::Cuda {
             // one of its own for each, so that none can leave another anything
             let kernels = folder.file(&format!("kernels/{}", own_folder(pipeline)));
@@ -130,19 +130,19 @@ fn start(
     pipeline: &PipelinePlan,
     source: &CheckpointSource,
     base: &Path,
-    sandbox: &SandboxStatus,
+    host: &Host,
 ) -> Result<(ProcessSpec, Load)> {
     let mut read_only: Vec<PathBuf> =
         std::iter::once(source.root.clone()).chain(source.unet.clone()).collect();
     let mut process = match &pipeline.engine {
-        EngineSpec::Native => native(plan, sandbox)?,
+        EngineSpec::Native => native(plan, host)?,
         EngineSpec::Command(engine) => {
             let own = if pipeline.checkpoint.derive.is_some() {
                 source_folder(base, &pipeline.checkpoint.source)?
             } else {
                 source.root.clone()
             };
-            commanded(engine, base, own, plan, sandbox)?
+            commanded(engine, base, own, plan, host)?
         }
     };
     process.read_only.append(&mut read_only);
@@ -176,17 +176,17 @@ pub fn replaced(unet: Option<&Path>) -> Result<BTreeMap<String, String>> {
 }
 
 /// A process without limits of its own.
-fn process(command: Vec<OsString>, plan: &Plan, sandbox: &SandboxStatus) -> ProcessSpec {
+fn process(command: Vec<OsString>, plan: &Plan, host: &Host) -> ProcessSpec {
     ProcessSpec {
         command,
         folder: None,
         read_only: Vec::new(),
         kernels: None,
         needs: Vec::new(),
-        pins: pins(plan),
+        pins: host.pins.clone(),
         limits: Limits::default(),
         timeouts: plan.measurement.timeouts,
-        sandbox: sandbox.clone(),
+        sandbox: host.sandbox.clone(),
     }
 }
 
@@ -203,7 +203,7 @@ pub fn accelerator(plan: &Plan) -> Accelerator {
 ///
 /// # Errors
 /// The device cannot be used: exit code 3, in the engine's words.
-pub fn engine_settings(plan: &Plan) -> Result<Vec<String>> {
+pub fn engine_settings(plan: &Plan, pins: &Pins) -> Result<Vec<String>> {
     if accelerator(plan) == Accelerator::Cpu {
         return Ok(Vec::new());
     }
@@ -218,7 +218,7 @@ pub fn engine_settings(plan: &Plan) -> Result<Vec<String>> {
     for dtype in dtypes {
         let words = ["engine", "candle", "--device", "cuda", "--settings", "--dtype", dtype];
         let mut process = std::process::Command::new(&program);
-        process.args(words).env_clear().envs(pins(plan).variables());
+        process.args(words).env_clear().envs(pins.variables());
         let said = process.output().map_err(|error| unfit(format!("the built-in engine: {error}")))?;
         if !said.status.success() {
             let why = String::from_utf8_lossy(&said.stderr);
@@ -244,7 +244,7 @@ fn dtype_name(dtype: Dtype) -> &'static str {
 ///
 /// # Errors
 /// This program cannot be found.
-pub fn native(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
+pub fn native(plan: &Plan, host: &Host) -> Result<ProcessSpec> {
     let program = std::env::current_exe().map_err(|error| {
         RunError::of(Class::Environment, format!("this program cannot be found: {error}"))
     })?;
@@ -252,15 +252,15 @@ pub fn native(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
     let words = std::iter::once(program.clone().into_os_string())
         .chain(["engine", "candle", "--device", device].map(OsString::from))
         .collect();
-    Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, sandbox) })
+    Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, host) })
 }
 
 /// The null engine: this program too.
 ///
 /// # Errors
 /// This program cannot be found.
-pub fn null(plan: &Plan, sandbox: &SandboxStatus) -> Result<ProcessSpec> {
-    let mut process = native(plan, sandbox)?;
+pub fn null(plan: &Plan, host: &Host) -> Result<ProcessSpec> {
+    let mut process = native(plan, host)?;
     process.command.truncate(1);
     process.command.extend(["engine", "null"].map(OsString::from));
     Ok(process)
@@ -272,7 +272,7 @@ fn commanded(
     base: &Path,
     own: PathBuf,
     plan: &Plan,
-    sandbox: &SandboxStatus,
+    host: &Host,
 ) -> Result<ProcessSpec> {
     let places = if engine.own { vec![own.as_path()] } else { vec![own.as_path(), base] };
     let (command, mut read_only) = command(&engine.command, &places, engine.own);
@@ -288,7 +288,7 @@ fn commanded(
         needs: engine.needs.clone(),
         limits: limits(engine.resources, engine.own),
         folder: Some(own),
-        ..process(command, plan, sandbox)
+        ..process(command, plan, host)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Where the page comes from: machine, pins, digests, and the commands that make it again.
 
 use edgemaxx_contract::contest::DeviceKind;
+use edgemaxx_contract::environment::{Build, Card};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::run_files::SAMPLES_FILE;
 use serde::Serialize;
@@ -39,11 +40,13 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
     Provenance {
         environment: vec![
             Fact::new("EdgeMaxx", visible(&e.edgemaxx)),
+            Fact::new("Built", e.build.as_ref().map_or_else(|| "not recorded".to_owned(), built)),
             Fact::new("System", visible(&e.os)),
             Fact::new("Processor", format!("{} ({} usable)", visible(&e.cpu), e.cpus)),
             Fact::new("Memory", number::bytes(e.memory_bytes)),
             Fact::new("GPUs", gpus),
             Fact::new("Device of the contest", device(view)),
+            Fact::new("Card that engines saw", e.card.as_ref().map_or_else(|| "none".to_owned(), card)),
             Fact::new("Sandbox", visible(&e.sandbox.to_string())),
             Fact::new(
                 "Protocol's own share of every latency",
@@ -61,6 +64,17 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
         digests,
         commands: commands(view),
     }
+}
+
+fn built(build: &Build) -> String {
+    let Build { commit, profile, rustc, features } = build;
+    let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    visible(&format!("commit {commit}, profile {profile}, {rustc}, features: {features}"))
+}
+
+fn card(card: &Card) -> String {
+    let driver = card.driver.as_ref().map_or_else(String::new, |driver| format!(", driver {driver}"));
+    visible(&format!("{}: {}{driver}", card.index, card.name))
 }
 
 /// The contest's device in words.

@@ -198,6 +198,8 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         cpus: 2,
         memory_bytes: 8 << 30,
         gpus: Vec::new(),
+        card: None,
+        build: None,
         sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],

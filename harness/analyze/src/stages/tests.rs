@@ -218,6 +218,8 @@ pub(super) fn environment(sandbox: Confinement) -> Environment {
         cpus: 2,
         memory_bytes: 0,
         gpus: Vec::new(),
+        card: None,
+        build: None,
         sandbox,
         protocol_ns: None,
         pins: Vec::new(),

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::environment::Card;
+use edgemaxx_devices::{Check, Fitness, Wanted};
 use edgemaxx_engine::detect_sandbox;
-use edgemaxx_measure::preflight::{Check, Fitness, Wanted};
-use edgemaxx_run::fitness::{any_device, examine, put_back_leftovers, restore_clocks};
+use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
 use edgemaxx_run::rehearse::rehearse;
 use serde::Serialize;
 
@@ -31,11 +32,14 @@ Exit code: 0 fit · 2 the contest asks for what cannot be done · 3 unfit, or no
 pub(crate) struct Args {
     /// Contest to be fit for.
     contest: Option<PathBuf>,
+    /// The card to look at, by its number [default: the only one that the contest can mean].
+    #[arg(long, value_name = "N")]
+    device: Option<u32>,
     /// Print the commands that mend what they can.
     #[arg(long)]
     fix: bool,
     /// Put back clocks that are locked, whoever locked them.
-    #[arg(long, conflicts_with_all = ["contest", "fix"])]
+    #[arg(long, conflicts_with_all = ["contest", "fix", "device"])]
     restore: bool,
     /// Print the checks as JSON.
     #[arg(long)]
@@ -52,10 +56,11 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if self.restore {
             let put_back = restore_clocks()?;
-            return answer(&match put_back {
-                Some(gpu) => format!("GPU {gpu}: clocks put back"),
-                None => "no clocks were locked by EdgeMaxx".to_owned(),
-            });
+            if put_back.is_empty() {
+                return answer("no clocks were locked by EdgeMaxx");
+            }
+            let line = |card: &Card| format!("GPU {}: clocks put back", card.index);
+            return answer_lines(&put_back.iter().map(line).collect::<Vec<_>>());
         }
         put_back_leftovers(&Terminal);
         let wanted = match &self.contest {
@@ -67,7 +72,8 @@ impl Args {
             }
             None => any_device(),
         };
-        let found = examine(&wanted, &detect_sandbox(), Path::new("."));
+        let chosen = choose(&wanted.device, self.device.into(), None)?;
+        let found = examine(&wanted, &chosen, &detect_sandbox(), Path::new("."));
         let fit = found.iter().all(|check| check.fitness < Fitness::NoWeights);
         if self.json {
             answer_json(&Answer { fit, checks: &found })?;

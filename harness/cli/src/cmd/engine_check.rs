@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CommandSpec, EngineSpec, Timeouts};
+use edgemaxx_contract::contest::{CommandSpec, Device, DeviceKind, EngineSpec, Timeouts};
 use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::environment::Card;
 use edgemaxx_contract::task::{self, RequestSpec, Settings, picture};
+use edgemaxx_devices::{Ask, Chosen, Pins, choose};
 use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
-    Check, Codec as _, Examination, Limits, Load, Object, Pins, ProcessSpec, SandboxStatus, Verdict, check,
+    Check, Codec as _, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
@@ -72,8 +74,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
     /// NVIDIA GPU it may see, as numbered by bus [default: none].
-    #[arg(long)]
-    gpu: Option<u32>,
+    #[arg(long, value_name = "N")]
+    device: Option<u32>,
     /// Seconds for launch and load.
     #[arg(long, default_value_t = 600.0, value_parser = seconds)]
     load_timeout: f64,
@@ -158,6 +160,19 @@ impl Args {
         Ok(())
     }
 
+    /// The card it may see, if any.
+    fn card(&self) -> anyhow::Result<Option<Card>> {
+        let Some(asked) = self.device else { return Ok(None) };
+        let any = Device { kind: DeviceKind::Cuda, name: None, free_memory_mib: None, driver: None };
+        match choose(&any, Ask::Number(asked)).map_err(|error| Failure::input(error.to_string()))? {
+            Chosen::Card(card) => Ok(Some(card)),
+            Chosen::Missing(why) => {
+                Err(Failure::error(Exit::Environment, format!("--device {asked}: {why}")))
+            }
+            Chosen::Processor => Ok(None),
+        }
+    }
+
     /// What the engine is started with, is to load, and is asked.
     fn start(&self, sandbox: &SandboxStatus, empty: &Path) -> anyhow::Result<Start> {
         let here = Path::new(".").canonicalize().in_file(Path::new("."))?;
@@ -216,7 +231,7 @@ impl Args {
             read_only,
             kernels: None,
             needs,
-            pins: Pins { threads: self.threads, gpu: self.gpu },
+            pins: Pins { threads: self.threads, card: self.card()? },
             limits,
             timeouts,
             sandbox: sandbox.clone(),

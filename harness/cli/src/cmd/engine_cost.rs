@@ -1,7 +1,8 @@
 //! `edgemaxx engine cost`: what the harness itself adds to what it times.
 
 use edgemaxx_contract::contest::Timeouts;
-use edgemaxx_engine::{Cost, Limits, Pins, ProcessSpec, SandboxStatus, Times, cost, detect_sandbox};
+use edgemaxx_devices::Pins;
+use edgemaxx_engine::{Cost, Limits, ProcessSpec, SandboxStatus, Times, cost, detect_sandbox};
 use edgemaxx_run::prepare::command;
 use serde::Serialize;
 
@@ -78,7 +79,7 @@ fn process(sandbox: &SandboxStatus) -> ProcessSpec {
         read_only,
         kernels: None,
         needs: Vec::new(),
-        pins: Pins { threads: 1, gpu: None },
+        pins: Pins::processor(1),
         limits: Limits::default(),
         timeouts: Timeouts { load_s: 60.0, request_s: 60.0, exit_s: 10.0 },
         sandbox: sandbox.clone(),

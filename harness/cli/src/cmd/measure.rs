@@ -57,7 +57,10 @@ pub(crate) struct Options {
     /// Measure although this machine is not fit for the contest; no weights can come of it.
     #[arg(long)]
     allow_unfit: bool,
-    /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
+    /// The card that engines see, as `edgemaxx doctor` numbers it [default: the only one that the contest can mean].
+    #[arg(long, value_name = "N")]
+    device: Option<u32>,
+    /// Lock the card's clocks for this run, and put them back afterwards; takes root's rights.
     #[arg(long)]
     lock_clocks: bool,
     /// Begin no session after this moment, seconds since 1970-01-01 UTC.
@@ -74,6 +77,7 @@ impl Options {
         measure::Options {
             no_telemetry: self.no_telemetry,
             allow_unfit: self.allow_unfit,
+            device: self.device.into(),
             lock_clocks: self.lock_clocks,
             deadline: self.deadline,
             resume,

@@ -28,13 +28,14 @@ mod verify;
 mod weights;
 
 use clap::{Parser, Subcommand};
+use edgemaxx_run::build::VERSION;
 
 /// Reproducible benchmarks of generative models, with the statistics to believe them.
 ///
 /// EdgeMaxx measures candidates against a baseline in pairs, across process relaunches, judges
 /// their pictures, and says with stated confidence who is faster at equal quality.
 #[derive(Debug, Parser)]
-#[command(name = "edgemaxx", version, after_long_help = HELP)]
+#[command(name = "edgemaxx", version, long_version = VERSION, after_long_help = HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,

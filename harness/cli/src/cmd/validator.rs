@@ -87,6 +87,9 @@ struct Run {
     /// Folder for memory and days.
     #[arg(long, value_name = "DIR", default_value = "validator")]
     data: PathBuf,
+    /// The card that engines see, as `edgemaxx doctor` numbers it [default: the only one that the contest can mean].
+    #[arg(long, value_name = "N")]
+    device: Option<u32>,
     /// Copy every sealed day to this folder, which becomes a static site, or to a dataset repository; one of each.
     #[arg(long, value_name = "DIR | hf:OWNER/NAME")]
     publish: Vec<Target>,
@@ -186,7 +189,7 @@ impl Run {
             block: None,
         };
         let mut checkpoints = LocalCheckpoints::new(&base, &contest.baseline.checkpoint.source);
-        let mut bench = ChildBench::new(&base, &self.data);
+        let mut bench = ChildBench::new(&base, &self.data, self.device);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
         let mut sealed_days =

@@ -23,14 +23,17 @@ pub(crate) struct ChildBench {
     base: PathBuf,
     /// Where the children's words go.
     data: PathBuf,
+    /// The card that engines see, where one is named.
+    device: Option<u32>,
     child: Option<Child>,
     /// How far it is.
     follower: Follower,
 }
 
 impl ChildBench {
-    pub(crate) fn new(base: &Path, data: &Path) -> Self {
-        Self { base: base.to_owned(), data: data.to_owned(), child: None, follower: Follower::default() }
+    pub(crate) fn new(base: &Path, data: &Path, device: Option<u32>) -> Self {
+        let (base, data) = (base.to_owned(), data.to_owned());
+        Self { base, data, device, child: None, follower: Follower::default() }
     }
 
     /// Where the child writes down how it failed.
@@ -45,6 +48,9 @@ impl ChildBench {
         command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
         // Whatever was lost meanwhile, the day is to end in time.
         command.args(["--deadline", &job.deadline.max(0).to_string()]);
+        if let Some(device) = self.device {
+            command.args(["--device", &device.to_string()]);
+        }
         if job.folder.join(PLAN_FILE).is_file() {
             command.arg("--resume");
         } else {

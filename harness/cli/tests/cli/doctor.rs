@@ -36,6 +36,41 @@ fn a_run_on_the_wrong_device_measures_nothing_unless_told_to() {
 }
 
 #[test]
+fn a_device_that_nothing_computes_on_is_refused_before_anything_is_planned() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    ground.replace("contest.toml", "kind = \"cpu\"", "kind = \"metal\"");
+    let (code, message) = failure(&mut ground.run("out"));
+    assert!(code == 2 && message.contains("contest.toml") && message.contains("Metal"), "{message}");
+    assert!(!ground.path("out/plan.json").exists(), "nothing is planned");
+}
+
+#[test]
+fn a_card_is_named_only_where_there_are_cards() {
+    let ground = Playground::new(&candidate("fast", &[]));
+    let (code, message) = failure(ground.run("out").args(["--device", "0"]));
+    assert!(code == 2 && message.contains("--device 0") && message.contains("processor"), "{message}");
+    let (code, message) = failure(edgemaxx().arg("doctor").arg(ground.contest()).args(["--device", "1"]));
+    assert!(code == 2 && message.contains("--device 1"), "{message}");
+}
+
+#[test]
+fn the_command_says_how_it_was_built_and_every_run_records_it() {
+    let output = edgemaxx().arg("--version").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let ground = Playground::new(&candidate("fast", &["--latency-us", "1000"]));
+    ground.run("out").output().unwrap();
+    let text = fs::read(ground.path("out/environment.json")).unwrap();
+    let environment: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let build = &environment["build"];
+    for (line, field) in [("commit", "commit"), ("profile", "profile"), ("compiler", "rustc")] {
+        let value = build[field].as_str().unwrap();
+        assert!(!value.is_empty() && said.contains(&format!("{line}: {value}\n")), "{said}: {build}");
+    }
+    assert!(build["rustc"].as_str().unwrap().starts_with("rustc 1."), "{build}");
+    assert!(environment.get("card").is_none(), "a contest for the processor");
+}
+
+#[test]
 fn a_state_folder_that_cannot_be_read_accuses_nobody() {
     let ground = Playground::new("");
     let mut doctor = edgemaxx();

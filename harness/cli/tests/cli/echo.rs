@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::input::{Input, InputError};
 use edgemaxx_contract::metric::{self, Direction, Entry, Metric, Unit};
 use edgemaxx_contract::plan::PlannedRequest;
@@ -15,14 +16,14 @@ use edgemaxx_contract::sample::{Outcome, Record};
 use edgemaxx_contract::task::{
     self, Ask, Noun, Object, PromptsError, RequestSpec, Row, Settings, Task, TaskRef, prompt_lines,
 };
+use edgemaxx_devices::{Pins, environment};
 use edgemaxx_engine::task::Probe;
 use edgemaxx_engine::{
     Answer, AnswerLimits, Artefact, Codec, Object as Frame, Question, Reply, detect_sandbox,
 };
-use edgemaxx_measure::environment;
 use edgemaxx_quality::{Judge, Pair, QualityError};
+use edgemaxx_run::build;
 use edgemaxx_run::folder::RunFolder;
-use edgemaxx_run::prepare;
 use edgemaxx_run::progress::Silent;
 use edgemaxx_run::stage::{analyze, measure, plan, quality, rank, report};
 use serde::{Deserialize, Serialize};
@@ -269,7 +270,8 @@ fn a_task_of_one_file_goes_from_contest_to_report() {
     assert_eq!(folder.plan().unwrap(), drawn, "the plan is read as it was written");
 
     // The null engine that measures the protocol would be this program.
-    let machine = environment(&detect_sandbox(), &prepare::pins(&drawn), Vec::new());
+    let pins = Pins::processor(drawn.measurement.threads);
+    let machine = environment(build::build(), Confinement::from(&detect_sandbox()), &pins, Vec::new());
     folder.write_document(ENVIRONMENT_FILE, &machine).unwrap();
     let options = measure::Options { no_telemetry: true, ..measure::Options::anywhere("") };
     let summary = measure::measure_run(&folder, options, &Silent).unwrap();

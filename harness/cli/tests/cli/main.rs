@@ -20,6 +20,7 @@ mod example;
 mod history;
 mod honesty;
 mod layering;
+mod licences;
 mod publish;
 mod published;
 mod run;

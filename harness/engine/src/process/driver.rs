@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
+use edgemaxx_devices::cpu;
 use edgemaxx_protocol::{self as protocol, Generate, Hello, Load, Message, Refusal, encode, preamble};
 
 use super::guard::Guard;
@@ -12,7 +13,6 @@ use super::link::{Link, LinkError, MAX_HEARTBEATS};
 use super::sandbox::Access;
 use super::spawn::{Running, Spawned, spawn};
 use super::spec::ProcessSpec;
-use super::tree;
 use crate::clock::nanoseconds;
 use crate::engine::{Answer, Ask, Closed, Engine, Loaded, Part};
 
@@ -121,7 +121,7 @@ impl ProcessEngine {
     /// Ends the tree, once.
     fn remember_end(&mut self, grace: Duration) {
         if self.closed.is_none() {
-            let before = tree::memory(self.running.root()).filter(|memory| memory.processes > 0);
+            let before = cpu::memory(self.running.root()).filter(|memory| memory.processes > 0);
             let forced = self.running.end(grace);
             let largest = self.running.wait(Duration::ZERO).and_then(|ended| ended.peak_rss_bytes);
             let peak_rss_bytes = before.map(|memory| memory.peak_bytes).max(largest);
@@ -237,7 +237,7 @@ impl Engine for ProcessEngine {
     }
 
     fn cpu_ns(&self) -> Option<u64> {
-        tree::cpu_ns(self.running.root())
+        cpu::cpu_ns(self.running.root())
     }
 
     fn root(&self) -> Option<u32> {
@@ -248,7 +248,7 @@ impl Engine for ProcessEngine {
         if let Some(closed) = self.closed {
             return closed;
         }
-        let before = tree::memory(self.running.root()).filter(|memory| memory.processes > 0);
+        let before = cpu::memory(self.running.root()).filter(|memory| memory.processes > 0);
         let mut clean_exit = false;
         if self.in_step {
             let patience = seconds(self.timeouts.exit_s);

@@ -4,9 +4,7 @@
 //! a tree that takes most of the machine is ended. A look costs two small reads of `/proc`.
 //! It is no substitute for a limit in the kernel: a fork bomb may starve the harness itself.
 
-use std::fs;
-
-use super::tree;
+use edgemaxx_devices::cpu;
 
 /// Threads that other programs may start meanwhile without a closer look at the tree.
 const OTHER_THREADS: u64 = 256;
@@ -23,7 +21,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(root: u32, processes: u64) -> Self {
-        Self { root, processes, threads_before: threads().unwrap_or(0) }
+        Self { root, processes, threads_before: cpu::threads().unwrap_or(0) }
     }
 
     /// Errs in words when the tree is to be ended.
@@ -33,11 +31,11 @@ impl Guard {
     }
 
     fn check_processes(&self) -> Result<(), String> {
-        let Some(now) = threads() else { return Ok(()) };
+        let Some(now) = cpu::threads() else { return Ok(()) };
         if now < self.threads_before + self.processes.min(OTHER_THREADS) {
             return Ok(());
         }
-        match tree::memory(self.root) {
+        match cpu::memory(self.root) {
             Some(tree) if u64::from(tree.processes) > self.processes => {
                 Err(format!("it had {} processes; at most {} are allowed", tree.processes, self.processes))
             }
@@ -46,18 +44,11 @@ impl Guard {
     }
 
     fn check_memory(&self) -> Result<(), String> {
-        let Ok(text) = fs::read_to_string("/proc/meminfo") else { return Ok(()) };
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
-        };
-        let (Some(total), Some(available)) = (field("MemTotal:"), field("MemAvailable:")) else {
-            return Ok(());
-        };
+        let Some((total, available)) = cpu::memory_bytes() else { return Ok(()) };
         if available > total / 16 {
             return Ok(());
         }
-        match tree::memory(self.root) {
+        match cpu::memory(self.root) {
             Some(tree) if tree.resident_bytes > (total - available) / 2 => Err(format!(
                 "its processes held {} MiB and only {} MiB of memory were left on the machine",
                 tree.resident_bytes >> 20,
@@ -66,10 +57,4 @@ impl Guard {
             _ => Ok(()),
         }
     }
-}
-
-/// Threads on the machine: `/proc/loadavg`, "… running/total last".
-fn threads() -> Option<u64> {
-    let text = fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_devices::Pins;
 
 use super::confinement::SandboxStatus;
 use super::limits::Limits;
 use super::sandbox::Access;
 use super::spawn::{Spawned, spawn};
-use super::spec::{Pins, ProcessSpec};
+use super::spec::ProcessSpec;
 
 /// Between two looks at the clock and at the size of what was fetched.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,7 +116,7 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         read_only: vec![folder.clone()],
         kernels: None,
         needs: Vec::new(),
-        pins: Pins { threads: 1, gpu: None },
+        pins: Pins::processor(1),
         limits: spec.limits,
         timeouts: Timeouts { load_s: seconds, request_s: seconds, exit_s: 1.0 },
         sandbox: spec.sandbox.clone(),

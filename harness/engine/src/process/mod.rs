@@ -16,8 +16,6 @@ mod spawn;
 mod spec;
 #[cfg(target_os = "linux")]
 mod supervisor;
-mod tree;
-mod usage;
 
 pub use cgroup::Place;
 pub use confinement::{ProcessLimit, SandboxStatus};
@@ -27,5 +25,4 @@ pub use launcher::ProcessLauncher;
 pub use limits::Limits;
 pub use sandbox::detect_sandbox;
 pub(crate) use spawn::SOCKET_VARIABLE;
-pub use spec::{Pins, ProcessSpec};
-pub use usage::{TreeUsage, pss_bytes, tree_usage};
+pub use spec::ProcessSpec;

@@ -6,10 +6,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use edgemaxx_devices::Pins;
+
 use super::cgroup::Place;
 use super::confinement::{ProcessLimit, SandboxStatus};
 use super::limits::Limits;
-use super::spec::{Pins, ProcessSpec};
+use super::spec::ProcessSpec;
 
 /// Tries to confine `true` the way engines are.
 pub fn detect_sandbox() -> SandboxStatus {
@@ -61,7 +63,7 @@ fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::i
         read_only: Vec::new(),
         kernels: None,
         needs: Vec::new(),
-        pins: Pins { threads: 1, gpu: None },
+        pins: Pins::processor(1),
         limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },
         timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
         sandbox: status.clone(),
@@ -172,11 +174,8 @@ pub(super) fn arguments(
     }
     line.words(["--proc", "/proc", "--dev", "/dev"]);
     line.words(["--perms", "1777", "--size", &size, "--tmpfs", "/dev/shm"]);
-    if let Some(gpu) = spec.pins.gpu {
-        let own = format!("/dev/nvidia{gpu}");
-        for node in ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", &own] {
-            line.paths("--dev-bind-try", Path::new(node), Path::new(node));
-        }
+    for node in spec.pins.nodes() {
+        line.paths("--dev-bind-try", &node, &node);
     }
     let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
     for path in spec.read_only.iter().filter(|path| !visible(path)) {

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use edgemaxx_devices::Pins;
+
 use super::cgroup::Group;
 use super::confinement::{ProcessLimit, SandboxStatus};
 use super::limits::Limits;
@@ -57,14 +59,11 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
         format!(
             "{}: no such program; give an absolute path, or install it in one of {}",
             name.display(),
-            super::Pins::PATH
+            Pins::PATH
         )
     })?;
     if let Some(missing) = spec.needs.iter().find(|name| find_program(OsStr::new(name)).is_none()) {
-        return Err(format!(
-            "it needs {missing:?}, which is in none of {}; install it here",
-            super::Pins::PATH
-        ));
+        return Err(format!("it needs {missing:?}, which is in none of {}; install it here", Pins::PATH));
     }
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;

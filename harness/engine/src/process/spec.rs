@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use edgemaxx_contract::contest::Timeouts;
+use edgemaxx_devices::Pins;
 
 use super::confinement::SandboxStatus;
 use super::limits::Limits;
@@ -31,53 +32,4 @@ pub struct ProcessSpec {
     pub timeouts: Timeouts,
     /// How it is confined: what `detect_sandbox` found, found once for a run.
     pub sandbox: SandboxStatus,
-}
-
-/// The whole environment of an engine; nothing is inherited.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pins {
-    /// Threads for OpenMP, MKL, OpenBLAS and rayon.
-    pub threads: u32,
-    /// GPUs it may see, as CUDA numbers them by bus; `None`: none.
-    pub gpu: Option<u32>,
-}
-
-impl Pins {
-    /// Where programs are looked for.
-    pub const PATH: &'static str = "/usr/local/bin:/usr/bin:/bin";
-
-    /// Names and values, sorted by name. The socket's `EDGEMAXX_SOCKET` is added at launch.
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let threads = self.threads.to_string();
-        let mut variables: Vec<(&'static str, String)> = [
-            ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
-            ("DIFFUSERS_OFFLINE", "1"),
-            ("HF_HUB_DISABLE_TELEMETRY", "1"),
-            ("HF_HUB_OFFLINE", "1"),
-            ("HOME", "/tmp"),
-            ("LC_ALL", "C"),
-            ("NVIDIA_TF32_OVERRIDE", "0"),
-            ("PATH", Self::PATH),
-            ("PYTHONDONTWRITEBYTECODE", "1"),
-            ("PYTHONHASHSEED", "0"),
-            ("PYTHONUNBUFFERED", "1"),
-            ("TMPDIR", "/tmp"),
-            ("TOKENIZERS_PARALLELISM", "false"),
-            ("TRANSFORMERS_OFFLINE", "1"),
-            ("TZ", "UTC"),
-        ]
-        .map(|(name, value)| (name, value.to_owned()))
-        .into();
-        variables.push(("CUDA_VISIBLE_DEVICES", self.gpu.map_or_else(String::new, |gpu| gpu.to_string())));
-        for name in ["MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"] {
-            variables.push((name, threads.clone()));
-        }
-        variables.sort();
-        variables
-    }
-
-    /// `NAME=value`, sorted: for `environment.json`.
-    pub fn lines(&self) -> Vec<String> {
-        self.variables().into_iter().map(|(name, value)| format!("{name}={value}")).collect()
-    }
 }

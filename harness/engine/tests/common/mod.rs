@@ -11,10 +11,11 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::sample::{Failure, FailureKind};
 use edgemaxx_contract::task::{RequestSpec, Settings, picture};
+use edgemaxx_devices::Pins;
 use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
     Answer, AnswerLimits, Artefact, Ask, Check, Codec as _, Engine as _, Examination, Limits, Load, Object,
-    Pins, ProcessEngine, ProcessSpec, Question, SandboxStatus, check, detect_sandbox,
+    ProcessEngine, ProcessSpec, Question, SandboxStatus, check, detect_sandbox,
 };
 
 /// Side of the test pictures in pixels.
@@ -64,7 +65,7 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
         read_only: vec![root().join("fixtures/engines"), root().join("harness/sdk/python")],
         kernels: None,
         needs: Vec::new(),
-        pins: Pins { threads: 1, gpu: None },
+        pins: Pins::processor(1),
         limits: Limits {
             memory_bytes: 256 << 20,
             processes: 32,

@@ -10,10 +10,10 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::telemetry::{
     Reading, TelemetryEnd, TelemetryHeader, TelemetryLog, TelemetryRecord, TelemetryStart,
 };
+use edgemaxx_devices::{Moment, Source, Watched};
 use edgemaxx_engine::{Clock as _, MonotonicClock, thread_cpu_ns};
 
 use super::file::TelemetryFile;
-use super::source::{Moment, Source, Watched};
 use crate::error::MeasureError;
 
 /// Where no processor is to spare, readings are so far apart that they take at most this part of
@@ -177,9 +177,10 @@ fn rest(settings: &Settings, cost: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use edgemaxx_contract::telemetry::GpuReading;
+    use edgemaxx_devices::MockSource;
 
     use super::*;
-    use crate::telemetry::{MockSource, TELEMETRY_FILE};
+    use crate::telemetry::TELEMETRY_FILE;
 
     fn settings(ms: u64) -> Settings {
         Settings { period: Duration::from_millis(ms), spare_processor: true }

@@ -3,28 +3,23 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
+use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
+use edgemaxx_devices::{Ask, Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
 use edgemaxx_engine::{MonotonicClock, detect_sandbox, null};
-use edgemaxx_measure::preflight::Wanted;
-use edgemaxx_measure::telemetry::{
-    HostSource, NoTelemetry, NvmlSource, Recorder, Settings, Source, Telemetry, TreeSource,
-};
-use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, environment, execute};
+use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};
+use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 
 use crate::error::{Class, Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
+use crate::prepare::Host;
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
-use crate::{fitness, prepare};
-
-/// Time between two readings of a GPU: several in a picture that takes a second.
-const GPU_PERIOD: Duration = Duration::from_millis(250);
-/// The same where there is none: the processors' frequencies and the engines' memory change slowly.
-const CPU_PERIOD: Duration = Duration::from_secs(1);
+use crate::{build, fitness, prepare};
 
 /// How a run is measured.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +28,9 @@ pub struct Options<'a> {
     pub no_telemetry: bool,
     /// Measure although this machine is not fit for the contest; no weights can come of it.
     pub allow_unfit: bool,
-    /// Lock the GPU's clocks for this run, and put them back afterwards; takes root's rights.
+    /// The card that engines see.
+    pub device: Ask,
+    /// Lock the card's clocks for this run, and put them back afterwards; takes root's rights.
     pub lock_clocks: bool,
     /// Begin no session after this moment, seconds since 1970-01-01 UTC.
     pub deadline: Option<u64>,
@@ -42,9 +39,10 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// On any machine; what is unfit about it is recorded.
+    /// On any machine, and the first of its cards that will do; what is unfit about it is recorded.
     pub fn anywhere(resume: &'a str) -> Self {
-        Self { no_telemetry: false, allow_unfit: true, lock_clocks: false, deadline: None, resume }
+        let (device, deadline) = (Ask::First, None);
+        Self { no_telemetry: false, allow_unfit: true, device, lock_clocks: false, deadline, resume }
     }
 }
 
@@ -66,37 +64,50 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);
     let wanted = Wanted { device: plan.device.clone(), threads: plan.measurement.threads };
-    let found = fitness::examine(&wanted, &sandbox, folder.path());
+    let before = if folder.holds(ENVIRONMENT_FILE) { Some(folder.environment()?) } else { None };
+    let card = before.as_ref().and_then(|before| before.card.as_ref());
+    let chosen = fitness::choose(&plan.device, options.device, card)?;
+    let found = fitness::examine(&wanted, &chosen, &sandbox, folder.path());
     let unfit = fitness::judge(&found, options.allow_unfit, observer)?;
-    let mut environment = environment(&sandbox, &prepare::pins(&plan), unfit);
-    let _locked = if options.lock_clocks { Some(fitness::lock_clocks(observer)?) } else { None };
+    let pins = Pins { threads: plan.measurement.threads, card: chosen.card().cloned() };
+    let mut environment = environment(build::build(), Confinement::from(&sandbox), &pins, unfit);
+    let host = Host { pins, sandbox };
+    let _locked = if options.lock_clocks { Some(fitness::lock_clocks(&chosen, observer)?) } else { None };
     // What was recorded stays true when a run is resumed on the same machine.
-    if !folder.file(ENVIRONMENT_FILE).exists() {
-        match null::overhead_ns(codec, &plan, &prepare::null(&plan, &sandbox)?) {
-            Ok(ns) => environment.protocol_ns = Some(ns),
-            Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
+    match before {
+        None => {
+            match null::overhead_ns(codec, &plan, &prepare::null(&plan, &host)?) {
+                Ok(ns) => environment.protocol_ns = Some(ns),
+                Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
+            }
+            environment.pins.extend(prepare::engine_settings(&plan, &host.pins)?);
+            environment.pins.sort();
+            folder.write_document(ENVIRONMENT_FILE, &environment)?;
         }
-        environment.pins.extend(prepare::engine_settings(&plan)?);
-        environment.pins.sort();
-        folder.write_document(ENVIRONMENT_FILE, &environment)?;
-    } else {
-        // A machine that has become unfit meanwhile is unfit for all of the run.
-        let mut before = folder.environment()?;
-        environment.unfit.retain(|reason| !before.unfit.contains(reason));
-        if !environment.unfit.is_empty() {
-            before.unfit.append(&mut environment.unfit);
-            folder.write_document(ENVIRONMENT_FILE, &before)?;
+        Some(mut before) => {
+            if before.build.is_some() && before.build != environment.build {
+                observer.note("warning: this run was begun by an EdgeMaxx that was built otherwise");
+            }
+            // A machine that has become unfit meanwhile is unfit for all of the run.
+            environment.unfit.retain(|reason| !before.unfit.contains(reason));
+            if !environment.unfit.is_empty() {
+                before.unfit.append(&mut environment.unfit);
+                folder.write_document(ENVIRONMENT_FILE, &before)?;
+            }
         }
     }
     // Nothing is derived anew under the engines of another process.
     let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
-    let mut launcher = prepare::launcher(folder, &plan, &base, &sandbox)?;
+    let mut launcher = prepare::launcher(folder, &plan, &base, &host)?;
 
     let interrupt = observer.interrupt();
     let clock = MonotonicClock::start();
     let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let mut recorder =
-        if options.no_telemetry { None } else { Some(recorder(folder, &plan, clock, resume, observer)?) };
+    let mut recorder = if options.no_telemetry {
+        None
+    } else {
+        Some(recorder(folder, &plan, &chosen, clock, resume, observer)?)
+    };
     let telemetry: &mut dyn Telemetry = match &mut recorder {
         Some(recorder) => recorder,
         None => &mut NoTelemetry,
@@ -136,38 +147,34 @@ fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary>> {
 fn runs_here(plan: &Plan) -> Result<()> {
     let native = plan.pipelines.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
     let unfit = |why: String| Err(RunError::of(Class::Environment, why));
-    match plan.device.kind {
-        DeviceKind::Cuda if native && !cfg!(feature = "cuda") => unfit(
+    if let Err(lacks) = computed_on(plan.device.kind) {
+        return unfit(lacks.to_owned());
+    }
+    if plan.device.kind == DeviceKind::Cuda && native && !cfg!(feature = "cuda") {
+        return unfit(
             "this build's own engine computes on the CPU only; build it with scripts/build-cuda.sh, or name another engine in the contest"
                 .to_owned(),
-        ),
-        DeviceKind::Metal => unfit("the contest is for an Apple GPU, which this build cannot use".to_owned()),
-        DeviceKind::Cpu | DeviceKind::Cuda => Ok(()),
+        );
     }
+    Ok(())
 }
 
 /// The thread that reads the machine meanwhile.
 fn recorder(
     folder: &RunFolder,
     plan: &Plan,
+    chosen: &Chosen,
     clock: MonotonicClock,
     resume: &str,
     observer: &dyn Observer,
 ) -> Result<Recorder> {
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    // The GPU that engines may see, if any.
-    if let Some(gpu) = prepare::pins(plan).gpu {
-        match NvmlSource::open(gpu) {
-            Ok(source) => sources.push(Box::new(source)),
-            Err(why) => observer.note(&format!("warning: no telemetry of the GPU: {why}")),
-        }
+    let Sources { list, period, unwatched } = sources(chosen.card());
+    if let Some(why) = unwatched {
+        observer.note(&format!("warning: no telemetry of the GPU: {why}"));
     }
-    let period = if sources.is_empty() { CPU_PERIOD } else { GPU_PERIOD };
-    sources.push(Box::new(HostSource::new()));
-    sources.push(Box::new(TreeSource::default()));
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings { period, spare_processor: cpus > plan.measurement.threads as usize };
-    Recorder::open(folder.path(), plan.digest(), clock, settings, sources)
+    Recorder::open(folder.path(), plan.digest(), clock, settings, list)
         .map_err(|error| failure(error, resume))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Day, Entropy, Extent, Plan, PlanInputs, draw_plan};
 use edgemaxx_contract::run_files::{CONTEST_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE};
+use edgemaxx_devices::computed_on;
 
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
@@ -93,6 +94,7 @@ impl Draw {
     /// # Errors
     /// Nothing can be drawn from it.
     pub fn draw_resolved(&self, mut resolved: Resolved) -> Result<(Resolved, Plan)> {
+        computed_on(resolved.contest.device.kind).in_file(&self.contest)?;
         let stopping = &mut resolved.contest.measurement.stopping;
         stopping.until_half_width = self.until.or(stopping.until_half_width);
         stopping.budget_s = self.budget.map(|minutes| minutes * 60.0).or(stopping.budget_s);

@@ -186,6 +186,8 @@ fn environment() -> Environment {
         cpus: 1,
         memory_bytes: 0,
         gpus: Vec::new(),
+        card: None,
+        build: None,
         sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: Vec::new(),

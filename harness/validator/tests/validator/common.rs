@@ -320,6 +320,8 @@ pub(crate) fn environment() -> Environment {
         cpus: 1,
         memory_bytes: 0,
         gpus: Vec::new(),
+        card: None,
+        build: None,
         sandbox: Confinement::Bubblewrap { note: None },
         protocol_ns: None,
         pins: Vec::new(),

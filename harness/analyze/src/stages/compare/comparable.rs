@@ -5,6 +5,7 @@
 //! depends on must be equal, the baseline above all, because changes are measured against it.
 
 use edgemaxx_contract::comparison::RunDifference;
+use edgemaxx_contract::environment::{Build, Card};
 use serde::Serialize;
 
 use super::ComparableRun;
@@ -26,8 +27,9 @@ pub(crate) fn differences(reference: &ComparableRun<'_>, subject: &ComparableRun
         }
     }
     let pins = |run: &ComparableRun<'_>, other: &ComparableRun<'_>| {
-        let missing = run.environment.pins.iter().filter(|pin| !other.environment.pins.contains(pin));
-        missing.cloned().collect::<Vec<_>>().join(" ")
+        let others: Vec<&str> = other.environment.pins_of_any_card().collect();
+        let missing = run.environment.pins_of_any_card().filter(|pin| !others.contains(pin));
+        missing.collect::<Vec<_>>().join(" ")
     };
     let (before, after) = (pins(reference, subject), pins(subject, reference));
     if before != after {
@@ -38,6 +40,25 @@ pub(crate) fn differences(reference: &ComparableRun<'_>, subject: &ComparableRun
         });
     }
     found
+}
+
+/// Everything in which the EdgeMaxx of two runs were built otherwise, where both say how.
+pub(crate) fn builds(reference: &ComparableRun<'_>, subject: &ComparableRun<'_>) -> Vec<RunDifference> {
+    let (Some(before), Some(after)) = (&reference.environment.build, &subject.environment.build) else {
+        return Vec::new();
+    };
+    let parts = |build: &Build| {
+        [
+            ("commit", build.commit.clone()),
+            ("profile", build.profile.clone()),
+            ("compiler", build.rustc.clone()),
+            ("features", or_none(build.features.join(" "))),
+        ]
+    };
+    let pairs = parts(before).into_iter().zip(parts(after)).filter(|((_, one), (_, other))| one != other);
+    pairs
+        .map(|((what, reference), (_, subject))| RunDifference { what: what.to_owned(), reference, subject })
+        .collect()
 }
 
 fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
@@ -75,12 +96,19 @@ fn conditions(run: &ComparableRun<'_>) -> Vec<(&'static str, String)> {
         ("processors usable", environment.cpus.to_string()),
         ("memory", format!("{gib:.0} GiB")),
         ("GPUs", or_none(environment.gpus.join(", "))),
+        ("card", or_none(environment.card.as_ref().map(card).unwrap_or_default())),
         ("sandbox", environment.sandbox.to_string()),
     ];
     let of_task = plan.task.request_rows(&plan.request).into_iter().map(|row| (row.label, row.value));
     let after = conditions.iter().position(|(what, _)| *what == "task").map_or(0, |at| at + 1);
     conditions.splice(after..after, of_task);
     conditions
+}
+
+/// Its kind, not which one of that kind.
+fn card(card: &Card) -> String {
+    let driver = card.driver.as_ref().map_or(String::new(), |driver| format!(", driver {driver}"));
+    format!("{}{driver}", card.name)
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -315,6 +315,7 @@ fn answer(
         verdict,
         reason,
         differences,
+        builds: comparable::builds(reference, subject),
         rows,
     }
 }

@@ -1,7 +1,8 @@
 //! Whole runs in memory against each other.
 
 use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
-use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::contest::DeviceKind;
+use edgemaxx_contract::environment::{Build, Card, Environment};
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{Extent, Plan, Side};
 use edgemaxx_contract::sample::{Mark, Outcome, Phase, Record};
@@ -144,6 +145,38 @@ fn other_conditions_and_unfit_runs_are_refused_by_name() {
     let what: Vec<&str> = found.differences.iter().map(|d| d.what.as_str()).collect();
     assert_eq!(what, ["processor", "pins"]);
     assert!(found.reason.contains("processor, pins") && found.rows.is_empty(), "{}", found.reason);
+
+    // Another build of the same version is said, and no reason to refuse; nor is another card of the same kind.
+    let build = |commit: &str| Build {
+        commit: commit.to_owned(),
+        profile: "release".to_owned(),
+        rustc: "rustc 1.95.0".to_owned(),
+        features: Vec::new(),
+    };
+    let on = |index: u32, commit| {
+        let card = Card {
+            kind: DeviceKind::Cuda,
+            index,
+            name: "a card".to_owned(),
+            uuid: Some(format!("GPU-{index}")),
+            driver: Some("580".to_owned()),
+            node: None,
+        };
+        let pins = vec!["LC_ALL=C".to_owned(), format!("SEEN=GPU-{index}")];
+        Environment { card: Some(card), pins, build: Some(build(commit)), ..environment(CONFINED) }
+    };
+    let here_on = on(0, "one");
+    let compare = |there: &Environment| {
+        let runs = (comparable("a", &reference, &here_on), comparable("b", &subject, there));
+        compare_runs(&runs.0, &runs.1, &settings).unwrap()
+    };
+    let found = compare(&on(1, "two"));
+    assert_eq!((found.differences.len(), found.builds.len()), (0, 1), "{found:#?}");
+    assert_eq!((found.builds[0].what.as_str(), found.builds[0].subject.as_str()), ("commit", "two"));
+    assert_eq!(compare(&on(0, "one")).builds, []);
+    let mut newer = on(0, "one");
+    newer.card.as_mut().unwrap().driver = Some("581".to_owned());
+    assert_eq!(compare(&newer).differences[0].what, "card");
 
     let mut other = noisy_run("three", Extent::Full, |_, _| {});
     other.plan.pipelines[0].digest = edgemaxx_contract::digest::Digest::of("another teacher");

@@ -1,135 +1,42 @@
-//! What the facts mean for a contest. Pure.
+//! What the facts about an NVIDIA GPU mean for a contest. Pure.
 
-use edgemaxx_contract::contest::{Device, DeviceKind};
-use edgemaxx_engine::SandboxStatus;
-use serde::Serialize;
+use edgemaxx_contract::contest::Device;
 
-use super::facts::{Facts, GpuFacts};
+use super::facts::GpuFacts;
+use crate::preflight::{Check, Fitness};
 
 /// The oldest driver that runs programs built with CUDA 12 (NVIDIA's CUDA compatibility guide,
 /// minor version compatibility).
 const OLDEST_DRIVER: &str = "525.60.13";
 /// More work than this on a GPU nobody should be using is somebody else's, percent.
 const BUSY_PERCENT: u32 = 5;
-/// Less memory than this makes engines swap, bytes.
-const LITTLE_MEMORY: u64 = 1 << 30;
-/// Less disk than this leaves no room for a run's answers, bytes.
-const LITTLE_DISK: u64 = 256 << 20;
 
-/// What a contest asks of a machine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// The device.
-    pub device: Device,
-    /// Threads that an engine may compute with.
-    pub threads: u32,
-}
-
-/// A verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fitness {
-    /// As it should be.
-    Fit,
-    /// The system does not tell.
-    Unknown,
-    /// Results are noisier than they need be.
-    Advice,
-    /// A run may be made; no weights can come of it.
-    NoWeights,
-    /// Nothing should be measured here.
-    Unfit,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What.
-    pub name: &'static str,
-    /// The verdict.
-    pub fitness: Fitness,
-    /// What was found.
-    pub found: String,
-    /// Why it matters.
-    pub why: &'static str,
-    /// How to mend it, in words; empty: nothing to mend.
-    pub cure: String,
-    /// Commands that mend it; empty: there is none.
-    pub commands: Vec<String>,
-}
-
-impl Check {
-    fn fit(name: &'static str, why: &'static str, found: impl Into<String>) -> Self {
-        let (cure, commands) = (String::new(), Vec::new());
-        Self { name, fitness: Fitness::Fit, found: found.into(), why, cure, commands }
-    }
-
-    fn but(self, fitness: Fitness, cure: impl Into<String>) -> Self {
-        Self { fitness, cure: cure.into(), ..self }
-    }
-
-    fn by(self, command: String) -> Self {
-        Self { commands: vec![command], ..self }
-    }
-
-    fn unknown(name: &'static str, why: &'static str) -> Self {
-        Self { fitness: Fitness::Unknown, ..Self::fit(name, why, "the system does not tell") }
-    }
-}
-
-/// Every check, in the order in which they are shown.
-pub fn checks(wanted: &Wanted, facts: &Facts) -> Vec<Check> {
-    let mut checks = device(wanted, facts);
-    if let Some(Ok(gpu)) = &facts.gpu {
-        checks.extend(gpu_checks(&wanted.device, gpu));
-    }
-    checks.extend([sandbox(&facts.sandbox), governor(facts), load(wanted, facts)]);
-    let (memory, disk) = (facts.memory_free_bytes, facts.disk_free_bytes);
-    checks.push(room(
-        "memory",
-        memory,
-        LITTLE_MEMORY,
-        Fitness::Advice,
-        "engines that swap are timed by the disk",
-    ));
-    checks.push(room("disk", disk, LITTLE_DISK, Fitness::Unfit, "a full disk ends a run"));
-    checks
-}
-
-fn device(wanted: &Wanted, facts: &Facts) -> Vec<Check> {
+/// Every check, in the order in which they are shown: of the GPU, or of why there is none.
+pub(super) fn checks(wanted: &Device, found: Result<&GpuFacts, &str>) -> Vec<Check> {
     const WHY: &str = "a contest is won on its own device";
-    let name = wanted.device.name.as_deref();
-    let check = match (wanted.device.kind, &facts.gpu) {
-        (DeviceKind::Cpu, _) => Check::fit("device", WHY, "the processor, as the contest asks"),
-        (DeviceKind::Metal, _) if cfg!(target_os = "macos") => Check::unknown("device", WHY),
-        (DeviceKind::Metal, _) => Check::fit("device", WHY, "this is not macOS")
-            .but(Fitness::Unfit, "the contest is for an Apple GPU: run it on a Mac"),
-        (DeviceKind::Cuda, Some(Ok(gpu))) => {
-            let found = Check::fit("device", WHY, gpu.name.clone());
-            match name {
-                Some(name) if name != gpu.name => found.but(
-                    Fitness::Unfit,
-                    format!("the contest is for {name:?}: run it on a machine that has one"),
-                ),
-                _ => found,
-            }
-        }
-        (DeviceKind::Cuda, found) => {
-            let why_not = match found {
-                Some(Err(error)) => error.as_str(),
-                _ => "nobody looked",
-            };
-            Check::fit("device", WHY, format!("the driver shows no NVIDIA GPU: {why_not}")).but(
-                Fitness::Unfit,
-                format!(
-                    "the contest is for {}: run it on such a machine, with NVIDIA's driver installed \
-                     (`nvidia-smi` must list the card; in a container, start it with --gpus all)",
-                    name.unwrap_or("an NVIDIA GPU")
-                ),
-            )
+    let name = wanted.name.as_deref();
+    let gpu = match found {
+        Ok(gpu) => gpu,
+        Err(why_not) => {
+            let cure = format!(
+                "the contest is for {}: run it on such a machine, with NVIDIA's driver installed \
+                 (`nvidia-smi` must list the card; in a container, start it with --gpus all)",
+                name.unwrap_or("an NVIDIA GPU")
+            );
+            let found = format!("the driver shows no NVIDIA GPU: {why_not}");
+            return vec![Check::fit("device", WHY, found).but(Fitness::Unfit, cure)];
         }
     };
-    vec![check]
+    let device = Check::fit("device", WHY, format!("{}, card {}", gpu.name, gpu.index));
+    let mut checks = vec![match name {
+        Some(name) if name != gpu.name => {
+            let cure = format!("the contest is for {name:?}: run it on a machine that has one");
+            device.but(Fitness::Unfit, cure)
+        }
+        _ => device,
+    }];
+    checks.extend(gpu_checks(wanted, gpu));
+    checks
 }
 
 fn gpu_checks(wanted: &Device, gpu: &GpuFacts) -> Vec<Check> {
@@ -189,7 +96,7 @@ fn gpu_checks(wanted: &Device, gpu: &GpuFacts) -> Vec<Check> {
             .by(smi("-pm 1".to_owned())),
     });
 
-    const ECC: &str = "it costs memory and bandwidth; validators should agree on it";
+    const ECC: &str = "it costs memory and speed; validators should agree on it";
     checks.push(match gpu.ecc {
         None => Check::unknown("ECC", ECC),
         Some(on) => Check::fit("ECC", ECC, if on { "on" } else { "off" }),
@@ -245,54 +152,10 @@ fn memory(wanted: &Device, gpu: &GpuFacts) -> Check {
     }
 }
 
-fn sandbox(sandbox: &SandboxStatus) -> Check {
-    const WHY: &str = "engines are programs of strangers, beside your wallet";
-    let found = Check::fit("sandbox", WHY, sandbox.to_string());
-    match (sandbox.is_sandboxed(), sandbox.gap()) {
-        (false, _) => found.but(Fitness::NoWeights, "install bubblewrap, and allow user namespaces"),
-        (true, Some(gap)) => found.but(Fitness::Advice, gap),
-        (true, None) => found,
-    }
-}
-
-fn governor(facts: &Facts) -> Check {
-    const WHY: &str = "a governor that saves power lets frequencies wander";
-    if facts.governors.is_empty() {
-        return Check::unknown("processor governor", WHY);
-    }
-    let found = Check::fit("processor governor", WHY, facts.governors.join(", "));
-    if facts.governors == ["performance"] {
-        return found;
-    }
-    let command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor";
-    found.but(Fitness::Advice, "set it to performance").by(command.to_owned())
-}
-
-fn load(wanted: &Wanted, facts: &Facts) -> Check {
-    const WHY: &str = "what others compute, the engines wait for";
-    let Some(load) = facts.load else { return Check::unknown("load", WHY) };
-    let found = Check::fit("load", WHY, format!("{load:.2} on {} processors", facts.cpus));
-    if wanted.threads > facts.cpus {
-        let cure =
-            format!("the contest computes with {} threads: take a machine that has as many", wanted.threads);
-        return found.but(Fitness::Advice, cure);
-    }
-    if load + f64::from(wanted.threads) > f64::from(facts.cpus) + 0.5 {
-        return found.but(Fitness::Advice, "end other programs (`top` names them), or wait");
-    }
-    found
-}
-
-fn room(name: &'static str, free: Option<u64>, least: u64, without: Fitness, why: &'static str) -> Check {
-    let Some(free) = free else { return Check::unknown(name, why) };
-    let found = Check::fit(name, why, format!("{} MiB free", free >> 20));
-    if free < least { found.but(without, format!("free {} MiB", least >> 20)) } else { found }
-}
-
 #[cfg(test)]
 mod tests {
+    use edgemaxx_contract::contest::DeviceKind;
     use edgemaxx_contract::telemetry::Throttle;
-    use edgemaxx_engine::ProcessLimit;
 
     use super::*;
 
@@ -314,63 +177,46 @@ mod tests {
         }
     }
 
-    fn facts(gpu: Result<GpuFacts, String>) -> Facts {
-        let sandbox = SandboxStatus::Bubblewrap {
-            program: "/usr/bin/bwrap".into(),
-            disable_userns: true,
-            processes: ProcessLimit::User,
-        };
-        Facts {
-            gpu: Some(gpu),
-            sandbox,
-            governors: vec!["performance".to_owned()],
-            cpus: 16,
-            load: Some(0.2),
-            memory_free_bytes: Some(64 << 30),
-            disk_free_bytes: Some(64 << 30),
-        }
-    }
-
-    fn wanted() -> Wanted {
-        let device = Device {
+    fn wanted() -> Device {
+        Device {
             kind: DeviceKind::Cuda,
             name: Some(RTX.to_owned()),
             free_memory_mib: Some(20_000),
             driver: None,
-        };
-        Wanted { device, threads: 4 }
+        }
     }
 
     /// What is worse than advice, by name, with what is to be done.
-    fn unfit(facts: &Facts) -> Vec<(&'static str, String)> {
-        let found = checks(&wanted(), facts).into_iter();
+    fn unfit(found: Result<&GpuFacts, &str>) -> Vec<(&'static str, String)> {
+        let found = checks(&wanted(), found).into_iter();
         found.filter(|check| check.fitness > Fitness::Advice).map(|check| (check.name, check.cure)).collect()
     }
 
     #[test]
-    fn the_right_machine_is_fit_and_told_to_lock_its_clocks() {
-        let facts = facts(Ok(gpu()));
-        assert_eq!(unfit(&facts), []);
-        let found = checks(&wanted(), &facts);
+    fn the_right_card_is_fit_and_told_to_lock_its_clocks() {
+        let gpu = GpuFacts { index: 2, ..gpu() };
+        assert_eq!(unfit(Ok(&gpu)), []);
+        let found = checks(&wanted(), Ok(&gpu));
+        assert!(found[0].found.contains("card 2"), "{:?}", found[0]);
         let clocks = found.iter().find(|check| check.name == "clocks").expect("a check");
-        assert_eq!(clocks.commands, ["sudo nvidia-smi -i 0 -lgc 3105,3105"]);
+        assert_eq!(clocks.commands, ["sudo nvidia-smi -i 2 -lgc 3105,3105"]);
         assert!(found.iter().all(|check| check.fitness == Fitness::Fit
             || !check.cure.is_empty()
             || check.fitness == Fitness::Unknown));
     }
 
     #[test]
-    fn every_unfit_machine_is_told_why_and_what_to_do() {
+    fn every_unfit_card_is_told_why_and_what_to_do() {
         let with = |change: &dyn Fn(&mut GpuFacts)| {
             let mut gpu = gpu();
             change(&mut gpu);
-            unfit(&facts(Ok(gpu)))
+            unfit(Ok(&gpu))
         };
         let one = |found: Vec<(&'static str, String)>, name: &str, words: &str| {
             assert_eq!(found.len(), 1, "{name}: {found:?}");
             assert!(found[0].0 == name && found[0].1.contains(words), "{found:?}");
         };
-        one(unfit(&facts(Err("libnvidia-ml.so.1: not found".to_owned()))), "device", "driver installed");
+        one(unfit(Err("libnvidia-ml.so.1: not found")), "device", "driver installed");
         one(with(&|gpu| gpu.name = "NVIDIA H200".to_owned()), "device", RTX);
         one(with(&|gpu| gpu.driver = "470.199.02".to_owned()), "driver", OLDEST_DRIVER);
         one(with(&|gpu| gpu.processes = vec![(77, Some(1 << 30))]), "other programs", "end them");
@@ -379,16 +225,6 @@ mod tests {
         one(with(&|gpu| gpu.compute_mode = Some("prohibited")), "compute mode", "default mode");
         one(with(&|gpu| gpu.throttle = vec![Throttle::HwThermalSlowdown]), "heat", "cool");
         assert!(with(&|gpu| gpu.throttle = vec![Throttle::SwPowerCap, Throttle::GpuIdle]).is_empty());
-        let mut full = facts(Ok(gpu()));
-        full.disk_free_bytes = Some(5 << 20);
-        one(unfit(&full), "disk", "free 256 MiB");
-        let mut open = facts(Ok(gpu()));
-        open.sandbox = SandboxStatus::Unsandboxed { reason: "bwrap not found".to_owned() };
-        one(unfit(&open), "sandbox", "bubblewrap");
-        assert_eq!(
-            checks(&wanted(), &open).iter().map(|check| check.fitness).max(),
-            Some(Fitness::NoWeights)
-        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 /// Room for files below a folder, bytes; `None` where the system does not tell.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     let found = nix::sys::statvfs::statvfs(folder).ok()?;
-    // Their width depends on the system.
+    // Their size depends on the system.
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
     let (blocks, size) = (found.blocks_available() as u64, found.fragment_size() as u64);
     blocks.checked_mul(size)

@@ -1,45 +1,48 @@
-//! One NVIDIA GPU, through the driver's management library, which is opened when needed.
+//! What one GPU does, again and again.
 
 use std::collections::BTreeMap;
 
+use edgemaxx_contract::environment::Card;
 use edgemaxx_contract::telemetry::{GpuDevice, GpuProcess, GpuReading, Owner, Reading, Throttle};
-use edgemaxx_engine::tree_usage;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::{Device, Nvml};
 
-use super::source::{Moment, Source};
+use super::cards::open;
+use crate::cpu::tree_usage;
+use crate::telemetry::{Moment, Source};
 
 /// Processes are asked for in every so manieth reading.
 const PROCESSES_EVERY: u64 = 4;
 
 /// Reads one GPU.
-pub struct NvmlSource {
+pub(super) struct NvmlSource {
     nvml: Nvml,
+    card: Card,
     device: GpuDevice,
     /// The driver's time of the last use by a process that was seen, microseconds.
     seen_us: u64,
 }
 
 impl NvmlSource {
-    /// Opens the GPU of this number by PCI bus.
+    /// Opens a card.
     ///
     /// # Errors
-    /// In words: why the GPU cannot be watched.
-    pub fn open(index: u32) -> Result<Self, String> {
+    /// In words: why it cannot be watched.
+    pub(super) fn open(card: &Card) -> Result<Self, String> {
         let nvml = Nvml::init().map_err(|error| error.to_string())?;
         let device = {
-            let device = nvml.device_by_index(index).map_err(|error| format!("GPU {index}: {error}"))?;
+            let device = open(&nvml, card)?;
             GpuDevice {
-                index,
-                name: device.name().map_err(|error| format!("GPU {index}: its name: {error}"))?,
+                index: card.index,
+                name: card.name.clone(),
                 driver: nvml.sys_driver_version().unwrap_or_default(),
                 memory_bytes: device.memory_info().map_or(0, |memory| memory.total),
                 power_limit_mw: device.enforced_power_limit().ok(),
             }
         };
-        Ok(Self { nvml, device, seen_us: 0 })
+        Ok(Self { nvml, card: card.clone(), device, seen_us: 0 })
     }
 }
 
@@ -49,7 +52,7 @@ impl Source for NvmlSource {
     }
 
     fn read(&mut self, moment: &Moment<'_>, into: &mut Vec<Reading>) {
-        let Ok(device) = self.nvml.device_by_index(self.device.index) else { return };
+        let Ok(device) = open(&self.nvml, &self.card) else { return };
         let energy_mj = device.total_energy_consumption().ok();
         // Of all values, energy is the one whose moment matters most.
         let at_ns = (moment.now_ns)();
@@ -112,7 +115,7 @@ fn processes(device: &Device<'_>, moment: &Moment<'_>, seen_us: u64) -> (Option<
 }
 
 /// NVML's bits by name, in the order of [`Throttle`].
-pub(crate) fn reasons(bits: ThrottleReasons) -> Vec<Throttle> {
+pub(super) fn reasons(bits: ThrottleReasons) -> Vec<Throttle> {
     let known = [
         (ThrottleReasons::GPU_IDLE, Throttle::GpuIdle),
         (ThrottleReasons::APPLICATIONS_CLOCKS_SETTING, Throttle::ApplicationsClocksSetting),
@@ -145,7 +148,9 @@ mod tests {
     #[test]
     fn a_machine_without_the_library_says_so() {
         // With a driver there is nothing to see here; NVML numbers GPUs from 0.
-        let error = NvmlSource::open(u32::MAX).err().expect("no such GPU");
+        let kind = edgemaxx_contract::contest::DeviceKind::Cuda;
+        let card = Card { kind, index: u32::MAX, name: String::new(), uuid: None, driver: None, node: None };
+        let error = NvmlSource::open(&card).err().expect("no such GPU");
         assert!(!error.is_empty());
     }
 }

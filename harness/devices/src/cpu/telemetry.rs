@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::telemetry::{HostReading, Reading};
 
-use super::source::{Moment, Source};
+use super::proc;
+use crate::telemetry::{Moment, Source};
 
 /// `/proc/stat` counts in hundredths of a second everywhere (`USER_HZ`).
 const MS_PER_TICK: u64 = 10;
@@ -29,7 +30,7 @@ impl HostSource {
     /// A machine whose `/proc` and `/sys` lie below `root`.
     fn at(root: &Path) -> Self {
         let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
-        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let list = proc::field(&status, "Cpus_allowed_list");
         let frequencies = processors(list.unwrap_or_default())
             .into_iter()
             .map(|cpu| root.join(format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")))
@@ -68,14 +69,12 @@ impl Source for HostSource {
             |pick: fn((u64, u64)) -> u64| Some(pick(now?).saturating_sub(pick(self.before?)) * MS_PER_TICK);
         let (busy_ms, steal_ms) = (since(|ticks| ticks.0), since(|ticks| ticks.1));
         self.before = now;
-        let load = fs::read_to_string(self.root.join("proc/loadavg")).unwrap_or_default();
-        let load = load.split_ascii_whitespace().next().and_then(|word| word.parse::<f64>().ok());
         into.push(Reading::Host(HostReading {
             at_ns: (moment.now_ns)(),
             frequency_khz: self.frequency_khz(),
             busy_ms,
             steal_ms,
-            load_milli: load.map(|load| (load * 1000.0).round() as u64),
+            load_milli: proc::load(&self.root).map(|load| (f64::from(load.one) * 1000.0).round() as u64),
         }));
     }
 }

@@ -1,0 +1,68 @@
+//! NVIDIA GPUs as devices.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use edgemaxx_contract::contest::{Device, DeviceKind};
+use edgemaxx_contract::environment::Card;
+
+use super::{cards, checks, clocks, facts, telemetry};
+use crate::clocks::Clocks;
+use crate::preflight::Check;
+use crate::telemetry::Source;
+use crate::vendor::Vendor;
+
+/// NVIDIA GPUs.
+#[derive(Debug, Clone, Copy)]
+pub struct Nvidia;
+
+impl Vendor for Nvidia {
+    fn kind(&self) -> DeviceKind {
+        DeviceKind::Cuda
+    }
+
+    fn cards(&self) -> Result<Vec<Card>, String> {
+        cards::cards()
+    }
+
+    fn variables(&self, seen: Option<&Card>) -> Vec<(&'static str, String)> {
+        // By its own name: numbers count only the cards whose nodes are shown.
+        let visible = seen.map(|card| card.uuid.clone().unwrap_or_else(|| card.index.to_string()));
+        vec![
+            ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()),
+            ("CUDA_VISIBLE_DEVICES", visible.unwrap_or_default()),
+            ("NVIDIA_TF32_OVERRIDE", "0".to_owned()),
+        ]
+    }
+
+    fn nodes(&self, card: &Card) -> Vec<PathBuf> {
+        let own = card.node.clone().unwrap_or_else(|| format!("/dev/nvidia{}", card.index));
+        let shared = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"];
+        shared.into_iter().map(PathBuf::from).chain([PathBuf::from(own)]).collect()
+    }
+
+    fn examine(&self, wanted: &Device, found: Result<Option<&Card>, &str>) -> Vec<Check> {
+        let facts =
+            found.map_err(str::to_owned).and_then(|card| facts::facts(card.ok_or("none was chosen")?));
+        checks::checks(wanted, facts.as_ref().map_err(String::as_str))
+    }
+
+    fn source(&self, card: &Card) -> Result<Box<dyn Source>, String> {
+        Ok(Box::new(telemetry::NvmlSource::open(card)?))
+    }
+
+    /// Several readings in a request that takes a second.
+    fn period(&self) -> Duration {
+        Duration::from_millis(250)
+    }
+
+    fn clocks(&self) -> Option<Box<dyn Clocks>> {
+        Some(Box::new(clocks::NvmlClocks))
+    }
+
+    fn steady_clock_mhz(&self, card: &Card) -> Result<u32, String> {
+        let facts = facts::facts(card)?;
+        let known = facts.default_clock_mhz.or(facts.clock_mhz.map(|(_, most)| most));
+        known.ok_or_else(|| "the driver does not tell its clocks".to_owned())
+    }
+}
