@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::publish::{self, PublishError};
 use crate::schedule::{ScheduleError, day_at, next, noon};
 use crate::state::{OnChain, Phase, State, Unreachable};
-use crate::status::{Seen, Status};
+use crate::status::{Contact, Seen, Status};
 use crate::store::{Store, StoreError};
 use crate::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Job,
@@ -342,7 +342,7 @@ impl<'a> Driver<'a> {
             not_measured: None,
         };
         let snapshot = self.world.chain.head().and_then(|head| {
-            self.seen.head = Some(head.number);
+            self.seen.contact = Some(Contact { head: head.number, unix_s: now });
             self.seen.skew_s = Some(now - head.unix_s);
             if head.unix_s < noon {
                 return Ok(None);
@@ -504,7 +504,7 @@ impl<'a> Driver<'a> {
             return Ok(());
         };
         let Ok(head) = self.world.chain.head() else { return Ok(()) };
-        self.seen.head = Some(head.number);
+        self.seen.contact = Some(Contact { head: head.number, unix_s: now });
         if head.number < old {
             return Ok(());
         }
@@ -528,7 +528,7 @@ impl<'a> Driver<'a> {
     fn refresh(&mut self, now: i64) -> Result<i64, DriverError> {
         let later = now + 10 * self.settings.policy.look_s;
         let Ok(head) = self.world.chain.head() else { return Ok(later) };
-        self.seen.head = Some(head.number);
+        self.seen.contact = Some(Contact { head: head.number, unix_s: now });
         self.seen.skew_s = Some(now - head.unix_s);
         let (Some(OnChain::Set { block }), Some(weights)) = (&self.state.on_chain, &self.state.weights)
         else {

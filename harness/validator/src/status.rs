@@ -31,8 +31,21 @@ pub struct Status {
     pub weights: Option<WeightsStatus>,
     /// What does not work at the moment.
     pub trouble: Option<String>,
+    /// Whether a validator runs.
+    pub running: bool,
+    /// When the chain was last read, and where it ended.
+    pub contact: Option<Contact>,
     /// What somebody should look at, in words; empty: nothing.
     pub alarms: Vec<String>,
+}
+
+/// The last contact with the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// The finalised head.
+    pub head: u64,
+    /// When it was read, seconds since 1970-01-01 UTC.
+    pub unix_s: i64,
 }
 
 /// Counts of submissions.
@@ -90,7 +103,7 @@ pub struct WeightsStatus {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
     /// The chain's head when it was last read.
-    pub head: Option<u64>,
+    pub contact: Option<Contact>,
     /// This machine's clock minus the chain's, seconds, where it was compared.
     pub skew_s: Option<i64>,
     /// What is measured.
@@ -107,7 +120,10 @@ impl Status {
             reason: legacy.weights.reason.clone(),
             winner: legacy.weights.winner.clone(),
             block: legacy.block,
-            age_blocks: seen.head.zip(legacy.block).map(|(head, block)| head.saturating_sub(block)),
+            age_blocks: seen
+                .contact
+                .zip(legacy.block)
+                .map(|(contact, block)| contact.head.saturating_sub(block)),
         });
         let submissions = state.record.as_ref().map(count).unwrap_or_default();
         let next_noon = match state.phase {
@@ -128,6 +144,8 @@ impl Status {
             },
             weights,
             trouble: state.trouble.as_ref().map(|trouble| trouble.what.clone()),
+            running: true,
+            contact: seen.contact,
             alarms: Vec::new(),
         };
         status.alarms = alarms(&status, state, seen, policy);

@@ -20,6 +20,9 @@ const MIGRATIONS: [&str; 1] = ["
     );
 "];
 
+/// Locked by whoever runs.
+const LOCK_FILE: &str = "validator.lock";
+
 /// A memory that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -94,7 +97,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let lock_path = folder.join("validator.lock");
+        let lock_path = folder.join(LOCK_FILE);
         let io =
             |error: std::io::Error| StoreError::Io { path: lock_path.clone(), problem: error.to_string() };
         std::fs::create_dir_all(folder).map_err(io)?;
@@ -107,6 +110,12 @@ impl Store {
         let path = folder.join("validator.db");
         let connection = Connection::open(&path).map_err(|error| broken(&path, &error))?;
         Self::with(path, connection, Some(lock))
+    }
+
+    /// Whether a validator runs with the memory in `folder`, by its lock.
+    pub fn is_in_use(folder: &Path) -> bool {
+        let lock = File::open(folder.join(LOCK_FILE));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// A memory that lasts as long as the process.

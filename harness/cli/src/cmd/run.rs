@@ -37,9 +37,23 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     options: measure::Options,
+    /// End when the process of this number does, which started this one.
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<i32>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Ends this process, as a termination signal does, when its parent ends in whatever way: nobody else would end it.
+fn end_with(parent: i32) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    // It may have ended before.
+    if nix::unistd::getppid().as_raw() != parent {
+        return Err(Failure::error(Exit::Interrupted, format!("--parent {parent}: it has ended")));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -55,6 +69,9 @@ struct Answer<'a> {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if let Some(parent) = self.parent {
+            end_with(parent)?;
+        }
         let folder = self.folder()?;
         let unnamed = self.out.is_none().then(|| folder.path());
         let (ranking, page) = whole(&folder, self.options.with(&resume_command(unnamed)), &Terminal)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use edgemaxx_files::write_whole;
 use edgemaxx_run::follow::Follower;
 use edgemaxx_validator::contest_file;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
@@ -25,6 +26,9 @@ use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
     Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, not_published,
 };
+
+/// In a validator's folder: its status as it last was.
+const STATUS_FILE: &str = "status.json";
 
 /// Runs a subnet's contest every day at noon in New York, or says how it is doing.
 #[derive(Debug, clap::Args)]
@@ -199,7 +203,7 @@ impl Run {
             contest: text,
             days: days.clone(),
             publish: folder.clone(),
-            policy: Policy::default(),
+            policy: Policy { gone_for_s: 60 * i64::from(contest.gone_minutes), ..Policy::default() },
         };
         let world = World {
             clock: &mut clock,
@@ -219,10 +223,14 @@ impl Run {
                 let said = sealed_days.tick(status, now);
                 let mut status = status.clone();
                 status.alarms.extend(not_published(&days));
+                status.alarms.extend(served(&shown));
+                // For `validator status`, which may be asked when this has long ended.
+                let text = serde_json::to_string_pretty(&status).unwrap_or_default() + "\n";
+                let _ = write_whole(&self.data.join(STATUS_FILE), text.as_bytes());
                 log.on(&status, now);
                 alarms.on(&status.alarms);
                 let mut shown = shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                shown.status = serde_json::to_string_pretty(&status).unwrap_or_default() + "\n";
+                shown.status = text;
                 shown.metrics = status.metrics(now);
                 said
             })
@@ -262,6 +270,11 @@ impl Run {
     }
 }
 
+/// What went wrong with answering about the status.
+fn served(shown: &Mutex<Shown>) -> Option<String> {
+    shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).trouble.clone()
+}
+
 /// What ends a validator, with its exit code.
 fn ended(error: DriverError) -> anyhow::Error {
     match error {
@@ -292,14 +305,33 @@ impl StatusArgs {
         let now = WallClock(Arc::default()).now();
         let measured = (state.phase == Phase::Measuring)
             .then(|| Follower::default().look(&self.data.join("days").join(state.day.to_string())));
-        let mut status = Status::of(&state, &Seen { measured, ..Seen::default() }, now, &Policy::default());
+        // What only the validator itself sees, it has left here.
+        let left = std::fs::read_to_string(self.data.join(STATUS_FILE)).ok();
+        let left = left.and_then(|text| serde_json::from_str::<Status>(&text).ok());
+        let contact = left.as_ref().and_then(|left| left.contact);
+        let seen = Seen { measured, contact, ..Seen::default() };
+        let mut status = Status::of(&state, &seen, now, &Policy::default());
+        status.running = Store::is_in_use(&self.data);
         status.alarms.extend(not_published(&self.data.join("days")));
+        if status.running {
+            let more = left.into_iter().flat_map(|left| left.alarms);
+            let more: Vec<_> = more.filter(|alarm| !status.alarms.contains(alarm)).collect();
+            status.alarms.extend(more);
+        } else {
+            status.alarms.insert(0, "no validator runs with this data".to_owned());
+        }
         if self.json {
             answer_json(&status)?;
         } else {
             let journal = store.journal(self.journal).map_err(environment)?;
             let mut lines =
                 vec![format!("{} {} since {}", status.day, status.phase.name(), time(status.since))];
+            if !status.running {
+                lines.push("no validator runs with this data: this is where the last one stopped".to_owned());
+            }
+            lines.extend(status.contact.map(|contact| {
+                format!("last contact with the chain: {}, block {}", time(contact.unix_s), contact.head)
+            }));
             if let Some(weights) = &status.weights {
                 lines.push(format!("weights of {}: {}", weights.day, weights.reason));
             }

@@ -46,6 +46,8 @@ impl ChildBench {
         write_whole(&contest, job.contest.as_bytes())?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg(&contest).arg("--base").arg(&self.base).arg("--out").arg(&job.folder);
+        // A validator that is killed leaves nothing behind that measures.
+        command.args(["--parent", &std::process::id().to_string()]);
         // Whatever was lost meanwhile, the day is to end in time.
         command.args(["--deadline", &job.deadline.max(0).to_string()]);
         if let Some(device) = self.device {

@@ -174,7 +174,9 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     assert_eq!(record["undecoded"], json!([]), "the validator's own commitment is no miner's");
     assert_eq!(subnet.weights(), [(3, 13107), (4, 3277), (6, 65535)]);
     let data = subnet.path("validator").display().to_string();
-    edgemaxx().args(["validator", "status", "--data", &data]).assert().success();
+    // The validator has ended, and nothing else is wrong.
+    let (code, said) = failure(edgemaxx().args(["validator", "status", "--data", &data]));
+    assert!(code == 1 && said.trim_end().ends_with("error: no validator runs with this data"), "{said}");
 
     audit(&subnet, &first, &second);
     forgeries(&subnet, &first, &second);

@@ -13,7 +13,7 @@ use edgemaxx_validator::driver::Driver;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::{OnChain, Phase, State};
-use edgemaxx_validator::status::{Seen, Status};
+use edgemaxx_validator::status::{Contact, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
 use edgemaxx_validator::world::{BenchTrouble, ChainTrouble};
 
@@ -397,11 +397,11 @@ fn a_status_says_what_somebody_should_look_at() {
         Some(OnChain::Set { block }) => block,
         _ => panic!("set"),
     };
-    let seen = Seen { head: Some(block + 10), ..Seen::default() };
+    let seen = Seen { contact: Some(Contact { head: block + 10, unix_s: 0 }), ..Seen::default() };
     let status = Status::of(&state, &seen, state.since, &policy);
     assert_eq!((status.alarms.len(), status.submissions.candidates), (0, 3));
     assert!(status.metrics(state.since).contains("edgemaxx_weights_age_blocks 10\n"));
-    let seen = Seen { head: Some(block + 5000), skew_s: Some(900), ..seen };
+    let seen = Seen { contact: Some(Contact { head: block + 5000, unix_s: 0 }), skew_s: Some(900), ..seen };
     let status = Status::of(&state, &seen, state.since, &policy);
     assert_eq!(status.alarms.len(), 2, "{:?}", status.alarms);
     assert!(status.metrics(state.since).contains("edgemaxx_alarms 2\n"));
