@@ -42,6 +42,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/analyze/src",
     "harness/validator/src",
     "harness/chain/src",
+    "harness/seal/src",
 ];
 
 /// Where one of the words means something else, and what.
@@ -58,7 +59,6 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
     ("harness/analyze/src/inference/power.rs", &["step", "steps"], "of an integration rule"),
     ("harness/analyze/src/sequential.rs", &["step", "width"], "of a random walk; of a table of statistics"),
     ("harness/analyze/src/sources/csv.rs", &["prompt"], "what the column `request` may be called, too"),
-    ("harness/analyze/src/tables.rs", &["height", "prompt"], "of a data frame; the public name of a column"),
     ("harness/analyze/src/stages/compare/comparable.rs", &["prompts"], "the file that is asked from"),
     ("harness/validator/src/driver.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/machine.rs", &["step"], "what a validator does next"),
@@ -68,8 +68,8 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
         &["height", "width", "step", "tokens"],
         "blocks, a buffer, epochs, the subnet's currency",
     ),
-    ("harness/chain/src/wallet", &["prompt"], "for a password"),
     ("harness/chain/src/weights", &["height"], "of a block"),
+    ("harness/seal/src/wallet", &["prompt"], "for a password"),
 ];
 
 /// Pairs of words that are one word everywhere.
