@@ -19,6 +19,7 @@ use edgemaxx_contract::run_files::{
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, TELEMETRY_FILE,
 };
 use edgemaxx_contract::sample::Log;
+use edgemaxx_contract::task::TaskRef;
 use edgemaxx_contract::telemetry::TelemetryLog;
 use edgemaxx_files::write_whole;
 
@@ -41,15 +42,15 @@ fn made_by(name: &str) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Pictures by digest.
-    images: PathBuf,
+    /// Answers by digest.
+    artefacts: PathBuf,
     /// Files that were read once and are not read again.
     loaded: BTreeMap<&'static str, String>,
 }
 
 impl RunFolder {
     fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), images: path.join(ARTEFACTS_FOLDER), loaded: BTreeMap::new() }
+        Self { path: path.to_owned(), artefacts: path.join(ARTEFACTS_FOLDER), loaded: BTreeMap::new() }
     }
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.
@@ -119,9 +120,14 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Pictures by digest.
-    pub fn images(&self) -> PathBuf {
-        self.images.clone()
+    /// Answers by digest.
+    pub fn artefacts(&self) -> PathBuf {
+        self.artefacts.clone()
+    }
+
+    /// The file of an answer that was kept.
+    pub fn artefact(&self, task: TaskRef, answer: &Digest) -> PathBuf {
+        self.artefacts.join(format!("{answer}.{}", task.extension()))
     }
 
     /// The same folder with these files in memory: whatever is parsed of them,
@@ -140,7 +146,7 @@ impl RunFolder {
     /// A folder at `path` with these files and the pictures of this one, where stages write without
     /// touching it.
     pub fn elsewhere(&self, path: &Path, files: BTreeMap<&'static str, String>) -> Self {
-        Self { path: path.to_owned(), images: self.images.clone(), loaded: files }
+        Self { path: path.to_owned(), artefacts: self.artefacts.clone(), loaded: files }
     }
 
     /// Whether there is such a file, on disk or in memory.

@@ -15,7 +15,7 @@ use crate::samples::SampleTable;
 const LONGEST_LINE: usize = 1 << 20;
 
 const COLUMNS: [&str; 5] = ["session", "request", "pipeline", "latency_ms", "throttled"];
-/// What `request` was called when all requests were prompts.
+/// What `request` was called before there was more than one task.
 const OTHER_NAME: &str = "prompt";
 const SESSION: usize = 0;
 const REQUEST: usize = 1;

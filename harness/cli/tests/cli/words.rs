@@ -22,7 +22,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/contract/src/estimate.rs",
     "harness/contract/src/format.rs",
     "harness/contract/src/input.rs",
-    "harness/seal/src",
+    "harness/contract/src/manifest.rs",
     "harness/contract/src/plan",
     "harness/contract/src/ranking.rs",
     "harness/contract/src/sample",
@@ -42,6 +42,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/analyze/src",
     "harness/validator/src",
     "harness/chain/src",
+    "harness/seal/src",
 ];
 
 /// Where one of the words means something else, and what.
@@ -57,11 +58,7 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
     ("harness/analyze/src/estimators", &["step", "width"], "Holm's step-down; the width of an interval"),
     ("harness/analyze/src/inference/power.rs", &["step", "steps"], "of an integration rule"),
     ("harness/analyze/src/sequential.rs", &["step", "width"], "of a random walk; of a table of statistics"),
-    (
-        "harness/analyze/src/sources/csv.rs",
-        &["prompt", "prompts"],
-        "what the column `request` may be called, too",
-    ),
+    ("harness/analyze/src/sources/csv.rs", &["prompt"], "what the column `request` may be called, too"),
     ("harness/analyze/src/stages/compare/comparable.rs", &["prompts"], "the file that is asked from"),
     ("harness/validator/src/driver.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/machine.rs", &["step"], "what a validator does next"),
@@ -71,8 +68,8 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
         &["height", "width", "step", "tokens"],
         "blocks, a buffer, epochs, the subnet's currency",
     ),
-    ("harness/seal/src/wallet", &["prompt"], "for a password"),
     ("harness/chain/src/weights", &["height"], "of a block"),
+    ("harness/seal/src/wallet", &["prompt"], "for a password"),
 ];
 
 /// Pairs of words that are one word everywhere.

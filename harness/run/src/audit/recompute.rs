@@ -35,7 +35,7 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     }
     let judge = quality::Models::default().judge(plan.task.name())?;
     for digest in &seen {
-        let path = folder.images().join(format!("{digest}.png"));
+        let path = folder.artefact(plan.task, digest);
         judge
             .read(&Artefact { path, digest: *digest })
             .map_err(|error| RunError::input(error.to_string()))?;

@@ -139,7 +139,7 @@ pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likenes
                 likeness.identical += 1;
                 continue;
             }
-            let file = |folder: &RunFolder, digest: &Digest| folder.images().join(format!("{digest}.png"));
+            let file = |folder: &RunFolder, digest: &Digest| folder.artefact(contest.task, digest);
             let judged = judge
                 .compare(&file(folder, theirs), &file(again, ours), None)
                 .map_err(|error| RunError::input(error.to_string()))?;

@@ -121,9 +121,7 @@ pub fn answer_pairs(
     planned: &PlannedSession,
     recorded: &RecordedSession<'_>,
 ) -> Vec<Pair> {
-    let images = folder.images();
-    let extension = plan.task.extension();
-    let file = |digest: Digest| Artefact { path: images.join(format!("{digest}.{extension}")), digest };
+    let file = |digest: Digest| Artefact { path: folder.artefact(plan.task, &digest), digest };
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {

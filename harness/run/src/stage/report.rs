@@ -9,6 +9,7 @@ use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
+use edgemaxx_contract::task::TaskRef;
 use edgemaxx_quality::{Artefact, Judge};
 use edgemaxx_report::{AnswerSource, FileDigest, RunView, html, junit, markdown, summary_json, tables};
 
@@ -21,19 +22,20 @@ const SOURCES: [&str; 7] =
     [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE, ESTIMATES_FILE, RANKING_FILE];
 
 /// The answers of a run folder, all of them or, where there is no such folder, none.
-struct FolderAnswers {
-    folder: PathBuf,
+struct FolderAnswers<'a> {
+    folder: &'a RunFolder,
+    task: TaskRef,
     judge: Box<dyn Judge>,
     /// What is wrong with one that is there.
     problem: Mutex<Option<String>>,
 }
 
-impl AnswerSource for FolderAnswers {
+impl AnswerSource for FolderAnswers<'_> {
     fn file(&self, digest: &Digest) -> Option<Vec<u8>> {
-        if !self.folder.is_dir() {
+        if !self.folder.artefacts().is_dir() {
             return None;
         }
-        let file = Artefact { path: self.folder.join(format!("{digest}.png")), digest: *digest };
+        let file = Artefact { path: self.folder.artefact(self.task, digest), digest: *digest };
         match self.judge.read(&file) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
@@ -99,7 +101,7 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
         files: &files,
     };
     let judge = Models::default().judge(contest.task.name())?;
-    let answers = FolderAnswers { folder: folder.images(), judge, problem: Mutex::default() };
+    let answers = FolderAnswers { folder, task: plan.task, judge, problem: Mutex::default() };
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {
         let page = scope.spawn(|| html(&view, &answers));

@@ -146,7 +146,7 @@ fn measured(budget_s: f64) -> Day {
     let plan = draw_plan(inputs).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&dir.path().join("run")).unwrap();
-    std::fs::create_dir_all(folder.images()).unwrap();
+    std::fs::create_dir_all(folder.artefacts()).unwrap();
     folder.write(CONTEST_FILE, &text).unwrap();
     folder.write(PROMPTS_FILE, &prompts).unwrap();
     folder.write(PLAN_FILE, plan.to_json()).unwrap();
