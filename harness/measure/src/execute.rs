@@ -7,13 +7,13 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Chain, Header, Log, Outcome, Record, SessionStatus};
 use edgemaxx_engine::Launcher;
 
+use crate::count::Tally;
 use crate::error::MeasureError;
 use crate::observe::{Event, Observer, StopRule};
 use crate::patience::Patience;
-use crate::progress;
+use crate::remaining;
 use crate::run::{Io, Run};
 use crate::session::{self, Ended};
-use crate::tally::Tally;
 
 /// What a finished measurement holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Summary {
 
 /// What a log holds that leaves nothing to be measured; `None`: something is left.
 pub fn finished(plan: &Plan, log: &Log) -> Option<Summary> {
-    let over = progress::due(plan, log).is_none() && progress::next(plan, log).is_none();
+    let over = remaining::due(plan, log).is_none() && remaining::next(plan, log).is_none();
     over.then(|| Summary::of(log))
 }
 
@@ -77,24 +77,24 @@ pub fn execute(
     let (log, resumed) = open_log(plan, io)?;
     let tally = Tally::of(plan, &log);
     let patience = Patience::of(plan.measurement.timeouts, &log);
-    let (earlier_ns, start_ns) = (progress::spent_ns(&log), io.clock.now_ns());
+    let (earlier_ns, start_ns) = (remaining::spent_ns(&log), io.clock.now_ns());
     // The header is a line too.
     io.telemetry.begin(log.records.len() as u64 + 1, start_ns)?;
     let mut run = Run { plan, io, launcher, observer, interrupt, log, tally, patience, earlier_ns, start_ns };
     run.tell(&Event::Started { resumed });
     loop {
-        while let Some(record) = progress::due(plan, &run.log) {
+        while let Some(record) = remaining::due(plan, &run.log) {
             run.append(record)?;
         }
         for wanted in rule.after_session(plan, &run.log) {
-            if let Some(mut stop) = progress::stop(plan, &run.log, &wanted.candidate, wanted.reason) {
+            if let Some(mut stop) = remaining::stop(plan, &run.log, &wanted.candidate, wanted.reason) {
                 stop.beaten_by = wanted.beaten_by;
                 run.append(Record::Stop(stop))?;
             }
         }
         run.check_interrupt()?;
         stop_beyond_budget(&mut run)?;
-        let Some(todo) = progress::next(plan, &run.log) else { break };
+        let Some(todo) = remaining::next(plan, &run.log) else { break };
         run_session(&mut run, todo)?;
     }
     Ok(Summary::of(&run.log))
@@ -129,7 +129,7 @@ fn stop_beyond_budget(run: &mut Run<'_, '_>) -> Result<(), MeasureError> {
     let plan = run.plan;
     for candidate in plan.candidates() {
         let reason = format!("the budget of {budget} s was spent");
-        if let Some(stop) = progress::stop(plan, &run.log, &candidate.name, reason) {
+        if let Some(stop) = remaining::stop(plan, &run.log, &candidate.name, reason) {
             run.append(Record::Stop(stop))?;
         }
     }
@@ -137,7 +137,7 @@ fn stop_beyond_budget(run: &mut Run<'_, '_>) -> Result<(), MeasureError> {
 }
 
 /// Runs a session to its end; the baseline may fail once.
-fn run_session(run: &mut Run<'_, '_>, mut todo: progress::Todo) -> Result<(), MeasureError> {
+fn run_session(run: &mut Run<'_, '_>, mut todo: remaining::Todo) -> Result<(), MeasureError> {
     for attempt in 0.. {
         let session = todo.session;
         match session::run(run, &todo)? {
@@ -147,7 +147,7 @@ fn run_session(run: &mut Run<'_, '_>, mut todo: progress::Todo) -> Result<(), Me
             }
             Ended::Baseline(failure) => {
                 run.tell(&Event::BaselineRetry { session, failure: &failure });
-                match progress::next(run.plan, &run.log) {
+                match remaining::next(run.plan, &run.log) {
                     Some(again) if again.session == session && !again.missing.is_empty() => todo = again,
                     _ => return Ok(()),
                 }

@@ -3,23 +3,23 @@
 //! [`execute`] runs a plan in a folder, or goes on with one that was interrupted. What it asks
 //! next depends only on the plan and on what `samples.jsonl` holds.
 
+mod count;
 mod error;
 mod execute;
 mod log_file;
 mod observe;
 mod patience;
 mod process;
-mod progress;
+mod remaining;
 mod run;
 mod session;
 mod steady;
-mod tally;
 pub mod telemetry;
 
+pub use count::Tally;
 pub use error::MeasureError;
 pub use execute::{Summary, execute, finished};
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
 pub use run::Io;
 pub use steady::{STEADY_FALL, STEADY_RISE, is_steady};
-pub use tally::Tally;

@@ -14,7 +14,7 @@ use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Engine, Launched, Loaded, Ob
 use crate::error::MeasureError;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
-use crate::progress::{Todo, is_fatal, warm, was_steady};
+use crate::remaining::{Todo, is_fatal, warm, was_steady};
 use crate::run::Run;
 
 /// How a launch of a session ended.

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::engine::WireEngine;
 use super::spec::{DeviceKind, Residency, RewardFormula};
 use crate::metric::Metric;
 

@@ -104,7 +104,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::recount;
+    use crate::remaining::recount;
     use edgemaxx_contract::digest::Digest;
     use edgemaxx_contract::plan::Side;
     use edgemaxx_contract::sample::{Chain, Failure, FailureKind, Header, SessionEnd, SessionStatus, Stop};
