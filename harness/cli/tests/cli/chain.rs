@@ -105,7 +105,7 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     desk.with_hub(&["measure", &run]).assert().success();
     assert_eq!(desk.hub.state().log.len(), 0, "measuring asks nobody");
     let samples = std::fs::read_to_string(ground.path("run/samples.jsonl")).unwrap();
-    assert!(samples.contains("\"picture\"") && !samples.contains("\"failed\""), "{samples}");
+    assert!(samples.contains("\"answered\"") && !samples.contains("\"failed\""), "{samples}");
 }
 
 #[test]
