@@ -86,6 +86,13 @@ fn old_samples_give_the_published_numbers() {
             None => found.get(&path).map(Value::to_string),
         };
         let then = published.to_string();
+        // Since the published run was analysed, nobody who is proven to be beaten can be the best any more.
+        if path.ends_with("p_best") && now.as_deref() != Some(then.as_str()) {
+            let now = now.and_then(|now| now.parse::<f64>().ok()).expect("a number");
+            let then = published.as_f64().expect("a number");
+            assert!((now == 0.0 && then < 0.05) || now > then, "{path}: {then}, now {now}");
+            continue;
+        }
         assert_eq!(now.as_deref(), Some(then.as_str()), "{path}");
         compared += usize::from(published.is_number());
     }
