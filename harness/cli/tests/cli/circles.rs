@@ -23,7 +23,7 @@ const CRATES: [&str; 13] = [
     "reports",
 ];
 
-/// Module path → file's text, without tests.
+/// Module path → file's text, without tests and comments.
 type Files = BTreeMap<Vec<String>, String>;
 
 fn read(folder: &Path, module: &[String], files: &mut Files) {
@@ -35,8 +35,10 @@ fn read(folder: &Path, module: &[String], files: &mut Files) {
             read(&path, &own, files);
         } else if !["mod", "lib", "main", "tests"].contains(&name.as_str()) {
             let text = fs::read_to_string(&path).unwrap();
-            let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-            files.insert(own, text);
+            // A link in a comment is for readers; the code needs nothing of it.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+            let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            files.insert(own, code);
         }
     }
 }
