@@ -7,7 +7,7 @@
 //!
 //! Against the one that scatters much more and does not show it yet, what is drawn out of the field
 //! has a guard: the bound is as wide as makes "seems so quiet, and is so unlucky" as rare as the look
-//! allows, for every spread up to [`NOISIEST`] times the field's. All looks together lose a candidate
+//! allows, for every spread up to `NOISIEST` times the field's. All looks together lose a candidate
 //! that is the best with at most [`RISK`].
 //!
 //! For a candidate's own baseline this needs none: what the baselines of the round tell in common is
