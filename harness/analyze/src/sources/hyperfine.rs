@@ -2,8 +2,10 @@
 //!
 //! Each run of hyperfine launches the command anew, so a run is a session with one pair: the
 //! n-th run of one command with the n-th of another. The commands are measured one after the
-//! other, so drift between them looks like speed; a warning says so.
+//! other, so drift between them looks like speed; a warning says so. A run that failed did not do
+//! the work, so its time says nothing: an export with one is refused.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
@@ -23,16 +25,63 @@ struct CommandResult {
     command: String,
     /// Seconds.
     times: Vec<f64>,
+    /// Of each run, `null` for one that a signal ended; absent in exports of old versions.
+    exit_codes: Option<Vec<Option<i32>>>,
+    /// Of a parameter scan.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+}
+
+impl CommandResult {
+    /// The command; where `others` are called the same, as in a parameter scan with one `--command-name`, with the
+    /// values of its parameters.
+    fn name(&self, others: &[Self]) -> String {
+        let shared = others.iter().filter(|other| other.command == self.command).count() > 1;
+        if !shared || self.parameters.is_empty() {
+            return self.command.clone();
+        }
+        let values: Vec<String> =
+            self.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} ({})", self.command, values.join(", "))
+    }
+
+    /// How many runs are not known to have succeeded, and how the first of them ended.
+    fn failed(&self) -> Option<(usize, String)> {
+        let codes = self.exit_codes.as_ref()?;
+        let known = codes.iter().map(Some).chain(std::iter::repeat(None)).take(self.times.len());
+        let failed: Vec<Option<&Option<i32>>> = known.filter(|code| *code != Some(&Some(0))).collect();
+        let how = match failed.first()? {
+            Some(Some(code)) => format!("exit code {code}"),
+            Some(None) => "ended by a signal".to_owned(),
+            None => "no exit code".to_owned(),
+        };
+        Some((failed.len(), how))
+    }
 }
 
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let bytes = std::fs::read(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
-    let export: Export = serde_json::from_slice(&bytes).map_err(|source| SourceError::Json {
+    let nothing = |problem| SourceError::Nothing { path: path.to_owned(), problem };
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(nothing("expected UTF-8, found UTF-16; save it as UTF-8".to_owned()));
+    }
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    let export: Export = serde_json::from_slice(text).map_err(|source| SourceError::Json {
         path: path.to_owned(),
         expected: "hyperfine's JSON export with results[].command and results[].times",
         source,
     })?;
-    let nothing = |problem| SourceError::Nothing { path: path.to_owned(), problem };
+    let names: Vec<String> = export.results.iter().map(|result| result.name(&export.results)).collect();
+    for (index, result) in export.results.iter().enumerate() {
+        if let Some((failed, how)) = result.failed() {
+            return Err(nothing(format!(
+                "results[{index}] {:?}: {failed} of {} runs failed ({how}), and the time of a failure says nothing; \
+                 mend the command, or leave it out of the export",
+                names[index],
+                result.times.len()
+            )));
+        }
+    }
     let mut rows = Rows::default();
     let runs = export.results.iter().map(|result| result.times.len()).min().unwrap_or(0);
     for (index, result) in export.results.iter().enumerate() {
@@ -45,7 +94,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
             let numbers = (
                 rows.sessions.number(&run.to_string()),
                 rows.requests.number("run"),
-                rows.pipelines.number(&result.command),
+                rows.pipelines.number(&names[index]),
             );
             // JSON has no lines that a message could name.
             rows.push(numbers, seconds * 1000.0, false, 0);
@@ -55,7 +104,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
         return Err(nothing("no times; expected results[].times of at least two commands".to_owned()));
     }
     // A command given twice is the one possible duplicate.
-    let mut commands: Vec<&str> = export.results.iter().map(|result| result.command.as_str()).collect();
+    let mut commands: Vec<&str> = names.iter().map(String::as_str).collect();
     commands.sort_unstable();
     if let Some(twice) = commands.windows(2).find(|w| w[0] == w[1]) {
         return Err(nothing(format!(

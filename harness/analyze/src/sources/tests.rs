@@ -144,6 +144,46 @@ fn hyperfine_exports_are_read_run_by_run() {
 }
 
 #[test]
+fn a_failed_run_of_hyperfine_supports_no_claim() {
+    let folder = Folder::new();
+    let export = |codes: &str| {
+        format!(
+            r#"{{"results":[{{"command":"a","times":[1.0,1.1,0.9],"exit_codes":[0,0,0]}},
+            {{"command":"b","times":[0.1,0.2,0.1]{codes}}}]}}"#
+        )
+    };
+    let read = |codes| read(&folder.file("h.json", &export(codes)), None).map_err(|error| error.to_string());
+    for (codes, expected) in [
+        (r#","exit_codes":[1,1,1]"#, "results[1] \"b\": 3 of 3 runs failed (exit code 1)"),
+        (r#","exit_codes":[0,0,2]"#, "1 of 3 runs failed (exit code 2)"),
+        (r#","exit_codes":[null,0,null]"#, "2 of 3 runs failed (ended by a signal)"),
+        (r#","exit_codes":[0]"#, "2 of 3 runs failed (no exit code)"),
+    ] {
+        let found = read(codes).unwrap_err();
+        assert!(found.contains(expected), "{codes}: {found}");
+    }
+    assert!(read(r#","exit_codes":[0,0,0]"#).is_ok());
+    assert!(read("").is_ok(), "old versions wrote no exit codes");
+}
+
+#[test]
+fn hyperfine_exports_may_begin_with_a_mark_and_scan_parameters() {
+    let folder = Folder::new();
+    let text = r#"{"results":[
+        {"command":"x","times":[1.0,1.1],"exit_codes":[0,0],"parameters":{"n":"1","m":"a"}},
+        {"command":"x","times":[2.0,2.2],"exit_codes":[0,0],"parameters":{"n":"10","m":"a"}}]}"#;
+    let table = read(&folder.file("h.json", &format!("\u{feff}{text}")), None).unwrap();
+    assert_eq!(
+        (table.baseline.as_str(), table.candidates[0].name.as_str()),
+        ("x (m=a, n=1)", "x (m=a, n=10)")
+    );
+    let path = folder.file("h.json", "");
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, [&[0xff, 0xfe], wide.as_slice()].concat()).unwrap();
+    assert!(read(&path, None).unwrap_err().to_string().contains("expected UTF-8, found UTF-16"));
+}
+
+#[test]
 fn other_files_are_refused() {
     let folder = Folder::new();
     let error = read(&folder.file("x.txt", ""), None).unwrap_err().to_string();

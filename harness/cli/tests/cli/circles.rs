@@ -37,7 +37,8 @@ fn read(folder: &Path, module: &[String], files: &mut Files) {
             let text = fs::read_to_string(&path).unwrap();
             // A link in a comment is for readers; the code needs nothing of it.
             let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
-            let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let code =
+                code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
             files.insert(own, code);
         }
     }
