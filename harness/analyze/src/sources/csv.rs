@@ -139,6 +139,8 @@ impl Row<'_> {
         }
         let name = |column| match self.field(column) {
             "" => Err(self.bad(column, "a name")),
+            // Shown, it could not be told from the name without them.
+            name if name.trim() != name => Err(self.bad(column, "a name without blanks around it")),
             name => Ok(name),
         };
         let names = (

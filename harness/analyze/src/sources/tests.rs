@@ -70,6 +70,8 @@ fn bad_values_name_line_column_and_what_stands_there() {
         ("1,b,old,", "latency_ms", "an empty field"),
         ("1,b,,3", "pipeline", "an empty field"),
         (",b,old,3", "session", "an empty field"),
+        ("1,b,old ,3", "pipeline", "\"old \""),
+        ("1, b,old,3", "request", "\" b\""),
     ] {
         let text = message(folder.csv(&format!("{HEADER}{good}{row}\n1,b,new,4\n")));
         assert!(text.starts_with(&format!("x.csv:4: column {column}: expected ")), "{row}: {text}");
