@@ -29,7 +29,7 @@ pub struct Comparison {
     /// In what the two EdgeMaxx were built otherwise: no reason to refuse, and one for the reader to doubt a small change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<RunDifference>,
-    /// One answer for each pipeline compared, in the order of the subject's plan.
+    /// One answer for each pipeline compared, in the order of the subject's plan, then for those that it lacks.
     pub rows: Vec<ComparisonRow>,
 }
 

@@ -146,10 +146,8 @@ pub fn compare_runs(
     }
     let judge = Judge::new(settings, common.len());
     let same = reference.evidence.log.chain.head() == subject.evidence.log.chain.head();
-    let rows = common
-        .iter()
-        .map(|name| judge.runs(sides[0].side(name), sides[1].side(name), same))
-        .collect::<Vec<_>>();
+    let judged = common.iter().map(|name| judge.runs(sides[0].side(name), sides[1].side(name), same));
+    let rows: Vec<ComparisonRow> = judged.chain(vanished(reference, subject, settings)).collect();
     let mut reason = in_one_sentence(&rows);
     if !same && let (Some(before), Some(after)) = (before, after) {
         let change = 100.0 * (after / before - 1.0);
@@ -251,6 +249,30 @@ impl<'a> Measured<'a> {
 fn candidates<'a>(run: &ComparableRun<'a>) -> Vec<&'a str> {
     let all = run.evidence.plan.candidates().iter();
     all.filter(|p| p.role == Role::Candidate).map(|p| p.name.as_str()).collect()
+}
+
+/// The candidates that the reference has and the subject lacks, where all are asked for: of who is no longer there
+/// nothing can be told, and a regression must not pass by leaving.
+fn vanished(
+    reference: &ComparableRun<'_>,
+    subject: &ComparableRun<'_>,
+    settings: &CompareSettings,
+) -> Vec<ComparisonRow> {
+    if !settings.candidates.is_empty() {
+        return Vec::new();
+    }
+    let there = candidates(subject);
+    let gone = candidates(reference).into_iter().filter(|name| !there.contains(name));
+    gone.map(|name| ComparisonRow {
+        name: name.to_owned(),
+        verdict: Verdict::CannotTell,
+        reason: format!("not in {}: it was left out or has another name", subject.label),
+        slowdown: None,
+        metric: None,
+        similarity: None,
+        more_sessions: None,
+    })
+    .collect()
 }
 
 /// The candidates asked for, in the order of the plan.

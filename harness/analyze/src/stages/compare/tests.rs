@@ -70,6 +70,26 @@ fn the_same_run_is_equivalent_to_itself() {
 }
 
 #[test]
+fn who_vanished_is_named_and_passes_for_nothing() {
+    let subject = noisy_run("one", Extent::Full, |_, _| {});
+    let mut reference = noisy_run("one", Extent::Full, |_, _| {});
+    reference.plan.pipelines.iter_mut().find(|p| p.name == "quick").unwrap().name = "gone".to_owned();
+    for session in reference.plan.sessions.iter_mut().filter(|session| session.candidate == "quick") {
+        session.candidate = "gone".to_owned();
+    }
+    let settings = CompareSettings { max_slowdown: 10.0, ..CompareSettings::default() };
+    let found = compared(&reference, &subject, &settings);
+    assert_eq!((found.verdict, row(&found, "gone").verdict), (Verdict::CannotTell, Verdict::CannotTell));
+    assert!(row(&found, "gone").reason.contains("not in after"), "{found:#?}");
+    assert!(
+        found.reason.contains("gone cannot be told")
+            && found.reason.contains("not in the reference are quick")
+    );
+    let asked = CompareSettings { candidates: vec!["quick-too".to_owned()], ..settings };
+    assert!(compared(&reference, &subject, &asked).rows.iter().all(|row| row.name != "gone"));
+}
+
+#[test]
 fn what_cannot_be_told_names_the_sessions_it_would_take() {
     let reference = noisy_run("one", Extent::Full, |_, _| {});
     let subject = noisy_run("three", Extent::Full, |_, _| {});
