@@ -11,7 +11,8 @@ use edgemaxx_files::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::cpu::stat;
-use crate::vendor::vendor;
+use crate::list::vendor;
+use crate::vendor::Clocks;
 
 /// Names of the files that say what was changed begin so.
 const STATE_FILES: &str = "locked-clocks-";
@@ -52,21 +53,6 @@ pub enum ClockError {
         /// What the system says.
         source: io::Error,
     },
-}
-
-/// Changes clocks; replaced in tests.
-pub trait Clocks {
-    /// Locks the clock of a card's multiprocessors.
-    ///
-    /// # Errors
-    /// What the driver says.
-    fn lock(&mut self, card: &Card, mhz: u32) -> Result<(), String>;
-
-    /// Lets the clock go.
-    ///
-    /// # Errors
-    /// What the driver says.
-    fn reset(&mut self, card: &Card) -> Result<(), String>;
 }
 
 /// What changes the clocks of a kind of device; replaced in tests.

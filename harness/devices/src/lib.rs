@@ -5,22 +5,28 @@
 //! which vendor a device is of.
 
 pub mod apple;
+mod check;
 mod choose;
 mod clocks;
 pub mod cpu;
 mod environment;
+mod list;
 mod mock;
 pub mod nvidia;
 mod pins;
 mod preflight;
+mod source;
 mod telemetry;
 mod vendor;
 
+pub use check::{Check, Fitness};
 pub use choose::{Ask, ChooseError, Chosen, choose, choose_again};
-pub use clocks::{ClockError, Clocks, Lock, leftover, lock, restore};
+pub use clocks::{ClockError, Lock, leftover, lock, restore};
 pub use environment::environment;
+pub use list::{VENDORS, computed_on, vendor};
 pub use mock::MockSource;
 pub use pins::Pins;
-pub use preflight::{Check, Fitness, Wanted, examine};
-pub use telemetry::{Moment, Source, Sources, Watched, sources};
-pub use vendor::{VENDORS, Vendor, computed_on, vendor};
+pub use preflight::{Wanted, examine};
+pub use source::{Moment, Source, Watched};
+pub use telemetry::{Sources, sources};
+pub use vendor::{Clocks, Vendor};

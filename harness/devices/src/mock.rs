@@ -2,7 +2,7 @@
 
 use edgemaxx_contract::telemetry::{GpuDevice, GpuReading, Reading};
 
-use crate::telemetry::{Moment, Source};
+use crate::source::{Moment, Source};
 
 /// Tells of one GPU what a function makes of the reading's number and time.
 pub struct MockSource {

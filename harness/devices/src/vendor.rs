@@ -1,4 +1,4 @@
-//! What a kind of device can tell and be told, and the one table of them.
+//! [`Vendor`]: what a kind of device can tell and be told.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,12 +6,8 @@ use std::time::Duration;
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
-use crate::apple::Apple;
-use crate::clocks::Clocks;
-use crate::cpu::Cpu;
-use crate::nvidia::Nvidia;
-use crate::preflight::Check;
-use crate::telemetry::Source;
+use crate::check::Check;
+use crate::source::Source;
 
 /// A kind of device. What a kind has nothing of, it leaves as it is here.
 pub trait Vendor: Sync {
@@ -73,41 +69,17 @@ pub trait Vendor: Sync {
     }
 }
 
-/// Every kind of device.
-pub const VENDORS: &[&dyn Vendor] = &[&Cpu, &Nvidia, &Apple];
+/// Changes clocks; replaced in tests.
+pub trait Clocks {
+    /// Locks the clock of a card's multiprocessors.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn lock(&mut self, card: &Card, mhz: u32) -> Result<(), String>;
 
-/// The vendor of a kind of device.
-pub fn vendor(kind: DeviceKind) -> &'static dyn Vendor {
-    match kind {
-        DeviceKind::Cpu => &Cpu,
-        DeviceKind::Cuda => &Nvidia,
-        DeviceKind::Metal => &Apple,
-    }
-}
-
-/// Refuses a kind of device that nothing computes on.
-///
-/// # Errors
-/// What would be needed, in words.
-pub fn computed_on(kind: DeviceKind) -> Result<(), &'static str> {
-    vendor(kind).lacks().map_or(Ok(()), Err)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_its_vendor_and_is_listed_once() {
-        let kinds = [DeviceKind::Cpu, DeviceKind::Cuda, DeviceKind::Metal];
-        assert!(kinds.iter().all(|kind| vendor(*kind).kind() == *kind));
-        assert_eq!(VENDORS.iter().map(|vendor| vendor.kind()).collect::<Vec<_>>(), kinds);
-    }
-
-    #[test]
-    fn what_nothing_computes_on_is_refused_with_what_is_missing() {
-        assert_eq!(computed_on(DeviceKind::Cpu), Ok(()));
-        assert_eq!(computed_on(DeviceKind::Cuda), Ok(()));
-        assert!(computed_on(DeviceKind::Metal).unwrap_err().contains("devices/src/apple"));
-    }
+    /// Lets the clock go.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn reset(&mut self, card: &Card) -> Result<(), String>;
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::common::repository;
 
 /// Crates that are held to it.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "harness/analyze",
     "harness/candle",
     "harness/chain",
     "harness/cli",
     "harness/contract",
+    "harness/devices",
     "harness/engine",
     "harness/hub",
     "harness/measure",

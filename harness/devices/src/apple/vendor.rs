@@ -3,7 +3,7 @@
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
-use crate::preflight::{Check, Fitness};
+use crate::check::{Check, Fitness};
 use crate::vendor::Vendor;
 
 /// What is missing, and where it would go.

@@ -1,7 +1,7 @@
 //! What the facts about the machine mean for any contest. Pure.
 
 use super::facts::Facts;
-use crate::preflight::{Check, Fitness};
+use crate::check::{Check, Fitness};
 
 /// Less memory than this makes engines swap, bytes.
 const LITTLE_MEMORY: u64 = 1 << 30;

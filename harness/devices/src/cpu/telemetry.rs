@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::telemetry::{HostReading, Reading};
 
 use super::proc;
-use crate::telemetry::{Moment, Source};
+use crate::source::{Moment, Source};
 
 /// `/proc/stat` counts in hundredths of a second everywhere (`USER_HZ`).
 const MS_PER_TICK: u64 = 10;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edgemaxx_contract::telemetry::{Reading, TreeReading};
 
 use super::usage::{pss_bytes, tree_usage};
-use crate::telemetry::{Moment, Source};
+use crate::source::{Moment, Source};
 
 /// The shared part of memory is divided in the third reading of an engine, mostly while it loads
 /// or warms up, and then in every so manieth: the kernel walks all of its pages for it.

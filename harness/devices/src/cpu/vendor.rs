@@ -6,7 +6,7 @@ use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
 use super::{checks, facts};
-use crate::preflight::Check;
+use crate::check::Check;
 use crate::vendor::Vendor;
 
 /// The processor.

@@ -3,7 +3,7 @@
 use edgemaxx_contract::contest::Device;
 
 use super::facts::GpuFacts;
-use crate::preflight::{Check, Fitness};
+use crate::check::{Check, Fitness};
 
 /// The oldest driver that runs programs built with CUDA 12 (NVIDIA's CUDA compatibility guide,
 /// minor version compatibility).

@@ -5,7 +5,7 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::GpuLockedClocksSetting;
 
 use super::cards::open;
-use crate::clocks::Clocks;
+use crate::vendor::Clocks;
 
 /// The driver's management library.
 #[derive(Debug, Clone, Copy, Default)]

@@ -11,7 +11,7 @@ use nvml_wrapper::{Device, Nvml};
 
 use super::cards::open;
 use crate::cpu::tree_usage;
-use crate::telemetry::{Moment, Source};
+use crate::source::{Moment, Source};
 
 /// Processes are asked for in every so manieth reading.
 const PROCESSES_EVERY: u64 = 4;

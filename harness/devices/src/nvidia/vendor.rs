@@ -7,9 +7,9 @@ use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
 use super::{cards, checks, clocks, facts, telemetry};
-use crate::clocks::Clocks;
-use crate::preflight::Check;
-use crate::telemetry::Source;
+use crate::check::Check;
+use crate::source::Source;
+use crate::vendor::Clocks;
 use crate::vendor::Vendor;
 
 /// NVIDIA GPUs.
