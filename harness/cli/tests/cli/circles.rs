@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::repository;
 
 /// Crates that are held to it.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 15] = [
     "harness/analyze",
     "harness/candle",
     "harness/chain",
@@ -21,6 +21,7 @@ const CRATES: [&str; 14] = [
     "harness/quality",
     "harness/run",
     "harness/seal",
+    "harness/validator",
     "reports",
 ];
 
