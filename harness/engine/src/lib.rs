@@ -23,5 +23,5 @@ pub use process::{
     InstallError, InstallSpec, Installed, Limits, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
     ProcessSpec, SandboxStatus, detect_sandbox, install,
 };
-pub use serve::{Connection, Parts, Reply, ServeError, serve, serve_over};
+pub use serve::{Answerer, Connection, Parts, Reply, ServeError, serve, serve_over};
 pub use task::{Artefact, Codec, Question};

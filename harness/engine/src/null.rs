@@ -6,8 +6,8 @@ use edgemaxx_protocol::{Generate, Hello, Load, Object};
 
 use crate::engine::{Ask, Engine as _};
 use crate::process::{ProcessEngine, ProcessSpec};
-use crate::serve::{Parts, Reply, ServeError, serve as serve_task};
-use crate::task::{Codec, Question, by_name};
+use crate::serve::{Answerer, Parts, Reply, ServeError, serve as serve_task};
+use crate::task::{Codec, Question};
 
 /// A task that only the null engine knows: it sends the parts that it is asked for, and the payload back.
 pub const ECHO: &str = "echo";
@@ -15,20 +15,17 @@ pub const ECHO: &str = "echo";
 /// Requests made; the median of their latencies is the answer.
 const REQUESTS: u64 = 21;
 
-/// Answers a request, or says why not.
-type Answerer = Box<dyn FnMut(&Generate, &mut Parts<'_>) -> Result<Reply, String>>;
-
-/// Serves the harness with nothing, in the words of the task that it asks for.
+/// Serves the harness with nothing, in the words of the task that it asks for; `codec_of` knows tasks by their names.
 ///
 /// # Errors
 /// See [`crate::serve()`].
-pub fn serve() -> Result<u64, ServeError> {
+pub fn serve(codec_of: impl FnOnce(&str) -> Option<&'static dyn Codec>) -> Result<u64, ServeError> {
     let hello = Hello { engine: "null".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     serve_task(&hello, |load: &Load| -> Result<(Object, Answerer), String> {
         if load.task == ECHO {
             return Ok((Object::new(), Box::new(echo)));
         }
-        let codec = by_name(&load.task).ok_or_else(|| format!("no task is called {:?}", load.task))?;
+        let codec = codec_of(&load.task).ok_or_else(|| format!("no task is called {:?}", load.task))?;
         let (ready, reply) = codec.nothing(&load.settings)?;
         // Memory for them is found beforehand.
         let mut replies = vec![reply.clone(); REQUESTS as usize];

@@ -71,6 +71,9 @@ impl Parts<'_> {
     }
 }
 
+/// Answers a request, or says why not.
+pub type Answerer = Box<dyn FnMut(&Generate, &mut Parts<'_>) -> Result<Reply, String>>;
+
 /// Frames to and from the harness.
 pub struct Connection {
     socket: UnixStream,

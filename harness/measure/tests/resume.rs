@@ -10,6 +10,7 @@ use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{LogError, Mark, Phase, Record, SessionStatus};
 use edgemaxx_engine::FakeClock;
 use edgemaxx_engine::mock::MockScript;
+use edgemaxx_engine::task::picture::PICTURE;
 use edgemaxx_measure::{FolderDisk, MeasureError};
 
 /// A finished log in which a candidate died and was stopped too.
@@ -136,7 +137,7 @@ fn a_folder_is_measured_in_by_one_process_and_survives_its_closing() {
         assert!(matches!(FolderDisk::open(folder.path()), Err(MeasureError::Locked { .. })));
         let mut telemetry = edgemaxx_measure::telemetry::NoTelemetry;
         let mut io = edgemaxx_measure::Io {
-            codec: edgemaxx_engine::task::of_plan(&plan).expect("a codec"),
+            codec: &PICTURE,
             disk: &mut disk,
             clock: &clock,
             telemetry: &mut telemetry,

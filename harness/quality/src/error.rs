@@ -13,9 +13,6 @@ pub type Result<T> = std::result::Result<T, QualityError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityError {
-    /// Nobody judges the answers of this task.
-    #[error("the task {0:?} has no judge")]
-    Task(String),
     /// What was asked is not what the task asks.
     #[error(transparent)]
     Ask(#[from] InputError),

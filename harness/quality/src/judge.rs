@@ -1,17 +1,13 @@
 //! How answers are judged: pairs of artefacts in, the values of metrics out. Each task has its judge.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::quality::{Judgement, QualityRecord};
 use edgemaxx_contract::task::Ask;
 use serde_json::Value;
 
-use crate::error::{QualityError, Result};
-use crate::picture::PictureJudge;
+use crate::error::Result;
 
 /// An answer that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,28 +61,6 @@ pub trait Judge: Send + Sync {
     /// # Errors
     /// When a file is no answer, or the two cannot be compared; names the files.
     fn compare(&self, a: &Path, b: &Path, prompt: Option<&str>) -> Result<Judgement>;
-}
-
-/// The judge of a task, with the models in these folders.
-///
-/// # Errors
-/// When nobody judges this task, or a model cannot be loaded.
-pub fn judge_of(task: &str, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>> {
-    match (task, ALSO.get()) {
-        ("picture", _) => Ok(Box::new(PictureJudge::load(models)?)),
-        (other, Some((name, judge))) if other == *name => Ok(judge()),
-        (other, _) => Err(QualityError::Task(other.to_owned())),
-    }
-}
-
-/// A task's name, and its judge.
-type OfTask = (&'static str, fn() -> Box<dyn Judge>);
-
-static ALSO: OnceLock<OfTask> = OnceLock::new();
-
-/// Adds the judge of a task that this release does not have, once; see [`edgemaxx_contract::task::also`].
-pub fn also(task: &'static str, judge: fn() -> Box<dyn Judge>) {
-    let _ = ALSO.set((task, judge));
 }
 
 /// The records of a run's pairs, in order.

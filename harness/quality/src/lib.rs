@@ -5,4 +5,4 @@ mod judge;
 pub mod picture;
 
 pub use error::{QualityError, Result};
-pub use judge::{Artefact, Judge, Pair, also, judge_of, records};
+pub use judge::{Artefact, Judge, Pair, records};

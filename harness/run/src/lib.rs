@@ -18,7 +18,6 @@ pub mod origin;
 pub mod pay;
 pub mod prepare;
 pub mod progress;
-pub mod rehearse;
 pub mod resolve;
 pub mod shell;
 pub mod sources;
@@ -26,6 +25,7 @@ pub mod stage;
 pub mod state;
 mod stop_rule;
 pub mod submissions;
+pub mod task;
 
 pub use error::{Class, Result, RunError};
 pub use folder::RunFolder;

@@ -1,11 +1,11 @@
-//! The built-in engine: edgemaxx-candle behind the contract's and the protocol's words.
+//! The built-in engine as a process: edgemaxx-candle behind the protocol, for every task that it can do.
 
-use std::path::PathBuf;
-
-use edgemaxx_candle::{Accelerator, CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
+use edgemaxx_candle::{Accelerator, DType};
 use edgemaxx_contract::dtype::Dtype;
-use edgemaxx_engine::task::picture::{self, Picture, Ready, Request, Settings};
-use edgemaxx_protocol::{Hello, Load};
+use edgemaxx_protocol::Hello;
+
+use crate::error::RunError;
+use crate::task;
 
 /// The contract's number format in the engine's words.
 pub fn engine_dtype(dtype: Dtype) -> DType {
@@ -16,71 +16,19 @@ pub fn engine_dtype(dtype: Dtype) -> DType {
     }
 }
 
-/// How a checkpoint is run.
-pub fn load_options(
-    dtype: Dtype,
-    scheduler: Option<String>,
-    threads: Option<u32>,
-    device: Device,
-) -> LoadOptions {
-    LoadOptions {
-        dtype: engine_dtype(dtype),
-        device,
-        threads: threads.map(|threads| threads as usize),
-        scheduler,
-        ..LoadOptions::default()
-    }
-}
-
-/// Serves the harness with the built-in engine on a device.
+/// Serves the harness with the built-in engine on a device, with the task that it asks for.
 ///
 /// # Errors
 /// The harness is gone, or does not keep to the protocol.
 pub fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
     let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    picture::serve(&hello, |wanted, settings| load(device, wanted, settings)).map(|_| ())
-}
-
-/// Makes a picture, or says why not.
-type Generator = Box<dyn FnMut(&Request) -> Result<Picture, String>>;
-
-fn load(device: Accelerator, load: &Load, settings: &Settings) -> Result<(Ready, Generator), String> {
-    let device = device.open().map_err(|error| error.to_string())?;
-    if let Some(part) = load.replaced.keys().find(|part| *part != "unet") {
-        return Err(format!("the built-in engine cannot replace a checkpoint's {part:?}, only its unet"));
-    }
-    let source = CheckpointSource {
-        root: PathBuf::from(&load.checkpoint),
-        unet: load.replaced.get("unet").map(PathBuf::from),
+    let load = |load: &_| {
+        let load: &edgemaxx_engine::Load = load;
+        let kit = task::of_name(&load.task).map_err(|error: RunError| error.words())?;
+        let native = kit.native();
+        native
+            .ok_or_else(|| format!("the built-in engine cannot do the task {:?}", load.task))?
+            .load(device, load)
     };
-    let options = LoadOptions {
-        vae_tiling: settings.vae_tiling,
-        ..load_options(settings.dtype, settings.scheduler.clone(), Some(load.threads), device)
-    };
-    let pipeline = Pipeline::load(&source, &options).map_err(|error| error.to_string())?;
-    let (width, height) = (settings.width as usize, settings.height as usize);
-    let [_, channels, latent_height, _] =
-        pipeline.latent_shape(width, height).map_err(|error| error.to_string())?;
-    let ready = Ready { latent_channels: channels as u32, vae_scale_factor: (height / latent_height) as u32 };
-    Ok((ready, Box::new(move |request| generate(&pipeline, request))))
-}
-
-fn generate(pipeline: &Pipeline, request: &Request) -> Result<Picture, String> {
-    let ask = &request.ask;
-    let picture = pipeline
-        .generate(
-            &GenerateRequest {
-                prompt: ask.prompt.clone(),
-                // The protocol has no "none": an empty negative prompt is none, as in diffusers.
-                negative_prompt: Some(ask.negative_prompt.clone()).filter(|text| !text.is_empty()),
-                latents: request.latents.clone(),
-                steps: ask.steps as usize,
-                guidance_scale: ask.guidance_scale,
-                width: ask.width as usize,
-                height: ask.height as usize,
-            },
-            None,
-        )
-        .map_err(|error| error.to_string())?;
-    Ok(Picture { width: picture.width as u32, height: picture.height as u32, rgb: picture.rgb })
+    edgemaxx_engine::serve(&hello, load).map(|_| ())
 }

@@ -12,14 +12,14 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
-use edgemaxx_contract::task::picture;
 use edgemaxx_devices::Pins;
-use edgemaxx_engine::{Codec, Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus, task};
+use edgemaxx_engine::{Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus};
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::FolderDigests;
 use crate::sources::{source_folder, unet_folder};
+use crate::task::kit;
 
 /// How engines are started on this machine.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ fn start(
         }
     };
     process.read_only.append(&mut read_only);
-    let codec = codec_of(plan)?;
+    let codec = kit(plan.task)?.codec();
     let load = Load {
         checkpoint: path_text(&source.root)?,
         replaced: replaced(source.unet.as_deref())?,
@@ -155,16 +155,6 @@ fn start(
         settings: codec.settings(&plan.request, &pipeline.settings).map_err(RunError::input)?,
     };
     Ok((process, load))
-}
-
-/// How engines are asked what a plan asks.
-///
-/// # Errors
-/// Nobody knows how.
-pub fn codec_of(plan: &Plan) -> Result<&'static dyn Codec> {
-    task::of_plan(plan).ok_or_else(|| {
-        RunError::input(format!("plan.json: no engine can be asked for the task {}", plan.task))
-    })
 }
 
 /// What of a checkpoint is read elsewhere, as the protocol names it.
@@ -207,9 +197,10 @@ pub fn engine_settings(plan: &Plan, pins: &Pins) -> Result<Vec<String>> {
     if accelerator(plan) == Accelerator::Cpu {
         return Ok(Vec::new());
     }
+    let Some(engine) = kit(plan.task)?.native() else { return Ok(Vec::new()) };
     let mut dtypes = BTreeSet::new();
     for pipeline in plan.pipelines.iter().filter(|pipeline| pipeline.engine == EngineSpec::Native) {
-        dtypes.insert(dtype_name(pipeline.settings.view::<picture::Settings>()?.dtype));
+        dtypes.insert(dtype_name(engine.dtype(&pipeline.settings)?));
     }
     let unfit = |why: String| RunError::of(Class::Environment, why);
     let program =

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_contract::task::{self, Settings, TaskRef, picture};
+use edgemaxx_contract::task::{Object, Settings, TaskRef};
 use edgemaxx_files::folder_digest;
 
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::progress::Observer;
-use crate::rehearse::rehearse;
 use crate::sources::{pinned, source_folder, unet_folder};
+use crate::task::{Rehearsal, kit};
 
 /// The largest contest or prompt file, bytes.
 const MOST_TEXT: u64 = 64 << 20;
@@ -69,6 +70,15 @@ pub fn resolve_text(
     let pipelines = pipelines(&contest, &base, observer).within(|| path.display().to_string())?;
     rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
     Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
+}
+
+/// Refuses a contest whose own words cannot be done, as far as that can be found out before anything is measured.
+/// `resolved` are its pipelines, where they are known.
+///
+/// # Errors
+/// Names the field, what was expected, and what was found.
+pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
+    kit(contest.task)?.rehearse(&Rehearsal { contest, base, resolved })
 }
 
 fn read_text(path: &Path) -> Result<String> {
@@ -184,14 +194,33 @@ pub fn candidate_file(folder: &Path, task: TaskRef) -> Result<CandidateFile> {
     Ok(file)
 }
 
-/// How a checkpoint is run: as asked for, else as its own `edgemaxx.toml` says, else as usual.
+/// The command that a candidate's own `edgemaxx.toml` names as its engine, whatever it is for.
 ///
 /// # Errors
-/// Its file cannot be read, or leads out of the folder.
-pub fn own_settings(folder: &Path, asked: &picture::SettingsPatch) -> Result<Settings> {
-    let (task, usual) = (task::DEFAULT, picture::Settings::default().checked()?);
-    let own = task.patched(&usual, &candidate_file(folder, task)?.settings)?;
-    Ok(task.patched(&own, &asked.checked()?)?)
+/// As [`candidate_file`].
+pub fn own_engine(folder: &Path) -> Result<Option<CommandSpec>> {
+    let path = folder.join(CANDIDATE_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let Some(EngineSpec::Command(engine)) = CandidateFile::engine_of(&read_text(&path)?).in_file(&path)?
+    else {
+        return Ok(None);
+    };
+    stays_inside(folder, &engine).in_file(&path)?;
+    Ok(Some(engine))
+}
+
+/// How a checkpoint is run where no contest says it: as `asked` for, else as its own `edgemaxx.toml` says, else as is
+/// `usual` for it.
+///
+/// # Errors
+/// Its file cannot be read, or leads out of the folder; or its task knows no such settings.
+pub fn own_settings(folder: &Path, task: TaskRef, usual: &Object, asked: &Object) -> Result<Settings> {
+    let own = candidate_file(folder, task)?.settings;
+    let asked = task.patch(&Input::json("generation", &asked.to_value()))?;
+    let settings = usual.replaced_by(own.object()).replaced_by(asked.object());
+    Ok(task.settings(&Input::json("generation", &settings.to_value()))?)
 }
 
 /// A candidate names nothing but programs of the system and what lies in its own folder.

@@ -65,7 +65,7 @@ impl Stops {
             Some(race) => Some(Watched {
                 race,
                 folder: folder.clone(),
-                judge: Models::of(folder, contest, Models::default())?.judge(contest.task.name())?,
+                judge: Models::of(folder, contest, Models::default())?.judge(contest.task)?,
                 read: 0,
                 runners: BTreeMap::new(),
             }),

@@ -8,7 +8,7 @@ use edgemaxx_contract::environment::Card;
 use edgemaxx_devices::{Check, Fitness, Wanted};
 use edgemaxx_engine::detect_sandbox;
 use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
-use edgemaxx_run::rehearse::rehearse;
+use edgemaxx_run::resolve::rehearse;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};

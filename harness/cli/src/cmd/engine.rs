@@ -6,6 +6,7 @@ use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_run::native;
+use edgemaxx_run::task::of_name;
 
 use crate::error::{Exit, Failure};
 use crate::terminal::answer_lines;
@@ -58,7 +59,7 @@ impl Args {
             Engine::Candle { device, .. } => {
                 native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
             }
-            Engine::Null => edgemaxx_engine::null::serve()
+            Engine::Null => edgemaxx_engine::null::serve(|task| Some(of_name(task).ok()?.codec()))
                 .map(|_| ())
                 .map_err(|error| Failure::error(Exit::Engine, error.to_string())),
             Engine::Mock { arguments } => match edgemaxx_engine::mock::run(arguments) {

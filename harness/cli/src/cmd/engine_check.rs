@@ -2,20 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CommandSpec, Device, DeviceKind, EngineSpec, Timeouts};
+use edgemaxx_candle::CheckpointSource;
+use edgemaxx_contract::contest::{Device, DeviceKind, Timeouts};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::environment::Card;
-use edgemaxx_contract::task::{self, RequestSpec, Settings, picture};
+use edgemaxx_contract::input::Input;
+use edgemaxx_contract::task::{self, RequestSpec, Settings};
 use edgemaxx_devices::{Ask, Chosen, Pins, choose};
-use edgemaxx_engine::task::picture::{PICTURE, Ready};
 use edgemaxx_engine::{
-    Check, Codec as _, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
+    Check, Codec, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
-use edgemaxx_run::resolve::{candidate_file, own_settings};
+use edgemaxx_run::resolve::{own_engine, own_settings};
+use edgemaxx_run::task::{of_checkpoint, of_name};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::generate::dtype;
 use crate::error::{Exit, Failure, InFile as _};
@@ -49,6 +51,9 @@ pub(crate) struct Args {
     /// Another file or folder it may read, such as a Python environment; repeatable.
     #[arg(long, value_name = "PATH")]
     read: Vec<PathBuf>,
+    /// What it is asked for, as contests name it [default: what the checkpoint is laid out for, else picture].
+    #[arg(long, value_name = "TASK")]
+    task: Option<String>,
     /// Width in pixels [default: the checkpoint's own, else 512].
     #[arg(long, value_parser = clap::value_parser!(u32).range(8..=8192))]
     width: Option<u32>,
@@ -112,6 +117,7 @@ struct Answer<'a> {
 struct Start {
     spec: ProcessSpec,
     load: Load,
+    codec: &'static dyn Codec,
     request: RequestSpec,
     settings: Settings,
     own_ready: Option<Object>,
@@ -134,11 +140,11 @@ impl Args {
             note(&format!("warning: {gap}"));
         }
         let empty = tempfile::tempdir().in_file(Path::new("a temporary folder"))?;
-        let Start { spec, load, request, settings, own_ready } = self.start(&sandbox, empty.path())?;
+        let Start { spec, load, codec, request, settings, own_ready } = self.start(&sandbox, empty.path())?;
         let checks = check(&Examination {
             spec: &spec,
             load: &load,
-            codec: &PICTURE,
+            codec,
             request: &request,
             settings: &settings,
             own_ready: own_ready.as_ref(),
@@ -180,9 +186,13 @@ impl Args {
         let checkpoint = self.checkpoint.as_ref().map(folder).transpose()?;
         let checkpoint = checkpoint.unwrap_or_else(|| empty.to_owned());
         let unet = self.unet.as_ref().map(folder).transpose()?;
-        let own = Own::of(&checkpoint, unet.as_deref());
-        let side = own.side.unwrap_or(512);
-        let named = if self.words.is_empty() { named_by(&checkpoint)? } else { None };
+        let kit = match &self.task {
+            Some(name) => of_name(name)?,
+            None => of_checkpoint(&checkpoint),
+        };
+        let source = CheckpointSource { root: checkpoint.clone(), unet: unet.clone() };
+        let alone = kit.alone(&source);
+        let named = if self.words.is_empty() { own_engine(&checkpoint)? } else { None };
         let needs = named.as_ref().map(|engine| engine.needs.clone()).unwrap_or_default();
         let limits = named.as_ref().map_or_else(Limits::default, |engine| limits(engine.resources, true));
         let folder_of_engine = named.is_some().then(|| checkpoint.clone());
@@ -198,27 +208,24 @@ impl Args {
         for path in &self.read {
             read_only.push(folder(path)?);
         }
-        let request = picture::Request {
-            prompts: String::new(),
-            negative_prompt: String::new(),
-            width: self.width.unwrap_or(side),
-            height: self.height.unwrap_or(side),
-        }
-        .checked()?;
-        let asked = picture::SettingsPatch {
-            steps: self.steps,
-            guidance_scale: self.guidance_scale,
-            scheduler: self.scheduler.clone(),
-            dtype: self.dtype,
-            vae_tiling: self.vae_tiling.then_some(true),
-        };
-        let settings = own_settings(&checkpoint, &asked)?;
+        let asked = named_object([("width", json!(self.width)), ("height", json!(self.height))]);
+        let asked = alone.request.replaced_by(&asked);
+        let prompts = task::Object::from_iter([("prompts", json!(""))]);
+        let request = kit.task().request(&Input::json("request", &asked.replaced_by(&prompts).to_value()))?;
+        let asked = named_object([
+            ("steps", json!(self.steps)),
+            ("guidance_scale", json!(self.guidance_scale)),
+            ("scheduler", json!(self.scheduler)),
+            ("dtype", json!(self.dtype)),
+            ("vae_tiling", json!(self.vae_tiling.then_some(true))),
+        ]);
+        let settings = own_settings(&checkpoint, kit.task(), &alone.settings, &asked)?;
         let load = Load {
             checkpoint: path_text(&checkpoint)?,
             replaced: replaced(unet.as_deref())?,
             threads: self.threads,
-            task: PICTURE.task().to_owned(),
-            settings: PICTURE.settings(&request, &settings).map_err(Failure::input)?,
+            task: kit.task().name().to_owned(),
+            settings: kit.codec().settings(&request, &settings).map_err(Failure::input)?,
         };
         let timeouts = Timeouts {
             load_s: self.load_timeout,
@@ -236,69 +243,11 @@ impl Args {
             timeouts,
             sandbox: sandbox.clone(),
         };
-        Ok(Start { spec, load, request, settings, own_ready: own.ready.map(|ready| ready.object()) })
+        Ok(Start { spec, load, codec: kit.codec(), request, settings, own_ready: alone.ready })
     }
 }
 
-/// The engine that a candidate's folder names itself.
-fn named_by(folder: &Path) -> anyhow::Result<Option<CommandSpec>> {
-    Ok(match candidate_file(folder, task::DEFAULT)?.engine {
-        Some(EngineSpec::Command(engine)) => Some(engine),
-        Some(EngineSpec::Native) | None => None,
-    })
-}
-
-/// What a checkpoint in the diffusers layout says of itself.
-#[derive(Default)]
-struct Own {
-    /// Side of the pictures it was made for: the UNet's latents times the VAE's factor, pixels.
-    side: Option<u32>,
-    /// What its engine must say when it is ready.
-    ready: Option<Ready>,
-}
-
-impl Own {
-    /// `unet` is read instead of the checkpoint's own.
-    fn of(checkpoint: &Path, unet: Option<&Path>) -> Self {
-        let config = |folder: &Path| -> Option<Value> {
-            serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).ok()?).ok()
-        };
-        let parts = || {
-            let own = || config(&checkpoint.join("unet"));
-            let other = |folder: &Path| config(&folder.join("unet")).or_else(|| config(folder));
-            Some((unet.map_or_else(own, other)?, config(&checkpoint.join("vae"))?))
-        };
-        let Some((unet, vae)) = parts() else { return Self::default() };
-        let number = |name: &str| u32::try_from(unet.get(name)?.as_u64()?).ok();
-        // 2 for each of its blocks but the first
-        let factor = || {
-            let blocks = vae.get("block_out_channels")?.as_array()?.len();
-            1u32.checked_shl(u32::try_from(blocks).ok()?.checked_sub(1)?)
-        };
-        let side = || number("sample_size")?.checked_mul(factor()?).filter(|side| (8..=8192).contains(side));
-        let ready = || {
-            let ready = Ready { latent_channels: number("in_channels")?, vae_scale_factor: factor()? };
-            Ready::parse(&ready.object()).ok()
-        };
-        Self { side: side(), ready: ready() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_checkpoint_says_its_size_and_its_latents() {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/emoji-sdxl");
-        let own = Own::of(&model, None);
-        assert_eq!(own.side, Some(64));
-        let ready = Ready { latent_channels: 4, vae_scale_factor: 4 };
-        assert_eq!(own.ready, Some(ready));
-        // a folder that holds a UNet, and one whose unet/ does
-        for folder in [model.join("unet"), model.clone()] {
-            assert_eq!(Own::of(&model, Some(&folder)).ready, Some(ready));
-        }
-        assert_eq!(Own::of(Path::new("/no/such/folder"), None).ready, None);
-    }
+/// What of it was named on the command line.
+fn named_object<const N: usize>(options: [(&str, Value); N]) -> task::Object {
+    options.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }

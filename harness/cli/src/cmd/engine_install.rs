@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edgemaxx_contract::contest::EngineSpec;
-use edgemaxx_contract::task;
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
 use edgemaxx_files::folder_digest;
 use edgemaxx_run::prepare::{command, limits};
-use edgemaxx_run::resolve::candidate_file;
+use edgemaxx_run::resolve::own_engine;
 
 use crate::error::{Exit, Failure};
 use crate::terminal::{answer, note};
@@ -43,7 +41,7 @@ impl Args {
         if !self.folder.is_dir() {
             return Err(Failure::input(format!("{}: no such folder", self.folder.display())));
         }
-        let Some(EngineSpec::Command(engine)) = candidate_file(&self.folder, task::DEFAULT)?.engine else {
+        let Some(engine) = own_engine(&self.folder)? else {
             return answer("nothing to install: the candidate names no engine of its own");
         };
         if engine.install.is_empty() {

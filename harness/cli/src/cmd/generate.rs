@@ -6,11 +6,13 @@ use std::time::Instant;
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::noise::torch_randn;
+use edgemaxx_contract::task::Object;
 use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_picture::Picture;
-use edgemaxx_run::native::load_options;
 use edgemaxx_run::resolve::own_settings;
+use edgemaxx_run::task::Kit as _;
+use edgemaxx_run::task::picture::{PICTURE, load_options};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
@@ -137,7 +139,9 @@ impl Args {
             dtype: self.dtype,
             vae_tiling: self.vae_tiling.then_some(true),
         };
-        let settings: picture::Settings = own_settings(&self.checkpoint, &asked)?.view()?;
+        let (task, usual) = (PICTURE.task(), Object::of(&picture::Settings::default())?);
+        let settings = own_settings(&self.checkpoint, task, &usual, &Object::of(&asked)?)?;
+        let settings: picture::Settings = settings.view()?;
         let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
         let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
         let options = LoadOptions {

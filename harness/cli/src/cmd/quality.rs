@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::metric::{Metric, Model};
 use edgemaxx_contract::quality::Judgement;
+use edgemaxx_contract::task::TaskRef;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::stage::quality::{Models, judge_run};
+use edgemaxx_run::task::of_answer;
 
 use crate::error::Failure;
 use crate::progress::Terminal;
@@ -59,21 +61,19 @@ impl Args {
         if self.prompt.is_some() && self.clip.is_none() {
             return Err(Failure::input("--prompt: needs a CLIP; name its folder with --clip"));
         }
-        let judge = self.named().judge(PICTURE)?;
+        let task = of_answer(&self.first).task();
+        let judge = self.named().judge(task)?;
         let judgement = judge
             .compare(&self.first, second, self.prompt.as_deref())
             .map_err(|error| Failure::input(error.to_string()))?;
-        if self.json { answer_json(&judgement) } else { answer(&table(&judgement)) }
+        if self.json { answer_json(&judgement) } else { answer(&table(task, &judgement)) }
     }
 }
 
-/// The task whose answers lie in files that can be named.
-const PICTURE: &str = "picture";
-
 /// A line for each metric that was computed or could have been, the sides' own values beside those that have them.
-fn table(judgement: &Judgement) -> String {
+fn table(task: TaskRef, judgement: &Judgement) -> String {
     let mut table = Table::new([Align::Left; 2]);
-    for metric in Metric::of_task(PICTURE).filter(|metric| !metric.is_held_back()) {
+    for metric in Metric::of_task(task.name()).filter(|metric| !metric.is_held_back()) {
         let (unit, digits) = (metric.entry().unit.words(), metric.entry().unit.digits_of_one(6));
         let value = match judgement.values.get(&metric) {
             Some(value) => format!("{value:.digits$} {unit}"),

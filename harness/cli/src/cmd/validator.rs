@@ -192,7 +192,7 @@ impl Run {
             journal,
             block: None,
         };
-        let mut checkpoints = LocalCheckpoints::new(&base, &contest.baseline.checkpoint.source);
+        let mut checkpoints = LocalCheckpoints::new(&base, &contest);
         let mut bench = ChildBench::new(&base, &self.data, self.device);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };

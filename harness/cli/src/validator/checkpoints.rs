@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use edgemaxx_candle::copies::{Entry, Fingerprint, find_repeats};
-use edgemaxx_contract::contest::CheckpointSpec;
+use edgemaxx_contract::contest::{CheckpointSpec, Contest};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::task;
+use edgemaxx_contract::task::TaskRef;
 use edgemaxx_run::copies::salt;
 use edgemaxx_run::resolve::{FolderDigests, candidate_file};
 use edgemaxx_run::sources::{pinned, source_folder};
@@ -28,13 +28,16 @@ pub(crate) struct LocalCheckpoints {
     base: PathBuf,
     /// The contest's baseline: what candidates share with it is nobody's own work.
     baseline: String,
+    /// What is asked of all of them.
+    task: TaskRef,
     /// What is under way, by source.
     fetching: BTreeMap<String, Receiver<Said>>,
 }
 
 impl LocalCheckpoints {
-    pub(crate) fn new(base: &Path, baseline: &str) -> Self {
-        Self { base: base.to_owned(), baseline: baseline.to_owned(), fetching: BTreeMap::new() }
+    pub(crate) fn new(base: &Path, contest: &Contest) -> Self {
+        let baseline = contest.baseline.checkpoint.source.clone();
+        Self { base: base.to_owned(), baseline, task: contest.task, fetching: BTreeMap::new() }
     }
 
     fn fingerprint(&self, source: &str, salt: u64) -> Result<Fingerprint, String> {
@@ -44,11 +47,11 @@ impl LocalCheckpoints {
 }
 
 /// Fetches and checks one checkpoint, however long that takes.
-fn prepare(base: &Path, source: &str) -> Said {
+fn prepare(base: &Path, source: &str, task: TaskRef) -> Said {
     let prepare = || -> Result<Digest, RunError> {
         let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
         let spec = pinned(base, &spec, &Terminal)?;
-        candidate_file(&source_folder(base, &spec.source)?, task::DEFAULT)?;
+        candidate_file(&source_folder(base, &spec.source)?, task)?;
         FolderDigests::default().of(base, &spec)
     };
     prepare().map_err(|error| match error.class() {
@@ -64,9 +67,9 @@ impl Checkpoints for LocalCheckpoints {
         let Some(said) = self.fetching.get(source) else {
             if self.fetching.len() < MOST_AT_ONCE {
                 let (say, said) = channel();
-                let (base, name) = (self.base.clone(), source.to_owned());
+                let (base, name, task) = (self.base.clone(), source.to_owned(), self.task);
                 // Whoever gave up listening needs no answer.
-                std::thread::spawn(move || drop(say.send(prepare(&base, &name))));
+                std::thread::spawn(move || drop(say.send(prepare(&base, &name, task))));
                 self.fetching.insert(source.to_owned(), said);
             }
             return None;

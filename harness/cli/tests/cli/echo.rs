@@ -1,20 +1,20 @@
 //! A task that nobody knows: bytes in, the same bytes out, in parts, judged by one metric. What it takes to add a task
 //! stands in this file, and its contest goes all the way from the file to the report, through a real engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::input::{Input, InputError};
-use edgemaxx_contract::metric::{self, Direction, Entry, Metric, Unit};
+use edgemaxx_contract::metric::{Direction, Entry, Metric, Model, Unit};
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::quality::Judgement;
 use edgemaxx_contract::run_files::{ARTEFACTS_FOLDER, ENVIRONMENT_FILE};
 use edgemaxx_contract::sample::{Outcome, Record};
 use edgemaxx_contract::task::{
-    self, Ask, Noun, Object, PromptsError, RequestSpec, Row, Settings, Task, TaskRef, prompt_lines,
+    Ask, Noun, Object, PromptsError, RequestSpec, Row, Settings, Task, TaskRef, prompt_lines,
 };
 use edgemaxx_devices::{Pins, environment};
 use edgemaxx_engine::task::Probe;
@@ -26,6 +26,7 @@ use edgemaxx_run::build;
 use edgemaxx_run::folder::RunFolder;
 use edgemaxx_run::progress::Silent;
 use edgemaxx_run::stage::{analyze, measure, plan, quality, rank, report};
+use edgemaxx_run::task::Kit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -123,8 +124,6 @@ static SAME_BYTES: Entry = Entry {
 
 struct EchoCodec;
 
-static CODECS: [&dyn Codec; 1] = [&EchoCodec];
-
 fn words(error: InputError) -> String {
     error.to_string()
 }
@@ -212,11 +211,24 @@ impl Judge for EchoJudge {
     }
 }
 
+struct EchoKit;
+
+impl Kit for EchoKit {
+    fn task(&self) -> TaskRef {
+        TaskRef::new(&ECHO)
+    }
+
+    fn codec(&self) -> &'static dyn Codec {
+        &EchoCodec
+    }
+
+    fn judge(&self, _: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError> {
+        Ok(Box::new(EchoJudge))
+    }
+}
+
 fn bring_along() {
-    task::also(const { &[TaskRef::new(&ECHO)] });
-    metric::also(std::slice::from_ref(&SAME_BYTES));
-    edgemaxx_engine::task::also(&CODECS);
-    edgemaxx_quality::also("echo", || Box::new(EchoJudge));
+    edgemaxx_run::task::also(&EchoKit, std::slice::from_ref(&SAME_BYTES));
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub struct Metric {
 
 static ALSO: OnceLock<&[Entry]> = OnceLock::new();
 
-/// Adds metrics of tasks that this release does not have, once and before any is read; see [`crate::task::also`].
-pub fn also(entries: &'static [Entry]) {
+/// Adds metrics of a task that this release does not have; see [`crate::task::also`].
+pub(crate) fn also(entries: &'static [Entry]) {
     let _ = ALSO.set(entries);
 }
 

@@ -4,6 +4,7 @@ mod by_name;
 mod gate;
 mod table;
 
-pub use by_name::{Metric, UnknownMetric, also};
+pub(crate) use by_name::also;
+pub use by_name::{Metric, UnknownMetric};
 pub use gate::{Gate, Statistic};
 pub use table::{Direction, Entry, Model, TABLE, Unit};

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use super::definition::TaskRef;
 use super::picture::PICTURE;
 use crate::input::{InputError, bad};
+use crate::metric::{Entry, also as also_metrics};
 
 /// Every task of this release.
 pub const ALL: &[TaskRef] = &[TaskRef::new(&PICTURE)];
@@ -12,12 +13,13 @@ pub const ALL: &[TaskRef] = &[TaskRef::new(&PICTURE)];
 /// The task of a contest that names none.
 pub const DEFAULT: TaskRef = TaskRef::new(&PICTURE);
 
-static ALSO: OnceLock<&[TaskRef]> = OnceLock::new();
+static ALSO: OnceLock<TaskRef> = OnceLock::new();
 
-/// Adds tasks that this release does not have, once and before any contest is read: how a test brings one of its own,
-/// with its metrics ([`crate::metric::also`]) and what the crates above must know of it.
-pub fn also(tasks: &'static [TaskRef]) {
-    let _ = ALSO.set(tasks);
+/// Adds a task that this release does not have, with its metrics, once and before any document is read: how a test
+/// brings one of its own. Documents hold names of tasks and metrics, so their readers find them here.
+pub fn also(task: TaskRef, metrics: &'static [Entry]) {
+    let _ = ALSO.set(task);
+    also_metrics(metrics);
 }
 
 /// The task called `name`.
@@ -25,7 +27,7 @@ pub fn also(tasks: &'static [TaskRef]) {
 /// # Errors
 /// [`InputError::Value`] lists those there are.
 pub fn by_name(name: &str) -> Result<TaskRef, InputError> {
-    let all = || ALL.iter().chain(ALSO.get().copied().unwrap_or_default()).copied();
+    let all = || ALL.iter().chain(ALSO.get()).copied();
     all().find(|task| task.name() == name).ok_or_else(|| {
         let names: Vec<String> = all().map(|task| format!("{:?}", task.name())).collect();
         bad("task", &names.join(" or "), format!("{name:?}"))

@@ -13,7 +13,8 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::sample::Log;
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
-use edgemaxx_engine::{FakeClock, Launcher, task};
+use edgemaxx_engine::task::picture::PICTURE;
+use edgemaxx_engine::{FakeClock, Launcher};
 use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, NoStops, Observer, Silent, StopRule, Summary, execute};
 
@@ -179,12 +180,6 @@ pub(crate) fn run_with(
     interrupt: &AtomicBool,
 ) -> Result<Summary, MeasureError> {
     let mut disk = disk.clone();
-    let mut io = Io {
-        codec: task::of_plan(plan).expect("a codec"),
-        disk: &mut disk,
-        clock,
-        telemetry: &mut NoTelemetry,
-        unix_ms: 0,
-    };
+    let mut io = Io { codec: &PICTURE, disk: &mut disk, clock, telemetry: &mut NoTelemetry, unix_ms: 0 };
     execute(plan, &mut io, launcher, rule, observer, interrupt)
 }

@@ -33,7 +33,7 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     for record in &judged.records {
         seen.extend([record.baseline_answer, record.candidate_answer]);
     }
-    let judge = quality::Models::default().judge(plan.task.name())?;
+    let judge = quality::Models::default().judge(plan.task)?;
     for digest in &seen {
         let path = folder.artefact(plan.task, digest);
         judge

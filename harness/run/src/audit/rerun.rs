@@ -129,7 +129,7 @@ pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likenes
     let contest = folder.contest(&folder.plan()?)?;
     let metric = Metric::likeness(contest.task.name())
         .ok_or_else(|| RunError::input("the contest's task has no metric that needs no model"))?;
-    let judge = quality::Models::default().judge(contest.task.name())?;
+    let judge = quality::Models::default().judge(contest.task)?;
     let mut likeness = Likeness { compared: 0, identical: 0, metric, least: None };
     for (key, (baseline, answer)) in &here {
         let Some((their_baseline, their_answer)) = published.get(key) else { continue };

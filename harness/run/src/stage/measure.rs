@@ -19,6 +19,7 @@ use crate::origin::Origin;
 use crate::prepare::Host;
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
+use crate::task::kit;
 use crate::{build, fitness, prepare};
 
 /// How a run is measured.
@@ -59,7 +60,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         return Ok(summary);
     }
     runs_here(&plan)?;
-    let codec = prepare::codec_of(&plan)?;
+    let codec = kit(plan.task)?.codec();
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);

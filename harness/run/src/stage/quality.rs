@@ -11,13 +11,15 @@ use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog};
 use edgemaxx_contract::run_files::{ORIGIN_FILE, QUALITY_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, RecordedSession};
+use edgemaxx_contract::task::TaskRef;
 use edgemaxx_files::folder_digest;
-use edgemaxx_quality::{Artefact, Judge, Pair, judge_of, records};
+use edgemaxx_quality::{Artefact, Judge, Pair, records};
 
 use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::progress::Observer;
+use crate::task::kit;
 
 /// Folders of the models that judge answers.
 #[derive(Debug, Default)]
@@ -52,8 +54,8 @@ impl Models {
     ///
     /// # Errors
     /// One of them cannot be loaded.
-    pub fn judge(&self, task: &str) -> Result<Box<dyn Judge>> {
-        judge_of(task, &self.0).map_err(|error| RunError::input(error.to_string()))
+    pub fn judge(&self, task: TaskRef) -> Result<Box<dyn Judge>> {
+        kit(task)?.judge(&self.0).map_err(|error| RunError::input(error.to_string()))
     }
 
     fn digests(&self) -> Result<BTreeMap<Model, Digest>> {
@@ -83,7 +85,7 @@ pub fn judge_run(folder: &RunFolder, named: Models, observer: &dyn Observer) -> 
     let log = folder.samples(&plan)?;
     let models = Models::of(folder, &contest, named)?;
     let held_back = contest.quality.gates.iter().any(|gate| gate.metric.is_held_back());
-    let judge = models.judge(contest.task.name())?;
+    let judge = models.judge(contest.task)?;
     let header = QualityHeader {
         format: QualityHeader::format(),
         samples: log.chain.head(),

@@ -100,7 +100,7 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
         environment: &environment,
         files: &files,
     };
-    let judge = Models::default().judge(contest.task.name())?;
+    let judge = Models::default().judge(contest.task)?;
     let answers = FolderAnswers { folder, task: plan.task, judge, problem: Mutex::default() };
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {

@@ -14,13 +14,14 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ENVIRONMENT_FILE, PLAN_FILE, PROMPTS_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{Log, Outcome, Record};
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
-use edgemaxx_engine::{Clock as _, FakeClock, task};
+use edgemaxx_engine::{Clock as _, FakeClock};
 use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, Silent, StopRule as _, execute};
 
 use super::Stops;
 use crate::folder::RunFolder;
 use crate::stage::{analyze::analyze_run, quality::judge_run, rank::rank_run};
+use crate::task::kit;
 
 const SESSIONS: u32 = 12;
 const PAIRS: u32 = 2;
@@ -164,7 +165,7 @@ fn measured(budget_s: f64) -> Day {
     }
     let mut disk = Fast { log: String::new(), folder: folder.path() };
     let mut io = Io {
-        codec: task::of_plan(&plan).unwrap(),
+        codec: kit(plan.task).unwrap().codec(),
         disk: &mut disk,
         clock: &clock,
         telemetry: &mut NoTelemetry,

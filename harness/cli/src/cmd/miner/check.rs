@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use edgemaxx_candle::schedule::SCHEDULERS;
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{DType, Device, unet};
+use edgemaxx_candle::{DType, Device};
 use edgemaxx_contract::contest::{CandidateFile, EngineSpec};
-use edgemaxx_contract::task::{self, picture};
 use edgemaxx_hub::{Resolved, resolve_folder};
 use edgemaxx_run::hub::rules;
-use edgemaxx_run::resolve::{CANDIDATE_FILE, candidate_file};
+use edgemaxx_run::resolve::candidate_file;
+use edgemaxx_run::task::of_checkpoint;
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -27,14 +26,6 @@ pub(super) struct Checked {
     pub(super) own_engine: bool,
 }
 
-/// Components of the built-in engine's layout, and the stem of their files' names.
-const MODELS: [(&str, &str); 4] = [
-    ("text_encoder", "model"),
-    ("text_encoder_2", "model"),
-    ("unet", "diffusion_pytorch_model"),
-    ("vae", "diffusion_pytorch_model"),
-];
-
 /// Layout, sizes, names, every safetensors header, edgemaxx.toml.
 pub(super) fn check(folder: &Path) -> anyhow::Result<Checked> {
     let resolved = resolve_folder(folder, folder, None, &rules())?;
@@ -44,31 +35,22 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<Checked> {
 /// The same of a checkpoint that was resolved already.
 pub(super) fn check_resolved(resolved: &Resolved) -> anyhow::Result<Checked> {
     let folder = &resolved.root;
-    let CandidateFile { engine, settings } = candidate_file(folder, task::DEFAULT)?;
+    let kit = of_checkpoint(folder);
+    let CandidateFile { engine, settings } = candidate_file(folder, kit.task())?;
     let own_engine = matches!(engine, Some(EngineSpec::Command(_)));
     for file in resolved.files.iter().filter(|f| f.path.ends_with(".safetensors")) {
         Weights::open_files(vec![folder.join(&file.path)], DType::F32, &Device::Cpu)?;
     }
     // Who brings an engine may lay the files out as the engine likes.
     if !own_engine {
-        let scheduler = settings.view::<picture::SettingsPatch>()?.scheduler;
-        if let Some(name) = scheduler.filter(|name| !SCHEDULERS.contains(&name.as_str())) {
-            return Err(Failure::input(format!(
-                "{}: generation.scheduler: expected {}, the built-in engine's schedulers, found {name:?}",
-                folder.join(CANDIDATE_FILE).display(),
-                SCHEDULERS.join(" or ")
-            )));
-        }
-        if !folder.join("model_index.json").is_file() {
-            return Err(Failure::input(format!(
-                "{}: no model_index.json: expected the diffusers layout, or an edgemaxx.toml that names an engine",
-                folder.display()
-            )));
-        }
-        for (name, stem) in MODELS {
-            Weights::open_dir(&folder.join(name), stem, DType::F32, &Device::Cpu)?;
-        }
-        unet::UNetConfig::read(&folder.join("unet/config.json"))?;
+        let native = kit.native().ok_or_else(|| {
+            Failure::input(format!(
+                "{}: the built-in engine cannot do the task {}",
+                folder.display(),
+                kit.task()
+            ))
+        })?;
+        native.check(folder, &settings)?;
     }
     Ok(Checked {
         files: resolved.files.len(),

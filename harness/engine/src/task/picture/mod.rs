@@ -8,4 +8,4 @@ mod serve;
 
 pub use codec::{PICTURE, PictureCodec};
 pub use objects::{Ask, Encoding, Head, LatentShape, Ready, Settings};
-pub use serve::{Picture, Request, serve, serve_over};
+pub use serve::{Picture, Request, loaded, serve, serve_over};

@@ -1,9 +1,9 @@
 //! Serving pictures: [`crate::serve`] with the task's own types.
 
-use edgemaxx_protocol::{Generate, Hello, Load};
+use edgemaxx_protocol::{Generate, Hello, Load, Object};
 
 use super::objects::{Ask, Encoding, Head, Ready, Settings};
-use crate::serve::{self, Connection, Parts, Reply, ServeError};
+use crate::serve::{self, Answerer, Connection, Parts, Reply, ServeError};
 
 /// A picture to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub fn serve<G>(
     load: impl FnOnce(&Load, &Settings) -> Result<(Ready, G), String>,
 ) -> Result<u64, ServeError>
 where
-    G: FnMut(&Request) -> Result<Picture, String>,
+    G: FnMut(&Request) -> Result<Picture, String> + 'static,
 {
     serve_over(Connection::from_environment()?, hello, load)
 }
@@ -58,17 +58,31 @@ pub fn serve_over<G>(
     load: impl FnOnce(&Load, &Settings) -> Result<(Ready, G), String>,
 ) -> Result<u64, ServeError>
 where
-    G: FnMut(&Request) -> Result<Picture, String>,
+    G: FnMut(&Request) -> Result<Picture, String> + 'static,
 {
     serve::serve_over(connection, hello, |wanted| {
         if wanted.task != "picture" {
             return Err(format!("this engine makes pictures; it cannot do the task {:?}", wanted.task));
         }
-        let (ready, mut make) = load(wanted, &Settings::parse(&wanted.settings)?)?;
-        let answer = move |wanted: &Generate, _: &mut Parts<'_>| {
-            let (ask, latents) = Ask::parse(&wanted.ask, &wanted.payload)?;
-            make(&Request { ask, latents }).map(Reply::from)
-        };
-        Ok((ready.object(), answer))
+        loaded(wanted, load)
     })
+}
+
+/// What [`crate::serve()`] asks of `load`, from one who speaks of pictures.
+///
+/// # Errors
+/// In words: the settings are no pictures', or `load` refuses.
+pub fn loaded<G>(
+    wanted: &Load,
+    load: impl FnOnce(&Load, &Settings) -> Result<(Ready, G), String>,
+) -> Result<(Object, Answerer), String>
+where
+    G: FnMut(&Request) -> Result<Picture, String> + 'static,
+{
+    let (ready, mut make) = load(wanted, &Settings::parse(&wanted.settings)?)?;
+    let answer = move |wanted: &Generate, _: &mut Parts<'_>| {
+        let (ask, latents) = Ask::parse(&wanted.ask, &wanted.payload)?;
+        make(&Request { ask, latents }).map(Reply::from)
+    };
+    Ok((ready.object(), Box::new(answer)))
 }

@@ -1,4 +1,4 @@
-//! What a contest asks for that would fail only after everything is measured, found out before.
+//! What a contest of pictures asks for that would fail only after everything is measured, found out before.
 
 use std::path::Path;
 
@@ -7,28 +7,26 @@ use edgemaxx_candle::vae::VaeConfig;
 use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_contract::task::{Settings, TaskRef, picture};
+use edgemaxx_contract::task::{Settings, picture};
 use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::clip::ClipScorer;
 use edgemaxx_quality::picture::lpips::Lpips;
 
 use crate::error::{Result, RunError};
 use crate::sources::source_folder;
+use crate::task::kit::Rehearsal;
 
 /// A picture of this side is as good as a larger one to find out whether LPIPS can judge it.
 const LPIPS_SIDE: u32 = 64;
 
 /// Refuses a contest whose own words cannot be done: its judges on pictures of its size, the built-in engine's
 /// schedulers, and its size on the baseline's VAE. A candidate's own folder is no part of it: what is wrong there is
-/// that candidate's failure. `resolved` are the contest's pipelines, where they are known.
+/// that candidate's failure.
 ///
 /// # Errors
 /// Names the field, what was expected, and what was found.
-pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
-    // What can be found out before depends on the task; of another, measuring and judging say it.
-    if contest.task != TaskRef::new(&picture::PICTURE) {
-        return Ok(());
-    }
+pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
+    let Rehearsal { contest, base, resolved } = *rehearsal;
     schedulers(contest, resolved)?;
     size(contest, base, resolved)?;
     judges(contest, base)

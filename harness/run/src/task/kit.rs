@@ -1,0 +1,95 @@
+//! [`Kit`]: what those who run contests must know of a task, and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use edgemaxx_candle::{Accelerator, CheckpointSource};
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::metric::Model;
+use edgemaxx_contract::plan::PipelinePlan;
+use edgemaxx_contract::task::{self, Settings, SettingsPatch, TaskRef};
+use edgemaxx_engine::{Answerer, Codec, Load, Object};
+use edgemaxx_quality::{Judge, QualityError};
+
+use crate::error::Result;
+
+/// A task, to those who run contests of it.
+pub trait Kit: Sync {
+    /// What is asked and answered.
+    fn task(&self) -> TaskRef;
+
+    /// How engines are asked.
+    fn codec(&self) -> &'static dyn Codec;
+
+    /// The judge of its answers, with the models in these folders.
+    ///
+    /// # Errors
+    /// A model cannot be loaded.
+    fn judge(&self, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError>;
+
+    /// Refuses a contest whose own words cannot be done, before anything is measured; what cannot be found out
+    /// before, measuring and judging say.
+    ///
+    /// # Errors
+    /// Names the field, what was expected, and what was found.
+    fn rehearse(&self, _: &Rehearsal<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What a checkpoint is asked, and how it is run, where no contest says it.
+    fn alone(&self, _: &CheckpointSource) -> Alone {
+        Alone::default()
+    }
+
+    /// What the built-in engine does for the task, where it can do it.
+    fn native(&self) -> Option<&'static dyn Native> {
+        None
+    }
+}
+
+/// A contest before anything of it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Rehearsal<'a> {
+    /// The contest.
+    pub contest: &'a Contest,
+    /// Folder that its paths are relative to.
+    pub base: &'a Path,
+    /// Its pipelines, the baseline first; none where they are not known.
+    pub resolved: &'a [PipelinePlan],
+}
+
+/// What stands for the words of a contest where there is none; each may be replaced by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alone {
+    /// What requests share, but for the file of prompts.
+    pub request: task::Object,
+    /// The settings of the pipeline.
+    pub settings: task::Object,
+    /// What an engine must say when it is ready, as far as the checkpoint tells.
+    pub ready: Option<Object>,
+}
+
+/// A task, to those who have the built-in engine do it.
+pub trait Native: Sync {
+    /// Whether a folder is laid out as a checkpoint that the engine can load for this task.
+    fn is_checkpoint(&self, folder: &Path) -> bool;
+
+    /// Opens all of a checkpoint that the engine would, and looks at the settings that it names.
+    ///
+    /// # Errors
+    /// Names the file, what was expected, and what was found.
+    fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()>;
+
+    /// The number format that the engine computes in with these settings.
+    ///
+    /// # Errors
+    /// They are another task's.
+    fn dtype(&self, settings: &Settings) -> Result<Dtype>;
+
+    /// Loads what the harness asks for: what `ready` says, and the function that answers.
+    ///
+    /// # Errors
+    /// In words, why not.
+    fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String>;
+}

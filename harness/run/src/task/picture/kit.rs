@@ -1,0 +1,67 @@
+//! [`PICTURE`]: the kit of pictures.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use edgemaxx_candle::{Accelerator, CheckpointSource};
+use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::metric::Model;
+use edgemaxx_contract::task::{Settings, SettingsPatch, TaskRef, picture};
+use edgemaxx_engine::{Answerer, Codec, Load, Object, task};
+use edgemaxx_quality::picture::PictureJudge;
+use edgemaxx_quality::{Judge, QualityError};
+
+use super::rehearse::rehearse;
+use super::{checkpoint, engine};
+use crate::error::Result;
+use crate::task::kit::{Alone, Kit, Native, Rehearsal};
+
+/// Pictures.
+pub struct PictureKit;
+
+/// Pictures.
+pub static PICTURE: PictureKit = PictureKit;
+
+impl Kit for PictureKit {
+    fn task(&self) -> TaskRef {
+        TaskRef::new(&picture::PICTURE)
+    }
+
+    fn codec(&self) -> &'static dyn Codec {
+        &task::picture::PICTURE
+    }
+
+    fn judge(&self, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError> {
+        Ok(Box::new(PictureJudge::load(models)?))
+    }
+
+    fn rehearse(&self, rehearsal: &Rehearsal<'_>) -> Result<()> {
+        rehearse(rehearsal)
+    }
+
+    fn alone(&self, checkpoint: &CheckpointSource) -> Alone {
+        checkpoint::alone(checkpoint)
+    }
+
+    fn native(&self) -> Option<&'static dyn Native> {
+        Some(&PICTURE)
+    }
+}
+
+impl Native for PictureKit {
+    fn is_checkpoint(&self, folder: &Path) -> bool {
+        folder.join(checkpoint::INDEX).is_file()
+    }
+
+    fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
+        checkpoint::check(folder, settings)
+    }
+
+    fn dtype(&self, settings: &Settings) -> Result<Dtype> {
+        Ok(settings.view::<picture::Settings>()?.dtype)
+    }
+
+    fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String> {
+        task::picture::loaded(load, |wanted, settings| engine::load(device, wanted, settings))
+    }
+}

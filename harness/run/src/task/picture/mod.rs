@@ -1,0 +1,9 @@
+//! Pictures from text, to those who run contests of them.
+
+mod checkpoint;
+mod engine;
+mod kit;
+mod rehearse;
+
+pub use engine::load_options;
+pub use kit::{PICTURE, PictureKit};
