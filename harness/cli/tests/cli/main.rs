@@ -23,6 +23,7 @@ mod layering;
 mod licences;
 mod publish;
 mod published;
+mod python;
 mod run;
 mod seal;
 mod terminal;

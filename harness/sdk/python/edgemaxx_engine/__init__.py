@@ -17,6 +17,8 @@ part ahead of the answer, where the task allows it. Either function may raise Re
 records its message and goes on. Any other exception ends the process.
 """
 
+from __future__ import annotations
+
 import array
 import json
 import os
@@ -25,6 +27,7 @@ import struct
 import sys
 import threading
 import time
+from typing import Any, Callable, Dict, Optional, Protocol, Tuple, Union
 
 MAGIC, VERSION = b"EDGEMAXX", (2, 0)
 HELLO, LOAD, HEARTBEAT, READY, GENERATE, PART, ANSWER, ERROR, BYE = range(1, 10)
@@ -40,10 +43,26 @@ class ProtocolError(Exception):
     """The harness sent something that is not allowed."""
 
 
+class Bytes(Protocol):
+    """A picture as a numpy array or a PIL image holds it."""
+
+    def tobytes(self) -> bytes: ...
+
+
+Raw = Union[bytes, bytearray, memoryview]
+# What `generate` returns.
+Answer = Union[Tuple["dict[str, Any]", Raw], Tuple[str, Raw], Raw, Bytes]
+Generate = Callable[["Request"], Answer]
+# The function, and what `ready` says.
+Load = Callable[["dict[str, Any]"], Tuple[Generate, "dict[str, Any]"]]
+# Kind, header, payload.
+Message = Tuple[int, Any, bytes]
+
+
 class Connection:
     """Frames over the socket that the harness opened for this process."""
 
-    def __init__(self, sock=None):
+    def __init__(self, sock: Optional[socket.socket] = None) -> None:
         if sock is None:
             where = os.environ.get("EDGEMAXX_SOCKET", "")
             if not where.startswith("fd:"):
@@ -53,14 +72,14 @@ class Connection:
         self.send_raw(MAGIC + struct.pack("<HH", *VERSION))
         self.greeted = False
 
-    def send_raw(self, data):
+    def send_raw(self, data: bytes) -> None:
         with self.lock:
             self.sock.sendall(data)
 
-    def send(self, kind, header, payload=b""):
+    def send(self, kind: int, header: dict[str, Any], payload: Raw = b"") -> None:
         self.send_raw(frame(kind, header, payload))
 
-    def read(self, count):
+    def read(self, count: int) -> bytes:
         """Exactly `count` bytes; fewer only if the harness is gone."""
         data = bytearray(count)
         view, filled = memoryview(data), 0
@@ -71,7 +90,7 @@ class Connection:
             filled += got
         return bytes(data)
 
-    def receive(self):
+    def receive(self) -> Optional[Message]:
         """(kind, header, payload), or None if the harness is gone."""
         if not self.greeted:
             hello = self.read(12)
@@ -90,23 +109,23 @@ class Connection:
         return kind, json.loads(self.read(header)), self.read(payload)
 
 
-def frame(kind, header, payload=b""):
+def frame(kind: int, header: dict[str, Any], payload: Raw = b"") -> bytes:
     text = json.dumps(header).encode()
     return struct.pack("<IBI", 5 + len(text) + len(payload), kind, len(text)) + text + bytes(payload)
 
 
-class Request(dict):
+class Request(Dict[str, Any]):
     """A request: what is asked are its items; with its `id` and its `payload`."""
 
-    def __init__(self, header, payload, connection):
+    def __init__(self, header: dict[str, Any], payload: bytes, connection: Connection) -> None:
         super().__init__(header["ask"])
         self.id, self.payload, self.connection = header["id"], payload, connection
 
-    def part(self, part, payload=b""):
+    def part(self, part: dict[str, Any], payload: Raw = b"") -> None:
         """Sends a part of the answer ahead of its end."""
         self.connection.send(PART, {"id": self.id, "part": part}, payload)
 
-    def latents(self):
+    def latents(self) -> Any:
         """Of a picture: standard normal noise before any scaling, a float32 numpy array of the shape
         self["latents"], [1, channels, height, width]; without numpy an array('f'), row-major."""
         try:
@@ -118,18 +137,18 @@ class Request(dict):
             return values
         return numpy.frombuffer(self.payload, "<f4").reshape(self["latents"]).copy()
 
-    def torch_latents(self, device="cpu", dtype=None):
+    def torch_latents(self, device: Any = "cpu", dtype: Any = None) -> Any:
         """The same as a torch tensor."""
         import torch
 
         return torch.from_numpy(self.latents()).to(device=device, dtype=dtype or torch.float32)
 
 
-def with_heartbeats(connection, work):
+def with_heartbeats(connection: Connection, work: Callable[[], Any]) -> Any:
     """Runs `work` while a thread tells the harness every two seconds that loading goes on."""
     done = threading.Event()
 
-    def beat():
+    def beat() -> None:
         while not done.wait(2):
             connection.send(HEARTBEAT, {})
 
@@ -142,13 +161,14 @@ def with_heartbeats(connection, work):
         thread.join()
 
 
-def encoded(answer, request):
+def encoded(answer: Answer, request: Request) -> tuple[dict[str, Any], Raw]:
     """(object, bytes) of what `generate` returned."""
-    if isinstance(answer, tuple) and isinstance(answer[0], dict):
-        return answer
-    size = {key: request[key] for key in ("width", "height")}
     if isinstance(answer, tuple):
-        return dict(size, encoding=answer[0]), answer[1]
+        said, payload = answer
+        if isinstance(said, dict):
+            return said, payload
+        return {"width": request["width"], "height": request["height"], "encoding": said}, payload
+    size: dict[str, Any] = {key: request[key] for key in ("width", "height")}
     data = answer if isinstance(answer, (bytes, bytearray, memoryview)) else answer.tobytes()
     expected = size["width"] * size["height"] * 3
     if len(data) != expected:
@@ -156,7 +176,7 @@ def encoded(answer, request):
     return dict(size, encoding="rgb8"), data
 
 
-def expect(message, kinds):
+def expect(message: Optional[Message], kinds: tuple[int, ...]) -> Optional[Message]:
     if message is None or message[0] == BYE:
         return None
     if message[0] not in kinds:
@@ -164,7 +184,7 @@ def expect(message, kinds):
     return message
 
 
-def serve(name, version, load, connection=None):
+def serve(name: str, version: str, load: Load, connection: Optional[Connection] = None) -> None:
     """Serves the harness until it says bye."""
     connection = connection or Connection()
     connection.send(HELLO, {"engine": name, "version": version})
