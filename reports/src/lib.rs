@@ -22,7 +22,7 @@ pub use history::{HistoryRun, SiteFile, history};
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use summary::{SUMMARY_SCHEMA, Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
+pub use summary::{Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
 pub use view::{AnswerSource, FileDigest, NoAnswers, RunView};
 
 /// Why a report could not be rendered.

@@ -10,11 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::ReportError;
 use crate::view::RunView;
 
-/// The JSON Schema of `summary.json`, version 1.
-pub const SUMMARY_SCHEMA: &str = include_str!("../schema/summary-1.schema.json");
-
 /// A run in short. Numbers that cannot be computed are `null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// `edgemaxx-summary`.
     #[serde(flatten)]
@@ -59,6 +57,7 @@ edgemaxx_contract::document!(Summary, "edgemaxx-summary", 1);
 
 /// One candidate in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SummaryCandidate {
     /// Position in the table, from 1.
@@ -101,6 +100,7 @@ pub struct SummaryCandidate {
 
 /// A number with its interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SummaryEstimate {
     /// The estimate.
@@ -190,7 +190,7 @@ pub fn summary(view: &RunView<'_>) -> Summary {
     }
 }
 
-/// `summary.json` as [`SUMMARY_SCHEMA`] describes it.
+/// `summary.json`.
 pub fn summary_json(view: &RunView<'_>) -> Result<String, ReportError> {
     Ok(summary(view).to_json())
 }

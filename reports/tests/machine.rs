@@ -3,43 +3,13 @@
 mod common;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_report::{HistoryRun, SUMMARY_SCHEMA, Summary, history, junit, markdown, summary, summary_json};
-use serde_json::Value;
-
-fn keys(value: &Value) -> Vec<String> {
-    let mut keys: Vec<String> = value.as_object().expect("object").keys().cloned().collect();
-    keys.sort();
-    keys
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    let list = value.as_array().expect("list").iter();
-    let mut strings: Vec<String> = list.map(|v| v.as_str().expect("text").to_owned()).collect();
-    strings.sort();
-    strings
-}
+use edgemaxx_report::{HistoryRun, Summary, history, junit, markdown, summary, summary_json};
 
 #[test]
-fn the_summary_is_what_its_schema_says() {
+fn a_summary_is_read_as_it_was_written() {
     let run = common::run(&common::demo(), 3, 2, 0, None);
     let text = summary_json(&run.view()).expect("JSON");
     assert_eq!(Summary::from_json(&text).expect("round trip"), summary(&run.view()));
-    let json: Value = serde_json::from_str(&text).expect("JSON");
-    let schema: Value = serde_json::from_str(SUMMARY_SCHEMA).expect("schema");
-    let candidate = &json["candidates"][0];
-    for (found, described) in [
-        (&json, &schema),
-        (candidate, &schema["$defs"]["candidate"]),
-        (&candidate["speedup"], &schema["$defs"]["estimate"]),
-    ] {
-        assert_eq!(keys(found), keys(&described["properties"]));
-        assert_eq!(keys(found), strings(&described["required"]));
-        assert_eq!(described["additionalProperties"], Value::Bool(false));
-    }
-    let standings = strings(&schema["$defs"]["candidate"]["properties"]["standing"]["enum"]);
-    for candidate in json["candidates"].as_array().expect("list") {
-        assert!(standings.contains(&candidate["standing"].as_str().expect("text").to_owned()));
-    }
 }
 
 #[test]

@@ -47,12 +47,15 @@ pub(crate) fn answer(text: &str) -> anyhow::Result<()> {
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    print_bytes(format!("{text}{end}").as_bytes())
+}
+
+/// Bytes of our own making, on standard output, as they are.
+pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let write = || {
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            out.write_all(b"\n")?;
-        }
+        out.write_all(bytes)?;
         out.flush()
     };
     write().context("cannot write to standard output")

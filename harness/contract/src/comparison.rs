@@ -10,6 +10,7 @@ use crate::metric::Metric;
 
 /// The answer for everything that was compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// `edgemaxx-comparison`.
     #[serde(flatten)]
@@ -37,6 +38,7 @@ document!(Comparison, "edgemaxx-comparison", 1);
 
 /// A run that takes part in a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ComparedRun {
     /// How people call it, e.g. the run folder's name.
@@ -47,6 +49,7 @@ pub struct ComparedRun {
 
 /// What a comparison tolerates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ComparisonLimits {
     /// Largest tolerated relative increase of latency, e.g. 0.01 for 1%.
@@ -59,6 +62,7 @@ pub struct ComparisonLimits {
 
 /// One thing in which two runs differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RunDifference {
     /// What differs, e.g. `contest digest` or `processor`.
@@ -71,6 +75,7 @@ pub struct RunDifference {
 
 /// The answer for one pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ComparisonRow {
     /// The pipeline.
@@ -91,6 +96,7 @@ pub struct ComparisonRow {
 
 /// What can be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Proven faster, and not proven worse in anything.

@@ -12,6 +12,7 @@ pub const DAY_FILE: &str = "day.json";
 
 /// A day's submissions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DayRecord {
     /// `edgemaxx-day`.
     #[serde(flatten)]
@@ -49,6 +50,7 @@ impl DayRecord {
 
 /// A block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockRef {
     /// Its number.
@@ -61,6 +63,7 @@ pub struct BlockRef {
 
 /// One miner's submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Submission {
     /// Address (SS58); the candidate's name in the run.
@@ -86,6 +89,7 @@ impl Submission {
 
 /// What became of a submission before it was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fate {
     /// Not yet looked at.
@@ -127,6 +131,7 @@ impl Fate {
 
 /// The earlier submissions that one repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Repeats {
     /// Their hotkeys, the earliest first.
@@ -137,6 +142,7 @@ pub struct Repeats {
 
 /// A commitment that says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Undecoded {
     /// Who committed it.

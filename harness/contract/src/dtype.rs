@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Number format a pipeline computes in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Dtype {
     /// 32-bit.

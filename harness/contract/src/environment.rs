@@ -10,6 +10,7 @@ use crate::format::Format;
 
 /// The machine, the pins and the versions of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Environment {
     /// `edgemaxx-environment`.
     #[serde(flatten)]
@@ -46,6 +47,7 @@ pub struct Environment {
 
 /// How engines are confined; whether weights may be set rests on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Confinement {
     /// By bubblewrap.
@@ -82,6 +84,7 @@ impl Environment {
 
 /// How an EdgeMaxx was built: what decides its own speed and bits beside its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Build {
     /// Commit of the source, with `+changes` where files differed from it; `unknown` outside of a repository.
@@ -96,6 +99,7 @@ pub struct Build {
 
 /// One card of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// Its kind.

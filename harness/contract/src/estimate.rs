@@ -11,6 +11,7 @@ use crate::sample::FailureKind;
 
 /// A number with its interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// The estimate itself.
@@ -29,6 +30,7 @@ pub struct Estimate {
 
 /// Everything `analyze` finds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimates {
     /// `edgemaxx-estimates`.
     #[serde(flatten)]
@@ -62,6 +64,7 @@ document!(Estimates, "edgemaxx-estimates", 2);
 
 /// The telemetry of a run in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TelemetrySummary {
     /// Digest of `telemetry.jsonl`.
@@ -84,6 +87,7 @@ pub struct TelemetrySummary {
 
 /// What is known of one candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CandidateEstimates {
     /// Its name.
@@ -167,6 +171,7 @@ pub struct CandidateEstimates {
 
 /// What one session gave: the unit of evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionEvidence {
     /// Its round, in which every candidate has one session at most.
@@ -179,6 +184,7 @@ pub struct SessionEvidence {
 
 /// After how many sessions a candidate might have been ended for what it showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LookRange {
     /// The fewest.
@@ -189,6 +195,7 @@ pub struct LookRange {
 
 /// One way to cheat, looked for after the fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HonestyCheck {
     /// What was looked for.
@@ -201,6 +208,7 @@ pub struct HonestyCheck {
 
 /// Ways to cheat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HonestyKind {
     /// A request repeated among others is answered from memory.
@@ -233,6 +241,7 @@ impl HonestyKind {
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HonestyVerdict {
     /// Nothing.
@@ -247,6 +256,7 @@ pub enum HonestyVerdict {
 
 /// A candidate whose remaining sessions were not needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StoppedEarly {
     /// Sessions that were run.
@@ -262,6 +272,7 @@ pub struct StoppedEarly {
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FailureCount {
     /// The kind.
@@ -274,6 +285,7 @@ pub struct FailureCount {
 
 /// What may be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// Proven faster.
@@ -288,6 +300,7 @@ pub enum Claim {
 
 /// A confidence set for a rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RankSet {
     /// Best rank that cannot be excluded, from 1.
@@ -298,6 +311,7 @@ pub struct RankSet {
 
 /// Latency in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Mean, interval by sessions.
@@ -312,6 +326,7 @@ pub struct Latency {
 
 /// Counts of log ratios outside Tukey's fences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Outliers {
     /// Below Q1 − 3·IQR.
@@ -326,6 +341,7 @@ pub struct Outliers {
 
 /// A gate of the contest, and whether the candidate proved it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GateEstimate {
     /// What is bounded.
@@ -342,6 +358,7 @@ pub struct GateEstimate {
 
 /// The mean of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetricEstimate {
     /// The metric.
@@ -354,6 +371,7 @@ pub struct MetricEstimate {
 
 /// What the baseline measured against itself says about the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Name of the control.
@@ -376,6 +394,7 @@ pub struct Certificate {
 
 /// Whether a run may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateVerdict {
     /// The control is a tie.

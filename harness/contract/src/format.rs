@@ -7,6 +7,7 @@ use crate::input::InputError;
 
 /// The kind and version of a file; the first thing in each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Format {
     /// What the file is, e.g. `edgemaxx-plan`.

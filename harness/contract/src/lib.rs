@@ -17,6 +17,8 @@ pub mod quality;
 pub mod ranking;
 pub mod run_files;
 pub mod sample;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod task;
 pub mod telemetry;
 pub mod text;

@@ -13,6 +13,7 @@ use crate::sample::Log;
 
 /// The first line of `quality.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QualityHeader {
     /// `edgemaxx-quality`.
     #[serde(flatten)]
@@ -34,6 +35,7 @@ impl QualityHeader {
 
 /// One pair: the baseline's and a candidate's answer to the same request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QualityRecord {
     /// The candidate's name.
@@ -57,6 +59,7 @@ pub struct QualityRecord {
 
 /// What the metrics say of a pair.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Judgement {
     /// As [`QualityRecord::values`].
     pub values: BTreeMap<Metric, f64>,
@@ -66,6 +69,7 @@ pub struct Judgement {
 
 /// What each answer of a pair has by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sides {
     /// The baseline's answer.

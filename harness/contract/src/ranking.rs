@@ -10,6 +10,7 @@ use crate::plan::Extent;
 
 /// The day's verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ranking {
     /// `edgemaxx-ranking`.
     #[serde(flatten)]
@@ -34,6 +35,7 @@ document!(Ranking, "edgemaxx-ranking", 1);
 
 /// One candidate's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RankEntry {
     /// Position in the table, from 1.
@@ -58,6 +60,7 @@ pub struct RankEntry {
 
 /// What became of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Proven faster, proven good enough.

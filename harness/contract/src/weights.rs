@@ -12,6 +12,7 @@ pub const WEIGHTS_FILE: &str = "weights.json";
 
 /// A day's decision about the weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Weights {
     /// `edgemaxx-weights`.
     #[serde(flatten)]
@@ -36,6 +37,7 @@ document!(Weights, "edgemaxx-weights", 1);
 
 /// Where a day's weights come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The day's own ranking.
@@ -50,6 +52,7 @@ pub enum Origin {
 
 /// One hotkey's share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WeightEntry {
     /// Address (SS58); its uid is looked up when the weights are set.

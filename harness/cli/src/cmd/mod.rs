@@ -3,6 +3,7 @@
 pub(crate) mod analyze;
 pub(crate) mod chain;
 mod compare;
+mod completions;
 pub(crate) mod copies;
 mod doctor;
 mod engine;
@@ -12,6 +13,7 @@ mod engine_install;
 mod forecast;
 mod generate;
 mod history;
+mod man;
 pub(crate) mod measure;
 mod miner;
 pub(crate) mod plan;
@@ -100,6 +102,10 @@ enum Verb {
     Weights(weights::Args),
     /// Read a subnet: neurons, commitments, hyperparameters.
     Chain(chain::Args),
+    /// Print a script by which a shell completes verbs and options.
+    Completions(completions::Args),
+    /// Write manual pages.
+    Man(man::Args),
 }
 
 impl Cli {
@@ -127,6 +133,8 @@ impl Cli {
             Verb::Miner(args) => args.execute(),
             Verb::Weights(args) => args.execute(),
             Verb::Chain(args) => args.execute(),
+            Verb::Completions(args) => args.execute(),
+            Verb::Man(args) => args.execute(),
         }
     }
 }

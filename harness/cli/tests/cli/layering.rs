@@ -70,6 +70,8 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("rpassword", &["seal"]),
     ("hyper", &["validator"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),
 ];

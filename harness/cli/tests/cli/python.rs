@@ -27,7 +27,8 @@ fn python(arguments: &[&str]) -> Option<Output> {
 
 #[test]
 fn the_package_passes_its_own_tests() {
-    let Some(output) = python(&["-m", "unittest", "discover", "--verbose", "--start-directory", "tests"]) else {
+    let Some(output) = python(&["-m", "unittest", "discover", "--verbose", "--start-directory", "tests"])
+    else {
         return;
     };
     let said = String::from_utf8_lossy(&output.stderr);

@@ -6,6 +6,7 @@ use crate::input::{InputError, bad, within};
 
 /// The process that generates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EngineSpec {
     /// The built-in engine on candle.
@@ -16,6 +17,7 @@ pub enum EngineSpec {
 
 /// A program that speaks the engine protocol, and what it needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CommandSpec {
     /// Program and arguments.
@@ -42,6 +44,7 @@ pub struct CommandSpec {
 /// Limits of an engine's processes; `None`: the usual one. A contest may raise them, a candidate
 /// only lower.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Private memory of one process, MiB.

@@ -49,6 +49,7 @@ pub struct Contest {
 
 /// The device a contest is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// CPU, CUDA or Metal.
@@ -65,6 +66,7 @@ pub struct Device {
 
 /// Kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// Central processor.
@@ -77,6 +79,7 @@ pub enum DeviceKind {
 
 /// Where a pipeline's model files come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSpec {
     /// A path relative to the contest file, or `hf:owner/name@revision`.
@@ -89,6 +92,7 @@ pub struct CheckpointSpec {
 
 /// A change that derives one checkpoint from another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recipe {
     /// Weights stored as 8-bit integers with a scale per output channel.
@@ -153,6 +157,7 @@ pub struct CandidateSpec {
 
 /// How measurement goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
     /// Sessions per candidate: relaunches of both processes.
@@ -180,6 +185,7 @@ pub struct Measurement {
 
 /// Whether both processes of a session are in memory at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Residency {
     /// Both are launched and asked in turn: what drifts slowly touches both sides of a pair alike.
@@ -198,6 +204,7 @@ impl Residency {
 
 /// Limits of time, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// Launch and load.
@@ -210,6 +217,7 @@ pub struct Timeouts {
 
 /// When measurement ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stopping {
     /// Stop a candidate once the speedup's interval is this narrow (half-width, relative);

@@ -8,6 +8,7 @@ use super::Metric;
 
 /// A bound that must be proven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// What is bounded.
@@ -22,6 +23,7 @@ pub struct Gate {
 
 /// What a gate bounds over the pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
     /// The mean.

@@ -175,6 +175,7 @@ impl Direction {
 
 /// A model that judges answers; the contest names its folder under `quality.NAME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Model {
     /// Pictures and texts as vectors in one space.

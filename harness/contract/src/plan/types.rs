@@ -13,6 +13,7 @@ use crate::task::{Ask, RequestSpec, Settings, TaskRef};
 
 /// Everything `measure` executes; a pure function of contest, prompts, candidates, day, entropy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// `edgemaxx-plan`.
     #[serde(flatten)]
@@ -105,6 +106,7 @@ impl Plan {
 
 /// Which contest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ContestRef {
     /// Its name.
@@ -115,6 +117,7 @@ pub struct ContestRef {
 
 /// Which prompts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PromptsRef {
     /// File name without folders.
@@ -127,6 +130,7 @@ pub struct PromptsRef {
 
 /// Whether the plan is the contest's own or a short look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// As the contest says.
@@ -137,6 +141,7 @@ pub enum Extent {
 
 /// What a pipeline is in this contest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// All are compared with it.
@@ -149,6 +154,7 @@ pub enum Role {
 
 /// One side of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The baseline's process.
@@ -183,6 +189,7 @@ impl fmt::Display for Side {
 
 /// One pipeline: checkpoint, settings, process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PipelinePlan {
     /// Unique name.
     pub name: String,
@@ -202,6 +209,7 @@ pub struct PipelinePlan {
 
 /// One request to both sides of pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedRequest {
     /// Index in [`Plan::requests`].
     pub id: u32,
@@ -213,6 +221,7 @@ pub struct PlannedRequest {
 
 /// One relaunch of both processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedSession {
     /// Position in the order of execution.
@@ -235,6 +244,7 @@ pub struct PlannedSession {
 
 /// A pair of the same session, asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedRepeat {
     /// Position of the pair in its session.
@@ -245,6 +255,7 @@ pub struct PlannedRepeat {
 
 /// One request, asked of both sides one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedPair {
     /// Id of the request.

@@ -9,7 +9,8 @@ use crate::plan::{Plan, Side};
 
 /// A record as it stands in the file.
 #[derive(Serialize, Deserialize)]
-struct Line {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Sample"))]
+pub(crate) struct Line {
     /// Digest of the previous line's bytes without its line feed; of nothing for the first line.
     prev: Digest,
     #[serde(flatten)]

@@ -4,6 +4,8 @@
 mod log;
 mod record;
 
+#[cfg(feature = "schema")]
+pub(crate) use log::Line;
 pub use log::{Chain, Log, LogError, RecordedSession};
 pub use record::{
     Attempt, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark, Outcome, Phase,

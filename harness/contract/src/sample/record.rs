@@ -11,6 +11,7 @@ use crate::text::line;
 
 /// One line of `samples.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
     /// The first line.
@@ -29,6 +30,7 @@ pub enum Record {
 
 /// What the log belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Header {
     /// `edgemaxx-samples`.
     #[serde(flatten)]
@@ -41,6 +43,7 @@ pub struct Header {
 
 /// A process was launched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Launch {
     /// [`crate::plan::PlannedSession::index`].
@@ -55,6 +58,7 @@ pub struct Launch {
 
 /// What came of a launch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum LaunchOutcome {
     /// The engine is ready for requests.
@@ -72,6 +76,7 @@ pub enum LaunchOutcome {
 
 /// What an engine says it is; shown, never scored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EngineInfo {
     /// Name, at most 100 characters.
@@ -82,6 +87,7 @@ pub struct EngineInfo {
 
 /// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
     /// [`crate::plan::PlannedSession::index`].
@@ -105,6 +111,7 @@ pub struct Attempt {
 
 /// Whether an attempt counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Before the process is steady: recorded, not analysed.
@@ -126,6 +133,7 @@ pub enum Phase {
 
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Outcome {
     /// An answer that its task can read.
@@ -175,6 +183,7 @@ impl Outcome {
 
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// The kind, for counting.
@@ -192,6 +201,7 @@ impl fmt::Display for Failure {
 
 /// Kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The program could not be started.
@@ -223,6 +233,7 @@ impl fmt::Display for FailureKind {
 
 /// Something unusual about a sample; it is kept all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// The device lowered its clocks.
@@ -233,6 +244,7 @@ pub enum Mark {
 
 /// What a process did between `ready` and the session's end while nothing was asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Idle {
     /// [`crate::plan::PlannedSession::index`].
@@ -249,6 +261,7 @@ pub struct Idle {
 
 /// A session ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnd {
     /// [`crate::plan::PlannedSession::index`].
@@ -265,6 +278,7 @@ pub struct SessionEnd {
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
     /// All pairs were attempted.
@@ -278,6 +292,7 @@ pub enum SessionStatus {
 
 /// No further session of a candidate is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
     /// The candidate.

@@ -11,6 +11,7 @@ use crate::input::{Input, InputError};
 
 /// A JSON object whose keys are sorted at every depth: equal objects give equal bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Object(BTreeMap<String, Value>);
 
@@ -75,6 +76,7 @@ macro_rules! checked {
     ($($(#[$doc:meta])* $name:ident, $field:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(Object);
 

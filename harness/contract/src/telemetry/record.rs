@@ -13,6 +13,7 @@ use crate::plan::Side;
 /// Times (`at_ns`) are on the clock of [`crate::sample::Attempt::started_ns`], which starts anew
 /// with each execution of `measure`; a [`TelemetryStart`] heads each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum TelemetryRecord {
     /// The first line.
@@ -38,6 +39,7 @@ impl TelemetryRecord {
 
 /// What the file belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TelemetryHeader {
     /// `edgemaxx-telemetry`.
     #[serde(flatten)]
@@ -52,6 +54,7 @@ pub struct TelemetryHeader {
 
 /// A GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GpuDevice {
     /// Number by PCI bus, from 0.
@@ -68,6 +71,7 @@ pub struct GpuDevice {
 
 /// An execution of `measure` begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryStart {
     /// Lines that `samples.jsonl` then held, its header included: later ones are of this execution.
@@ -76,6 +80,7 @@ pub struct TelemetryStart {
 
 /// What one GPU does at one moment. What the driver does not tell is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GpuReading {
     /// When, nanoseconds.
@@ -113,6 +118,7 @@ pub struct GpuReading {
 
 /// Processes of one owner on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GpuProcess {
     /// Whose.
@@ -127,6 +133,7 @@ pub struct GpuProcess {
 
 /// Whose processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// The baseline's of the session under way.
@@ -148,6 +155,7 @@ impl From<Side> for Owner {
 
 /// Why a GPU's clocks are lower than they could be, as NVML names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Throttle {
     /// Nothing runs.
@@ -208,6 +216,7 @@ impl fmt::Display for Throttle {
 
 /// What the machine's processors do at one moment. What the system does not tell is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostReading {
     /// When, nanoseconds.
@@ -229,6 +238,7 @@ pub struct HostReading {
 
 /// What an engine's processes use at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TreeReading {
     /// When, nanoseconds.
@@ -255,6 +265,7 @@ pub struct TreeReading {
 
 /// An execution ends, not by a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryEnd {
     /// When, nanoseconds.

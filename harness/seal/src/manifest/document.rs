@@ -11,6 +11,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 
 /// Every file of a run with its digest, chained to the day before, signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// `edgemaxx-manifest`.
     #[serde(flatten)]
@@ -33,6 +34,7 @@ document!(Manifest, "edgemaxx-manifest", 1);
 
 /// The day that a manifest follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PreviousDay {
     /// Its day.
@@ -43,6 +45,7 @@ pub struct PreviousDay {
 
 /// One file of a sealed run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SealedFile {
     /// Path inside the run folder, with `/`.
@@ -55,6 +58,7 @@ pub struct SealedFile {
 
 /// Who answers for a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// `sr25519`, in the context `substrate`, as Bittensor's wallets sign.
