@@ -1,8 +1,8 @@
 //! How far a log is, kept up to date record by record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Attempt, Log, Outcome, Phase, Record};
 
 use crate::observe::Progress;
@@ -23,6 +23,8 @@ struct Session {
 #[derive(Debug, Clone)]
 pub struct Tally {
     sessions: Vec<Session>,
+    /// By the session that carries a baseline, all that share it.
+    blocks: BTreeMap<u32, Vec<u32>>,
     progress: Progress,
 }
 
@@ -48,7 +50,7 @@ impl Tally {
             pairs_total: sessions.iter().map(|session| session.pairs).sum(),
             ..Progress::default()
         };
-        Self { sessions, progress }
+        Self { sessions, blocks: BTreeMap::new(), progress }
     }
 
     /// Pairs that are done with nothing left to be asked, and those that nobody will ask for any more: their session
@@ -68,7 +70,15 @@ impl Tally {
     /// One more record of the log.
     pub fn add(&mut self, plan: &Plan, record: &Record) {
         match record {
-            Record::Attempt(attempt) => self.attempt(attempt),
+            Record::Attempt(attempt) => {
+                let sharing = self.blocks.get(&attempt.session).filter(|_| attempt.side == Side::Baseline);
+                let sharing = sharing.cloned().unwrap_or_else(|| vec![attempt.session]);
+                sharing.into_iter().for_each(|session| self.attempt(session, attempt));
+            }
+            Record::Block(block) => {
+                let lead = block.sessions.first().copied().unwrap_or_default();
+                self.blocks.insert(lead, block.sessions.clone());
+            }
             Record::Session(end) => self.over(end.session),
             Record::Stop(stop) => {
                 let own = plan.sessions.iter().filter(|planned| planned.candidate == stop.candidate);
@@ -79,9 +89,9 @@ impl Tally {
     }
 
     /// A pair is done with its second answer, or with a failure: its other side is not asked then.
-    fn attempt(&mut self, attempt: &Attempt) {
+    fn attempt(&mut self, session: u32, attempt: &Attempt) {
         let Phase::Measured { pair } = attempt.phase else { return };
-        let Some(session) = self.sessions.get_mut(attempt.session as usize) else { return };
+        let Some(session) = self.sessions.get_mut(session as usize) else { return };
         let failed = matches!(attempt.outcome, Outcome::Failed(_));
         if session.over || !(failed || session.half.remove(&pair)) {
             session.half.insert(pair);

@@ -44,7 +44,7 @@ impl Summary {
                 Record::Session(end) if end.status == SessionStatus::Complete => summary.complete += 1,
                 Record::Session(_) => summary.aborted += 1,
                 Record::Stop(stop) => summary.stopped.push((stop.candidate.clone(), stop.reason.clone())),
-                Record::Header(_) | Record::Idle(_) | Record::Launch(_) => {}
+                Record::Header(_) | Record::Block(_) | Record::Idle(_) | Record::Launch(_) => {}
             }
         }
         summary
@@ -53,7 +53,9 @@ impl Summary {
 
 /// What a log holds that leaves nothing to be measured; `None`: something is left.
 pub fn finished(plan: &Plan, log: &Log) -> Option<Summary> {
-    let over = remaining::due(plan, log).is_none() && remaining::next(plan, log).is_none();
+    let over = remaining::due(plan, log).is_none()
+        && remaining::block(plan, log).is_none()
+        && remaining::next(plan, log).is_none();
     over.then(|| Summary::of(log))
 }
 
@@ -61,7 +63,7 @@ pub fn finished(plan: &Plan, log: &Log) -> Option<Summary> {
 /// again, a session that was begun is launched anew for its remaining pairs.
 ///
 /// A candidate's failing process ends its session; after two such sessions the candidate is
-/// stopped. A failing baseline is launched anew once per session.
+/// stopped. A failing baseline is launched anew once per session, or block of sessions that share it.
 ///
 /// # Errors
 /// [`MeasureError`]; what was recorded is kept.
@@ -94,6 +96,9 @@ pub fn execute(
         }
         run.check_interrupt()?;
         stop_beyond_budget(&mut run)?;
+        if let Some(block) = remaining::block(plan, &run.log) {
+            run.append(Record::Block(block))?;
+        }
         let Some(todo) = remaining::next(plan, &run.log) else { break };
         run_session(&mut run, todo)?;
     }
@@ -139,7 +144,7 @@ fn stop_beyond_budget(run: &mut Run<'_, '_>) -> Result<(), MeasureError> {
 /// Runs a session to its end; the baseline may fail once.
 fn run_session(run: &mut Run<'_, '_>, mut todo: remaining::Todo) -> Result<(), MeasureError> {
     for attempt in 0.. {
-        let session = todo.session;
+        let session = todo.sessions[0];
         match session::run(run, &todo)? {
             Ended::Recorded => return Ok(()),
             Ended::Baseline(failure) if attempt > 0 => {
@@ -148,7 +153,7 @@ fn run_session(run: &mut Run<'_, '_>, mut todo: remaining::Todo) -> Result<(), M
             Ended::Baseline(failure) => {
                 run.tell(&Event::BaselineRetry { session, failure: &failure });
                 match remaining::next(run.plan, &run.log) {
-                    Some(again) if again.session == session && !again.missing.is_empty() => todo = again,
+                    Some(again) if again.sessions[0] == session && !again.missing.is_empty() => todo = again,
                     _ => return Ok(()),
                 }
             }

@@ -11,10 +11,10 @@ pub enum Event<'a> {
         /// Whether records were found.
         resumed: bool,
     },
-    /// A session's processes are about to be launched (not recorded).
+    /// Processes of a session, or of a block of sessions, are about to be launched (not recorded).
     Session {
-        /// The session.
-        session: &'a PlannedSession,
+        /// The session; of a block every one.
+        sessions: &'a [&'a PlannedSession],
         /// Its launch.
         launch: u32,
     },
@@ -22,7 +22,7 @@ pub enum Event<'a> {
     Launch(&'a Launch),
     /// A request was answered, or not.
     Attempt(&'a Attempt),
-    /// The baseline failed; both processes are launched anew (not recorded).
+    /// The baseline failed; all processes are launched anew (not recorded).
     BaselineRetry {
         /// The session.
         session: u32,

@@ -1,15 +1,15 @@
-//! A side's process, and what it does while nothing is asked of it.
+//! A process, and what it does while nothing is asked of it.
 
-use edgemaxx_contract::plan::{PlannedSession, Side};
 use edgemaxx_contract::sample::{Idle, Record};
 use edgemaxx_engine::Engine;
 
 use crate::error::MeasureError;
+use crate::remaining::Member;
 use crate::run::Run;
 
-/// A side's process.
+/// One side's process.
 pub(crate) struct Process {
-    pub(crate) side: Side,
+    pub(crate) member: Member,
     pub(crate) engine: Box<dyn Engine>,
     /// When its rest began: harness's clock and its own processor time, nanoseconds.
     since: Option<(u64, u64)>,
@@ -19,8 +19,8 @@ pub(crate) struct Process {
 
 impl Process {
     /// A process that is ready and rests since `now_ns`.
-    pub(crate) fn ready(side: Side, engine: Box<dyn Engine>, now_ns: u64) -> Self {
-        let mut process = Self { side, engine, since: None, waited_ns: 0, busy_ns: 0 };
+    pub(crate) fn ready(member: Member, engine: Box<dyn Engine>, now_ns: u64) -> Self {
+        let mut process = Self { member, engine, since: None, waited_ns: 0, busy_ns: 0 };
         process.rests(now_ns);
         process
     }
@@ -42,16 +42,15 @@ impl Process {
 /// Records what the processes did while nothing was asked of them, where it is known.
 pub(crate) fn idle(
     run: &mut Run<'_, '_>,
-    session: &PlannedSession,
     launch: u32,
     processes: &mut [Process],
 ) -> Result<(), MeasureError> {
     let now_ns = run.now_ns();
     for process in processes {
         process.wakes(now_ns);
-        let Process { side, waited_ns, busy_ns, .. } = *process;
+        let Process { member: (session, side), waited_ns, busy_ns, .. } = *process;
         if waited_ns > 0 {
-            run.append(Record::Idle(Idle { session: session.index, launch, side, waited_ns, busy_ns }))?;
+            run.append(Record::Idle(Idle { session, launch, side, waited_ns, busy_ns }))?;
         }
     }
     Ok(())

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
+use edgemaxx_contract::plan::{Plan, PlannedSession, Side, turns};
 use edgemaxx_contract::sample::{
-    Attempt, Failure, FailureKind, LaunchOutcome, Log, Outcome, Phase, Record, RecordedSession, SessionEnd,
-    SessionStatus, Stop,
+    Attempt, Block, Blocks, Failure, FailureKind, LaunchOutcome, Log, Outcome, Phase, Record,
+    RecordedSession, SessionEnd, SessionStatus, Stop,
 };
 
 use crate::steady::is_steady;
@@ -13,27 +13,23 @@ use crate::steady::is_steady;
 /// A candidate is stopped after this many of its sessions were aborted.
 pub(crate) const MAX_ABORTED: usize = 2;
 
+/// Whose process, by where it is recorded: the session's index, and the side of it.
+pub(crate) type Member = (u32, Side);
+
 /// A request to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// Position of the pair in its session.
     pub(crate) pair: u32,
-    /// Which sides, in order: both, or the one that is missing.
-    pub(crate) sides: [Option<Side>; 2],
+    /// Of whom, in order, and whether the other side was measured in an earlier launch.
+    pub(crate) members: Vec<(Member, bool)>,
 }
 
-impl Missing {
-    /// Whether the other side was measured in an earlier launch.
-    pub(crate) fn split(&self) -> bool {
-        self.sides[1].is_none()
-    }
-}
-
-/// A session to be launched.
+/// A session to be launched, or a block of sessions that share their baseline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Todo {
-    /// Index of the session.
-    pub(crate) session: u32,
+    /// Indices of the sessions; the first one carries the baseline.
+    pub(crate) sessions: Vec<u32>,
     /// Number of the launch.
     pub(crate) launch: u32,
     /// What is missing, in the plan's order.
@@ -41,9 +37,9 @@ pub(crate) struct Todo {
 }
 
 impl Todo {
-    /// Whether anything is to be asked of any of `sides`.
-    pub(crate) fn asks(&self, sides: &[Side]) -> bool {
-        self.missing.iter().flat_map(|missing| missing.sides).flatten().any(|side| sides.contains(&side))
+    /// Whether anything is to be asked of any of `members`.
+    pub(crate) fn asks(&self, members: &[Member]) -> bool {
+        self.missing.iter().flat_map(|missing| &missing.members).any(|(member, _)| members.contains(member))
     }
 }
 
@@ -52,23 +48,47 @@ pub(crate) fn is_fatal(failure: &Failure) -> bool {
     !matches!(failure.kind, FailureKind::Refused | FailureKind::Answer)
 }
 
-/// Requests of a session not yet made. A pair whose one side failed cannot be completed: its
-/// other side is not asked.
-fn missing(planned: &PlannedSession, recorded: &RecordedSession<'_>) -> Vec<Missing> {
+/// Whether a pair of a session is not yet asked of both sides. A pair whose one side failed cannot be
+/// completed: its other side is not asked.
+fn is_open(recorded: &RecordedSession<'_>, pair: u32) -> bool {
     let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
-    (0u32..)
-        .zip(&planned.pairs)
-        .filter_map(|(pair, order)| {
-            let [first, second] = Side::both_from(order.first);
-            let sides = match (recorded.measured(pair, first), recorded.measured(pair, second)) {
-                (None, None) => [Some(first), Some(second)],
-                (Some(done), None) if !failed(done) => [Some(second), None],
-                (None, Some(done)) if !failed(done) => [Some(first), None],
-                _ => return None,
-            };
-            Some(Missing { pair, sides })
-        })
-        .collect()
+    match [Side::Baseline, Side::Candidate].map(|side| recorded.measured(pair, side)) {
+        [None, None] => true,
+        [Some(done), None] | [None, Some(done)] => !failed(done),
+        [Some(_), Some(_)] => false,
+    }
+}
+
+/// How many pairs of a session are not yet asked of both sides.
+fn open(planned: &PlannedSession, recorded: &RecordedSession<'_>) -> u32 {
+    (0..planned.pairs.len() as u32).map(|pair| u32::from(is_open(recorded, pair))).sum()
+}
+
+/// Requests not yet made of sessions that are launched together, of those that have no end.
+fn missing(plan: &Plan, sessions: &[u32], recorded: &[RecordedSession<'_>]) -> Vec<Missing> {
+    let of = |session: u32| &recorded[session as usize];
+    let left: Vec<u32> = sessions.iter().copied().filter(|&session| of(session).end.is_none()).collect();
+    let pairs = plan.sessions[sessions[0] as usize].pairs.len() as u32;
+    let member = |pair: u32, (session, side): Member| {
+        let asked = |session: u32, side: Side| of(session).measured(pair, side).is_some();
+        let wanted: Vec<u32> = match side {
+            Side::Candidate => vec![session],
+            Side::Baseline => left.clone(),
+        };
+        let wanted =
+            wanted.into_iter().filter(|&session| left.contains(&session) && is_open(of(session), pair));
+        let others: Vec<bool> = wanted.map(|session| asked(session, side.other())).collect();
+        let due = !others.is_empty() && !asked(session, side);
+        due.then(|| ((session, side), others.contains(&true)))
+    };
+    let of_pair = |pair: u32| Missing {
+        pair,
+        members: turns(plan, sessions, Some(pair))
+            .into_iter()
+            .filter_map(|turn| member(pair, turn))
+            .collect(),
+    };
+    (0..pairs).map(of_pair).filter(|missing| !missing.members.is_empty()).collect()
 }
 
 /// Number of the last launch recorded, and how many there were: one more than it.
@@ -129,7 +149,7 @@ pub(crate) fn due(plan: &Plan, log: &Log) -> Option<Record> {
         }
         let status = if candidate_failed(recorded) {
             SessionStatus::Aborted { side: Side::Candidate }
-        } else if missing(planned, recorded).is_empty() {
+        } else if open(planned, recorded) == 0 {
             SessionStatus::Complete
         } else {
             continue;
@@ -141,6 +161,12 @@ pub(crate) fn due(plan: &Plan, log: &Log) -> Option<Record> {
             candidate_peak_rss_bytes: None,
             steady: was_steady(plan, recorded),
         }));
+    }
+    if plan.is_shared() && under_way(plan, log).is_none() && block(plan, log).is_none() {
+        // Blocks that nobody is left for need no control.
+        let control = plan.control()?;
+        let reason = "no candidate is left to be measured beside it".to_owned();
+        return stop(plan, log, &control.name, reason).map(Record::Stop);
     }
     plan.candidates().iter().find_map(|candidate| {
         let own = || plan.sessions.iter().zip(&sessions).filter(|(p, _)| p.candidate == candidate.name);
@@ -174,17 +200,44 @@ fn is_stopped(log: &Log, candidate: &str) -> bool {
     log.stops().any(|stop| stop.candidate == candidate)
 }
 
-/// The next session to be launched.
+/// The block that begins now: none is under way, and candidates are left.
+pub(crate) fn block(plan: &Plan, log: &Log) -> Option<Block> {
+    if !plan.is_shared() || under_way(plan, log).is_some() {
+        return None;
+    }
+    let mut blocks = Blocks::new(plan);
+    log.records.iter().for_each(|record| blocks.add(record));
+    blocks.next().map(|sessions| Block { sessions })
+}
+
+/// The block under way: one of its sessions has no end, and its candidate was not stopped.
+fn under_way(plan: &Plan, log: &Log) -> Option<Vec<u32>> {
+    let block = log.records.iter().rev().find_map(|record| match record {
+        Record::Block(block) => Some(&block.sessions),
+        _ => None,
+    })?;
+    let ended = |session: &u32| {
+        let end = |record: &Record| matches!(record, Record::Session(end) if end.session == *session);
+        log.records.iter().rev().any(end)
+    };
+    let stopped = |session: &u32| is_stopped(log, &plan.sessions[*session as usize].candidate);
+    block.iter().any(|session| !ended(session) && !stopped(session)).then(|| block.clone())
+}
+
+/// The next session to be launched, or the block that has begun.
 pub(crate) fn next(plan: &Plan, log: &Log) -> Option<Todo> {
-    let sessions = log.sessions(plan);
+    let recorded = log.sessions(plan);
     let stopped: BTreeSet<&str> = log.stops().map(|stop| stop.candidate.as_str()).collect();
-    plan.sessions.iter().zip(&sessions).find_map(|(planned, recorded)| {
-        if recorded.end.is_some() || stopped.contains(planned.candidate.as_str()) {
-            return None;
-        }
-        let missing = missing(planned, recorded);
-        Some(Todo { session: planned.index, launch: launches(recorded), missing })
-    })
+    let is_left = |planned: &&PlannedSession| {
+        recorded[planned.index as usize].end.is_none() && !stopped.contains(planned.candidate.as_str())
+    };
+    let sessions = match plan.is_shared() {
+        true => under_way(plan, log)?,
+        false => vec![plan.sessions.iter().find(is_left)?.index],
+    };
+    let launch = sessions.iter().map(|&session| launches(&recorded[session as usize])).max()?;
+    let missing = missing(plan, &sessions, &recorded);
+    Some(Todo { sessions, launch, missing })
 }
 
 /// Measured time in the log: `started_ns` begins anew with each execution of `measure`, so the
@@ -221,7 +274,7 @@ pub(crate) mod recount {
             progress.sessions_total += 1;
             progress.pairs_total += pairs;
             progress.sessions_done += u32::from(done);
-            progress.pairs_done += if done { pairs } else { pairs - missing(planned, recorded).len() as u32 };
+            progress.pairs_done += if done { pairs } else { pairs - open(planned, recorded) };
         }
         progress
     }

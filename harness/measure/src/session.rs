@@ -1,9 +1,9 @@
-//! One launch of a session: its processes, warm-up, pairs.
+//! One launch of a session, or of a block of sessions that share their baseline: processes, warm-up, pairs.
 
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Residency;
-use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side};
+use edgemaxx_contract::plan::{PlannedRequest, PlannedSession, Side, turns};
 use edgemaxx_contract::sample::{
     Attempt, Failure, FailureKind, Launch, LaunchOutcome, Mark, Outcome, Phase, Record, SessionEnd,
     SessionStatus,
@@ -14,19 +14,51 @@ use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Engine, Launched, Loaded, Ob
 use crate::error::MeasureError;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Process, idle};
-use crate::remaining::{Todo, is_fatal, warm, was_steady};
+use crate::remaining::{Member, Todo, is_fatal, warm, was_steady};
 use crate::run::Run;
 
 /// How a launch of a session ended.
 pub(crate) enum Ended {
-    /// The session's end is recorded.
+    /// Every session's end is recorded.
     Recorded,
-    /// The baseline failed; the session has no end yet.
+    /// The baseline failed; sessions without a failing candidate have no end yet.
     Baseline(Failure),
 }
 
-/// The processes that are in memory, in the order of launch, and what all of them said of their
-/// checkpoint.
+/// What became of the processes so far, of all that are launched for one another.
+struct Course<'a> {
+    sessions: Vec<&'a PlannedSession>,
+    /// Those without an end.
+    left: Vec<u32>,
+    launch: u32,
+    /// What processes have said when they were ready, as far as requests depend on it.
+    known: BTreeMap<Member, Object>,
+    peaks: BTreeMap<Member, Option<u64>>,
+    /// Sessions whose candidate's process failed.
+    lost: Vec<u32>,
+}
+
+impl Course<'_> {
+    fn baseline(&self) -> Member {
+        (self.sessions[0].index, Side::Baseline)
+    }
+
+    /// Notes whose process failed; whether the others go on without it.
+    fn goes_on_without(&mut self, (session, side): Member) -> bool {
+        if side == Side::Candidate && !self.lost.contains(&session) {
+            self.lost.push(session);
+        }
+        side == Side::Candidate && self.left.iter().any(|session| !self.lost.contains(session))
+    }
+
+    /// Whether a process has anything to do with what is left.
+    fn is_wanted(&self, (session, side): Member) -> bool {
+        side == Side::Baseline || (self.left.contains(&session) && !self.lost.contains(&session))
+    }
+}
+
+/// The processes that are in memory, in the order of launch, and what the baseline, or the candidate
+/// before it, said of its checkpoint.
 struct Residents {
     processes: Vec<Process>,
     ready: Object,
@@ -36,11 +68,11 @@ struct Residents {
 
 /// Why a session cannot go on.
 struct Broken {
-    side: Side,
+    member: Member,
     failure: Failure,
 }
 
-/// Either an end of everything or of this session.
+/// Either an end of everything or of what was launched together.
 enum Halt {
     Error(MeasureError),
     Broken(Broken),
@@ -52,106 +84,132 @@ impl From<MeasureError> for Halt {
     }
 }
 
-/// Runs what is missing of a session in one launch.
+/// Runs what is missing of a session, or of a block, in one launch.
 pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureError> {
     let plan = run.plan;
-    let session = &plan.sessions[todo.session as usize];
-    run.tell(&Event::Session { session, launch: todo.launch });
-    let both = Side::both_from(session.first);
-    let blocks: Vec<&[Side]> = match plan.measurement.residency {
-        Residency::Together => vec![&both],
-        Residency::Alternating => both.iter().map(std::slice::from_ref).collect(),
+    let sessions: Vec<&PlannedSession> =
+        todo.sessions.iter().map(|&session| &plan.sessions[session as usize]).collect();
+    run.tell(&Event::Session { sessions: &sessions, launch: todo.launch });
+    let order = turns(plan, &todo.sessions, None);
+    let groups: Vec<&[Member]> = match plan.measurement.residency {
+        Residency::Together => vec![&order],
+        Residency::Alternating => order.iter().map(std::slice::from_ref).collect(),
     };
-    let (mut known, mut peaks) = (BTreeMap::new(), BTreeMap::new());
-    for sides in blocks {
-        if !todo.asks(sides) {
+    let left = todo.sessions.iter().copied().filter(|&session| run.log.session(session).end.is_none());
+    let mut course = Course {
+        left: left.collect(),
+        sessions,
+        launch: todo.launch,
+        known: BTreeMap::new(),
+        peaks: BTreeMap::new(),
+        lost: Vec::new(),
+    };
+    for members in groups {
+        let members: Vec<Member> =
+            members.iter().copied().filter(|&member| course.is_wanted(member)).collect();
+        if !todo.asks(&members) {
             continue;
         }
-        let mut residents = match launch(run, session, todo.launch, sides, &mut known)? {
-            Ok(residents) => residents,
-            Err(broken) => return end(run, session, Some(broken), &peaks),
-        };
-        let result = warm_up(run, session, &mut residents)
-            .and_then(|()| measure(run, session, todo, &mut residents))
-            .and_then(|()| repeat(run, session, &mut residents));
-        idle(run, session, todo.launch, &mut residents.processes)?;
-        for process in &mut residents.processes {
-            peaks.insert(process.side, process.engine.close().peak_rss_bytes);
-        }
-        run.io.telemetry.watch(&[]);
-        match result {
+        match together(run, todo, &members, &mut course) {
             Ok(()) => {}
-            Err(Halt::Broken(broken)) => return end(run, session, Some(broken), &peaks),
             Err(Halt::Error(error)) => return Err(error),
+            Err(Halt::Broken(Broken { member: (_, Side::Candidate), .. })) => break,
+            Err(Halt::Broken(Broken { member: (_, Side::Baseline), failure })) => {
+                end(run, &course, |session| course.lost.contains(&session))?;
+                return Ok(Ended::Baseline(failure));
+            }
         }
     }
-    end(run, session, None, &peaks)
-}
-
-/// Records the session's end, unless the baseline is to be tried again.
-fn end(
-    run: &mut Run<'_, '_>,
-    session: &PlannedSession,
-    broken: Option<Broken>,
-    peaks: &BTreeMap<Side, Option<u64>>,
-) -> Result<Ended, MeasureError> {
-    let status = match broken {
-        None => SessionStatus::Complete,
-        Some(Broken { side: Side::Baseline, failure }) => return Ok(Ended::Baseline(failure)),
-        Some(Broken { side: Side::Candidate, .. }) => SessionStatus::Aborted { side: Side::Candidate },
-    };
-    let steady = was_steady(run.plan, &run.log.session(session.index));
-    run.append(Record::Session(SessionEnd {
-        session: session.index,
-        status,
-        baseline_peak_rss_bytes: peaks.get(&Side::Baseline).copied().flatten(),
-        candidate_peak_rss_bytes: peaks.get(&Side::Candidate).copied().flatten(),
-        steady,
-    }))?;
+    end(run, &course, |_| true)?;
     Ok(Ended::Recorded)
 }
 
-/// Launches `sides`, then loads them, in that order, and records how it went. `known` is
-/// what the sides of the session have said when they were ready.
+/// Launches processes, asks them what is missing, and closes them.
+fn together(
+    run: &mut Run<'_, '_>,
+    todo: &Todo,
+    members: &[Member],
+    course: &mut Course<'_>,
+) -> Result<(), Halt> {
+    let Some(mut residents) = launch(run, members, course)? else { return Ok(()) };
+    let result = warm_up(run, course, &mut residents)
+        .and_then(|()| measure(run, todo, course, &mut residents))
+        .and_then(|()| repeat(run, todo, course, &mut residents));
+    idle(run, todo.launch, &mut residents.processes)?;
+    for process in &mut residents.processes {
+        course.peaks.insert(process.member, process.engine.close().peak_rss_bytes);
+    }
+    run.io.telemetry.watch(&[]);
+    result
+}
+
+/// Records the ends of sessions that have none yet.
+fn end(
+    run: &mut Run<'_, '_>,
+    course: &Course<'_>,
+    is_over: impl Fn(u32) -> bool,
+) -> Result<(), MeasureError> {
+    let peak = |member: Member| course.peaks.get(&member).copied().flatten();
+    for session in course.sessions.iter().map(|planned| planned.index).filter(|&session| is_over(session)) {
+        let recorded = run.log.session(session);
+        if recorded.end.is_some() {
+            continue;
+        }
+        let steady = was_steady(run.plan, &recorded);
+        let status = match course.lost.contains(&session) {
+            true => SessionStatus::Aborted { side: Side::Candidate },
+            false => SessionStatus::Complete,
+        };
+        run.append(Record::Session(SessionEnd {
+            session,
+            status,
+            baseline_peak_rss_bytes: peak(course.baseline()),
+            candidate_peak_rss_bytes: peak((session, Side::Candidate)),
+            steady,
+        }))?;
+    }
+    Ok(())
+}
+
+/// Launches processes, then loads them, in that order, and records how it went; `None`: none of them is
+/// ready, and others are still to come.
 fn launch(
     run: &mut Run<'_, '_>,
-    session: &PlannedSession,
-    launch: u32,
-    sides: &[Side],
-    known: &mut BTreeMap<Side, Object>,
-) -> Result<Result<Residents, Broken>, MeasureError> {
+    members: &[Member],
+    course: &mut Course<'_>,
+) -> Result<Option<Residents>, Halt> {
     let plan = run.plan;
-    let mut launched: Vec<(Side, Launched)> = Vec::new();
-    for side in sides.iter().copied() {
-        let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
-            return Err(MeasureError::Plan(format!("sessions[{}]: no such pipeline", session.index)));
+    let mut launched: Vec<(Member, Launched)> = Vec::new();
+    for &member in members {
+        let (session, side) = member;
+        let Some(pipeline) = plan.pipeline(pipeline_of(plan, &plan.sessions[session as usize], side)) else {
+            return Err(MeasureError::Plan(format!("sessions[{session}]: no such pipeline")).into());
         };
         match run.launcher.launch(pipeline) {
             Ok(process) => {
-                launched.push((side, process));
-                watch(run, session, launch, &launched);
+                launched.push((member, process));
+                watch(run, course, &launched);
             }
-            Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
+            Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
         }
     }
-    let mut loaded: Vec<(Side, Loaded)> = Vec::new();
-    for index in 0..launched.len() {
-        let (side, process) = &mut launched[index];
-        let side = *side;
+    let mut loaded: Vec<(Member, Loaded)> = Vec::new();
+    for member in launched.iter().map(|(member, _)| *member).collect::<Vec<_>>() {
+        let Some((_, process)) = launched.iter_mut().find(|(of, _)| *of == member) else { continue };
         match process.engine.load(&process.load) {
-            Ok(one) => loaded.push((side, one)),
-            Err(failure) => return broken_launch(run, session, launch, side, failure, launched),
+            Ok(one) => loaded.push((member, one)),
+            Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
         }
     }
-    let ready = match common_ready(run, &loaded, known) {
-        Ok(ready) => ready,
-        Err(Broken { side, failure }) => return broken_launch(run, session, launch, side, failure, launched),
-    };
-    for ((side, process), (_, loaded)) in launched.iter().zip(&loaded) {
+    for broken in unlike(run, &loaded, course) {
+        broken_launch(run, course, broken, &mut launched)?;
+    }
+    for (member, process) in &launched {
+        let Some((_, loaded)) = loaded.iter().find(|(of, _)| of == member) else { continue };
         run.append(Record::Launch(Launch {
-            session: session.index,
-            launch,
-            side: *side,
+            session: member.0,
+            launch: course.launch,
+            side: member.1,
             outcome: LaunchOutcome::Ready {
                 launch_ns: process.launch_ns,
                 load_ns: loaded.load_ns,
@@ -159,93 +217,104 @@ fn launch(
             },
         }))?;
     }
+    let Some((first, _)) = launched.first() else { return Ok(None) };
+    let Some(ready) = course.known.get(&course.baseline()).or(course.known.get(first)).cloned() else {
+        return Ok(None);
+    };
     let now_ns = run.now_ns();
-    let rests = |(side, launched): (Side, Launched)| Process::ready(side, launched.engine, now_ns);
+    let rests = |(member, launched): (Member, Launched)| Process::ready(member, launched.engine, now_ns);
     let processes = launched.into_iter().map(rests).collect();
-    Ok(Ok(Residents { processes, ready, launch, next_id: 1 }))
+    Ok(Some(Residents { processes, ready, launch: course.launch, next_id: 1 }))
 }
 
 /// Tells telemetry which processes there are.
-fn watch(run: &mut Run<'_, '_>, session: &PlannedSession, launch: u32, launched: &[(Side, Launched)]) {
+fn watch(run: &mut Run<'_, '_>, course: &Course<'_>, launched: &[(Member, Launched)]) {
     let engines: Vec<Watched> = launched
         .iter()
-        .filter_map(|(side, process)| {
+        .filter_map(|((session, side), process)| {
             let root = process.engine.root()?;
-            Some(Watched { session: session.index, launch, side: *side, root })
+            Some(Watched { session: *session, launch: course.launch, side: *side, root })
         })
         .collect();
     run.io.telemetry.watch(&engines);
 }
 
-/// Ends what was launched and records whose fault it is.
+/// Records whose fault it is that a process is not ready, and ends it; all that were launched where
+/// nothing can be measured without it.
 fn broken_launch(
     run: &mut Run<'_, '_>,
-    session: &PlannedSession,
-    launch: u32,
-    side: Side,
-    failure: Failure,
-    mut launched: Vec<(Side, Launched)>,
-) -> Result<Result<Residents, Broken>, MeasureError> {
-    for (_, process) in &mut launched {
-        process.engine.close();
-    }
-    run.io.telemetry.watch(&[]);
+    course: &mut Course<'_>,
+    broken: Broken,
+    launched: &mut Vec<(Member, Launched)>,
+) -> Result<(), Halt> {
+    let Broken { member: (session, side), failure } = &broken;
+    let goes_on = course.goes_on_without(broken.member);
+    launched.retain_mut(|(member, process)| {
+        let stays = goes_on && *member != broken.member;
+        if !stays {
+            process.engine.close();
+        }
+        stays
+    });
+    watch(run, course, launched);
     let outcome = LaunchOutcome::Failed(failure.clone());
-    run.append(Record::Launch(Launch { session: session.index, launch, side, outcome }))?;
-    Ok(Err(Broken { side, failure }))
+    run.append(Record::Launch(Launch { session: *session, launch: course.launch, side: *side, outcome }))?;
+    if goes_on { Ok(()) } else { Err(Halt::Broken(broken)) }
 }
 
-/// What the sides of the session have said when they were ready, as far as requests depend on it.
-/// The baseline sets it; since both sides are asked the same, the candidate's must be equal.
-fn common_ready(
-    run: &Run<'_, '_>,
-    loaded: &[(Side, Loaded)],
-    known: &mut BTreeMap<Side, Object>,
-) -> Result<Object, Broken> {
+/// Who said something else when it was ready than the baseline, as far as requests depend on it: since
+/// all are asked the same, everybody's must be equal.
+fn unlike(run: &Run<'_, '_>, loaded: &[(Member, Loaded)], course: &mut Course<'_>) -> Vec<Broken> {
     let broken =
-        |side, detail: String| Broken { side, failure: Failure { kind: FailureKind::Protocol, detail } };
-    for (side, loaded) in loaded {
-        let ready = run.io.codec.ready(&run.plan.request, &loaded.ready);
-        known.insert(*side, ready.map_err(|detail| broken(*side, detail))?);
+        |member, detail: String| Broken { member, failure: Failure { kind: FailureKind::Protocol, detail } };
+    let mut found = Vec::new();
+    for (member, loaded) in loaded {
+        match run.io.codec.ready(&run.plan.request, &loaded.ready) {
+            Ok(ready) => {
+                course.known.insert(*member, ready);
+            }
+            Err(detail) => found.push(broken(*member, detail)),
+        }
     }
     let words = |ready: &Object| serde_json::Value::Object(ready.clone()).to_string();
-    if let (Some(baseline), Some(candidate)) = (known.get(&Side::Baseline), known.get(&Side::Candidate))
-        && candidate != baseline
-    {
-        let (own, theirs) = (words(candidate), words(baseline));
+    let Some(baseline) = course.known.get(&course.baseline()) else { return found };
+    let others = course.known.iter();
+    for (member, ready) in others.filter(|(member, ready)| *ready != baseline && course.is_wanted(**member)) {
+        let (own, theirs) = (words(ready), words(baseline));
         let detail = format!("ready: it says {own}, the baseline {theirs}; both sides are asked the same");
-        return Err(broken(Side::Candidate, detail));
+        found.push(broken(*member, detail));
     }
-    let ready = known.values().next().cloned();
-    ready.ok_or_else(|| broken(Side::Baseline, "it was not loaded".to_owned()))
+    found
 }
 
 /// Requests to the residents in turn until all are steady, or the plan's warm-up requests are used.
-fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Residents) -> Result<(), Halt> {
+fn warm_up(run: &mut Run<'_, '_>, course: &mut Course<'_>, residents: &mut Residents) -> Result<(), Halt> {
     let plan = run.plan;
-    let sides: Vec<Side> = residents.processes.iter().map(|process| process.side).collect();
-    let mut latencies: Vec<Vec<u64>> = vec![Vec::new(); sides.len()];
-    let mut refused: Vec<Option<Failure>> = vec![None; sides.len()];
+    let session = course.sessions[0];
+    let members: Vec<Member> = residents.processes.iter().map(|process| process.member).collect();
+    let mut latencies: Vec<Vec<u64>> = vec![Vec::new(); members.len()];
+    let mut refused: Vec<Option<Failure>> = vec![None; members.len()];
     for (index, request) in (0u32..).zip(&session.warmup) {
         let request = &plan.requests[*request as usize];
         let payload = payload(run, session, residents, request)?;
-        for (which, side) in sides.iter().enumerate() {
+        for (which, member) in members.iter().enumerate() {
             let phase = Phase::Warmup { index };
             let asked = Asked { request, payload: &payload, phase, split: false };
-            match ask(run, session, residents, *side, asked)? {
+            match ask_on(run, course, residents, *member, asked)? {
                 Some(Ok(latency)) => latencies[which].push(latency),
                 Some(Err(failure)) => refused[which] = Some(failure),
                 None => {}
             }
         }
-        if latencies.iter().all(|latencies| warm(plan, latencies)) {
+        let mut all = members.iter().zip(&latencies);
+        if all.all(|(member, latencies)| !course.is_wanted(*member) || warm(plan, latencies)) {
             break;
         }
     }
     // A side that never answered will not answer in a pair either.
-    for ((side, latencies), refused) in sides.into_iter().zip(latencies).zip(refused) {
+    for ((member, latencies), refused) in members.into_iter().zip(latencies).zip(refused) {
         if let Some(failure) = refused.filter(|_| latencies.is_empty()) {
-            return Err(Halt::Broken(Broken { side, failure }));
+            lose(run, course, residents, Broken { member, failure })?;
         }
     }
     Ok(())
@@ -254,19 +323,26 @@ fn warm_up(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Resi
 /// The pairs that are missing, in the plan's order.
 fn measure(
     run: &mut Run<'_, '_>,
-    session: &PlannedSession,
     todo: &Todo,
+    course: &mut Course<'_>,
     residents: &mut Residents,
 ) -> Result<(), Halt> {
     let plan = run.plan;
+    let session = course.sessions[0];
     for missing in &todo.missing {
+        if residents.processes.is_empty() {
+            break;
+        }
         let planned = &session.pairs[missing.pair as usize];
         let request = &plan.requests[planned.request as usize];
         let payload = payload(run, session, residents, request)?;
-        for side in missing.sides.into_iter().flatten() {
+        for &(member, split) in &missing.members {
             let phase = Phase::Measured { pair: missing.pair };
-            let asked = Asked { request, payload: &payload, phase, split: missing.split() };
-            if let Some(Err(_)) = ask(run, session, residents, side, asked)? {
+            let asked = Asked { request, payload: &payload, phase, split };
+            let answer = ask_on(run, course, residents, member, asked)?;
+            // Without the baseline's answer, or the only candidate's, the pair has come to nothing.
+            let alone = member.1 == Side::Baseline || course.sessions.len() == 1;
+            if matches!(answer, Some(Err(_))) && alone {
                 break;
             }
         }
@@ -276,25 +352,68 @@ fn measure(
 
 /// Pairs asked once more, to see that no answer comes faster the second time. They end with the
 /// session: a resumed one repeats only what it asked itself.
-fn repeat(run: &mut Run<'_, '_>, session: &PlannedSession, residents: &mut Residents) -> Result<(), Halt> {
+fn repeat(
+    run: &mut Run<'_, '_>,
+    todo: &Todo,
+    course: &mut Course<'_>,
+    residents: &mut Residents,
+) -> Result<(), Halt> {
     let plan = run.plan;
+    let session = course.sessions[0];
     for planned in &session.repeats {
         let Some(original) = session.pairs.get(planned.pair as usize) else { continue };
         let request = &plan.requests[original.request as usize];
         let payload = payload(run, session, residents, request)?;
-        for side in Side::both_from(planned.first) {
-            let recorded = run.log.session(session.index);
-            let answered = recorded.measured(planned.pair, side).is_some_and(|first| {
+        let order = match planned.first {
+            Some(first) => Side::both_from(first).map(|side| (session.index, side)).to_vec(),
+            None => turns(plan, &todo.sessions, Some(planned.pair)),
+        };
+        for member in order {
+            let recorded = run.log.session(member.0);
+            let answered = recorded.measured(planned.pair, member.1).is_some_and(|first| {
                 first.launch == residents.launch && matches!(first.outcome, Outcome::Answered { .. })
             });
             let phase = Phase::Repeat { pair: planned.pair };
             let asked = Asked { request, payload: &payload, phase, split: false };
-            if answered && let Some(Err(_)) = ask(run, session, residents, side, asked)? {
+            let alone = member.1 == Side::Baseline || course.sessions.len() == 1;
+            if answered && matches!(ask_on(run, course, residents, member, asked)?, Some(Err(_))) && alone {
                 break;
             }
         }
     }
     Ok(())
+}
+
+/// Ends a process that failed; the others go on where there is still a candidate among them.
+fn lose(
+    run: &mut Run<'_, '_>,
+    course: &mut Course<'_>,
+    residents: &mut Residents,
+    broken: Broken,
+) -> Result<(), Halt> {
+    if !course.goes_on_without(broken.member) {
+        return Err(Halt::Broken(broken));
+    }
+    if let Some(at) = residents.processes.iter().position(|process| process.member == broken.member) {
+        let mut process = residents.processes.remove(at);
+        idle(run, residents.launch, std::slice::from_mut(&mut process))?;
+        course.peaks.insert(process.member, process.engine.close().peak_rss_bytes);
+    }
+    Ok(())
+}
+
+/// [`ask`], where the others go on without a candidate whose process fails.
+fn ask_on(
+    run: &mut Run<'_, '_>,
+    course: &mut Course<'_>,
+    residents: &mut Residents,
+    member: Member,
+    asked: Asked<'_>,
+) -> Result<Option<Result<u64, Failure>>, Halt> {
+    match ask(run, residents, member, asked) {
+        Err(Halt::Broken(broken)) => lose(run, course, residents, broken).map(|()| None),
+        other => other,
+    }
 }
 
 /// The payload of a request, drawn once for all sides, while no clock runs.
@@ -329,15 +448,17 @@ struct Asked<'a> {
 /// `None` if that side is not in memory.
 fn ask(
     run: &mut Run<'_, '_>,
-    session: &PlannedSession,
     residents: &mut Residents,
-    side: Side,
+    member: Member,
     Asked { request, payload, phase, split }: Asked<'_>,
 ) -> Result<Option<Result<u64, Failure>>, Halt> {
     run.check_interrupt()?;
     let (plan, codec) = (run.plan, run.io.codec);
+    let (session, side) = (&plan.sessions[member.0 as usize], member.1);
     let Residents { processes, ready, launch, next_id } = residents;
-    let Some(process) = processes.iter_mut().find(|process| process.side == side) else { return Ok(None) };
+    let Some(process) = processes.iter_mut().find(|process| process.member == member) else {
+        return Ok(None);
+    };
     let id = *next_id;
     *next_id += 1;
     let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
@@ -376,7 +497,7 @@ fn ask(
         marks: if split { vec![Mark::Split] } else { Vec::new() },
     }))?;
     match result {
-        Err(failure) if is_fatal(&failure) => Err(Halt::Broken(Broken { side, failure })),
+        Err(failure) if is_fatal(&failure) => Err(Halt::Broken(Broken { member, failure })),
         other => Ok(Some(other)),
     }
 }

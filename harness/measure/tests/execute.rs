@@ -65,7 +65,7 @@ fn every_pair_is_asked_in_the_plans_order_and_every_picture_is_kept() {
 
 #[test]
 fn alternating_sides_are_launched_and_asked_one_after_the_other() {
-    let plan = plan(2, 3, "residency = \"alternating\"");
+    let plan = plan(2, 3, "residency = \"alternating\"\nblock = 1");
     let (disk, clock) = (MemoryDisk::default(), FakeClock::default());
     let summary = run(&plan, &disk, &clock, &mut launcher(&clock)).expect("finished");
     assert_eq!((summary.complete, summary.aborted, summary.failures), (4, 0, 0));

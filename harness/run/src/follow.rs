@@ -70,7 +70,7 @@ impl Follower {
                 }
                 self.spent_ns.1 = attempt.started_ns;
             }
-            Record::Header(_) | Record::Launch(_) | Record::Idle(_) => {}
+            Record::Header(_) | Record::Block(_) | Record::Launch(_) | Record::Idle(_) => {}
         }
     }
 

@@ -134,7 +134,10 @@ impl Watched {
         runner.records.extend(records(&*self.judge, &pairs, &[], &|| {}).unwrap_or_default());
         let records: Vec<&QualityRecord> = runner.records.iter().collect();
         runner.factor = self.race.factor(&records);
-        runner.out = runner.out.take().or_else(|| self.race.alone(&runner.means, &records));
+        // In a block the control is needed for the others' sake, however well it is known.
+        if !(control && plan.is_shared()) {
+            runner.out = runner.out.take().or_else(|| self.race.alone(&runner.means, &records));
+        }
     }
 
     /// Who leaves now. The control stays as long as its own interval is wanted.

@@ -37,14 +37,22 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
 }
 
 /// The complete pairs of a log, for every candidate of the plan in its order; a candidate
-/// without any has no sessions. Pairs are in the order in which they were measured.
+/// without any has no sessions. Pairs are in the order in which they were measured. Sessions of one
+/// candidate in one round, as the control has them where candidates share a baseline, are one.
 pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
     let recorded = log.sessions(plan);
     let candidates = plan.candidates().iter().map(|candidate| {
         let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
-        let sessions =
-            own.filter_map(|planned| session_from_log(planned, recorded.get(planned.index as usize)?));
-        CandidateSamples { name: candidate.name.clone(), sessions: sessions.collect() }
+        let mut sessions: Vec<Session> = Vec::new();
+        for session in
+            own.filter_map(|planned| session_from_log(planned, recorded.get(planned.index as usize)?))
+        {
+            match sessions.last_mut().filter(|last| last.key == session.key) {
+                Some(last) => last.pairs.extend(session.pairs),
+                None => sessions.push(session),
+            }
+        }
+        CandidateSamples { name: candidate.name.clone(), sessions }
     });
     SampleTable {
         baseline: plan.baseline().name.clone(),

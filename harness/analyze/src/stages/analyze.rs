@@ -22,6 +22,7 @@ use super::{honesty, judge};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
+use crate::estimators::student;
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 use crate::sequential::FIRST_LOOK;
@@ -110,7 +111,9 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         let method = method(inferred);
         if pipeline.role == Role::Control {
             let log_ratio = inferred.log_ratio.as_ref();
-            control = Some(certificate(Some(samples), log_ratio, &method, records, settings.level));
+            let blocks = sessions.iter().filter(|s| s.recorded.complete_pairs(s.pairs).next().is_some());
+            let blocks = blocks.count() as f64 / samples.sessions.len().max(1) as f64;
+            control = Some(certificate(Some(samples), blocks, log_ratio, &method, records, settings.level));
         }
         let mut estimates = speed(samples, inferred, &method, settings.level);
         estimates.name = pipeline.name.clone();
@@ -148,7 +151,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         looks: settings.looks.map(|(first, last)| LookRange { first: first as u32, last: last as u32 }),
         baseline: plan.baseline().name.clone(),
         candidates,
-        certificate: control.unwrap_or_else(|| certificate(None, None, "", &[], settings.level)),
+        certificate: control.unwrap_or_else(|| certificate(None, 1.0, None, "", &[], settings.level)),
         warnings,
     })
 }
@@ -161,9 +164,14 @@ fn by_session(
     contest: &Contest,
 ) -> Vec<SessionEvidence> {
     let similarities = judge::similarity_by_session(records, contest.score.similarity);
+    // The control has several sessions of a round where candidates share a baseline.
     let similarity = |round: u32| {
-        let session = measured.iter().find(|session| session.round == round)?;
-        similarities.get(&session.index).copied()
+        let of_round = measured.iter().filter(|session| session.round == round);
+        let found: Option<Vec<f64>> = of_round
+            .filter(|session| session.recorded.complete_pairs(session.pairs).next().is_some())
+            .map(|session| similarities.get(&session.index).copied())
+            .collect();
+        found.filter(|found| !found.is_empty()).map(|found| student::mean(&found))
     };
     let evidence = |session: &Session| SessionEvidence {
         round: session.key,

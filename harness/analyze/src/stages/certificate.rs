@@ -17,8 +17,12 @@ const ALARM: f64 = 0.01;
 /// What the control's samples say.
 ///
 /// Its own test is not adjusted for the other candidates: the alarm must not get weaker with them.
+/// `blocks`: in how many blocks of a round the control was measured, where candidates share a baseline.
+/// By so much is more known of it than of a candidate, which is in one: what the certificate says could
+/// be known is said of a candidate.
 pub(crate) fn certificate(
     samples: Option<&CandidateSamples>,
+    blocks: f64,
     log_ratio: Option<&Summary>,
     method: &str,
     records: &[&QualityRecord],
@@ -31,8 +35,11 @@ pub(crate) fn certificate(
         verdict,
         reason,
         speedup: log_ratio.map(|summary| speedup(summary, method)),
-        noise_floor: log_ratio.and_then(Summary::half_width).map(f64::exp_m1),
-        minimum_detectable_effect: samples.and_then(|s| detectable_change(&s.series().means, level)),
+        noise_floor: log_ratio.and_then(Summary::half_width).map(|half| (half * blocks.sqrt()).exp_m1()),
+        minimum_detectable_effect: samples.and_then(|s| {
+            let change = detectable_change(&s.series().means, level)?;
+            Some((change.ln_1p() * blocks.sqrt()).exp_m1())
+        }),
         identical_answers: identical.count() as u32,
         pairs: samples.map_or(0, CandidateSamples::pairs) as u32,
     }
@@ -92,7 +99,7 @@ mod tests {
     fn certify(log_ratios: &[f64]) -> Certificate {
         let samples = control(log_ratios);
         let summary = student::interval(&samples.series().means, 0.95);
-        certificate(Some(&samples), Some(&summary), "t", &[], 0.95)
+        certificate(Some(&samples), 1.0, Some(&summary), "t", &[], 0.95)
     }
 
     #[test]
@@ -117,7 +124,7 @@ mod tests {
         assert!((p_value - 0.027962786523595337).abs() < 1e-9, "{p_value}");
         let unlucky = certify(&log_ratios);
         assert_eq!(unlucky.verdict, CertificateVerdict::Fit, "{}", unlucky.reason);
-        let absent = certificate(None, None, "t", &[], 0.95);
+        let absent = certificate(None, 1.0, None, "t", &[], 0.95);
         assert_eq!((absent.verdict, absent.speedup), (CertificateVerdict::Unfit, None));
     }
 }

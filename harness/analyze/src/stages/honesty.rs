@@ -195,10 +195,9 @@ fn load(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
 /// As [`idle`], on the GPU: what its processes do there long after their last answer.
 fn gpu_idle(sessions: &Sessions<'_>, telemetry: &Derived) -> (HonestyVerdict, String) {
     let share = |side: Side| {
-        let unasked = |planned: &PlannedSession| telemetry.unasked(planned.index, side);
         let busy: Vec<f64> = sessions
             .iter()
-            .flat_map(|(planned, _)| unasked(planned))
+            .flat_map(|(planned, recorded)| telemetry.unasked(recorded.place(planned.index, side), side))
             .map(|percent| f64::from(*percent) / 100.0)
             .collect();
         (!busy.is_empty()).then(|| (student::mean(&busy), busy.len()))

@@ -40,7 +40,9 @@ pub(super) fn resources(
         over_sessions(&peaks.map(|bytes| bytes as f64).collect::<Vec<_>>(), level, "session peaks")
     };
     let vram = |side: Side| {
-        let peaks = sessions.iter().filter_map(|(index, _)| telemetry?.peak_vram_bytes(*index, side));
+        let peaks = sessions
+            .iter()
+            .filter_map(|(index, recorded)| telemetry?.peak_vram_bytes(recorded.place(*index, side), side));
         over_sessions(&peaks.map(|bytes| bytes as f64).collect::<Vec<_>>(), level, "session peaks")
     };
     (estimates.load_ms, estimates.baseline_load_ms) = (load(Side::Candidate), load(Side::Baseline));

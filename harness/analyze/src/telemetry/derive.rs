@@ -1,6 +1,6 @@
 //! From readings to requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::TelemetrySummary;
@@ -70,10 +70,11 @@ impl Derived {
             vram: BTreeMap::new(),
             unasked: BTreeMap::new(),
         };
+        let blocks = Blocks::of(log);
         let (mut cpu_ns, mut spent_ns) = (0, 0);
         for (index, execution) in telemetry.executions.iter().enumerate() {
             let end = telemetry.executions.get(index + 1).map_or(u64::MAX, |next| next.start.lines);
-            derived.add(execution, &attempts(log, execution.start.lines, end));
+            derived.add(execution, &attempts(log, execution.start.lines, end), &blocks);
             if let Some(end) = execution.end {
                 (cpu_ns, spent_ns) = (cpu_ns + end.cpu_ns, spent_ns + end.at_ns);
             }
@@ -114,7 +115,7 @@ impl Derived {
         }
     }
 
-    fn add(&mut self, execution: &Execution, attempts: &[&Attempt]) {
+    fn add(&mut self, execution: &Execution, attempts: &[&Attempt], blocks: &Blocks) {
         let gpu = Gpu::of(execution);
         let cpu = Series::of(
             execution.host.iter().filter_map(|h| Some((h.at_ns, h.frequency_khz? as f64 / 1000.0))),
@@ -129,7 +130,7 @@ impl Derived {
             };
             self.attempts.insert(key(attempt), known);
         }
-        self.processes(execution, attempts);
+        self.processes(execution, attempts, blocks);
         let summary = &mut self.summary;
         summary.readings += execution.host.len().max(execution.gpu.len()) as u64;
         let whole = |series: &Series, of: fn(&Series, u64, u64) -> Option<f64>| {
@@ -145,7 +146,7 @@ impl Derived {
     }
 
     /// Memory and work on the GPU of each side's processes.
-    fn processes(&mut self, execution: &Execution, attempts: &[&Attempt]) {
+    fn processes(&mut self, execution: &Execution, attempts: &[&Attempt], blocks: &Blocks) {
         let tells_work = execution
             .gpu
             .iter()
@@ -158,17 +159,25 @@ impl Derived {
             let sent = attempts.partition_point(|attempt| attempt.started_ns <= at);
             let Some(latest) = sent.checked_sub(1).and_then(|index| attempts.get(index)) else { continue };
             let own = || {
-                let of_launch = |a: &&&Attempt| (a.session, a.launch) == (latest.session, latest.launch);
+                let of_launch = |a: &&&Attempt| {
+                    (blocks.lead(a.session), a.launch) == (blocks.lead(latest.session), latest.launch)
+                };
                 attempts[..sent].iter().rev().take_while(of_launch)
             };
             for side in [Side::Baseline, Side::Candidate] {
                 let process = processes.iter().find(|process| process.owner == Owner::from(side));
-                let place = (latest.session, side);
+                let place = match side {
+                    Side::Baseline => (blocks.lead(latest.session), side),
+                    // Whose of several candidates in memory it is, is not told.
+                    Side::Candidate if blocks.crowded.contains(&blocks.lead(latest.session)) => continue,
+                    Side::Candidate => (latest.session, side),
+                };
                 if let Some(bytes) = process.and_then(|process| process.memory_bytes) {
                     let most = self.vram.entry(place).or_default();
                     *most = (*most).max(bytes);
                 }
-                let answered = own().find(|attempt| attempt.side == side).map(|attempt| window(attempt).1);
+                let asked = own().find(|attempt| (attempt.session, attempt.side) == place);
+                let answered = asked.map(|attempt| window(attempt).1);
                 // In use by the session still: somebody's request is being answered.
                 let under_way = window(latest).1 >= at;
                 if tells_work
@@ -181,6 +190,44 @@ impl Derived {
                 }
             }
         }
+    }
+}
+
+/// Which sessions share a baseline.
+#[derive(Default)]
+struct Blocks {
+    /// By session, the one that carries its baseline.
+    leads: BTreeMap<u32, u32>,
+    /// Those that carry the baseline of several candidates that were in memory together.
+    crowded: BTreeSet<u32>,
+}
+
+impl Blocks {
+    fn of(log: &Log) -> Self {
+        let mut blocks = Self::default();
+        // Candidates that were launched since anybody was last asked.
+        let mut launched = 0;
+        for record in &log.records {
+            match record {
+                Record::Block(block) => {
+                    blocks.leads.extend(block.sessions.iter().map(|&session| (session, block.sessions[0])));
+                    launched = 0;
+                }
+                Record::Launch(launch) if launch.side == Side::Candidate => {
+                    launched += 1;
+                    if launched > 1 {
+                        blocks.crowded.extend(blocks.leads.get(&launch.session));
+                    }
+                }
+                Record::Attempt(_) => launched = 0,
+                _ => {}
+            }
+        }
+        blocks
+    }
+
+    fn lead(&self, session: u32) -> u32 {
+        self.leads.get(&session).copied().unwrap_or(session)
     }
 }
 

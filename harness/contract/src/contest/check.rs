@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::engine::{EngineSpec, engine};
 use super::spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Measurement, QualitySpec, Recipe,
-    RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
+    Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
     WireBaseline, WireCandidate, WireContest, WireGate, WireMeasurement, WireQuality, WireRecipe,
@@ -112,7 +112,7 @@ impl Contest {
         if self.score.similarity_exponent > 0.0 {
             has_models(&self.quality.models, self.score.similarity, "score.similarity")?;
         }
-        let pairs = self.measurement.sessions * self.measurement.pairs;
+        let pairs = self.measurement.pairs_at_all();
         for (index, gate) in self.quality.gates.iter().enumerate() {
             let Statistic::Quantile(q) = gate.statistic else { continue };
             // An extreme of n values bounds the quantile with confidence 1 − (1 − q)ⁿ from below, 1 − qⁿ from above.
@@ -203,6 +203,27 @@ fn candidate_spec(
     })
 }
 
+/// Candidates of a block where the contest does not say: as many as simulation found to be worth it
+/// (METHODOLOGY.md) where one process is in memory at a time, else one, since the memory for more is
+/// nobody's to presume.
+fn shared(residency: Residency) -> u32 {
+    match residency {
+        Residency::Together => 1,
+        Residency::Alternating => 8,
+    }
+}
+
+/// Where early rounds are named, a quarter of the pairs.
+fn early_pairs(wire: &WireMeasurement, pairs: u32) -> Result<u32, InputError> {
+    match (wire.early_rounds.unwrap_or(0), wire.early_pairs) {
+        (0, None) => Ok(0),
+        (0, Some(found)) => {
+            Err(bad("measurement.early_pairs", "measurement.early_rounds beside it, or neither", found))
+        }
+        (_, found) => within("measurement.early_pairs", found.unwrap_or(pairs.div_ceil(4)), 1, pairs),
+    }
+}
+
 fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
     let sessions = within("measurement.sessions", wire.sessions.unwrap_or(8), 1, 1000)?;
     let pairs = within("measurement.pairs", wire.pairs.unwrap_or(20), 1, 10_000)?;
@@ -233,6 +254,9 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
         )?,
         threads: within("measurement.threads", wire.threads.unwrap_or(1), 1, 1024)?,
         residency: wire.residency,
+        block: within("measurement.block", wire.block.unwrap_or(shared(wire.residency)), 1, 64)?,
+        early_rounds: within("measurement.early_rounds", wire.early_rounds.unwrap_or(0), 0, sessions)?,
+        early_pairs: early_pairs(wire, pairs)?,
         timeouts: Timeouts {
             load_s: within(
                 "measurement.load_timeout_s",

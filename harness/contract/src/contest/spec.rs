@@ -174,25 +174,58 @@ pub struct Measurement {
     pub warmup_max: u32,
     /// Threads an engine may compute with.
     pub threads: u32,
-    /// Whether both processes of a session are in memory at once.
+    /// Whether all processes of a session are in memory at once.
     #[serde(default, skip_serializing_if = "Residency::is_default")]
     pub residency: Residency,
+    /// Candidates that are measured against one launch of the baseline; 1: each has its own.
+    #[serde(default = "own", skip_serializing_if = "is_own")]
+    pub block: u32,
+    /// So many of the first rounds have [`Self::early_pairs`] in each session.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub early_rounds: u32,
+    /// Pairs of a session in the early rounds.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub early_pairs: u32,
     /// Limits of time.
     pub timeouts: Timeouts,
     /// When to stop before all sessions are done.
     pub stopping: Stopping,
 }
 
-/// Whether both processes of a session are in memory at once.
+fn own() -> u32 {
+    1
+}
+
+fn is_own(block: &u32) -> bool {
+    *block == own()
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Measurement {
+    /// Pairs of every session of a round, from 0, of a full plan.
+    pub fn pairs_in(&self, round: u32) -> u32 {
+        if round < self.early_rounds { self.early_pairs } else { self.pairs }
+    }
+
+    /// Pairs of all sessions of a candidate in a full plan.
+    pub fn pairs_at_all(&self) -> u32 {
+        (0..self.sessions).map(|round| self.pairs_in(round)).sum()
+    }
+}
+
+/// Whether all processes of a session, or of a block of sessions, are in memory at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Residency {
-    /// Both are launched and asked in turn: what drifts slowly touches both sides of a pair alike.
+    /// All are launched and asked in turn: what drifts slowly touches both sides of a pair alike.
     #[default]
     Together,
-    /// For models of which only one fits: one side is launched, asked all its requests and closed,
-    /// then the other. Drift between the two blocks is left to the random order of sessions.
+    /// For models of which only one fits: one process is launched, asked all its requests and closed,
+    /// then the next. Drift between them is left to the random order.
     Alternating,
 }
 

@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::types::{
     ContestRef, Day, Entropy, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat, PlannedRequest,
-    PlannedSession, PromptsRef, Side,
+    PlannedSession, PromptsRef, Role, Side,
 };
 use crate::contest::Contest;
 use crate::digest::Digest;
@@ -81,13 +81,99 @@ fn repeats(draws: &mut Draws, pairs: u32) -> Vec<PlannedRepeat> {
     let mut among: Vec<u32> = (0..pairs.saturating_sub(1).max(1)).collect();
     draws.shuffle(&mut among);
     among.truncate(pairs.div_ceil(10) as usize);
-    among.into_iter().map(|pair| PlannedRepeat { pair, first: draws.side() }).collect()
+    among.into_iter().map(|pair| PlannedRepeat { pair, first: Some(draws.side()) }).collect()
+}
+
+/// What the sessions of a round ask.
+struct Round {
+    number: u32,
+    requests: Vec<u32>,
+    warmup: Vec<u32>,
+    /// Whether some of it is asked again: a first look judges nobody's honesty.
+    repeats: bool,
+}
+
+impl Round {
+    /// A session of each candidate against its own launch of the baseline.
+    fn own(
+        &self,
+        candidates: &[PipelinePlan],
+        draws: &mut Draws,
+        repeat_draws: &mut Draws,
+    ) -> Vec<PlannedSession> {
+        let mut order: Vec<&PipelinePlan> = candidates.iter().collect();
+        draws.shuffle(&mut order);
+        let mut session = |candidate: &PipelinePlan| {
+            let mut asked = self.requests.clone();
+            draws.shuffle(&mut asked);
+            PlannedSession {
+                index: 0,
+                round: self.number,
+                candidate: candidate.name.clone(),
+                first: Some(draws.side()),
+                order: Vec::new(),
+                warmup: self.warmup.clone(),
+                pairs: asked
+                    .into_iter()
+                    .map(|request| PlannedPair { request, first: Some(draws.side()) })
+                    .collect(),
+                repeats: if self.repeats {
+                    repeats(repeat_draws, self.requests.len() as u32)
+                } else {
+                    Vec::new()
+                },
+            }
+        };
+        order.into_iter().map(&mut session).collect()
+    }
+
+    /// A session of each candidate and one of the control for every block there can be: all ask the
+    /// same in the same order, and each block's processes take turns as they are drawn, the baseline among them.
+    fn shared(
+        &self,
+        candidates: &[PipelinePlan],
+        block: u32,
+        draws: &mut Draws,
+        repeat_draws: &mut Draws,
+    ) -> Vec<PlannedSession> {
+        let (control, mut order): (Vec<&PipelinePlan>, Vec<&PipelinePlan>) =
+            candidates.iter().partition(|candidate| candidate.role == Role::Control);
+        draws.shuffle(&mut order);
+        let mut asked = self.requests.clone();
+        draws.shuffle(&mut asked);
+        let repeats: Vec<PlannedRepeat> = match self.repeats {
+            true => repeats(repeat_draws, asked.len() as u32),
+            false => Vec::new(),
+        };
+        let session = |candidate: &PipelinePlan, order: Vec<u32>| PlannedSession {
+            index: 0,
+            round: self.number,
+            candidate: candidate.name.clone(),
+            first: None,
+            order,
+            warmup: self.warmup.clone(),
+            pairs: asked.iter().map(|&request| PlannedPair { request, first: None }).collect(),
+            repeats: repeats.iter().map(|repeat| PlannedRepeat { first: None, ..*repeat }).collect(),
+        };
+        let most = (order.len() as u32).min(block);
+        let mut sessions: Vec<PlannedSession> =
+            order.iter().map(|candidate| session(candidate, Vec::new())).collect();
+        for _ in 0..(order.len() as u32).div_ceil(block) {
+            for control in &control {
+                let mut turns: Vec<u32> = (0..most + 2).collect();
+                draws.shuffle(&mut turns);
+                sessions.push(session(control, turns));
+            }
+        }
+        sessions
+    }
 }
 
 /// Draws the plan: what is asked without replacement (again from the start when they run out), a seed
 /// for each, the order of candidates in every round, of launches, and of the sides of every pair.
 ///
-/// All candidates answer the same requests in the same round, so they are compared on equal terms.
+/// All candidates answer the same requests in the same round, so they are compared on equal terms;
+/// where they share a baseline, in the same order, too.
 ///
 /// # Errors
 /// [`PlanError`]: nothing to ask, or nothing to measure.
@@ -100,10 +186,12 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     if candidates.is_empty() {
         return Err(PlanError::NoCandidates);
     }
-    let (rounds, pairs) = match inputs.extent {
-        Extent::Full => (contest.measurement.sessions, contest.measurement.pairs),
-        Extent::Quick => (contest.measurement.quick_sessions, contest.measurement.quick_pairs),
+    let measurement = &contest.measurement;
+    let pairs_by_round: Vec<u32> = match inputs.extent {
+        Extent::Full => (0..measurement.sessions).map(|round| measurement.pairs_in(round)).collect(),
+        Extent::Quick => vec![measurement.quick_pairs; measurement.quick_sessions as usize],
     };
+    let pairs_at_all: u32 = pairs_by_round.iter().sum();
     let public: [&[u8]; 4] = [
         contest.digest.as_bytes(),
         prompts_digest.as_bytes(),
@@ -111,11 +199,11 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         inputs.entropy.as_str().as_bytes(),
     ];
 
-    let warmups = contest.measurement.warmup_max;
+    let warmups = measurement.warmup_max;
     let mut requests = Vec::new();
     let mut draws = Draws::new("edgemaxx-plan-1 requests", &public);
     let mut deck: Vec<usize> = Vec::new();
-    for id in 0..rounds * pairs + warmups {
+    for id in 0..pairs_at_all + warmups {
         if deck.is_empty() {
             deck = (0..asks.len()).collect();
             draws.shuffle(&mut deck);
@@ -127,31 +215,22 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
 
     let mut draws = Draws::new("edgemaxx-plan-1 order", &public);
     let mut repeat_draws = Draws::new("edgemaxx-plan-1 repeats", &public);
-    let warmup: Vec<u32> = (rounds * pairs..rounds * pairs + warmups).collect();
-    let mut sessions = Vec::new();
-    for round in 0..rounds {
-        let mut order: Vec<&PipelinePlan> = candidates.iter().collect();
-        draws.shuffle(&mut order);
-        for candidate in order {
-            let mut asked: Vec<u32> = (round * pairs..(round + 1) * pairs).collect();
-            draws.shuffle(&mut asked);
-            sessions.push(PlannedSession {
-                index: sessions.len() as u32,
-                round,
-                candidate: candidate.name.clone(),
-                first: draws.side(),
-                warmup: warmup.clone(),
-                pairs: asked
-                    .into_iter()
-                    .map(|request| PlannedPair { request, first: draws.side() })
-                    .collect(),
-                repeats: match inputs.extent {
-                    Extent::Full => repeats(&mut repeat_draws, pairs),
-                    // A first look judges nobody's honesty.
-                    Extent::Quick => Vec::new(),
-                },
-            });
-        }
+    let warmup: Vec<u32> = (pairs_at_all..pairs_at_all + warmups).collect();
+    let shared = measurement.block > 1 && candidates.iter().any(|one| one.role == Role::Candidate);
+    let mut sessions: Vec<PlannedSession> = Vec::new();
+    let mut asked = 0;
+    for (number, pairs) in (0u32..).zip(pairs_by_round) {
+        let requests = (asked..asked + pairs).collect();
+        asked += pairs;
+        let repeats = inputs.extent == Extent::Full;
+        let round = Round { number, requests, warmup: warmup.clone(), repeats };
+        sessions.extend(match shared {
+            true => round.shared(candidates, measurement.block, &mut draws, &mut repeat_draws),
+            false => round.own(candidates, &mut draws, &mut repeat_draws),
+        });
+    }
+    for (index, session) in (0u32..).zip(&mut sessions) {
+        session.index = index;
     }
 
     Ok(Plan {

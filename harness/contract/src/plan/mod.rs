@@ -1,10 +1,12 @@
 //! The plan: which requests, in which order, in which process sessions. Known to nobody before
 //! the entropy is, and to everybody after.
 
+mod block;
 mod draw;
 mod file;
 mod types;
 
+pub use block::{next_block, turns};
 pub use draw::{PlanError, PlanInputs, draw_plan};
 pub use types::{
     ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat,

@@ -42,8 +42,12 @@ fn pipelines() -> Vec<PipelinePlan> {
 }
 
 fn draw(day: &str, entropy: &str, extent: Extent) -> Plan {
+    draw_of(CONTEST, day, entropy, extent)
+}
+
+fn draw_of(contest: &str, day: &str, entropy: &str, extent: Extent) -> Plan {
     draw_plan(PlanInputs {
-        contest: &Contest::parse(CONTEST).unwrap(),
+        contest: &Contest::parse(contest).unwrap(),
         prompts_file: "p.txt",
         prompts: &prompts(),
         pipelines: &pipelines(),
@@ -121,9 +125,100 @@ fn each_session_repeats_one_pair_of_ten_but_not_the_last() {
 fn sides_and_launches_take_turns_by_chance() {
     let plan = draw("2026-11-22", "0xabc", Extent::Full);
     let firsts =
-        plan.sessions.iter().flat_map(|s| s.pairs.iter()).filter(|p| p.first == Side::Baseline).count();
+        plan.sessions.iter().flat_map(|s| s.pairs.iter()).filter(|p| p.first == Some(Side::Baseline)).count();
     // 90 fair coins: outside 25..65 with probability below 1e-4.
     assert!((25..=65).contains(&firsts), "{firsts}");
+}
+
+fn shared(extent: Extent) -> Plan {
+    let more = "warmup_max = 3\nblock = 2\nearly_rounds = 2\nearly_pairs = 2";
+    draw_of(&CONTEST.replacen("warmup_max = 3", more, 1), "2026-11-22", "0xabc", extent)
+}
+
+#[test]
+fn sessions_of_a_round_that_share_a_baseline_ask_the_same_in_the_same_order() {
+    let plan = shared(Extent::Full);
+    plan.check().unwrap();
+    assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+    // Two candidates in a block of two, and the control.
+    assert_eq!(plan.sessions.len(), 6 * 3);
+    for session in &plan.sessions {
+        assert_eq!(session.pairs.len(), if session.round < 2 { 2 } else { 5 });
+        assert!(session.first.is_none() && session.pairs.iter().all(|pair| pair.first.is_none()));
+        assert_eq!(session.order.len(), if session.candidate == "control" { 4 } else { 0 });
+    }
+    let asked: std::collections::BTreeSet<u32> =
+        plan.sessions.iter().flat_map(|session| &session.pairs).map(|pair| pair.request).collect();
+    assert_eq!(asked, (0..2 * 2 + 4 * 5).collect());
+    let quick = shared(Extent::Quick);
+    assert!(quick.is_shared() && quick.sessions.iter().all(|session| session.pairs.len() == 2));
+    // Nobody but the control: there is nothing to share.
+    let mut alone = plan.clone();
+    alone.pipelines.retain(|pipeline| pipeline.role != Role::Candidate);
+    assert!(!alone.is_shared());
+
+    let mut other = plan.clone();
+    other.sessions[1].pairs.swap(0, 1);
+    assert!(other.check().unwrap_err().contains("what sessions[0] of its round asks"));
+    let mut other = plan.clone();
+    let control = other.sessions.iter_mut().find(|session| session.candidate == "control").unwrap();
+    control.order[0] = control.order[1];
+    assert!(other.check().unwrap_err().ends_with(".order: expected every turn from 0 once"));
+    let mut own = draw("2026-11-22", "0xabc", Extent::Full);
+    own.sessions[0].first = None;
+    assert!(own.check().unwrap_err().contains("which side is first"));
+}
+
+#[test]
+fn blocks_are_as_few_as_may_be_and_of_equal_size() {
+    let mut plan = shared(Extent::Full);
+    let c = PipelinePlan { name: "c".to_owned(), ..plan.pipelines[2].clone() };
+    plan.pipelines.push(c);
+    let session = plan.sessions.iter().find(|session| session.candidate == "a").unwrap().clone();
+    plan.sessions.insert(2, PlannedSession { candidate: "c".to_owned(), ..session });
+    for (index, session) in plan.sessions.iter_mut().enumerate() {
+        session.index = index as u32;
+    }
+    let names = |sessions: &[u32]| -> Vec<&str> {
+        sessions.iter().map(|&index| plan.sessions[index as usize].candidate.as_str()).collect()
+    };
+    let mut taken = Vec::new();
+    let mut next = |stopped: &'static [&'static str]| {
+        let is_taken = |session: &PlannedSession| taken.contains(&session.index);
+        let found = next_block(&plan, is_taken, |candidate| stopped.contains(&candidate))?;
+        taken.extend(&found);
+        Some(found)
+    };
+    let first = next(&[]).unwrap();
+    assert_eq!((names(&first)[0], first.len()), ("control", 3));
+    // One is left, and the round has no other session of the control.
+    let second = next(&[]).unwrap();
+    assert_eq!(second.len(), 1);
+    assert_eq!(turns(&plan, &second, None).len(), 2);
+    assert_eq!(names(&next(&["a", "c"]).unwrap()), ["control", "b"]);
+    assert_eq!(next(&["a", "b", "c"]), None);
+}
+
+#[test]
+fn a_blocks_order_turns_with_every_pair() {
+    let plan = shared(Extent::Full);
+    let block = next_block(&plan, |_| false, |_| false).unwrap();
+    let launched = turns(&plan, &block, None);
+    assert_eq!(launched.len(), 4);
+    assert_eq!(turns(&plan, &block, Some(0)), launched);
+    let mut turned = launched.clone();
+    turned.rotate_left(2);
+    assert_eq!(turns(&plan, &block, Some(2)), turned);
+    turned.rotate_left(1);
+    turned.reverse();
+    assert_eq!(turns(&plan, &block, Some(3)), turned);
+    // Without one of them, the others keep their order.
+    let fewer: Vec<u32> = block[..2].to_vec();
+    let kept: Vec<_> = launched.into_iter().filter(|turn| turn.0 != block[2]).collect();
+    assert_eq!(turns(&plan, &fewer, None), kept);
+    let own = draw("2026-11-22", "0xabc", Extent::Full);
+    let first = own.sessions[3].pairs[1].first.unwrap();
+    assert_eq!(turns(&own, &[3], Some(1)), Side::both_from(first).map(|side| (3, side)));
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub struct Plan {
     pub pipelines: Vec<PipelinePlan>,
     /// All requests; a request's `id` is its index.
     pub requests: Vec<PlannedRequest>,
-    /// All sessions in the order of execution.
+    /// All sessions in the order of execution; where candidates share a baseline, blocks are formed of them
+    /// in this order ([`super::next_block`]).
     pub sessions: Vec<PlannedSession>,
 }
 
@@ -58,6 +59,16 @@ impl Plan {
     /// All pipelines but the baseline, in the order of the contest.
     pub fn candidates(&self) -> &[PipelinePlan] {
         &self.pipelines[1..]
+    }
+
+    /// The baseline entered against itself, where there is one.
+    pub fn control(&self) -> Option<&PipelinePlan> {
+        self.pipelines.iter().find(|p| p.role == Role::Control)
+    }
+
+    /// Whether several candidates are measured against one launch of the baseline.
+    pub fn is_shared(&self) -> bool {
+        self.measurement.block > 1 && self.pipelines.iter().any(|p| p.role == Role::Candidate)
     }
 
     /// The file of an answer that is kept, below the run folder.
@@ -92,6 +103,11 @@ impl Plan {
                     session.candidate
                 ));
             }
+            if self.is_shared() {
+                self.check_shared(session).map_err(|problem| format!("sessions[{index}]{problem}"))?;
+            } else if session.first.is_none() || session.pairs.iter().any(|pair| pair.first.is_none()) {
+                return Err(format!("sessions[{index}]: expected which side is first"));
+            }
             if let Some(repeat) = session.repeats.iter().find(|r| r.pair as usize >= session.pairs.len()) {
                 return Err(format!("sessions[{index}].repeats: there is no pair {}", repeat.pair));
             }
@@ -99,6 +115,27 @@ impl Plan {
             if let Some(id) = ids.into_iter().find(|id| *id as usize >= self.requests.len()) {
                 return Err(format!("sessions[{index}]: no request has id {id}"));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Sessions of a round that may become a block ask the same in the same order.
+    fn check_shared(&self, session: &PlannedSession) -> Result<(), String> {
+        let Some(other) = self.sessions.iter().find(|other| other.round == session.round) else {
+            return Ok(());
+        };
+        let asks = |of: &PlannedSession| of.pairs.iter().map(|pair| pair.request).collect::<Vec<_>>();
+        let again = |of: &PlannedSession| of.repeats.iter().map(|repeat| repeat.pair).collect::<Vec<_>>();
+        let same = asks(session) == asks(other) && again(session) == again(other);
+        if !same || session.warmup != other.warmup {
+            return Err(format!(": expected what sessions[{}] of its round asks", other.index));
+        }
+        let mut turns = session.order.clone();
+        turns.sort_unstable();
+        if (0..).zip(&turns).any(|(turn, found)| turn != *found) {
+            return Err(".order: expected every turn from 0 once".to_owned());
         }
         Ok(())
     }
@@ -164,8 +201,9 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both, the given one first.
-    pub fn both_from(first: Self) -> [Self; 2] {
+    /// Both, the given one first; the baseline where none is.
+    pub fn both_from(first: impl Into<Option<Self>>) -> [Self; 2] {
+        let first = first.into().unwrap_or(Self::Baseline);
         [first, first.other()]
     }
 
@@ -219,7 +257,7 @@ pub struct PlannedRequest {
     pub ask: Ask,
 }
 
-/// One relaunch of both processes.
+/// One relaunch of both processes; of the candidate's, where several share one of the baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -230,8 +268,13 @@ pub struct PlannedSession {
     pub round: u32,
     /// Name of the candidate measured against the baseline.
     pub candidate: String,
-    /// Which process is launched first.
-    pub first: Side,
+    /// Which process is launched first; `None` where the block's order says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Side>,
+    /// Of the control, where candidates share a baseline: in which order the processes of its block take
+    /// turns. 0 is the baseline, 1 the control, 2 and more are the candidates in the plan's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<u32>,
     /// Requests for warm-up, in order; as many are used as are needed.
     pub warmup: Vec<u32>,
     /// Pairs in order.
@@ -249,19 +292,21 @@ pub struct PlannedSession {
 pub struct PlannedRepeat {
     /// Position of the pair in its session.
     pub pair: u32,
-    /// Which side answers first.
-    pub first: Side,
+    /// Which side answers first; `None` where the block's order says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Side>,
 }
 
-/// One request, asked of both sides one after the other.
+/// One request, asked of both sides, or of everybody in the block, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedPair {
     /// Id of the request.
     pub request: u32,
-    /// Which side answers first.
-    pub first: Side,
+    /// Which side answers first; `None` where the block's order says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Side>,
 }
 
 /// A calendar day, `YYYY-MM-DD`.

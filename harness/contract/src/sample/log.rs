@@ -1,7 +1,10 @@
 //! Reading and extending the hash chain of `samples.jsonl`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::blocks::Blocks;
 use super::record::{Attempt, Header, Idle, Launch, Outcome, Phase, Record, SessionEnd, Stop};
 use crate::digest::Digest;
 use crate::format::{FITS, Format, FormatError};
@@ -169,11 +172,14 @@ impl Log {
         if log.header.plan != expected {
             return Err(LogError::Plan { found: log.header.plan, expected });
         }
+        let mut blocks = Blocks::new(plan);
         for (index, record) in log.records.iter().enumerate() {
             let line = index + 2;
             let foreign = |what: String| LogError::Foreign { line, what };
+            blocks.check(record).map_err(foreign)?;
+            blocks.add(record);
             let session = match record {
-                Record::Header(_) => continue,
+                Record::Header(_) | Record::Block(_) => continue,
                 Record::Launch(launch) => launch.session,
                 Record::Attempt(attempt) => attempt.session,
                 Record::Idle(idle) => idle.session,
@@ -204,14 +210,27 @@ impl Log {
         Ok(log)
     }
 
-    /// The records of one session.
+    /// The sessions that share their baseline with this one, itself among them; the first carries it.
+    pub fn block_of(&self, index: u32) -> Vec<u32> {
+        let own = self.records.iter().find_map(|record| match record {
+            Record::Block(block) if block.sessions.contains(&index) => Some(block.sessions.clone()),
+            _ => None,
+        });
+        own.unwrap_or_else(|| vec![index])
+    }
+
+    /// The records of one session, and those of the baseline that it shares.
     pub fn session(&self, index: u32) -> RecordedSession<'_> {
-        let mut session = RecordedSession::default();
+        let lead = self.block_of(index)[0];
+        let mut session = RecordedSession { shares: (lead != index).then_some(lead), ..Default::default() };
+        let own = |of: u32, side: Side| of == index || (of == lead && side == Side::Baseline);
         for record in &self.records {
             match record {
-                Record::Launch(launch) if launch.session == index => session.launches.push(launch),
-                Record::Attempt(attempt) if attempt.session == index => session.attempts.push(attempt),
-                Record::Idle(idle) if idle.session == index => session.idle.push(idle),
+                Record::Launch(launch) if own(launch.session, launch.side) => session.launches.push(launch),
+                Record::Attempt(attempt) if own(attempt.session, attempt.side) => {
+                    session.attempts.push(attempt);
+                }
+                Record::Idle(idle) if own(idle.session, idle.side) => session.idle.push(idle),
                 Record::Session(end) if end.session == index => session.end = Some(end),
                 _ => {}
             }
@@ -222,13 +241,36 @@ impl Log {
     /// All sessions of the plan in one pass, index by index.
     pub fn sessions(&self, plan: &Plan) -> Vec<RecordedSession<'_>> {
         let mut sessions = vec![RecordedSession::default(); plan.sessions.len()];
+        let mut blocks: BTreeMap<u32, &[u32]> = BTreeMap::new();
         for record in &self.records {
+            if let Record::Block(block) = record {
+                let Some((&lead, others)) = block.sessions.split_first() else { continue };
+                others.iter().for_each(|&other| sessions[other as usize].shares = Some(lead));
+                blocks.insert(lead, others);
+            }
+            // What the baseline does is every sharing session's.
+            let others = |session: u32, side: Side| match side {
+                Side::Baseline => blocks.get(&session).copied().unwrap_or_default(),
+                Side::Candidate => &[],
+            };
             match record {
-                Record::Launch(launch) => sessions[launch.session as usize].launches.push(launch),
-                Record::Attempt(attempt) => sessions[attempt.session as usize].attempts.push(attempt),
-                Record::Idle(idle) => sessions[idle.session as usize].idle.push(idle),
+                Record::Launch(launch) => {
+                    for &of in others(launch.session, launch.side).iter().chain([&launch.session]) {
+                        sessions[of as usize].launches.push(launch);
+                    }
+                }
+                Record::Attempt(attempt) => {
+                    for &of in others(attempt.session, attempt.side).iter().chain([&attempt.session]) {
+                        sessions[of as usize].attempts.push(attempt);
+                    }
+                }
+                Record::Idle(idle) => {
+                    for &of in others(idle.session, idle.side).iter().chain([&idle.session]) {
+                        sessions[of as usize].idle.push(idle);
+                    }
+                }
                 Record::Session(end) => sessions[end.session as usize].end = Some(end),
-                Record::Header(_) | Record::Stop(_) => {}
+                Record::Header(_) | Record::Block(_) | Record::Stop(_) => {}
             }
         }
         sessions
@@ -246,6 +288,8 @@ impl Log {
 /// What was recorded of a session, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordedSession<'a> {
+    /// The session under which its baseline is recorded, where that is another one.
+    pub shares: Option<u32>,
     /// Its launches.
     pub launches: Vec<&'a Launch>,
     /// Its attempts: warm-up, measured and repeated.
@@ -257,6 +301,14 @@ pub struct RecordedSession<'a> {
 }
 
 impl<'a> RecordedSession<'a> {
+    /// Under which session a side of `index` is recorded.
+    pub fn place(&self, index: u32, side: Side) -> u32 {
+        match side {
+            Side::Baseline => self.shares.unwrap_or(index),
+            Side::Candidate => index,
+        }
+    }
+
     /// The measured attempt of one side of a pair.
     pub fn measured(&self, pair: u32, side: Side) -> Option<&'a Attempt> {
         self.attempts.iter().copied().find(|a| a.side == side && a.phase == Phase::Measured { pair })

@@ -16,6 +16,8 @@ use crate::text::line;
 pub enum Record {
     /// The first line.
     Header(Header),
+    /// Sessions whose candidates share one launch of the baseline begin.
+    Block(Block),
     /// A process was launched and its checkpoint loaded, or not.
     Launch(Launch),
     /// A request was made, answered or not.
@@ -39,6 +41,16 @@ pub struct Header {
     pub plan: Digest,
     /// Wall clock at the start, milliseconds since 1970-01-01 UTC; for people only.
     pub started_unix_ms: u64,
+}
+
+/// Sessions whose candidates share one launch of the baseline. What the baseline does in them is recorded
+/// once, under the first of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// [`crate::plan::PlannedSession::index`] of each.
+    pub sessions: Vec<u32>,
 }
 
 /// A process was launched.

@@ -20,6 +20,12 @@ use edgemaxx_measure::{Disk, Io, MeasureError, NoStops, Observer, Silent, StopRu
 
 /// Two candidates, `sessions` rounds of `pairs` pairs, 1 to 4 warm-ups, pictures of 8×8.
 pub(crate) fn plan(sessions: u32, pairs: u32, extra: &str) -> Plan {
+    plan_with(&[], sessions, pairs, extra)
+}
+
+/// The same with more candidates.
+pub(crate) fn plan_with(others: &[&str], sessions: u32, pairs: u32, extra: &str) -> Plan {
+    let others: String = others.iter().map(|name| format!("[[candidate]]\nname = {name:?}\n")).collect();
     let toml = format!(
         r#"
         format = 1
@@ -39,6 +45,7 @@ pub(crate) fn plan(sessions: u32, pairs: u32, extra: &str) -> Plan {
         [[candidate]]
         name = "clone"
         control = true
+        {others}
         [measurement]
         sessions = {sessions}
         pairs = {pairs}

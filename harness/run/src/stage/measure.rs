@@ -221,8 +221,10 @@ impl edgemaxx_measure::Observer for Watcher {
                 self.done = u64::from(so_far.pairs_done);
                 self.progress.skip(self.done);
             }
-            Event::Session { session, .. } => {
-                self.progress.doing(&format!("round {}, {}", session.round + 1, session.candidate));
+            Event::Session { sessions, .. } => {
+                let names: Vec<&str> = sessions.iter().map(|session| session.candidate.as_str()).collect();
+                let round = sessions.first().map_or(0, |session| session.round + 1);
+                self.progress.doing(&format!("round {round}, {}", names.join(", ")));
             }
             Event::Launch(launch) => {
                 if let LaunchOutcome::Failed(failure) = &launch.outcome {
@@ -237,7 +239,7 @@ impl edgemaxx_measure::Observer for Watcher {
                 }
             }
             Event::BaselineRetry { session, .. } => {
-                self.progress.line(&format!("session {session}: the baseline failed; launching both anew"));
+                self.progress.line(&format!("session {session}: the baseline failed; launching all anew"));
             }
             Event::Stopped(stop) => {
                 self.progress.line(&format!(
