@@ -71,15 +71,10 @@ fn missing(plan: &Plan, sessions: &[u32], recorded: &[RecordedSession<'_>]) -> V
     let pairs = plan.sessions[sessions[0] as usize].pairs.len() as u32;
     let member = |pair: u32, (session, side): Member| {
         let asked = |session: u32, side: Side| of(session).measured(pair, side).is_some();
-        let wanted: Vec<u32> = match side {
-            Side::Candidate => vec![session],
-            Side::Baseline => left.clone(),
-        };
-        let wanted =
-            wanted.into_iter().filter(|&session| left.contains(&session) && is_open(of(session), pair));
-        let others: Vec<bool> = wanted.map(|session| asked(session, side.other())).collect();
-        let due = !others.is_empty() && !asked(session, side);
-        due.then(|| ((session, side), others.contains(&true)))
+        let sharing: &[u32] = if side == Side::Baseline { sessions } else { &[session] };
+        let is_due = |other: &u32| left.contains(other) && is_open(of(*other), pair);
+        let due = !asked(session, side) && sharing.iter().any(is_due);
+        due.then(|| ((session, side), sharing.iter().any(|&other| asked(other, side.other()))))
     };
     let of_pair = |pair: u32| Missing {
         pair,
