@@ -1,5 +1,7 @@
 //! The conformance kit: puts an engine through the protocol and says in words what is wrong.
 
+mod repeat;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -53,17 +55,12 @@ impl fmt::Display for Check {
     }
 }
 
-/// A repeated request that takes less than this fraction of a fresh one was answered from memory.
-const CACHED: f64 = 0.5;
-/// One that takes more than so many times a fresh one shows that no time of this engine means much.
-const UNSTEADY: f64 = 3.0;
-/// Differences below this may be a busy machine's, nanoseconds.
-const UNSTEADY_NS: u64 = 250_000_000;
-
 /// How long an engine is watched while nothing is asked of it.
 const WATCHED_IDLE: Duration = Duration::from_millis(500);
 /// More than this part of one core in that time is work left running.
 const BUSY: f64 = 0.1;
+/// So many times, each after an answer of its own, before it is called a habit.
+const WATCHED: u64 = 3;
 
 /// What is put through the protocol.
 pub struct Examination<'a> {
@@ -115,30 +112,31 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
     checks.push(good("load", format!("ready {} after {}", words(&ready), ms(loaded.load_ns))));
 
     let mut asker = Asker { engine, exam, ready, next: 1 };
-    let (mut fresh, mut again) = (Answered::default(), None);
+    let mut fresh = None;
     let probes = exam.codec.probes(exam.request).map_err(|problem| bad("probes", problem))?;
     for probe in probes {
         let answered = asker.ask(&probe).map_err(failed(probe.what))?;
-        // Judged with the next request's time, so that warming up looks like no cache.
-        if let Some((what, again)) = again.take() {
-            checks.push(repeated(what, &fresh, &again, fresh.latency_ns.min(answered.latency_ns)));
-        }
-        match probe.purpose {
-            Purpose::Warm => {}
-            Purpose::Fresh => {
+        match (probe.purpose, &fresh) {
+            (Purpose::Warm, _) => {}
+            (Purpose::Fresh, _) => {
                 let detail = format!("{} bytes after {}", answered.bytes, ms(answered.latency_ns));
                 checks.push(good(probe.what, detail));
-                fresh = answered;
+                fresh = Some((probe, answered));
             }
-            Purpose::Repeat => again = Some((probe.what, answered)),
-            Purpose::Other => checks.push(differs(probe.what, &fresh, &answered)),
-            Purpose::Edge => checks.push(good(probe.what, "answered".to_owned())),
+            (Purpose::Repeat, Some((first, fresh))) => {
+                let found = repeat::look(&mut asker, first, *fresh, answered);
+                let (verdict, detail) = found.map_err(failed(probe.what))?;
+                checks.push(Check { what: probe.what, verdict, detail });
+            }
+            (Purpose::Other, Some((_, fresh))) => checks.push(differs(probe.what, fresh, &answered)),
+            (Purpose::Edge, _) => checks.push(good(probe.what, "answered".to_owned())),
+            // Nothing to compare with.
+            (Purpose::Repeat | Purpose::Other, None) => {}
         }
     }
-    if let Some((what, again)) = again {
-        checks.push(repeated(what, &fresh, &again, fresh.latency_ns));
+    if let Some((probe, _)) = fresh {
+        checks.extend(idle(&mut asker, &probe)?);
     }
-    checks.extend(idle(&asker.engine));
     let closed = asker.engine.close();
     checks.push(match (closed.forced, closed.clean_exit) {
         (false, true) => good("bye", "exited with status 0".to_owned()),
@@ -152,18 +150,34 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
     Ok(())
 }
 
-/// Nothing is asked for half a second; `None` where processor time is not known.
-fn idle(engine: &ProcessEngine) -> Option<Check> {
+/// Nothing is asked for half a second; where it works on, the same after another answer, so that what happened once is
+/// no habit. `None` where processor time is not known.
+fn idle(asker: &mut Asker<'_>, probe: &Probe) -> Result<Option<Check>, Check> {
+    let mut share = 0.0;
+    for n in 1..=WATCHED {
+        let Some(busy) = watch(&asker.engine) else { return Ok(None) };
+        share = busy;
+        if share <= BUSY {
+            return Ok(Some(good("idle", busy_words(share))));
+        }
+        if n < WATCHED {
+            asker.ask(&asker.exam.codec.another(probe, n)).map_err(failed("idle"))?;
+        }
+    }
+    let advice = "after its answer an engine must rest: the other side is measured then";
+    let detail = format!("{}, after each of {WATCHED} answers; {advice}", busy_words(share));
+    Ok(Some(Check { what: "idle", verdict: Verdict::Doubtful, detail }))
+}
+
+/// The part of one core that an engine takes of which nothing is asked.
+fn watch(engine: &ProcessEngine) -> Option<f64> {
     let (before, begin) = (engine.cpu_ns()?, Instant::now());
     std::thread::sleep(WATCHED_IDLE);
-    let share = engine.cpu_ns()?.saturating_sub(before) as f64 / begin.elapsed().as_nanos() as f64;
-    let detail = format!("busy {:.0}% of one core while nothing was asked", 100.0 * share);
-    Some(if share > BUSY {
-        let advice = "after its answer an engine must rest: the other side is measured then";
-        Check { what: "idle", verdict: Verdict::Doubtful, detail: format!("{detail}; {advice}") }
-    } else {
-        good("idle", detail)
-    })
+    Some(engine.cpu_ns()?.saturating_sub(before) as f64 / begin.elapsed().as_nanos() as f64)
+}
+
+fn busy_words(share: f64) -> String {
+    format!("busy {:.0}% of one core while nothing was asked", 100.0 * share)
 }
 
 fn ms(ns: u64) -> String {
@@ -175,23 +189,6 @@ fn words(object: &Object) -> String {
     serde_json::Value::Object(object.clone()).to_string()
 }
 
-/// `fresh_ns` is the quicker of the requests before and after.
-fn repeated(what: &'static str, fresh: &Answered, again: &Answered, fresh_ns: u64) -> Check {
-    let ratio = again.latency_ns as f64 / fresh_ns.max(1) as f64;
-    let (verdict, detail) = if ratio < CACHED && fresh_ns > 5_000_000 {
-        (Verdict::Doubtful, format!("took {ratio:.2} of the time of a fresh one: answers must not be cached"))
-    } else if fresh.digest != again.digest {
-        let detail = "gave another answer: fix every seed, so that results can be reproduced";
-        (Verdict::Doubtful, detail.to_owned())
-    } else if ratio > UNSTEADY && again.latency_ns.saturating_sub(fresh_ns) > UNSTEADY_NS {
-        let advice = "threads that wait actively, or a busy machine? Nothing small can be told apart so";
-        (Verdict::Doubtful, format!("the same answer, in {ratio:.1} times the time: {advice}"))
-    } else {
-        (Verdict::Good, format!("the same answer, in {ratio:.2} of the time"))
-    };
-    Check { what, verdict, detail }
-}
-
 fn differs(what: &'static str, one: &Answered, other: &Answered) -> Check {
     if one.digest == other.digest {
         return Check { what, verdict: Verdict::Doubtful, detail: "gave the same answer".to_owned() };
@@ -200,12 +197,14 @@ fn differs(what: &'static str, one: &Answered, other: &Answered) -> Check {
 }
 
 /// What is compared of an answer.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 struct Answered {
     latency_ns: u64,
+    /// Processor time that the engine took meanwhile, where it is known.
+    busy_ns: Option<u64>,
     bytes: usize,
     /// Of its artefact.
-    digest: Option<Digest>,
+    digest: Digest,
 }
 
 struct Asker<'a> {
@@ -225,37 +224,14 @@ impl Asker<'_> {
         let id = self.next;
         self.next += 1;
         let ask = Ask { id, header, payload: &payload, limits: codec.limits(request) };
+        let before = self.engine.cpu_ns();
         let answer = self.engine.ask(&ask)?;
+        let busy_ns = self.engine.cpu_ns().zip(before).map(|(now, before)| now.saturating_sub(before));
         let artefact = codec.artefact(question, &answer).map_err(|problem| Failure {
             kind: FailureKind::Answer,
             detail: self.engine.with_last_words(problem),
         })?;
         let bytes = answer.payload.len() + answer.parts.iter().map(|part| part.payload.len()).sum::<usize>();
-        Ok(Answered { latency_ns: answer.latency_ns, bytes, digest: Some(artefact.digest) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeat_is_neither_remembered_nor_far_slower() {
-        let answered = |latency_ms: u64, content: &str| Answered {
-            latency_ns: latency_ms * 1_000_000,
-            bytes: 1,
-            digest: Some(Digest::of(content)),
-        };
-        let fresh = answered(1000, "a");
-        let judged = |again: &Answered| repeated("repeat", &fresh, again, fresh.latency_ns);
-        assert_eq!(judged(&answered(900, "a")).verdict, Verdict::Good);
-        for (again, words) in [
-            (answered(100, "a"), "must not be cached"),
-            (answered(1000, "b"), "gave another answer"),
-            (answered(47_780, "a"), "in 47.8 times the time"),
-        ] {
-            let check = judged(&again);
-            assert!(check.verdict == Verdict::Doubtful && check.detail.contains(words), "{check}");
-        }
+        Ok(Answered { latency_ns: answer.latency_ns, busy_ns, bytes, digest: artefact.digest })
     }
 }

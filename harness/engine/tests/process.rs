@@ -92,11 +92,9 @@ fn the_conformance_kit_praises_and_blames() {
         let checks = examined(&zoo(unsandboxed(), name, &[]), None);
         checks.into_iter().map(|c| (c.what, c.verdict, c.detail)).collect::<Vec<_>>()
     };
-    // two prompts of another length give other pictures; so every check is good, but two of them look at the clock,
-    // which a busy machine may have stopped for one request and not for the next
-    let mut tries = (0..5).map(|_| verdicts("honest"));
-    let good = |honest: &Vec<(_, Verdict, String)>| honest.iter().all(|check| check.1 == Verdict::Good);
-    let honest = tries.find(good).unwrap_or_else(|| panic!("{:?}", verdicts("honest")));
+    // two prompts of another length give other pictures; so every check is good, however busy the machine is
+    let honest = verdicts("honest");
+    assert!(honest.iter().all(|check| check.1 == Verdict::Good), "{honest:?}");
     assert_eq!(honest.len(), 11, "{honest:?}");
     for (name, what, words) in [
         ("stale-id", "first picture", "broke the protocol"),

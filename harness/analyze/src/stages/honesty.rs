@@ -1,5 +1,7 @@
 //! Cheating that no single answer betrays, looked for in the log after the fact.
 
+mod repeats;
+
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::DeviceKind;
@@ -13,10 +15,7 @@ use crate::estimators::quantiles::Sorted;
 use crate::estimators::student;
 use crate::telemetry::Derived;
 
-/// A repeated request proven to take less than this part of its first time, the baseline's own
-/// change taken off, was answered from memory.
-const CACHED: f64 = 0.9;
-/// Confidence of that proof, one-sided.
+/// Confidence of proofs, one-sided.
 const LEVEL: f64 = 0.99;
 /// More of a core than this in time that belongs to the other side is work left running.
 const DOUBTFUL_BUSY: f64 = 0.1;
@@ -46,7 +45,7 @@ pub(super) fn checks(
     let sessions: Sessions<'_> =
         plan.sessions.iter().zip(recorded).filter(|(planned, _)| planned.candidate == candidate).collect();
     let mut checks = vec![
-        (HonestyKind::Repeats, repeats(&sessions)),
+        (HonestyKind::Repeats, repeats::check(&sessions)),
         (HonestyKind::Distinct, distinct(plan, &sessions)),
         (HonestyKind::Idle, idle(&sessions)),
         (HonestyKind::Load, load(&sessions)),
@@ -69,56 +68,6 @@ fn answered(attempt: &Attempt) -> Option<(f64, Digest)> {
     match attempt.outcome {
         Outcome::Answered { latency_ns, answer, .. } => Some((latency_ns.max(1) as f64, answer)),
         Outcome::Failed(_) => None,
-    }
-}
-
-/// A side's second time over its first; and whether the answer was the same.
-fn change(session: &RecordedSession<'_>, pair: u32, side: Side) -> Option<(f64, bool)> {
-    let again = session.attempts.iter().find(|a| a.side == side && a.phase == Phase::Repeat { pair })?;
-    let first = session.measured(pair, side).filter(|first| first.launch == again.launch)?;
-    let ((first_ns, first_answer), (again_ns, again_answer)) = (answered(first)?, answered(again)?);
-    Some((again_ns / first_ns, first_answer == again_answer))
-}
-
-/// As MLPerf's TEST04, but one after the other: the same request again must not be faster.
-fn repeats(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
-    let (mut means, mut count, mut same) = (Vec::new(), 0u32, 0u32);
-    for (planned, recorded) in sessions {
-        let changes: Vec<f64> = planned
-            .repeats
-            .iter()
-            .filter_map(|repeat| {
-                let (baseline, _) = change(recorded, repeat.pair, Side::Baseline)?;
-                let (candidate, equal) = change(recorded, repeat.pair, Side::Candidate)?;
-                (count, same) = (count + 1, same + u32::from(equal));
-                // Not in logarithms: those of answers in no time at all scatter beyond all bounds.
-                Some(candidate / baseline)
-            })
-            .collect();
-        if !changes.is_empty() {
-            means.push(student::mean(&changes));
-        }
-    }
-    if means.is_empty() {
-        return unknown("no request was repeated");
-    }
-    let ratio = student::mean(&means);
-    let answers = format!("{same} of {count} gave the same answer");
-    match student::upper_bound(&means, LEVEL) {
-        Some(most) if most < CACHED => (
-            HonestyVerdict::Failed,
-            format!(
-                "took {ratio:.3} of the first time (at most {most:.3} with {:.0}% confidence, {} sessions): \
-                 answered from memory; {answers}",
-                100.0 * LEVEL,
-                means.len()
-            ),
-        ),
-        Some(_) => (
-            HonestyVerdict::Passed,
-            format!("took {ratio:.3} of the first time, {} sessions; {answers}", means.len()),
-        ),
-        None => unknown(&format!("took {ratio:.3} of the first time in one session; {answers}")),
     }
 }
 

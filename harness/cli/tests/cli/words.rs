@@ -31,6 +31,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/protocol/src",
     "harness/files/src",
     "harness/engine/src/cost.rs",
+    "harness/engine/src/check",
     "harness/engine/src/check.rs",
     "harness/engine/src/clock.rs",
     "harness/engine/src/engine.rs",

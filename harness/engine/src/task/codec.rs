@@ -30,6 +30,9 @@ pub struct Artefact {
     pub bytes: Vec<u8>,
 }
 
+/// Seeds from here on are no probe's.
+const ANOTHER: u64 = 1000;
+
 /// Turns what a plan asks into headers and payloads, and answers into what is kept.
 ///
 /// All of it happens while no clock runs.
@@ -88,6 +91,13 @@ pub trait Codec: Sync {
     /// # Errors
     /// In words: the request is another task's.
     fn probes(&self, request: &RequestSpec) -> Result<Vec<Probe>, String>;
+
+    /// The `n`th request that takes as long as `probe` and that nobody ever asked: an engine that remembers its
+    /// answers has none to it.
+    fn another(&self, probe: &Probe, n: u64) -> Probe {
+        let seed = probe.planned.seed.wrapping_add(ANOTHER).wrapping_add(n);
+        Probe { planned: PlannedRequest { seed, ..probe.planned.clone() }, ..probe.clone() }
+    }
 }
 
 /// A request of the conformance kit.
