@@ -62,6 +62,12 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A file that git-lfs left out.
+    #[error("{}: a git-lfs pointer, not the file itself; fetch it with `git lfs pull`, or by `hf download`", path.display())]
+    Pointer {
+        /// The file.
+        path: PathBuf,
+    },
     /// A GGUF file is truncated, malformed, or of a kind that is not read.
     #[error("{}: damaged GGUF file, or one of another kind: {message}", path.display())]
     DamagedGguf {
@@ -124,10 +130,12 @@ pub enum Error {
     },
     /// The computation overflowed, or weights are NaN or infinite.
     #[error(
-        "the picture has values that are not numbers: {undefined} of {values}; are the weights and their scales finite, \
-         and does f32 help where half precision overflows?"
+        "the picture has values that are not numbers: {undefined} of {values}; are the weights and their scales finite{}",
+        if *half { ", and does f32 help where half precision overflows?" } else { "?" }
     )]
     NotFinite {
+        /// Whether it was computed in half precision.
+        half: bool,
         /// How many.
         undefined: usize,
         /// Of how many.
@@ -176,10 +184,4 @@ impl Error {
             expected: expected.to_string(),
         }
     }
-}
-
-/// Reads a JSON file into `T`.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    serde_json::from_str(&text).map_err(|e| Error::Json { path: path.to_path_buf(), message: e.to_string() })
 }

@@ -31,8 +31,11 @@ mod cpu;
 mod cuda;
 mod denoise;
 pub mod derive;
+mod description;
 mod error;
 pub mod gguf;
+mod index;
+mod json;
 mod limits;
 pub mod llama;
 pub mod nn;
@@ -43,15 +46,19 @@ pub mod schedule;
 mod tensors;
 mod trace;
 pub mod unet;
+mod unread;
 pub mod vae;
 pub mod weights;
 
 pub use accelerator::{Accelerator, settings};
+pub use clip::Cut;
 pub use denoise::Recorded;
-pub use error::{Error, Result, read_json};
+pub use error::{Error, Result};
+pub use json::read_json;
 pub use pipeline::{CheckpointSource, GenerateRequest, LoadOptions, Picture, Pipeline};
 pub use prompt::{PromptEmbeds, PromptEncoder};
 pub use trace::Trace;
+pub use unread::Unread;
 
 /// Compute types and devices, so that users need no dependency of their own.
 pub use candle_core::{DType, Device, Tensor};

@@ -2,9 +2,10 @@
 use crate::accelerator::explain;
 use crate::cuda::Cuda;
 use crate::denoise::{Branches, Denoiser, Recorded, guide};
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
-use crate::schedule::{Schedule, ScheduleConfig};
+use crate::schedule::{SCHEDULERS, Schedule, ScheduleConfig};
 use crate::trace::Trace;
 use crate::unet::{UNet, UNetConfig};
 use crate::vae::{Vae, VaeConfig};
@@ -87,19 +88,18 @@ pub struct Pipeline {
     threads: rayon::ThreadPool,
     cuda: Option<Cuda>,
     recorded: Mutex<Option<Recorded>>,
+    remarks: Vec<String>,
 }
 
-/// Keys of `model_index.json` that matter.
-#[derive(serde::Deserialize)]
-struct ModelIndex {
-    #[serde(rename = "_class_name")]
-    class: String,
-    #[serde(default = "yes")]
-    force_zeros_for_empty_prompt: bool,
-}
-
-fn yes() -> bool {
-    true
+/// How tensors are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// For the fastest operations there are.
+    Fused,
+    /// For candle's own operations.
+    Plain,
+    /// Not at all: see [`crate::Unread`].
+    Not,
 }
 
 impl Pipeline {
@@ -108,7 +108,7 @@ impl Pipeline {
     /// # Errors
     /// Every way in which the folder may be unfit, naming the file and the field or tensor.
     pub fn load(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
-        Self::load_with(source, options, false).map_err(explain)
+        Self::load_with(source, options, Reading::Fused).map_err(explain)
     }
 
     /// Loads a checkpoint for candle's own operations even where fused ones exist: slow, to compare with.
@@ -116,18 +116,19 @@ impl Pipeline {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_plain(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
-        Self::load_with(source, options, true)
+        Self::load_with(source, options, Reading::Plain)
     }
 
-    fn load_with(source: &CheckpointSource, options: &LoadOptions, plain: bool) -> Result<Self> {
+    /// Opens a checkpoint as [`Self::load`] does, and reads no weight: it makes no picture.
+    pub(crate) fn load_unread(source: &CheckpointSource, options: &LoadOptions) -> Result<Self> {
+        let options = LoadOptions { device: Device::Cpu, threads: Some(1), ..options.clone() };
+        Self::load_with(source, &options, Reading::Not)
+    }
+
+    fn load_with(source: &CheckpointSource, options: &LoadOptions, reading: Reading) -> Result<Self> {
         let LoadOptions { dtype, device, threads, scheduler, vae_tiling } = options.clone();
         let root = &source.root;
-        let index_path = root.join("model_index.json");
-        let index: ModelIndex = read_json(&index_path)?;
-        if index.class != "StableDiffusionXLPipeline" {
-            let found = format!("`{}`", index.class);
-            return Err(Error::config(&index_path, "_class_name", found, "`StableDiffusionXLPipeline`"));
-        }
+        let index = ModelIndex::read(root, scheduler.as_deref())?;
         if ![DType::F32, DType::F16, DType::BF16].contains(&dtype) {
             let found = format!("{dtype:?}");
             return Err(Error::Request { field: "dtype", found, expected: "f32, f16 or bf16".to_string() });
@@ -140,10 +141,12 @@ impl Pipeline {
                 expected: format!("a number of threads the system grants ({e})"),
             }
         })?;
-        let schedule = ScheduleConfig::read(
-            &root.join("scheduler").join("scheduler_config.json"),
-            scheduler.as_deref(),
-        )?;
+        let scheduler_config = root.join("scheduler").join("scheduler_config.json");
+        let (class, remarks) = match (scheduler.as_deref(), index.scheduler()) {
+            (Some(asked), _) => (Some(asked), Vec::new()),
+            (None, named) => (named, differing(named, &scheduler_config)?),
+        };
+        let schedule = ScheduleConfig::read(&scheduler_config, class)?;
         let unet_dir = unet_dir(source);
         let unet_config = UNetConfig::read(&unet_dir.join("config.json"))?;
         let vae_dir = root.join("vae");
@@ -158,9 +161,13 @@ impl Pipeline {
         let vae_dtype = if vae_config.force_upcast && dtype == DType::F16 { DType::F32 } else { dtype };
         let component = |dir: &Path, stem: &str, dtype| -> Result<Weights> {
             let weights = Weights::open_dir(dir, stem, dtype, &device)?;
-            Ok(if plain { weights.plain() } else { weights })
+            Ok(match reading {
+                Reading::Fused => weights,
+                Reading::Plain => weights.plain(),
+                Reading::Not => weights.unread(),
+            })
         };
-        let cuda = Cuda::of(&device)?.filter(|_| !plain);
+        let cuda = Cuda::of(&device)?.filter(|_| reading == Reading::Fused);
         let model = "diffusion_pytorch_model";
         // f32 only because half overflows: the precision asked for is that of half, which TF32 has
         let vae_weights = |w: Weights| if vae_dtype == dtype { w } else { w.allowing_tf32() };
@@ -171,10 +178,11 @@ impl Pipeline {
                 Vae::load(&vae_weights(component(&vae_dir, model, vae_dtype)?), vae_config)?,
             ))
         })?;
+        text_fits(&prompts, unet.config(), &unet_dir.join("config.json"))?;
         if let Some(cuda) = &cuda {
             cuda.trim()?;
         }
-        let zeros_for_empty = index.force_zeros_for_empty_prompt;
+        let zeros_for_empty = index.zeros_for_empty()?;
         let recorded = Mutex::new(None);
         Ok(Self {
             prompts,
@@ -189,7 +197,23 @@ impl Pipeline {
             threads,
             cuda,
             recorded,
+            remarks,
         })
+    }
+
+    /// What is odd about the checkpoint and does not keep it from drawing.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// Both tokenizers and text encoders.
+    pub fn prompts(&self) -> &PromptEncoder {
+        &self.prompts
+    }
+
+    /// The schedule.
+    pub(crate) fn schedule(&self) -> &ScheduleConfig {
+        &self.schedule
     }
 
     /// Shape of the initial noise for a picture: `[1, channels, height / factor, width / factor]`.
@@ -280,7 +304,8 @@ impl Pipeline {
         let values = image.flatten_all()?.to_vec1::<f32>()?;
         let undefined = values.iter().filter(|v| !v.is_finite()).count();
         if undefined > 0 {
-            return Err(Error::NotFinite { undefined, values: values.len() });
+            let half = self.dtype != DType::F32;
+            return Err(Error::NotFinite { half, undefined, values: values.len() });
         }
         let rgb = values.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8).collect();
         Ok(Picture { width: r.width, height: r.height, rgb })
@@ -302,6 +327,41 @@ impl Pipeline {
             text => self.prompts.encode(text.unwrap_or("")),
         }
     }
+}
+
+/// What is to be said where a scheduler's own configuration names another class than `model_index.json`, whose word
+/// counts in diffusers; one that this engine does not know is refused, as that configuration was written for it.
+fn differing(named: Option<&str>, config: &Path) -> Result<Vec<String>> {
+    let (Some(named), Some(own)) = (named, ScheduleConfig::class(config)?) else { return Ok(Vec::new()) };
+    if !SCHEDULERS.contains(&own.as_str()) {
+        let expected = format!("{named}, as in model_index.json, or `{}`", SCHEDULERS.join("` or `"));
+        return Err(Error::config(config, "_class_name", format!("`{own}`"), expected));
+    }
+    let differs = own != named;
+    Ok(differs
+        .then(|| {
+            format!(
+                "model_index.json names the scheduler {named}, scheduler_config.json {own}; {named} is used, as by diffusers"
+            )
+        })
+        .into_iter()
+        .collect())
+}
+
+/// Refuses text encoders whose states are not what the UNet was made for.
+fn text_fits(prompts: &PromptEncoder, unet: &UNetConfig, path: &Path) -> Result<()> {
+    let (states, pooled) = prompts.widths();
+    if let Some(level) = unet.levels.iter().find(|level| level.context != states) {
+        let expected = format!("{states}, the hidden_size of text_encoder and text_encoder_2 together");
+        return Err(Error::config(path, "cross_attention_dim", level.context, expected));
+    }
+    let added = pooled + 6 * unet.size_embed;
+    if unet.added != added {
+        let expected =
+            format!("{added}, text_encoder_2's projection_dim and six times addition_time_embed_dim");
+        return Err(Error::config(path, "projection_class_embeddings_input_dim", unet.added, expected));
+    }
+    Ok(())
 }
 
 /// The folder of the UNet: the replacement, or its `unet` subfolder, or the checkpoint's own.

@@ -1,5 +1,5 @@
 //! Prompts to conditioning tensors: both of SDXL's text encoders side by side.
-use crate::clip::{ClipText, ClipTextConfig, ClipTokenizer};
+use crate::clip::{ClipText, ClipTextConfig, ClipTokenizer, Cut};
 use crate::error::{Error, Result};
 use crate::weights::Weights;
 use candle_core::{D, Tensor};
@@ -51,10 +51,37 @@ impl PromptEncoder {
         Ok(Self { tokenizers, encoders, path: root.join("text_encoder_2") })
     }
 
+    /// Widths of the states of both encoders together, and of the pooled text.
+    pub(crate) fn widths(&self) -> (usize, usize) {
+        let [first, second] = &self.encoders;
+        (first.hidden() + second.hidden(), second.projected())
+    }
+
+    /// What of a prompt is not read.
+    ///
+    /// # Errors
+    /// A tokenizer cannot read it.
+    pub fn cut(&self, prompt: &str) -> Result<Option<Cut>> {
+        let cuts =
+            self.tokenizers.iter().map(|tokenizer| tokenizer.cut(prompt)).collect::<Result<Vec<_>>>()?;
+        Ok(cuts.into_iter().flatten().max_by_key(|cut| cut.tokens))
+    }
+
+    /// Both encoders' token ids of a prompt.
+    ///
+    /// # Errors
+    /// A tokenizer cannot read it, or knows words that its encoder does not.
+    pub fn tokens(&self, prompt: &str) -> Result<[Vec<u32>; 2]> {
+        let ids = [self.tokenizers[0].encode(prompt)?, self.tokenizers[1].encode(prompt)?];
+        ids.iter().zip(&self.encoders).try_for_each(|(ids, encoder)| encoder.knows(ids))?;
+        Ok(ids)
+    }
+
     /// Encodes one prompt.
     pub fn encode(&self, prompt: &str) -> Result<PromptEmbeds> {
-        let first = self.encoders[0].forward(&[self.tokenizers[0].encode(prompt)?])?;
-        let second = self.encoders[1].forward(&[self.tokenizers[1].encode(prompt)?])?;
+        let [first, second] = self.tokens(prompt)?;
+        let first = self.encoders[0].forward(&[first])?;
+        let second = self.encoders[1].forward(&[second])?;
         let states = Tensor::cat(&[first.penultimate, second.penultimate], D::Minus1)?;
         let pooled = second.projected.ok_or_else(|| Error::MissingTensor {
             path: self.path.clone(),

@@ -1,6 +1,7 @@
 //! Pruning by layers: the last transformer layers of every attention of a UNet are left out, as distilled SDXLs do.
 //! It is faster for certain and worse for certain; training afterwards can make up for some of it.
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::tensors::{self, Entry};
 use crate::weights::{Weights, component_files};
 use candle_core::{DType, Device};

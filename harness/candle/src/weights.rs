@@ -4,7 +4,8 @@
 //! Besides f32, f16, bf16 (and f64) a tensor may be stored as int8 per output channel: `NAME` as I8 and `NAME.scale` as
 //! F32 of shape `[dim 0]`; its value is q·scale. See [`crate::derive`].
 use crate::cuda::Cuda;
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::{is_pointer, read_json};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use memmap2::Mmap;
@@ -39,6 +40,7 @@ pub struct Weights {
     dtype: DType,
     device: Device,
     plain: bool,
+    unread: bool,
     cuda: Option<Cuda>,
 }
 
@@ -125,6 +127,9 @@ impl Weights {
             // SAFETY: the map is read-only; a file changed by somebody else while it is loaded is outside this contract,
             // as with every reader of safetensors.
             let map = unsafe { Mmap::map(&handle) }.map_err(Error::io(&path))?;
+            if is_pointer(&map) {
+                return Err(Error::Pointer { path });
+            }
             let damaged = |message: String| Error::Damaged { path: path.clone(), message };
             let (header, meta) = SafeTensors::read_metadata(&map).map_err(|e| damaged(e.to_string()))?;
             for (name, info) in meta.tensors() {
@@ -148,6 +153,7 @@ impl Weights {
             dtype,
             device: device.clone(),
             plain: false,
+            unread: false,
             cuda: Cuda::of(device)?,
         })
     }
@@ -168,6 +174,18 @@ impl Weights {
     #[must_use]
     pub fn plain(&self) -> Self {
         Self { plain: true, cuda: None, ..self.clone() }
+    }
+
+    /// The same weights for layers that are only looked at: of each tensor, name, shape and storage are checked, and zeros
+    /// that take no memory stand for what it holds.
+    #[must_use]
+    pub(crate) fn unread(&self) -> Self {
+        Self { unread: true, ..self.plain() }
+    }
+
+    /// Whether [`Self::unread`] says so.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// The same weights for layers whose products of f32 may round their factors to TF32 where that is faster.
@@ -234,7 +252,10 @@ impl Weights {
 
     /// Reads a tensor, checking its shape.
     pub fn get(&self, shape: &[usize], name: &str) -> Result<Tensor> {
-        let (_, entry) = self.entry(shape, name)?;
+        let (_, entry) = self.readable(shape, name)?;
+        if self.unread {
+            return Ok(Tensor::zeros((), self.dtype, &Device::Cpu)?.broadcast_as(shape)?);
+        }
         let stored = match entry.dtype {
             Dtype::F16 => Some(DType::F16),
             Dtype::BF16 => Some(DType::BF16),
@@ -256,27 +277,36 @@ impl Weights {
 
     /// Reads a tensor's values as f32 in row-major order, checking its shape.
     pub fn values(&self, shape: &[usize], name: &str) -> Result<Vec<f32>> {
-        let (full, entry) = self.entry(shape, name)?;
+        let (scale, entry) = self.readable(shape, name)?;
         let bytes = self.bytes(entry);
-        Ok(match entry.dtype {
-            Dtype::F32 => words(bytes, f32::from_le_bytes),
-            Dtype::F16 => words(bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::BF16 => words(bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            Dtype::F64 => words(bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+        Ok(match (entry.dtype, scale) {
+            (Dtype::F16, _) => words(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            (Dtype::BF16, _) => words(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            (Dtype::F64, _) => words(bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            (Dtype::I8, Some(scale)) => {
+                let scale = words(self.bytes(scale), f32::from_le_bytes);
+                let row = bytes.len() / scale.len().max(1);
+                bytes.iter().enumerate().map(|(i, &q)| f32::from(q as i8) * scale[i / row]).collect()
+            }
+            _ => words(bytes, f32::from_le_bytes),
+        })
+    }
+
+    /// A tensor that this engine can read, its shape checked, and the scale of its channels where it is stored as int8.
+    fn readable(&self, shape: &[usize], name: &str) -> Result<(Option<&Entry>, &Entry)> {
+        let (full, entry) = self.entry(shape, name)?;
+        match entry.dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Ok((None, entry)),
             Dtype::I8 => {
                 let channels = shape.first().copied().unwrap_or(1);
                 let (scale_name, scale) = self.entry(&[channels], &format!("{name}.scale"))?;
                 if scale.dtype != Dtype::F32 {
                     return Err(self.wrong_dtype(scale_name, scale, "F32"));
                 }
-                let scale = words(self.bytes(scale), f32::from_le_bytes);
-                let row = bytes.len() / channels.max(1);
-                bytes.iter().enumerate().map(|(i, &q)| f32::from(q as i8) * scale[i / row]).collect()
+                Ok((Some(scale), entry))
             }
-            _ => {
-                return Err(self.wrong_dtype(full, entry, "F32, F16, BF16, F64, or I8 with a `.scale`"));
-            }
-        })
+            _ => Err(self.wrong_dtype(full, entry, "F32, F16, BF16, F64, or I8 with a `.scale`")),
+        }
     }
 
     /// Reads a tensor's values rounded to the compute type, as f32.

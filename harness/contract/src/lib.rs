@@ -6,6 +6,7 @@ pub mod day;
 pub mod digest;
 pub mod dtype;
 pub mod eligibility;
+pub mod encoding;
 pub mod environment;
 pub mod estimate;
 pub mod format;

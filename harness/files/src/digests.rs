@@ -1,11 +1,12 @@
 //! The digest of a file, and of a folder.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
+
+use crate::walk::{Bounds, WalkError, boundary, files_of};
 
 /// A file or folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
     move |source| FileError { path: path.to_owned(), source }
 }
 
@@ -39,41 +40,25 @@ pub fn file_digest(path: &Path) -> Result<(u64, Digest), FileError> {
     }
 }
 
-/// The digest of a folder: of its files' relative paths and contents, in order of path.
+/// The digest of a checkpoint's folder: of its files' relative paths and contents, in order of path.
 ///
 /// # Errors
-/// Something in it cannot be read.
-pub fn folder_digest(folder: &Path) -> Result<Digest, FileError> {
-    let mut files = Vec::new();
-    list(folder, &mut files)?;
-    let mut named = BTreeMap::new();
-    for path in files {
-        let relative = path.strip_prefix(folder).unwrap_or(&path);
-        let name: Vec<_> = relative
-            .components()
-            .filter_map(
-                |part| if let Component::Normal(part) = part { Some(part.to_string_lossy()) } else { None },
-            )
-            .collect();
-        named.insert(name.join("/"), file_digest(&path)?.1.to_string());
+/// Something in it is no part of a checkpoint, or cannot be read.
+pub fn folder_digest(folder: &Path) -> Result<Digest, WalkError> {
+    let boundary = boundary(folder).map_err(|source| WalkError::Io { path: folder.to_owned(), source })?;
+    let mut fields = Vec::new();
+    for file in files_of(folder, &boundary, &Bounds::CHECKPOINT)? {
+        let (_, digest) = file_digest(&folder.join(&file.name))
+            .map_err(|FileError { path, source }| WalkError::Io { path, source })?;
+        fields.extend([file.name, digest.to_string()]);
     }
-    Ok(Digest::of_fields(named.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])))
-}
-
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), FileError> {
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
-        if path.is_dir() {
-            list(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(())
+    Ok(Digest::of_fields(fields.iter().map(String::as_bytes)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -88,6 +73,10 @@ mod tests {
         let fields = ["a.json".to_owned(), abc.to_string(), "unet/b".to_owned(), empty.to_string()];
         let expected = Digest::of_fields(fields.iter().map(String::as_bytes));
         assert_eq!(folder_digest(folder.path()).unwrap(), expected);
+        fs::create_dir_all(path(".cache/huggingface")).unwrap();
+        fs::write(path(".cache/huggingface/b.metadata"), "1764280000.1").unwrap();
+        fs::write(path("unet/.DS_Store"), "").unwrap();
+        assert_eq!(folder_digest(folder.path()).unwrap(), expected, "another download of the same");
         fs::rename(path("unet/b"), path("unet/c")).unwrap();
         assert_ne!(folder_digest(folder.path()).unwrap(), expected);
         let missing = file_digest(&path("none")).unwrap_err();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use edgemaxx_files::WalkError;
+
 /// A checkpoint that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
@@ -33,38 +35,9 @@ pub enum HubError {
         /// Where was looked.
         cache: PathBuf,
     },
-    /// A link that leads out of the checkpoint.
-    #[error("{}: a link out of the checkpoint (to {}); put the file itself there", path.display(), target.display())]
-    Escape {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: PathBuf,
-    },
-    /// A file's name that is not plain.
-    #[error("{}: a checkpoint's file names are UTF-8 without control characters or backslashes; rename it", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Neither a file nor a folder.
-    #[error("{}: expected a plain file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Too much of something.
-    #[error("{}: {what} {found}, at most {limit} allowed; remove what the checkpoint does not need", path.display())]
-    Limit {
-        /// File or folder.
-        path: PathBuf,
-        /// "size in bytes", "total size in bytes", "files".
-        what: &'static str,
-        /// How many there are.
-        found: u64,
-        /// How many there may be.
-        limit: u64,
-    },
+    /// A folder that is no checkpoint.
+    #[error(transparent)]
+    Folder(#[from] WalkError),
     /// Nothing usable.
     #[error("{}: holds no checkpoint file (safetensors, json, txt, toml); check the source", path.display())]
     Empty {

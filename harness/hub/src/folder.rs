@@ -3,13 +3,11 @@
 use crate::HubError;
 use crate::rules::{Rules, kind};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use edgemaxx_files::{Bounds, WalkError, files_of};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// Deeper than any checkpoint; a bound against folders made to exhaust us.
-const MAX_DEPTH: usize = 8;
 
 /// One file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,9 +50,8 @@ impl Resolved {
         let same = |f: &CheckpointFile| {
             std::fs::symlink_metadata(to.join(&f.path)).is_ok_and(|m| m.is_file() && m.len() == f.size)
         };
-        let mut found = Vec::new();
-        let whole = to.is_dir() && walk(to, "", to, &Rules::default(), 0, &mut found).is_ok();
-        if whole && found.len() == self.files.len() && self.files.iter().all(same) {
+        let found = files_of(to, to, &bounds(&Rules::default())).map_or(0, |found| found.len());
+        if to.is_dir() && found == self.files.len() && self.files.iter().all(same) {
             return Ok(());
         }
         let part = to.with_extension(format!("{}.part", std::process::id()));
@@ -88,12 +85,8 @@ pub fn resolve_folder(
     revision: Option<String>,
     rules: &Rules,
 ) -> Result<Resolved, HubError> {
-    let boundary = boundary.canonicalize().map_err(io(boundary))?;
-    let mut found = Vec::new();
-    walk(root, "", &boundary, rules, 0, &mut found)?;
-    // The order of the names' bytes, whatever the file system's is.
-    found.sort();
-    let (taken, skipped): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, _)| rules.takes(kind(path)));
+    let found = files_of(root, boundary, &bounds(rules))?.into_iter().map(|file| (file.name, file.bytes));
+    let (taken, skipped): (Vec<_>, Vec<_>) = found.partition(|(path, _)| rules.takes(kind(path)));
     let mut total = 0u64;
     for (path, size) in &taken {
         limit(&root.join(path), "size in bytes", *size, rules.max_file_bytes)?;
@@ -127,50 +120,18 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> HubError + '_ {
     move |source| HubError::Io { path: path.to_owned(), source }
 }
 
-fn limit(path: &Path, what: &'static str, found: u64, limit: u64) -> Result<(), HubError> {
-    if found <= limit { Ok(()) } else { Err(HubError::Limit { path: path.to_owned(), what, found, limit }) }
+/// Folders within folders: deeper than any checkpoint.
+const MAX_DEPTH: u64 = 8;
+
+/// The limits of all files, taken or not.
+fn bounds(rules: &Rules) -> Bounds {
+    // How large a file may be counts for those that are taken.
+    Bounds { depth: MAX_DEPTH, files: rules.max_files, file_bytes: u64::MAX, total_bytes: u64::MAX }
 }
 
-fn walk(
-    folder: &Path,
-    prefix: &str,
-    boundary: &Path,
-    rules: &Rules,
-    depth: usize,
-    found: &mut Vec<(String, u64)>,
-) -> Result<(), HubError> {
-    limit(folder, "folders within folders", depth as u64, MAX_DEPTH as u64)?;
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let entry = entry.map_err(io(folder))?;
-        let path = entry.path();
-        let name = entry.file_name().into_string().map_err(|_| HubError::Name { path: path.clone() })?;
-        // Version control and the hub client's bookkeeping are no part of a checkpoint.
-        if matches!(name.as_str(), ".git" | ".cache" | ".gitattributes" | ".gitignore" | ".DS_Store") {
-            continue;
-        }
-        if name.contains('\\') || name.chars().any(char::is_control) {
-            return Err(HubError::Name { path });
-        }
-        let target = path.canonicalize().map_err(io(&path))?;
-        if !target.starts_with(boundary) {
-            return Err(HubError::Escape { path, target });
-        }
-        let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        let metadata = std::fs::metadata(&target).map_err(io(&path))?;
-        if metadata.is_dir() {
-            // A link to a folder could make a loop.
-            if entry.file_type().map_err(io(&path))?.is_symlink() {
-                return Err(HubError::NotAFile { path });
-            }
-            walk(&path, &relative, boundary, rules, depth + 1, found)?;
-        } else if metadata.is_file() {
-            found.push((relative, metadata.len()));
-            limit(folder, "files", found.len() as u64, rules.max_files)?;
-        } else {
-            return Err(HubError::NotAFile { path });
-        }
-    }
-    Ok(())
+fn limit(path: &Path, what: &'static str, found: u64, limit: u64) -> Result<(), HubError> {
+    let too_much = || WalkError::Limit { path: path.to_owned(), what, found, limit };
+    if found <= limit { Ok(()) } else { Err(too_much().into()) }
 }
 
 /// SHA-256 of exactly `size` bytes; a file that grew or shrank since is refused.

@@ -4,6 +4,7 @@ use crate::download::io;
 use crate::source::is_commit;
 use crate::{Cache, HubError};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use edgemaxx_files::WalkError;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub(crate) fn checkout(
 }
 
 fn utf8(path: &Path) -> Result<&str, HubError> {
-    path.to_str().ok_or_else(|| HubError::Name { path: path.to_owned() })
+    path.to_str().ok_or_else(|| WalkError::Name { path: path.to_owned() }.into())
 }
 
 /// git without anybody's configuration, hooks, filters or questions.

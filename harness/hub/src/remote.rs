@@ -5,6 +5,7 @@ use crate::http::{Http, shown};
 use crate::rules::{Rules, kind};
 use crate::source::is_commit;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_files::WalkError;
 use serde::Deserialize;
 
 /// What a repository is on the hub.
@@ -163,7 +164,11 @@ impl Remote {
     pub(crate) fn taken(&self, repository: &str, rules: &Rules) -> Result<Vec<&RemoteFile>, HubError> {
         let limit = |path: &str, what, found, limit| {
             let path = format!("hf:{repository}/{path}").into();
-            if found <= limit { Ok(()) } else { Err(HubError::Limit { path, what, found, limit }) }
+            if found <= limit {
+                Ok(())
+            } else {
+                Err(HubError::from(WalkError::Limit { path, what, found, limit }))
+            }
         };
         limit("", "files", self.files.len() as u64, rules.max_files)?;
         let taken: Vec<_> = self.files.iter().filter(|f| rules.takes(kind(&f.path))).collect();

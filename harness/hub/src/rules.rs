@@ -38,6 +38,9 @@ pub enum Kind {
 
 /// The kind of the file with this path.
 pub fn kind(path: &str) -> Kind {
+    if path.split('/').any(edgemaxx_files::is_clutter) {
+        return Kind::Other;
+    }
     let name = path.rsplit('/').next().unwrap_or(path);
     let lower = name.to_ascii_lowercase();
     match lower.rsplit_once('.').map_or("", |(_, extension)| extension) {
@@ -77,6 +80,8 @@ mod tests {
         }
         assert_eq!(kind("engine/main.py"), Kind::Program);
         assert_eq!(kind("image.png"), Kind::Other);
+        assert_eq!(kind(".cache/huggingface/download/config.json"), Kind::Other);
+        assert_eq!(kind("unet/._config.json"), Kind::Other);
         let all = Rules { programs: true, ..Rules::default() };
         assert!(all.takes(Kind::Program) && !all.takes(Kind::Pickle) && !all.takes(Kind::Other));
         assert!(!Rules::default().takes(Kind::Program));

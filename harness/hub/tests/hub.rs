@@ -3,6 +3,7 @@
 mod server;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_files::WalkError;
 use edgemaxx_hub::{
     Cache, CheckpointFile, FilesUpload, Hub, HubError, Patience, Resolved, Rules, Source, Step, Upload,
     resolve_offline,
@@ -184,7 +185,7 @@ fn limits_are_checked_before_anything_is_fetched() {
     let rules = Rules { max_file_bytes: 699_999, ..Rules::default() };
     let source = "hf:miner/fast".parse().unwrap();
     let error = hub(&server, home.path(), "").resolve(&source, &rules, &mut |_| {}).unwrap_err();
-    assert!(matches!(error, HubError::Limit { what: "size in bytes", .. }), "{error}");
+    assert!(matches!(error, HubError::Folder(WalkError::Limit { what: "size in bytes", .. })), "{error}");
     assert_eq!(server.state().log.len(), 1);
 }
 

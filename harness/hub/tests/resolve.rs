@@ -1,5 +1,6 @@
 //! Folders and caches resolve to digests; whatever could escape, change or run code does not.
 
+use edgemaxx_files::WalkError;
 use edgemaxx_hub::{Cache, HubError, Resolved, Rules, Source, resolve_offline};
 use proptest::prelude::*;
 use std::fs;
@@ -66,13 +67,19 @@ fn links_out_of_the_checkpoint_are_refused_and_links_within_are_not() {
     {
         let folder = checkpoint();
         symlink(target, folder.path().join(name)).unwrap();
-        assert!(matches!(resolve(folder.path(), &Rules::default()), Err(HubError::Escape { .. })));
+        assert!(matches!(
+            resolve(folder.path(), &Rules::default()),
+            Err(HubError::Folder(WalkError::Escape { .. }))
+        ));
     }
     let folder = checkpoint();
     symlink("model_index.json", folder.path().join("copy.json")).unwrap();
     assert_eq!(resolve(folder.path(), &Rules::default()).unwrap().files.len(), 3);
     symlink(".", folder.path().join("loop")).unwrap();
-    assert!(matches!(resolve(folder.path(), &Rules::default()), Err(HubError::NotAFile { .. })));
+    assert!(matches!(
+        resolve(folder.path(), &Rules::default()),
+        Err(HubError::Folder(WalkError::NotAFile { .. }))
+    ));
 }
 
 #[test]
@@ -91,13 +98,16 @@ fn limits_are_exact_and_checked_before_reading() {
         (rules(4, 3, 4), "total size in bytes"),
     ] {
         match resolve(folder.path(), &limits) {
-            Err(HubError::Limit { what, .. }) => assert_eq!(what, expected),
+            Err(HubError::Folder(WalkError::Limit { what, .. })) => assert_eq!(what, expected),
             other => panic!("{other:?}"),
         }
     }
     // A sparse file far beyond memory and patience is refused by its size alone.
     fs::File::create(folder.path().join("huge.safetensors")).unwrap().set_len(1 << 42).unwrap();
-    assert!(matches!(resolve(folder.path(), &Rules::default()), Err(HubError::Limit { .. })));
+    assert!(matches!(
+        resolve(folder.path(), &Rules::default()),
+        Err(HubError::Folder(WalkError::Limit { .. }))
+    ));
 }
 
 #[test]
@@ -131,7 +141,10 @@ fn a_repository_comes_from_the_cache_by_commit_or_branch() {
     write(cache.path(), "models--other--x/blobs/bb", b"abc");
     symlink("../../../../models--other--x/blobs/bb", snapshot.join("b.safetensors")).unwrap();
     let main: Source = "hf:miner/fast".parse().unwrap();
-    assert!(matches!(resolve_offline(&main, &at, &Rules::default()), Err(HubError::Escape { .. })));
+    assert!(matches!(
+        resolve_offline(&main, &at, &Rules::default()),
+        Err(HubError::Folder(WalkError::Escape { .. }))
+    ));
 }
 
 #[test]

@@ -95,6 +95,16 @@ pub enum QualityError {
 }
 
 impl QualityError {
+    /// A settings file of a model that cannot be read, or is not `what` it should be.
+    pub(crate) fn of_settings(path: &Path, what: &str, error: edgemaxx_candle::Error) -> Self {
+        use edgemaxx_candle::Error;
+        match error {
+            Error::Io { path, source } => Self::Read { path, source },
+            Error::Json { path, message } => Self::Settings { path, problem: format!("{what}: {message}") },
+            other => Self::Settings { path: path.to_owned(), problem: other.to_string() },
+        }
+    }
+
     /// The same with the names of the pictures' files, where it is about the two of them and names none.
     pub(crate) fn of_pair(self, a: &Path, b: &Path) -> Self {
         match self {

@@ -82,6 +82,9 @@ pub enum RunError {
     /// A file or folder cannot be read.
     #[error(transparent)]
     File(#[from] edgemaxx_files::FileError),
+    /// A folder that is no checkpoint.
+    #[error(transparent)]
+    Folder(#[from] edgemaxx_files::WalkError),
     /// A table cannot be written.
     #[error(transparent)]
     Table(#[from] edgemaxx_report::tables::TableError),

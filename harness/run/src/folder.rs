@@ -21,10 +21,13 @@ use edgemaxx_contract::run_files::{
 use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_contract::telemetry::TelemetryLog;
-use edgemaxx_files::write_whole;
+use edgemaxx_files::{read_text_of, write_whole};
 
 use crate::error::{InFile as _, Result, RunError};
 use crate::shell::quoted;
+
+/// The largest log or document of a run, bytes.
+const MOST_LOG: u64 = 4 << 30;
 
 /// The verb that writes a file.
 fn made_by(name: &str) -> &'static str {
@@ -163,8 +166,8 @@ impl RunFolder {
             return Ok(Cow::Borrowed(text));
         }
         let path = self.file(name);
-        fs::read_to_string(&path).map(Cow::Owned).map_err(|error| {
-            RunError::input(match error.kind() {
+        read_text_of(&path, MOST_LOG).map(Cow::Owned).map_err(|error| {
+            RunError::input(match error.source.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!(
                         "{}: missing; `edgemaxx {} {}` writes it",
@@ -173,7 +176,7 @@ impl RunFolder {
                         quoted(&self.path)
                     )
                 }
-                _ => format!("{}: {error}", path.display()),
+                _ => error.to_string(),
             })
         })
     }

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod hub;
 pub mod measured;
 pub mod native;
+pub mod open;
 pub mod origin;
 pub mod pay;
 pub mod prepare;

@@ -9,7 +9,7 @@ use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Resources};
 use edgemaxx_contract::dtype::Dtype;
-use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_devices::Pins;
@@ -17,8 +17,9 @@ use edgemaxx_engine::{Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus}
 
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
+use crate::open;
 use crate::resolve::FolderDigests;
-use crate::sources::{source_folder, unet_folder};
+use crate::sources::source_folder;
 use crate::task::kit;
 
 /// How engines are started on this machine.
@@ -38,7 +39,7 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
-        let source = match checkpoint(folder, pipeline, base, &mut digests)? {
+        let source = match checkpoint(folder, plan, pipeline, base, &mut digests)? {
             Ok(source) => source,
             Err(failure) => {
                 launcher.insert_failed(&pipeline.name, failure);
@@ -57,28 +58,38 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
     Ok(launcher)
 }
 
-/// The pipeline's checkpoint on this machine, checked against the plan; or, where nothing can be derived from what is
-/// given, this pipeline's failure.
+/// The pipeline's checkpoint on this machine, checked against the plan and opened; or, where it is not what was planned,
+/// cannot be loaded, or nothing can be derived from it, this pipeline's failure. Of the baseline all run's.
 fn checkpoint(
     folder: &RunFolder,
+    plan: &Plan,
     pipeline: &PipelinePlan,
     base: &Path,
     digests: &mut FolderDigests,
 ) -> Result<Result<CheckpointSource, Failed>> {
     let spec = &pipeline.checkpoint;
-    let found = digests.of(base, spec)?;
+    let fails = |why: String| match pipeline.role {
+        Role::Candidate => Ok(Err(Failed { kind: FailureKind::Spawn, detail: why })),
+        Role::Baseline | Role::Control => {
+            Err(RunError::input(format!("pipeline {:?}: {why}", pipeline.name)))
+        }
+    };
+    let found = match digests.of(base, spec) {
+        Err(RunError::Folder(error)) => return fails(error.to_string()),
+        found => found?,
+    };
     if found != pipeline.digest {
-        return Err(RunError::input(format!(
-            "pipeline {:?}: the checkpoint changed since the run was planned ({PLAN_FILE} names {}, the files are {}); restore it, or plan anew",
-            pipeline.name,
+        return fails(format!(
+            "the checkpoint changed since the run was planned ({PLAN_FILE} names {}, the files are {}); restore it, or plan anew",
             pipeline.digest.short(),
             found.short()
-        )));
+        ));
     }
-    let source = CheckpointSource {
-        root: source_folder(base, &spec.source)?,
-        unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
-    };
+    let source = open::source(base, pipeline)?;
+    if let Err(why) = open::open(plan.task, &plan.request, pipeline, &source) {
+        return fails(why);
+    }
+    let source = open::at_its_real_place(source)?;
     let Some(recipe) = spec.derive else { return Ok(Ok(source)) };
     let derived = folder.file(CHECKPOINTS_FOLDER);
     std::fs::create_dir_all(&derived).in_file(&derived)?;
@@ -132,8 +143,11 @@ fn start(
     base: &Path,
     host: &Host,
 ) -> Result<(ProcessSpec, Load)> {
-    let mut read_only: Vec<PathBuf> =
-        std::iter::once(source.root.clone()).chain(source.unet.clone()).collect();
+    let mut read_only = Vec::new();
+    for folder in std::iter::once(&source.root).chain(&source.unet) {
+        read_only.push(folder.clone());
+        read_only.extend(open::linked(folder)?);
+    }
     let mut process = match &pipeline.engine {
         EngineSpec::Native => native(plan, host)?,
         EngineSpec::Command(engine) => {

@@ -3,23 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{CONTROL, CandidateFile, CheckpointSpec, CommandSpec, Contest, EngineSpec};
+use edgemaxx_contract::contest::{
+    CONTROL, CandidateFile, CandidateSpec, CheckpointSpec, CommandSpec, Contest, EngineSpec,
+};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 use edgemaxx_contract::task::{Object, Settings, TaskRef};
-use edgemaxx_files::folder_digest;
+use edgemaxx_files::{file_digest, folder_digest};
 
 use crate::error::{InFile as _, Result, RunError, Within as _};
+use crate::open::open_all;
 use crate::progress::Observer;
-use crate::sources::{pinned, source_folder, unet_folder};
+use crate::sources::{checkpoint_files, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
-
-/// The largest contest or prompt file, bytes.
-const MOST_TEXT: u64 = 64 << 20;
 
 /// A contest with what it points at.
 pub struct Resolved {
@@ -64,11 +63,13 @@ pub fn resolve_text(
     let prompts_path = base.join(contest.request.prompts());
     let prompts = read_text(&prompts_path)
         .map_err(|error| RunError::input(format!("{}: request.prompts: {error}", path.display())))?;
-    check_prompt_digest(&prompts_path, &prompts)?;
+    check_prompt_digest(&prompts_path)?;
     let prompts_file =
         prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let pipelines = pipelines(&contest, &base, observer).within(|| path.display().to_string())?;
     rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
+    open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer)
+        .within(|| path.display().to_string())?;
     Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
 }
 
@@ -81,33 +82,25 @@ pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Re
     kit(contest.task)?.rehearse(&Rehearsal { contest, base, resolved })
 }
 
-fn read_text(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MOST_TEXT + 1).read_to_end(&mut bytes));
-    read.map_err(|error| match error.kind() {
+/// The text of a file that somebody wrote: a contest, a candidate's own file, prompts.
+///
+/// # Errors
+/// It is not there, not a plain file, too large, or not UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    edgemaxx_files::read_text(path).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::NotFound => RunError::input(format!("{}: no such file", path.display())),
-        _ => RunError::input(format!("{}: {error}", path.display())),
-    })?;
-    if bytes.len() as u64 > MOST_TEXT {
-        return Err(RunError::input(format!("{}: expected at most {} MiB", path.display(), MOST_TEXT >> 20)));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        RunError::input(format!(
-            "{}: expected UTF-8 text; byte {} is not",
-            path.display(),
-            error.utf8_error().valid_up_to()
-        ))
+        _ => RunError::input(error.to_string()),
     })
 }
 
 /// A prompt set beside a `DIGESTS` file must be the one listed there.
-fn check_prompt_digest(path: &Path, text: &str) -> Result<()> {
+fn check_prompt_digest(path: &Path) -> Result<()> {
     let digests = path.with_file_name("DIGESTS");
     if !digests.exists() {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let actual = Digest::of(text).to_string();
+    let actual = file_digest(path)?.1.to_string();
     let listed = read_text(&digests)?;
     let listed = listed.lines().find_map(|line| {
         let (digest, file) = line.split_once("  ")?;
@@ -131,15 +124,8 @@ fn check_prompt_digest(path: &Path, text: &str) -> Result<()> {
 fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<Vec<PipelinePlan>> {
     let mut digests = FolderDigests::default();
     let checkpoint = pinned(base, &contest.baseline.checkpoint, observer)?;
-    let baseline = PipelinePlan {
-        name: contest.baseline.name.clone(),
-        role: Role::Baseline,
-        description: contest.baseline.description.clone(),
-        digest: digests.of(base, &checkpoint)?,
-        checkpoint,
-        settings: contest.baseline.settings.clone(),
-        engine: contest.baseline.engine.clone(),
-    };
+    let digest = digests.of(base, &checkpoint)?;
+    let baseline = baseline(contest, checkpoint, digest);
     let mut control = PipelinePlan {
         name: CONTROL.to_owned(),
         role: Role::Control,
@@ -147,32 +133,92 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
         ..baseline.clone()
     };
     let mut candidates = Vec::new();
-    for candidate in &contest.candidates {
-        if candidate.control {
-            control.name = candidate.name.clone();
-            control.description = candidate.description.clone();
+    for spec in &contest.candidates {
+        if spec.control {
+            control.name = spec.name.clone();
+            control.description = spec.description.clone();
             continue;
         }
-        let context = || format!("candidate {:?}", candidate.name);
-        let checkpoint = pinned(base, &candidate.checkpoint, observer).within(context)?;
-        let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
-            CandidateFile::default()
-        } else {
-            candidate_file(&source_folder(base, &checkpoint.source)?, contest.task)?
+        let context = || format!("candidate {:?}", spec.name);
+        let checkpoint = pinned(base, &spec.checkpoint, observer).within(context)?;
+        let digest = match digests.of(base, &checkpoint) {
+            Err(RunError::Folder(_)) => unreadable(),
+            digest => digest.within(context)?,
         };
-        let settings = contest.task.patched(&contest.baseline.settings, &own.settings);
-        let settings = settings.and_then(|settings| contest.task.patched(&settings, &candidate.settings));
-        candidates.push(PipelinePlan {
-            name: candidate.name.clone(),
-            role: Role::Candidate,
-            description: candidate.description.clone(),
-            digest: digests.of(base, &checkpoint).within(context)?,
-            checkpoint,
-            settings: settings.within(context)?,
-            engine: candidate.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
-        });
+        candidates.push(candidate(contest, base, spec, checkpoint, digest)?);
     }
     Ok([baseline, control].into_iter().chain(candidates).collect())
+}
+
+/// The digest of a checkpoint that is none, since its folder leads elsewhere or has no end: its candidate fails with that.
+fn unreadable() -> Digest {
+    Digest::of("a checkpoint that cannot be read")
+}
+
+fn baseline(contest: &Contest, checkpoint: CheckpointSpec, digest: Digest) -> PipelinePlan {
+    PipelinePlan {
+        name: contest.baseline.name.clone(),
+        role: Role::Baseline,
+        description: contest.baseline.description.clone(),
+        digest,
+        checkpoint,
+        settings: contest.baseline.settings.clone(),
+        engine: contest.baseline.engine.clone(),
+    }
+}
+
+fn candidate(
+    contest: &Contest,
+    base: &Path,
+    spec: &CandidateSpec,
+    checkpoint: CheckpointSpec,
+    digest: Digest,
+) -> Result<PipelinePlan> {
+    let context = || format!("candidate {:?}", spec.name);
+    // Nothing is read in a folder that is no checkpoint's.
+    let own = if spec.checkpoint.source == contest.baseline.checkpoint.source || digest == unreadable() {
+        CandidateFile::default()
+    } else {
+        candidate_file(&source_folder(base, &checkpoint.source)?, contest.task)?
+    };
+    let settings = contest.task.patched(&contest.baseline.settings, &own.settings);
+    let settings = settings.and_then(|settings| contest.task.patched(&settings, &spec.settings));
+    Ok(PipelinePlan {
+        name: spec.name.clone(),
+        role: Role::Candidate,
+        description: spec.description.clone(),
+        digest,
+        checkpoint,
+        settings: settings.within(context)?,
+        engine: spec.engine.clone().or(own.engine).unwrap_or(EngineSpec::Native),
+    })
+}
+
+/// Looks at a contest as far as it is here, without digests and without fetching anything: what it asks for, the
+/// checkpoints that are on this machine, its prompts.
+///
+/// # Errors
+/// Its own words cannot be done, the baseline cannot answer, or a file of it is missing.
+pub fn look(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<()> {
+    rehearse(contest, base, &[])?;
+    let here = |checkpoint: &CheckpointSpec| {
+        let unet = checkpoint.unet.as_ref().is_none_or(|unet| unet_folder(base, unet).is_ok());
+        source_folder(base, &checkpoint.source).is_ok_and(|folder| folder.is_dir()) && unet
+    };
+    let looked = Digest::of("not digested");
+    let mut pipelines = Vec::new();
+    if here(&contest.baseline.checkpoint) {
+        pipelines.push(baseline(contest, contest.baseline.checkpoint.clone(), looked));
+    }
+    for spec in contest.candidates.iter().filter(|spec| !spec.control && here(&spec.checkpoint)) {
+        let plain = checkpoint_files(&source_folder(base, &spec.checkpoint.source)?).is_ok();
+        let digest = if plain { looked } else { unreadable() };
+        pipelines.push(candidate(contest, base, spec, spec.checkpoint.clone(), digest)?);
+    }
+    let prompts = base.join(contest.request.prompts());
+    let name = prompts.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = if prompts.exists() { read_text(&prompts)? } else { String::new() };
+    open_all(contest, base, &pipelines, (&name, &text), observer)
 }
 
 /// What a candidate says of itself, in its folder.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::CheckpointSpec;
+use edgemaxx_files::{Bounds, FoundFile, WalkError, boundary, files_of};
 use edgemaxx_hub::Source;
 
 use crate::error::{Result, RunError};
@@ -43,9 +44,7 @@ fn source_of(base: &Path, text: &str) -> Result<Source> {
 pub fn source_folder(base: &Path, source: &str) -> Result<PathBuf> {
     match source_of(base, source)? {
         Source::Path(folder) if folder.is_dir() => Ok(folder),
-        Source::Path(folder) => {
-            Err(RunError::input(format!("checkpoint {}: no such folder", folder.display())))
-        }
+        Source::Path(path) => Err(RunError::input(format!("checkpoint {}", no_folder(&path)))),
         elsewhere => hub::cached(&elsewhere),
     }
 }
@@ -62,4 +61,36 @@ pub fn unet_folder(base: &Path, unet: &str) -> Result<PathBuf> {
         (false, true) => Ok(folder),
         (false, false) => Err(RunError::input(format!("unet {}: no such folder", folder.display()))),
     }
+}
+
+/// Why a path is no checkpoint's folder, and how to come by one.
+pub fn no_folder(path: &Path) -> String {
+    let shown = path.display();
+    if path.exists() {
+        return format!(
+            "{shown}: a single file, expected a folder in the diffusers layout; convert it: python -c \"from diffusers \
+             import StableDiffusionXLPipeline as P; P.from_single_file({:?}).save_pretrained('OUT')\"",
+            path.to_string_lossy()
+        );
+    }
+    let text = path.to_string_lossy();
+    let bare = text.trim_start_matches("hf:").split('@').next().unwrap_or_default();
+    let names = bare.split('/').collect::<Vec<_>>();
+    let repository = matches!(names[..], [owner, name] if !owner.is_empty() && !name.is_empty() && !owner.starts_with('.'));
+    if text.starts_with("hf:") || repository && path.parent().is_none_or(|parent| !parent.exists()) {
+        return format!(
+            "{shown}: no such folder, expected one on this machine in the diffusers layout; of the hub's repository \
+             {bare}, get one by `hf download {bare} --local-dir FOLDER`"
+        );
+    }
+    format!("{shown}: no such folder")
+}
+
+/// The files of a checkpoint's folder.
+///
+/// # Errors
+/// Something in it is no part of a checkpoint: a link that leads out, a pipe, too much.
+pub fn checkpoint_files(folder: &Path) -> Result<Vec<FoundFile>, WalkError> {
+    let boundary = boundary(folder).map_err(|source| WalkError::Io { path: folder.to_owned(), source })?;
+    files_of(folder, &boundary, &Bounds::CHECKPOINT)
 }

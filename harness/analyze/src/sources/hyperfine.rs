@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::encoding::text_of;
 use serde::Deserialize;
 
 use super::error::SourceError;
@@ -62,11 +63,8 @@ impl CommandResult {
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let bytes = std::fs::read(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
     let nothing = |problem| SourceError::Nothing { path: path.to_owned(), problem };
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(nothing("expected UTF-8, found UTF-16; save it as UTF-8".to_owned()));
-    }
-    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    let export: Export = serde_json::from_slice(text).map_err(|source| SourceError::Json {
+    let text = text_of(&bytes).map_err(|error| nothing(error.to_string()))?;
+    let export: Export = serde_json::from_str(text).map_err(|source| SourceError::Json {
         path: path.to_owned(),
         expected: "hyperfine's JSON export with results[].command and results[].times",
         source,

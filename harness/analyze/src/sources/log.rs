@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::run_files::PLAN_FILE;
@@ -12,7 +13,10 @@ use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let text = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })
+        let bytes =
+            std::fs::read(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+        let text = text_of(&bytes).map(str::to_owned);
+        text.map_err(|error| SourceError::Nothing { path: path.to_owned(), problem: error.to_string() })
     };
     let plan_path = path.with_file_name(PLAN_FILE);
     let plan = Plan::from_json(&text(&plan_path)?)

@@ -1,6 +1,7 @@
 //! `config.json` of CLIP models as transformers writes it; absent keys take transformers' defaults, unknown ones are
 //! ignored.
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
 use std::path::Path;

@@ -8,5 +8,5 @@ mod vision;
 pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig};
 pub use encoder::{Encoder, EncoderShape};
 pub use text::{ClipText, TextOutput};
-pub use tokenizer::ClipTokenizer;
+pub use tokenizer::{ClipTokenizer, Cut};
 pub use vision::ClipVision;

@@ -16,6 +16,7 @@ pub struct ClipText {
     projection: Option<Linear>,
     eos: u32,
     vocab: usize,
+    projected: usize,
 }
 
 /// What the text transformer says about a batch of sequences.
@@ -52,6 +53,7 @@ impl ClipText {
             eps: c.layer_norm_eps,
             act: Activation::parse(&c.hidden_act, path)?,
         };
+        let projected = projection.unwrap_or(0);
         let projection = match projection {
             Some(out) => Some(Linear::load(&w.pp("text_projection"), c.hidden_size, out, false)?),
             None => None,
@@ -65,7 +67,30 @@ impl ClipText {
             projection,
             eos: c.eos_token_id,
             vocab: c.vocab_size,
+            projected,
         })
+    }
+
+    /// Width of the states.
+    pub fn hidden(&self) -> usize {
+        self.tokens.dims()[1]
+    }
+
+    /// Width of the projection, 0 without one.
+    pub fn projected(&self) -> usize {
+        self.projected
+    }
+
+    /// Refuses token ids that the vocabulary does not have.
+    pub(crate) fn knows(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.vocab) {
+            None => Ok(()),
+            Some(id) => Err(Error::Request {
+                field: "token ids",
+                found: id.to_string(),
+                expected: format!("ids below {}", self.vocab),
+            }),
+        }
     }
 
     /// Longest sequence the position embedding has room for.
@@ -83,13 +108,7 @@ impl ClipText {
                 expected: format!("one common length of 1 to {}", self.max_length()),
             });
         }
-        if let Some(id) = ids.iter().flatten().find(|&&id| id as usize >= self.vocab) {
-            return Err(Error::Request {
-                field: "token ids",
-                found: id.to_string(),
-                expected: format!("ids below {}", self.vocab),
-            });
-        }
+        ids.iter().try_for_each(|ids| self.knows(ids))?;
         let device = self.tokens.device();
         let flat = Tensor::from_vec(ids.concat(), ids.len() * length, &Device::Cpu)?.to_device(device)?;
         let x = self.tokens.index_select(&flat, 0)?.reshape((ids.len(), length, ()))?;

@@ -1,8 +1,11 @@
 //! CLIP's tokenizer: lower-cased byte-pair encoding between start and end tokens, padded to a fixed length.
-use crate::error::{Error, Result, read_json};
+use crate::description::read_tokenizer;
+use crate::error::{Error, Result};
+use crate::json::{read_json, read_whole};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
@@ -14,6 +17,22 @@ const END: &str = "<|endoftext|>";
 /// How CLIP cuts text into words before pairing bytes (transformers, `CLIPTokenizer`).
 const WORDS: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
+/// A text longer than is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Its tokens, start and end included.
+    pub tokens: usize,
+    /// How many of them are read.
+    pub read: usize,
+}
+
+/// As a warning says it.
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "has {} tokens, of which the text encoders read {}", self.tokens, self.read)
+    }
+}
 
 /// Turns text into token ids of a fixed length.
 pub struct ClipTokenizer {
@@ -31,9 +50,10 @@ impl ClipTokenizer {
     pub fn load(dir: &Path) -> Result<Self> {
         let fail = |message: String| Error::Tokenizer { path: dir.to_path_buf(), message };
         let mut inner = if dir.join("tokenizer.json").is_file() {
-            from_description(&dir.join("tokenizer.json")).map_err(|e| fail(format!("tokenizer.json: {e}")))?
+            read_tokenizer(&dir.join("tokenizer.json"))?
         } else if dir.join("vocab.json").is_file() && dir.join("merges.txt").is_file() {
-            from_vocabulary(dir).map_err(|e| fail(format!("vocab.json, merges.txt: {e}")))?
+            from_vocabulary(read_json(&dir.join("vocab.json"))?, &read_whole(&dir.join("merges.txt"))?)
+                .map_err(|e| fail(format!("vocab.json, merges.txt: {e}")))?
         } else {
             return Err(fail("expected tokenizer.json, or vocab.json and merges.txt".to_string()));
         };
@@ -68,16 +88,25 @@ impl ClipTokenizer {
         self.length
     }
 
+    /// What of `text` is not read.
+    pub fn cut(&self, text: &str) -> Result<Option<Cut>> {
+        let tokens = self.words(text)?.len() + 2;
+        Ok((tokens > self.length).then_some(Cut { tokens, read: self.length }))
+    }
+
+    fn words(&self, text: &str) -> Result<Vec<u32>> {
+        let words = self.inner.encode(text, false);
+        let fail = |message: String| Error::Tokenizer { path: self.dir.clone(), message };
+        Ok(words.map_err(|e| fail(e.to_string()))?.get_ids().to_vec())
+    }
+
     /// Token ids of `text`: start, words, end, padding; words beyond the length are cut, the end token stays.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let words = self
-            .inner
-            .encode(text, false)
-            .map_err(|e| Error::Tokenizer { path: self.dir.clone(), message: e.to_string() })?;
+        let words = self.words(text)?;
         let room = self.length - 2;
         let mut ids = Vec::with_capacity(self.length);
         ids.push(self.start);
-        ids.extend(words.get_ids().iter().take(room));
+        ids.extend(words.iter().take(room));
         ids.push(self.end);
         ids.resize(self.length, self.pad);
         Ok(ids)
@@ -89,16 +118,17 @@ fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value["content"].as_str())
 }
 
-/// `Tokenizer::from_file` is generic and would compile the reader of every kind of tokenizer into this
-/// crate; the parser is not.
-fn from_description(path: &Path) -> tokenizers::Result<Tokenizer> {
-    std::fs::read_to_string(path)?.parse()
-}
-
 /// The pipeline that transformers builds around CLIP's vocabulary and merges.
-fn from_vocabulary(dir: &Path) -> tokenizers::Result<Tokenizer> {
-    let (vocab, merges) = (dir.join("vocab.json"), dir.join("merges.txt"));
-    let bpe = BPE::from_file(&vocab.to_string_lossy(), &merges.to_string_lossy())
+fn from_vocabulary(vocabulary: BTreeMap<String, u32>, merges: &str) -> tokenizers::Result<Tokenizer> {
+    let pairs = merges.lines().filter(|line| !line.starts_with("#version")).map(|line| {
+        let pair = line.split_once(' ').filter(|(_, second)| !second.contains(' '));
+        pair.map(|(first, second)| (first.to_string(), second.to_string())).ok_or_else(|| {
+            format!("merges.txt: expected two parts with a blank between them, found {line:?}")
+        })
+    });
+    let pairs = pairs.collect::<Result<Merges, String>>()?;
+    let bpe = BPE::builder()
+        .vocab_and_merges(vocabulary.into_iter().collect::<Vocab>(), pairs)
         .unk_token(END.to_string())
         .continuing_subword_prefix(String::new())
         .end_of_word_suffix("</w>".to_string())

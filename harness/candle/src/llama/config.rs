@@ -1,5 +1,6 @@
 //! The configuration of a model of LLaMA's layout: `config.json`, parsed into what cannot be wrong.
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
 use std::path::Path;

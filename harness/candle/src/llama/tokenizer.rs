@@ -1,5 +1,6 @@
 //! Text to token ids and back: `tokenizer.json`, or the vocabulary of a GGUF file.
 use super::config::LlamaConfig;
+use crate::description::read_tokenizer;
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Value};
 use std::path::{Path, PathBuf};
@@ -29,9 +30,7 @@ impl LlamaTokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] where it cannot be read or has more entries than the model.
     pub fn read(path: &Path, config: &LlamaConfig) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        // the generic reader would compile every kind of tokenizer into this crate; the parser does not
-        let mut inner: Tokenizer = text.parse().map_err(|e: tokenizers::Error| fail(path, e))?;
+        let mut inner = read_tokenizer(path)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| fail(path, e))?;
         Self::checked(inner, path, config, None)

@@ -59,6 +59,12 @@ impl Linear {
 
     fn read(w: &Weights, shape: &[usize], bias: bool, gated: bool) -> Result<Self> {
         let (out, inp) = (shape[0], shape[1..].iter().product());
+        if w.is_unread() {
+            // Turning the matrix would take the memory that looking at it is to spare.
+            let weight = w.get(shape, "weight")?;
+            let bias = if bias { Some(w.get(&[out], "bias")?) } else { None };
+            return Ok(Self { kernel: Kernel::Plain { weight, bias } });
+        }
         let kernel = if let Some(cuda) = w.cuda_for(&[inp, out]) {
             let weight = w.get(shape, "weight")?.reshape((out, inp))?;
             Kernel::Cuda { cuda, weight, bias: if bias { Some(w.get(&[out], "bias")?) } else { None } }

@@ -1,6 +1,7 @@
 //! `scheduler_config.json` as diffusers writes it; absent keys take diffusers' defaults.
 use super::betas;
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -108,15 +109,16 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 impl ScheduleConfig {
-    /// Reads and checks a `scheduler_config.json`; `class` replaces the class it names, as diffusers' `from_config` does.
+    /// Reads and checks a `scheduler_config.json`; `class` stands for the class that it names, as in diffusers'
+    /// `from_config`.
     pub fn read(path: &Path, class: Option<&str>) -> Result<Self> {
         let raw: Map<String, Value> = read_json(path)?;
         let bad = |field: &str, found: &dyn std::fmt::Display, expected: &str| {
             Error::config(path, field, found, expected)
         };
-        let class =
-            class.or_else(|| raw.get("_class_name").and_then(Value::as_str)).unwrap_or("").to_string();
-        if !SCHEDULERS.contains(&class.as_str()) {
+        let own = raw.get("_class_name").and_then(Value::as_str);
+        let class = class.or(own).unwrap_or_default();
+        if !SCHEDULERS.contains(&class) {
             let expected = format!("`{}`, the supported schedulers", SCHEDULERS.join("` or `"));
             return Err(bad("_class_name", &format!("`{class}`"), &expected));
         }
@@ -167,7 +169,7 @@ impl ScheduleConfig {
             *last = 2f32.powi(-24);
         }
         let spacing = w.timestep_spacing.as_deref().unwrap_or(if is_ddim { "leading" } else { "linspace" });
-        Ok(Self {
+        let read = Self {
             train_steps: w.num_train_timesteps,
             alphas,
             spacing: match spacing {
@@ -206,6 +208,27 @@ impl ScheduleConfig {
                 last_alpha_one: w.set_alpha_to_one,
                 clip: w.clip_sample.then_some(w.clip_sample_range),
             }),
-        })
+        };
+        // By whole strides from zero, no usual number of steps reaches the last time.
+        let reaches_the_last = read.spacing != Spacing::Leading;
+        if w.rescale_betas_zero_snr && read.prediction == Prediction::Epsilon && reaches_the_last {
+            return Err(bad(
+                "rescale_betas_zero_snr",
+                &"true with prediction_type `epsilon`",
+                "`v_prediction` or `sample`: nothing of the picture is left at the first step, and noise alone does not tell what it was",
+            ));
+        }
+        Ok(read)
+    }
+
+    /// The class that a `scheduler_config.json` names, where it names one.
+    pub fn class(path: &Path) -> Result<Option<String>> {
+        let raw: Map<String, Value> = read_json(path)?;
+        Ok(raw.get("_class_name").and_then(Value::as_str).map(str::to_string))
+    }
+
+    /// Whether the picture would have to be told from its noise where nothing of it is left.
+    pub(super) fn starts_from_nothing(&self) -> bool {
+        self.prediction == Prediction::Epsilon && self.alphas.last() == Some(&0.0)
     }
 }

@@ -25,6 +25,13 @@ impl Ddim {
                     found: format!("{steps}, whose times reach {t} with steps_offset {}", c.offset),
                     expected: format!("times below {}", c.train_steps),
                 })?;
+                if t + 1 == c.train_steps && c.starts_from_nothing() {
+                    let found = format!(
+                        "{steps}, whose first time is the last one, with rescale_betas_zero_snr and epsilon"
+                    );
+                    let expected = "fewer, or a model that predicts v".to_string();
+                    return Err(Error::Request { field: "steps", found, expected });
+                }
                 Ok((*now, if t >= stride { c.alphas[t - stride] } else { after_last }))
             })
             .collect::<Result<_>>()?;

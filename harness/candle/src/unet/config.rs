@@ -1,6 +1,7 @@
 //! `config.json` of a UNet as diffusers writes it; absent keys take diffusers' defaults, values that this engine does
 //! not implement are errors.
-use crate::error::{Error, Result, read_json};
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};

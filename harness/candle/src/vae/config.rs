@@ -1,5 +1,7 @@
-//! `config.json` of a VAE as diffusers writes it; absent keys take diffusers' defaults.
-use crate::error::{Error, Result, read_json};
+//! `config.json` of a VAE as diffusers writes it; absent keys take diffusers' defaults. A `shift_factor` is left alone, as
+//! by diffusers' pipeline of SDXL.
+use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,8 +23,6 @@ pub struct VaeConfig {
     pub norm_num_groups: usize,
     /// Latents are divided by this before decoding.
     pub scaling_factor: f64,
-    /// Added after the division, where there is one.
-    pub shift_factor: Option<f64>,
     /// Mean per latent channel, where latents are normalised by channel.
     pub latents_mean: Option<Vec<f64>>,
     /// Standard deviation per latent channel.
@@ -44,7 +44,6 @@ impl Default for VaeConfig {
             layers_per_block: 1,
             norm_num_groups: 32,
             scaling_factor: 0.18215,
-            shift_factor: None,
             latents_mean: None,
             latents_std: None,
             force_upcast: true,

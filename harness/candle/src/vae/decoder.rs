@@ -116,7 +116,7 @@ impl Vae {
     /// Latents as the denoiser leaves them, `[batch, h, w, channels]`, in the units the decoder expects.
     pub fn unscale(&self, latents: &Tensor) -> Result<Tensor> {
         let c = &self.config;
-        let x = match (&c.latents_mean, &c.latents_std) {
+        Ok(match (&c.latents_mean, &c.latents_std) {
             (Some(mean), Some(std)) => {
                 let row = |v: &[f64]| {
                     Tensor::new(v, &Device::Cpu)?.to_dtype(latents.dtype())?.to_device(latents.device())
@@ -124,10 +124,6 @@ impl Vae {
                 (latents.broadcast_mul(&row(std)?)? / c.scaling_factor)?.broadcast_add(&row(mean)?)?
             }
             _ => (latents / c.scaling_factor)?,
-        };
-        Ok(match c.shift_factor {
-            Some(shift) => (x + shift)?,
-            None => x,
         })
     }
 

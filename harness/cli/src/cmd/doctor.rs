@@ -8,7 +8,7 @@ use edgemaxx_contract::environment::Card;
 use edgemaxx_devices::{Check, Fitness, Wanted};
 use edgemaxx_engine::detect_sandbox;
 use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
-use edgemaxx_run::resolve::rehearse;
+use edgemaxx_run::resolve::{look, read_text};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
@@ -65,9 +65,9 @@ impl Args {
         put_back_leftovers(&Terminal);
         let wanted = match &self.contest {
             Some(path) => {
-                let contest = Contest::parse(&std::fs::read_to_string(path).in_file(path)?).in_file(path)?;
+                let contest = Contest::parse(&read_text(path)?).in_file(path)?;
                 let base = path.parent().unwrap_or(Path::new(""));
-                rehearse(&contest, base, &[]).with_context(|| path.display().to_string())?;
+                look(&contest, base, &Terminal).with_context(|| path.display().to_string())?;
                 Wanted { device: contest.device, threads: contest.measurement.threads }
             }
             None => any_device(),

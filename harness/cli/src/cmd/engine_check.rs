@@ -13,6 +13,7 @@ use edgemaxx_engine::{
     Check, Codec, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
+use edgemaxx_run::open::linked;
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
 use edgemaxx_run::resolve::{own_engine, own_settings};
 use edgemaxx_run::task::{of_checkpoint, of_name};
@@ -203,8 +204,10 @@ impl Args {
             }
             None => command(&self.words, &[&here], false),
         };
-        read_only.push(checkpoint.clone());
-        read_only.extend(unet.clone());
+        for folder in std::iter::once(&checkpoint).chain(&unet) {
+            read_only.push(folder.clone());
+            read_only.extend(linked(folder)?);
+        }
         for path in &self.read {
             read_only.push(folder(path)?);
         }

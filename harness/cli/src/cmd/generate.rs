@@ -11,12 +11,13 @@ use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_picture::Picture;
 use edgemaxx_run::resolve::own_settings;
+use edgemaxx_run::sources::{checkpoint_files, no_folder};
 use edgemaxx_run::task::Kit as _;
 use edgemaxx_run::task::picture::{PICTURE, load_options};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
-use crate::terminal::{answer, answer_json};
+use crate::terminal::{answer, answer_json, note};
 
 /// Generates one picture with the built-in engine: what a validator's run would see.
 #[derive(Debug, clap::Args)]
@@ -67,7 +68,7 @@ pub(crate) struct Args {
     /// Threads to compute with [default: all cores]; never changes the picture.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// PNG to write.
+    /// PNG to write; a JPEG where it is called .jpg or .jpeg.
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
     /// Also write the tensors on the way, as safetensors.
@@ -111,6 +112,36 @@ fn writable(file: &Path) -> anyhow::Result<()> {
     tempfile::tempfile_in(folder).map(drop).in_file(folder)
 }
 
+/// What a file's name says that it holds.
+enum Form {
+    Png,
+    Jpeg,
+}
+
+impl Form {
+    /// Loses little.
+    const JPEG_QUALITY: u8 = 95;
+
+    fn of(out: &Path) -> anyhow::Result<Self> {
+        let extension = out.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
+            None | Some("png") => Ok(Self::Png),
+            Some("jpg" | "jpeg") => Ok(Self::Jpeg),
+            Some(other) => Err(Failure::input(format!(
+                "--out {}: expected a name that ends in .png, .jpg or .jpeg, found .{other}",
+                out.display()
+            ))),
+        }
+    }
+
+    fn bytes(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        Ok(match self {
+            Self::Png => picture.to_png()?,
+            Self::Jpeg => picture.to_jpeg(Self::JPEG_QUALITY)?,
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct Answer {
     out: PathBuf,
@@ -128,8 +159,15 @@ impl Args {
         if self.tensors_out.as_ref() == Some(&self.out) {
             return Err(Failure::input("--tensors-out: expected another file than --out"));
         }
+        let form = Form::of(&self.out)?;
         for file in self.tensors_out.iter().chain([&self.out]) {
             writable(file)?;
+        }
+        if !self.checkpoint.is_dir() {
+            return Err(Failure::input(format!("--checkpoint: {}", no_folder(&self.checkpoint))));
+        }
+        for folder in std::iter::once(&self.checkpoint).chain(&self.unet) {
+            checkpoint_files(folder)?;
         }
         let began = Instant::now();
         let asked = picture::SettingsPatch {
@@ -152,6 +190,16 @@ impl Args {
             Pipeline::load(&source, &options).map_err(|error| engine_failure(&error, Exit::Input))?;
         let load_ms = began.elapsed().as_secs_f64() * 1e3;
 
+        for remark in pipeline.remarks() {
+            note(&format!("warning: {remark}"));
+        }
+        let negative = self.negative_prompt.as_deref().unwrap_or_default();
+        for (flag, text) in [("--prompt", self.prompt.as_str()), ("--negative-prompt", negative)] {
+            let cut = pipeline.prompts().cut(text);
+            if let Some(cut) = cut.map_err(|error| engine_failure(&error, Exit::Input))? {
+                note(&format!("warning: {flag} {cut}; the rest of it is cut"));
+            }
+        }
         let default = pipeline.default_size();
         let side = |given: Option<u32>, flag: &str| {
             given.map(|side| side as usize).or(default.filter(|side| *side <= SIDE)).ok_or_else(|| {
@@ -185,7 +233,7 @@ impl Args {
         let (width, height) = (picture.width as u32, picture.height as u32);
         let picture = Picture::from_rgb(width, height, picture.rgb)
             .map_err(|error| Failure::error(Exit::Engine, error.to_string()))?;
-        write_whole(&self.out, &picture.to_png()?).in_file(&self.out)?;
+        write_whole(&self.out, &form.bytes(&picture)?).in_file(&self.out)?;
         if let (Some(trace), Some(path)) = (&trace, &self.tensors_out) {
             trace.save(path)?;
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use edgemaxx_files::write_whole;
 use edgemaxx_run::follow::Follower;
+use edgemaxx_run::resolve::read_text;
 use edgemaxx_validator::contest_file;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
 use edgemaxx_validator::housekeeping::Keep;
@@ -157,7 +158,7 @@ impl Run {
         if self.at == At::Next && !self.once {
             return Err(Failure::input("--at next: begins a day in advance each time; it needs --once"));
         }
-        let text = std::fs::read_to_string(&self.contest).in_file(&self.contest)?;
+        let text = read_text(&self.contest)?;
         let contest = contest_file::check(&text, self.chain.netuid).in_file(&self.contest)?;
         let path = std::fs::canonicalize(&self.contest).in_file(&self.contest)?;
         let base = path.parent().map(std::path::Path::to_owned).unwrap_or_default();

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("analyze", &["contract"]),
     ("seal", &["contract", "files"]),
     ("chain", &["contract", "seal"]),
-    ("hub", &["contract"]),
+    ("hub", &["contract", "files"]),
     ("validator", &["contract", "files", "seal"]),
     ("report", &["contract", "picture"]),
     (

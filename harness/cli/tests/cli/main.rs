@@ -8,6 +8,7 @@ mod node;
 mod server;
 
 mod bad_input;
+mod cases;
 mod chain;
 mod circles;
 mod compare;

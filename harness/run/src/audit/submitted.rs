@@ -12,6 +12,7 @@ use edgemaxx_validator::world::Snapshot;
 
 use super::check::Held;
 use crate::error::{InFile as _, Result, RunError};
+use crate::resolve::read_text;
 use crate::submissions::snapshot;
 
 /// Registrations and commitments at the day's block are those of its record.
@@ -20,7 +21,7 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
         return Ok(Held::NotHere("the day had no block: its validator could not read the chain".to_owned()));
     };
     let path = run.join(CONTEST_FILE);
-    let contest = Contest::parse(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)?;
+    let contest = Contest::parse(&read_text(&path)?).in_file(&path)?;
     let read = chain.pin_at(block.number).and_then(|pin| snapshot(chain, &pin, record.netuid, &contest.name));
     match read {
         Ok(found) => match difference(&found, record) {

@@ -17,11 +17,12 @@ use super::check::{Held, Means};
 use super::sealed::previous_folder;
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
+use crate::resolve::read_text;
 
 /// One of the day's documents.
 pub(super) fn document<T: Document>(run: &Path, name: &str) -> Result<T> {
     let path = run.join(name);
-    T::from_json(&std::fs::read_to_string(&path).in_file(&path)?).in_file(&path)
+    T::from_json(&read_text(&path)?).in_file(&path)
 }
 
 /// Who is measured is who was found on chain, on the day and with the entropy of its block.
@@ -75,11 +76,10 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
     let published: Weights = document(run, WEIGHTS_FILE)?;
     let record: DayRecord = document(run, DAY_FILE)?;
     let contest_path = run.join(CONTEST_FILE);
-    let contest = Contest::parse(&std::fs::read_to_string(&contest_path).in_file(&contest_path)?)
-        .in_file(&contest_path)?;
+    let contest = Contest::parse(&read_text(&contest_path)?).in_file(&contest_path)?;
     let ranking_path = run.join(RANKING_FILE);
     let ranking = if ranking_path.exists() {
-        let text = std::fs::read_to_string(&ranking_path).in_file(&ranking_path)?;
+        let text = read_text(&ranking_path)?;
         Some((Ranking::from_json(&text).in_file(&ranking_path)?, Digest::of(&text)))
     } else {
         None

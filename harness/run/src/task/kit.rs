@@ -8,7 +8,7 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_contract::task::{self, Settings, SettingsPatch, TaskRef};
+use edgemaxx_contract::task::{self, RequestSpec, Settings, SettingsPatch, TaskRef};
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::{Judge, QualityError};
 
@@ -35,6 +35,14 @@ pub trait Kit: Sync {
     /// Names the field, what was expected, and what was found.
     fn rehearse(&self, _: &Rehearsal<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// What of the prompts in a file, named and its text, a checkpoint does not read, as far as that is known.
+    ///
+    /// # Errors
+    /// Two of them are the same to it.
+    fn prompts(&self, _: &CheckpointSource, _: &RequestSpec, _: (&str, &str)) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     /// What a checkpoint is asked, and how it is run, where no contest says it.
@@ -80,6 +88,18 @@ pub trait Native: Sync {
     /// # Errors
     /// Names the file, what was expected, and what was found.
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()>;
+
+    /// Opens all of a checkpoint that the engine would to answer such requests with these settings, but for the weights
+    /// themselves. What is odd about it, and keeps it from nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded, in the engine's words.
+    fn open(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        settings: &Settings,
+    ) -> Result<Vec<String>>;
 
     /// The number format that the engine computes in with these settings.
     ///

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
+use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::quality::QualityLog;
@@ -77,9 +78,9 @@ pub fn read(folder: &Path) -> Result<(Manifest, Digest), SealError> {
     let path = folder.join(MANIFEST_FILE);
     let bytes = fs::read(&path).map_err(SealError::io(&path))?;
     let differs = |problem: String| SealError::differs(MANIFEST_FILE, problem);
-    let text = std::str::from_utf8(&bytes).map_err(|error| differs(error.to_string()))?;
+    let text = text_of(&bytes).map_err(|error| differs(error.to_string()))?;
     let manifest = Manifest::from_json(text).map_err(|error| differs(error.to_string()))?;
-    if manifest.to_json() != text {
+    if manifest.to_json().as_bytes() != bytes {
         return Err(differs("it is not spelled as it was written".to_owned()));
     }
     Ok((manifest, Digest::of(&bytes)))

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use edgemaxx_contract::encoding::text_of;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -32,7 +33,7 @@ pub(super) fn read_public(path: &Path) -> Result<AccountId, WalletError> {
     std::fs::File::open(path)
         .and_then(|f| f.take(MAX_BYTES).read_to_end(&mut text))
         .map_err(|source| WalletError::Io { path: path.to_owned(), source })?;
-    let wire = parse(path, &text)?;
+    let wire = parse(path, self::text(path, &text)?)?;
     wire.public(path)?.ok_or_else(|| WalletError::format(path, "ss58Address", "missing".into()))
 }
 
@@ -57,20 +58,17 @@ impl Keypair {
         } else {
             file
         };
-        match plain.trim_ascii() {
-            [b'{', ..] => parse(path, &plain)?.keypair(path),
-            bare => bare_secret(path, bare),
-        }
+        let text = text(path, &plain)?.trim();
+        if text.starts_with('{') { parse(path, text)?.keypair(path) } else { bare_secret(path, text) }
     }
 }
 
 /// A file without JSON: a seed in hexadecimal, or a phrase.
-fn bare_secret(path: &Path, text: &[u8]) -> Result<Keypair, WalletError> {
+fn bare_secret(path: &Path, text: &str) -> Result<Keypair, WalletError> {
     let unknown = || {
         let expected = "expected the JSON of bittensor-wallet, a seed of 64 hexadecimal digits or a phrase";
         WalletError::format(path, "file", expected.to_owned())
     };
-    let text = std::str::from_utf8(text).map_err(|_| unknown())?;
     if text.contains(' ') {
         return from_phrase(path, text);
     }
@@ -102,9 +100,14 @@ fn legacy(file: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<Wire, WalletError> {
+/// The text that a key file is; what it is not is said without quoting it.
+fn text<'a>(path: &Path, file: &'a [u8]) -> Result<&'a str, WalletError> {
+    text_of(file).map_err(|error| WalletError::format(path, "file", error.to_string()))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Wire, WalletError> {
     // serde_json's message may quote a value, hence only the position is passed on.
-    serde_json::from_slice(text).map_err(|e| {
+    serde_json::from_str(text).map_err(|e| {
         WalletError::format(
             path,
             "file",

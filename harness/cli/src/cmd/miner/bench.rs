@@ -7,7 +7,7 @@ use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::ESTIMATES_FILE;
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::resolve::resolve_text;
+use edgemaxx_run::resolve::{read_text, resolve_text};
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::{measure, plan, whole};
 
@@ -27,7 +27,7 @@ pub(super) fn bench(
     quick: bool,
     out: &Path,
 ) -> anyhow::Result<Benched> {
-    let text = std::fs::read_to_string(contest).in_file(contest)?;
+    let text = read_text(contest)?;
     let text = with_candidates(&text, candidates, None).in_file(contest)?;
     let resolved = resolve_text(contest, None, text, &Terminal)?;
     let (resolved, plan) = plan::Draw::today(contest.to_owned(), quick)?.draw_resolved(resolved)?;

@@ -134,10 +134,10 @@ fn rest(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// Set one key of `[generation]`.
 fn set(path: &Path, key: &str, value: &toml::Value) -> anyhow::Result<()> {
-    let mut file: toml::Table = match std::fs::read_to_string(path) {
+    let mut file: toml::Table = match edgemaxx_files::read_text(path) {
         Ok(text) => text.parse().in_file(path)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => toml::Table::new(),
-        Err(error) => return Err(error).in_file(path),
+        Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => toml::Table::new(),
+        Err(error) => return Err(error.into()),
     };
     let generation = file.entry("generation").or_insert_with(|| toml::Table::new().into());
     let generation = generation

@@ -9,6 +9,7 @@ use edgemaxx_contract::digest::hex;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_hub::{Source, Upload};
 use edgemaxx_run::hub;
+use edgemaxx_run::resolve::read_text;
 use edgemaxx_seal::{AccountId, Keypair};
 use serde::Serialize;
 
@@ -141,7 +142,7 @@ impl Args {
 
     fn contest_name(&self) -> anyhow::Result<String> {
         let named = self.bench.as_deref().map(|path| -> anyhow::Result<String> {
-            Ok(Contest::parse(&std::fs::read_to_string(path).in_file(path)?).in_file(path)?.name)
+            Ok(Contest::parse(&read_text(path)?).in_file(path)?.name)
         });
         let named = named.transpose()?;
         match (&self.contest, named) {

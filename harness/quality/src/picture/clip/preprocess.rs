@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use edgemaxx_candle::read_json;
 use edgemaxx_picture::Picture;
 use serde::Deserialize;
 
@@ -67,10 +68,9 @@ impl Preprocess {
     /// When the file is missing, no JSON, or asks for something that CLIP's processor cannot do.
     pub fn read(path: &Path) -> Result<Self> {
         let settings = |problem: String| QualityError::Settings { path: path.to_owned(), problem };
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| QualityError::Read { path: path.to_owned(), source })?;
-        let wire: Wire = serde_json::from_str(&text)
-            .map_err(|e| settings(format!("not a CLIP image processor's settings: {e}")))?;
+        let wire: Wire = read_json(path).map_err(|error| {
+            QualityError::of_settings(path, "not a CLIP image processor's settings", error)
+        })?;
         Self::check(wire).map_err(settings)
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{DType, Device, Error};
+use edgemaxx_candle::{DType, Device, Error, read_json};
 use edgemaxx_picture::Picture;
 use serde::Deserialize;
 
@@ -51,11 +51,9 @@ impl Lpips {
     /// Names the file, field or tensor that is missing or does not fit.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| QualityError::Read { path: path.clone(), source })?;
         let settings = |problem| QualityError::Settings { path: path.clone(), problem };
-        let wire: Wire =
-            serde_json::from_str(&text).map_err(|e| settings(format!("not an LPIPS folder: {e}")))?;
+        let wire: Wire = read_json(&path)
+            .map_err(|error| QualityError::of_settings(&path, "not an LPIPS folder", error))?;
         if wire.version != "0.1" {
             return Err(settings(format!("field `version`: found `{}`, expected `0.1`", wire.version)));
         }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use edgemaxx_candle::schedule::SCHEDULERS;
-use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{CheckpointSource, DType, Device, unet};
-use edgemaxx_contract::task::{Object, SettingsPatch, picture};
+use edgemaxx_candle::{CheckpointSource, Device, Unread, read_json};
+use edgemaxx_contract::input::Input;
+use edgemaxx_contract::task::{Object, SettingsPatch, TaskRef, picture};
 use edgemaxx_engine::task::picture::Ready;
 use serde_json::{Value, json};
 
+use super::engine::load_options;
 use crate::error::{Result, RunError};
 use crate::resolve::CANDIDATE_FILE;
 use crate::task::kit::Alone;
@@ -19,15 +20,7 @@ pub(super) const INDEX: &str = "model_index.json";
 /// Side of pictures where neither checkpoint nor anybody else names one, pixels.
 const SIDE: u32 = 512;
 
-/// Components of the layout, and the stem of their files' names.
-const MODELS: [(&str, &str); 4] = [
-    ("text_encoder", "model"),
-    ("text_encoder_2", "model"),
-    ("unet", "diffusion_pytorch_model"),
-    ("vae", "diffusion_pytorch_model"),
-];
-
-/// The scheduler that a candidate names, the layout, every component's safetensors header, the UNet's configuration.
+/// The scheduler that a candidate names, the layout, and all that the built-in engine would open of it.
 ///
 /// # Errors
 /// Names the file, what was expected, and what was found.
@@ -46,12 +39,35 @@ pub(super) fn check(folder: &Path, settings: &SettingsPatch) -> Result<()> {
             folder.display()
         )));
     }
+    let source = CheckpointSource { root: folder.to_owned(), unet: None };
+    let usual = Object::of(&picture::Settings::default())?;
+    let asked = usual.replaced_by(settings.object());
+    let settings = TaskRef::new(&picture::PICTURE).settings(&Input::json("generation", &asked.to_value()))?;
+    let side = own(&source).and_then(|(side, _)| side).unwrap_or(SIDE);
+    let request = picture::Request {
+        prompts: String::new(),
+        negative_prompt: String::new(),
+        width: side,
+        height: side,
+    };
+    open(&source, &request, &settings.view()?).map(drop)
+}
+
+/// Opens a checkpoint as the built-in engine would, without reading a weight.
+///
+/// # Errors
+/// In the engine's words.
+pub(super) fn open(
+    source: &CheckpointSource,
+    request: &picture::Request,
+    settings: &picture::Settings,
+) -> Result<Vec<String>> {
     let said = |error: edgemaxx_candle::Error| RunError::input(error.to_string());
-    for (name, stem) in MODELS {
-        Weights::open_dir(&folder.join(name), stem, DType::F32, &Device::Cpu).map_err(said)?;
-    }
-    unet::UNetConfig::read(&folder.join("unet/config.json")).map_err(said)?;
-    Ok(())
+    let options = load_options(settings.dtype, settings.scheduler.clone(), None, Device::Cpu);
+    let checkpoint = Unread::open(source, &options).map_err(said)?;
+    let (width, height, steps) = (request.width as usize, request.height as usize, settings.steps as usize);
+    checkpoint.serves(width, height, steps).map_err(said)?;
+    Ok(checkpoint.remarks().to_vec())
 }
 
 /// What a checkpoint is asked where no contest says it: pictures of the size that it was made for.
@@ -69,9 +85,7 @@ pub(super) fn alone(checkpoint: &CheckpointSource) -> Alone {
 /// The side of the pictures that a checkpoint was made for, the UNet's latents times the VAE's factor, in pixels; and
 /// what its engine must say when it is ready. A replaced UNet is read instead of the checkpoint's own.
 fn own(checkpoint: &CheckpointSource) -> Option<(Option<u32>, Option<Ready>)> {
-    let config = |folder: &Path| -> Option<Value> {
-        serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).ok()?).ok()
-    };
+    let config = |folder: &Path| -> Option<Value> { read_json(&folder.join("config.json")).ok() };
     let unet = match &checkpoint.unet {
         None => config(&checkpoint.root.join("unet")),
         Some(folder) => config(&folder.join("unet")).or_else(|| config(folder)),

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
-use edgemaxx_contract::task::{Settings, SettingsPatch, TaskRef, picture};
+use edgemaxx_contract::task::{RequestSpec, Settings, SettingsPatch, TaskRef, picture};
 use edgemaxx_engine::{Answerer, Codec, Load, Object, task};
 use edgemaxx_quality::picture::PictureJudge;
 use edgemaxx_quality::{Judge, QualityError};
 
 use super::rehearse::rehearse;
-use super::{checkpoint, engine};
+use super::{checkpoint, engine, prompts};
 use crate::error::Result;
 use crate::task::kit::{Alone, Kit, Native, Rehearsal};
 
@@ -39,6 +39,15 @@ impl Kit for PictureKit {
         rehearse(rehearsal)
     }
 
+    fn prompts(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        prompts: (&str, &str),
+    ) -> Result<Vec<String>> {
+        prompts::read(checkpoint, request, prompts)
+    }
+
     fn alone(&self, checkpoint: &CheckpointSource) -> Alone {
         checkpoint::alone(checkpoint)
     }
@@ -55,6 +64,15 @@ impl Native for PictureKit {
 
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
         checkpoint::check(folder, settings)
+    }
+
+    fn open(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        settings: &Settings,
+    ) -> Result<Vec<String>> {
+        checkpoint::open(checkpoint, &request.view()?, &settings.view()?)
     }
 
     fn dtype(&self, settings: &Settings) -> Result<Dtype> {

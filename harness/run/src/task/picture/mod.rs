@@ -3,6 +3,7 @@
 mod checkpoint;
 mod engine;
 mod kit;
+mod prompts;
 mod rehearse;
 
 pub use engine::load_options;

@@ -1,0 +1,343 @@
+//! Reports of other tools tried on this one: checkpoints that cannot draw, folders that lead elsewhere or never end,
+//! texts in another encoding. What is refused is refused when it is planned, with the words that help.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use serde_json::{Value, json};
+
+use crate::common::{Playground, copy_run, edgemaxx, repository};
+
+/// Longer than planning takes anywhere, and shorter than for ever.
+const LONG: Duration = Duration::from_secs(300);
+
+fn said(output: &Output) -> (i32, String) {
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// A contest of the tiny model against the candidate `mine`, whose folder is a copy of it.
+fn ground() -> Playground {
+    let it = Playground::native("[[candidate]]\nname = \"mine\"\ncheckpoint = \"mine\"\n");
+    copy_run(&repository("fixtures/models/emoji-sdxl"), &it.path("mine"));
+    it
+}
+
+fn verb(it: &Playground, verb: &str) -> (i32, String) {
+    let mut command = edgemaxx();
+    command.arg(verb).arg(it.contest()).timeout(LONG);
+    if verb == "plan" {
+        let _ = fs::remove_dir_all(it.path("out"));
+        command.arg("--out").arg(it.path("out"));
+    }
+    said(&command.output().unwrap())
+}
+
+fn generate(it: &Playground, arguments: &[&str]) -> (i32, String) {
+    let mut command = edgemaxx();
+    command.args(["generate", "--prompt", "red apple", "--steps", "2", "--checkpoint"]);
+    command.arg(it.path("mine")).args(arguments).timeout(LONG);
+    if !arguments.contains(&"--out") {
+        command.arg("--out").arg(it.path("x.png"));
+    }
+    said(&command.output().unwrap())
+}
+
+/// Changes keys of a JSON file of the candidate.
+fn edit(it: &Playground, file: &str, keys: &[(&str, Value)]) {
+    let path = it.path("mine").join(file);
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    for (key, value) in keys {
+        json[key] = value.clone();
+    }
+    fs::write(path, json.to_string()).unwrap();
+}
+
+/// As baseline refused by `plan` and `doctor`, as candidate warned of, and by `generate` in the same words.
+fn cannot_draw(change: impl Fn(&Playground), words: &[&str]) {
+    let it = ground();
+    change(&it);
+    let (code, message) = generate(&it, &[]);
+    assert_eq!(code, 2, "generate: {message}");
+    let holds = |message: &str, who: &str| {
+        for word in words {
+            assert!(message.contains(word), "{who}: {word:?} in {message}");
+        }
+        assert!(!message.contains("half"), "{who}: {message}");
+    };
+    holds(&message, "generate");
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert!(name == "doctor" || code == 0, "{name}: {message}");
+        assert!(
+            message.contains("candidate \"mine\" cannot answer, and will be ranked as failed"),
+            "{message}"
+        );
+        holds(&message, name);
+    }
+    let model = format!("{:?}", repository("fixtures/models/emoji-sdxl"));
+    it.replace("contest.toml", &model, "\"mine\"");
+    it.replace(
+        "contest.toml",
+        "[[candidate]]\nname = \"mine\"\ncheckpoint = \"mine\"\n",
+        "[[candidate]]\nname = \"a\"\n",
+    );
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert_eq!(code, 2, "{name}: {message}");
+        assert!(message.contains("baseline.checkpoint: "), "{message}");
+        holds(&message, name);
+    }
+}
+
+const SCHEDULER: &str = "scheduler/scheduler_config.json";
+const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
+
+#[test]
+fn schedulers_that_nobody_here_knows() {
+    for class in ["EulerAncestralDiscreteScheduler", "LCMScheduler", "DPMSolverMultistepScheduler"] {
+        cannot_draw(
+            |it| edit(it, SCHEDULER, &[("_class_name", json!(class))]),
+            &["scheduler_config.json", class],
+        );
+    }
+    let name = |it: &Playground| {
+        edit(
+            it,
+            "model_index.json",
+            &[("scheduler", json!(["diffusers", "EDMDPMSolverMultistepScheduler"]))],
+        );
+    };
+    cannot_draw(name, &["model_index.json", "`scheduler`", "EDMDPMSolverMultistepScheduler"]);
+}
+
+#[test]
+fn sigmas_and_models_that_nobody_here_knows() {
+    for key in ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] {
+        cannot_draw(|it| edit(it, SCHEDULER, &[(key, json!(true))]), &["scheduler_config.json", key]);
+    }
+    cannot_draw(
+        |it| edit(it, "unet/config.json", &[("time_cond_proj_dim", json!(256))]),
+        &["unet/config.json", "time_cond_proj_dim"],
+    );
+    let vae =
+        |it: &Playground| edit(it, "model_index.json", &[("vae", json!(["diffusers", "AutoencoderTiny"]))]);
+    cannot_draw(vae, &["model_index.json", "AutoencoderTiny", "AutoencoderKL"]);
+}
+
+#[test]
+fn noise_alone_does_not_tell_a_picture() {
+    let keys = [
+        ("_class_name", json!("DDIMScheduler")),
+        ("rescale_betas_zero_snr", json!(true)),
+        ("timestep_spacing", json!("trailing")),
+        ("prediction_type", json!("epsilon")),
+    ];
+    cannot_draw(|it| edit(it, SCHEDULER, &keys), &["rescale_betas_zero_snr", "epsilon", "v_prediction"]);
+    let it = ground();
+    edit(&it, SCHEDULER, &keys);
+    edit(&it, SCHEDULER, &[("prediction_type", json!("v_prediction"))]);
+    let (code, message) = generate(&it, &[]);
+    assert_eq!(code, 0, "{message}");
+}
+
+/// A safetensors file whose matrices are stored as 8-bit floats.
+fn in_eight_bits(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..start]).unwrap();
+    let (mut tensors, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, info) in header.iter().filter(|(name, _)| *name != "__metadata__") {
+        let shape = info["shape"].clone();
+        let size = shape.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).product::<usize>();
+        let at = data.len();
+        data.resize(at + size, 0u8);
+        tensors.insert(
+            name.clone(),
+            json!({"dtype": "F8_E4M3", "shape": shape, "data_offsets": [at, at + size]}),
+        );
+    }
+    let header = Value::Object(tensors).to_string().into_bytes();
+    fs::write(path, [(header.len() as u64).to_le_bytes().as_slice(), &header, &data].concat()).unwrap();
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5135149760\n";
+    cannot_draw(|it| fs::write(it.path("mine").join(UNET), pointer).unwrap(), &[UNET, "git lfs pull"]);
+    cannot_draw(
+        |it| fs::write(it.path("mine/vae/config.json"), pointer).unwrap(),
+        &["vae/config.json", "git lfs pull"],
+    );
+    cannot_draw(|it| in_eight_bits(&it.path("mine").join(UNET)), &[UNET, "F8_E4M3"]);
+    cannot_draw(
+        |it| {
+            let text = fs::read_to_string(it.path("mine/unet/config.json")).unwrap();
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            fs::write(it.path("mine/unet/config.json"), [&[0xff, 0xfe], wide.as_slice()].concat()).unwrap();
+        },
+        &["unet/config.json", "UTF-16"],
+    );
+}
+
+/// A number that only Python has stops nobody who does not need it, nor does a byte order mark.
+#[test]
+fn what_other_tools_write_is_read() {
+    let it = ground();
+    let path = it.path("mine").join(SCHEDULER);
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replacen('{', "{\n  \"lambda_min_clipped\": -Infinity,\n  \"odd\": [NaN, Infinity],", 1);
+    fs::write(path, format!("\u{feff}{text}")).unwrap();
+    let (code, message) = generate(&it, &[]);
+    assert_eq!(code, 0, "{message}");
+    let (code, message) = verb(&it, "plan");
+    assert!(code == 0 && !message.contains("cannot answer"), "{message}");
+    // Two classes that are known: diffusers takes the index's.
+    edit(&it, "model_index.json", &[("scheduler", json!(["diffusers", "DDIMScheduler"]))]);
+    let (code, message) = generate(&it, &[]);
+    assert_eq!(code, 0, "{message}");
+    assert!(message.contains("DDIMScheduler is used, as by diffusers"), "{message}");
+    let index = fs::read(it.path("x.png")).unwrap();
+    let (code, _) = generate(&it, &["--scheduler", "DDIMScheduler"]);
+    assert!(code == 0 && fs::read(it.path("x.png")).unwrap() == index);
+}
+
+#[test]
+fn folders_that_lead_elsewhere_or_never_end_are_their_candidates_failure() {
+    type Make = fn(&Path);
+    let odd: [(Make, &str); 5] = [
+        (|m| nix_fifo(&m.join("x.json")), "x.json: expected a plain file or a folder, found a pipe"),
+        (
+            |m| nix_fifo(&m.join("edgemaxx.toml")),
+            "edgemaxx.toml: expected a plain file or a folder, found a pipe",
+        ),
+        (
+            |m| symlink(".", m.join("a")).unwrap(),
+            "a: expected a plain file or a folder, found a link to a folder",
+        ),
+        (|m| symlink("/dev/zero", m.join("z")).unwrap(), "z: a link out of the checkpoint (to /dev/zero)"),
+        (
+            |m| fs::File::create(m.join("big.json")).unwrap().set_len(1 << 40).unwrap(),
+            "big.json: size in bytes 1099511627776",
+        ),
+    ];
+    for (make, words) in odd {
+        let it = ground();
+        make(&it.path("mine"));
+        let (code, message) = verb(&it, "plan");
+        assert_eq!(code, 0, "{message}");
+        assert!(message.contains(words), "{words:?} in {message}");
+        let (code, message) = generate(&it, &[]);
+        assert!(code == 2 && message.contains(words), "{message}");
+    }
+    // It is never launched, and fails with the same words.
+    let it = ground();
+    symlink("../contest.toml", it.path("mine/edgemaxx.toml")).unwrap();
+    it.run("out").output().unwrap();
+    let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
+    assert!(ranking.contains("edgemaxx.toml: a link out of the checkpoint"), "{ranking}");
+}
+
+fn nix_fifo(path: &Path) {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+}
+
+/// What downloads and desktops leave behind is no other checkpoint; what the hub's cache links to is read.
+#[test]
+fn copies_of_one_commit_are_one_checkpoint() {
+    let it = ground();
+    let digest = || {
+        let (code, message) = verb(&it, "plan");
+        assert_eq!(code, 0, "{message}");
+        let plan = Plan::from_json(&fs::read_to_string(it.path("out/plan.json")).unwrap()).unwrap();
+        plan.pipelines.iter().find(|pipeline| pipeline.name == "mine").unwrap().digest
+    };
+    let plain = digest();
+    for folder in [".cache/huggingface/download", ".git"] {
+        fs::create_dir_all(it.path("mine").join(folder)).unwrap();
+    }
+    for file in [".cache/huggingface/download/x.metadata", ".git/HEAD", ".DS_Store", "unet/._config.json"] {
+        fs::write(it.path("mine").join(file), "1764280000.1").unwrap();
+    }
+    assert_eq!(digest(), plain);
+    fs::remove_dir_all(it.path("mine")).unwrap();
+    let snapshot = it.path("cache/models--a--b/snapshots/0123456789abcdef0123456789abcdef01234567");
+    fs::create_dir_all(it.path("cache/models--a--b/blobs")).unwrap();
+    let mut number = 0;
+    link_all(
+        &repository("fixtures/models/emoji-sdxl"),
+        &snapshot,
+        &it.path("cache/models--a--b/blobs"),
+        &mut number,
+    );
+    assert!(number > 10);
+    it.replace("contest.toml", "checkpoint = \"mine\"", &format!("checkpoint = {snapshot:?}"));
+    assert_eq!(digest(), plain);
+    let ranking = fs::read_to_string(it.measured("run").join("ranking.json")).unwrap();
+    assert!(!ranking.contains("\"failed\""), "{ranking}");
+}
+
+/// A folder whose files are links to blobs beside it, as in Hugging Face's cache.
+fn link_all(from: &Path, to: &Path, blobs: &Path, number: &mut u32) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            link_all(&path, &target, blobs, number);
+        } else {
+            *number += 1;
+            let blob = blobs.join(number.to_string());
+            fs::copy(&path, &blob).unwrap();
+            let up = "../".repeat(to.strip_prefix(blobs.parent().unwrap()).unwrap().components().count());
+            symlink(format!("{up}blobs/{number}"), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn prompts_that_are_cut_are_counted() {
+    let it = ground();
+    let long = "red apple, ".repeat(40);
+    fs::write(it.path("prompts.txt"), format!("blue heart\n{long}\n")).unwrap();
+    for name in ["plan", "doctor"] {
+        let (_, message) = verb(&it, name);
+        assert!(
+            message.contains("warning: prompts.txt: 1 of 2 prompts are cut (line 2)"),
+            "{name}: {message}"
+        );
+    }
+    fs::write(it.path("prompts.txt"), format!("{long} green\n{long} blue\n")).unwrap();
+    let (code, message) = verb(&it, "plan");
+    assert!(
+        code == 2 && message.contains("prompts.txt:2: the text encoders read the same of it as of line 1"),
+        "{message}"
+    );
+    let (code, message) = generate(&it, &["--negative-prompt", &long]);
+    assert!(code == 0 && message.contains("warning: --negative-prompt has"), "{message}");
+}
+
+#[test]
+fn generate_says_what_it_takes_and_writes_what_the_name_says() {
+    let it = ground();
+    let named = |checkpoint: &str| {
+        let mut command = edgemaxx();
+        command.args(["generate", "--prompt", "x", "--checkpoint", checkpoint, "--out"]);
+        said(&command.arg(it.path("x.png")).current_dir(it.folder.path()).output().unwrap())
+    };
+    for hub in ["hf:owner/name@main", "owner/name"] {
+        let (code, message) = named(hub);
+        assert!(code == 2 && message.contains("hf download owner/name --local-dir"), "{message}");
+    }
+    let (code, message) = named("mine/unet/diffusion_pytorch_model.safetensors");
+    assert!(code == 2 && message.contains("from_single_file"), "{message}");
+    let out = it.path("x.jpg");
+    let (code, message) = generate(&it, &["--out", out.to_str().unwrap()]);
+    assert!(code == 0 && fs::read(&out).unwrap().starts_with(&[0xff, 0xd8, 0xff]), "{message}");
+    let (code, message) = generate(&it, &["--out", it.path("x.webp").to_str().unwrap()]);
+    assert!(code == 2 && message.contains("expected a name that ends in .png, .jpg or .jpeg"), "{message}");
+}

@@ -1,0 +1,102 @@
+//! Checkpoints opened as their engines would, before anything is planned on them or measured with them.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_candle::CheckpointSource;
+use edgemaxx_contract::contest::{Contest, EngineSpec};
+use edgemaxx_contract::plan::{PipelinePlan, Role};
+use edgemaxx_contract::task::{RequestSpec, TaskRef};
+
+use crate::error::{InFile as _, Result, RunError};
+use crate::progress::Observer;
+use crate::sources::{checkpoint_files, source_folder, unet_folder};
+use crate::task::kit;
+
+/// The folders of a pipeline's checkpoint.
+///
+/// # Errors
+/// They are not here.
+pub fn source(base: &Path, pipeline: &PipelinePlan) -> Result<CheckpointSource> {
+    let spec = &pipeline.checkpoint;
+    Ok(CheckpointSource {
+        root: source_folder(base, &spec.source)?,
+        unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
+    })
+}
+
+/// Opens a pipeline's checkpoint as the built-in engine would, where that is its engine; of any, looks through its folders.
+/// What is odd about it, and keeps it from nothing.
+///
+/// # Errors
+/// In words, why it cannot answer.
+pub fn open(
+    task: TaskRef,
+    request: &RequestSpec,
+    pipeline: &PipelinePlan,
+    source: &CheckpointSource,
+) -> Result<Vec<String>, String> {
+    for folder in std::iter::once(&source.root).chain(&source.unet) {
+        checkpoint_files(folder).map_err(|error| error.to_string())?;
+    }
+    let kit = kit(task).map_err(|error| error.to_string())?;
+    match kit.native().filter(|_| pipeline.engine == EngineSpec::Native) {
+        Some(native) => native.open(source, request, &pipeline.settings).map_err(|error| error.to_string()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Opens the checkpoints of all pipelines that are here, the baseline's first, and looks at what of the prompts it would
+/// read: warns of what is wrong with a candidate, which is that candidate's failure.
+///
+/// # Errors
+/// The baseline cannot answer, or two prompts are the same to it.
+pub fn open_all(
+    contest: &Contest,
+    base: &Path,
+    pipelines: &[PipelinePlan],
+    prompts: (&str, &str),
+    observer: &dyn Observer,
+) -> Result<()> {
+    for pipeline in pipelines.iter().filter(|pipeline| pipeline.role != Role::Control) {
+        let baseline = pipeline.role == Role::Baseline;
+        let source = source(base, pipeline)?;
+        let who = if baseline { "the baseline".to_owned() } else { format!("candidate {:?}", pipeline.name) };
+        match open(contest.task, &contest.request, pipeline, &source) {
+            // Said of the baseline already.
+            Ok(_) if !baseline && pipeline.checkpoint == pipelines[0].checkpoint => {}
+            Ok(remarks) => {
+                remarks.iter().for_each(|remark| observer.note(&format!("warning: {who}: {remark}")));
+            }
+            Err(why) if baseline => {
+                return Err(RunError::input(format!("baseline.checkpoint: {why}")));
+            }
+            Err(why) => {
+                observer.note(&format!("warning: {who} cannot answer, and will be ranked as failed: {why}"));
+            }
+        }
+        if baseline {
+            let said = kit(contest.task)?.prompts(&source, &contest.request, prompts)?;
+            said.iter().for_each(|warning| observer.note(&format!("warning: {warning}")));
+        }
+    }
+    Ok(())
+}
+
+/// A checkpoint whose links lead from its real place, as they do for an engine that sees nothing else.
+///
+/// # Errors
+/// It is gone.
+pub fn at_its_real_place(source: CheckpointSource) -> Result<CheckpointSource> {
+    let real = |folder: PathBuf| -> Result<PathBuf> {
+        if linked(&folder)?.is_empty() { Ok(folder) } else { folder.canonicalize().in_file(&folder) }
+    };
+    Ok(CheckpointSource { root: real(source.root)?, unet: source.unet.map(real).transpose()? })
+}
+
+/// What must be readable beside a checkpoint's folder: where its links lead to.
+///
+/// # Errors
+/// The folder is no checkpoint's.
+pub fn linked(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(checkpoint_files(folder)?.into_iter().filter_map(|file| file.target).collect())
+}
