@@ -68,6 +68,7 @@ pub enum Confinement {
 
 /// What engines are held to beside what they can see; whether weights may be set rests on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// How a side rests while the other one is asked.
@@ -89,6 +90,7 @@ pub struct Bounds {
 
 /// How a side is kept from running while the other one is asked, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Rest {
     /// Its control group is frozen: `cgroup.freeze`.
@@ -103,6 +105,7 @@ pub enum Rest {
 
 /// How the work of a side that rests is kept from the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CardRest {
     /// The driver locks its contexts, which waits for all that they have begun.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use edgemaxx_contract::environment::{Bounds, CardRest, Confinement, Rest};
+use edgemaxx_devices::{Pins, vendor};
 
 use super::cgroup::{Control, Place};
 use super::cores::Cores;
@@ -79,9 +80,13 @@ impl SandboxStatus {
         }
     }
 
-    /// What engines of so many threads are held to; `card_rest` says how the card that they see is kept from them.
-    pub fn bounds(&self, threads: u32, card_rest: Option<CardRest>) -> Bounds {
-        let cores = Cores::of(threads);
+    /// What engines with these pins are held to.
+    pub fn bounds(&self, pins: &Pins) -> Bounds {
+        let cores = Cores::of(pins.threads);
+        let card_rest = pins.card.as_ref().map(|card| match vendor(card.kind).hold() {
+            Ok(_) => CardRest::Locked,
+            Err(_) => CardRest::Unproven,
+        });
         let (place, own_user, calls) = match self {
             Self::Bubblewrap { user, place, .. } => (place.as_ref(), *user != User::Root, filters()),
             Self::Unsandboxed { .. } => (None, false, false),

@@ -1,11 +1,11 @@
 //! Rest: while the other side is asked, no process of an engine's tree runs.
 //!
-//! A control group is frozen, whatever its processes do. Where there is none, every process of the tree is stopped by
+//! Its contexts on a card are locked. A control group is frozen, whatever its processes do. Where there is none, every process of the tree is stopped by
 //! a signal, again until a look at the tree finds none that runs, and looked at once more before it goes on.
 
 use std::time::{Duration, Instant};
 
-use edgemaxx_devices::cpu;
+use edgemaxx_devices::{Hold, cpu};
 
 use super::group::Group;
 
@@ -16,16 +16,61 @@ const SETTLE: Duration = Duration::from_micros(300);
 /// So many looks in a row must find nothing that runs.
 const STILL: u32 = 2;
 
-/// Brings the tree below `root` to rest.
+/// Brings the tree below `root` to rest, on the card first where it sees one: what keeps it from there wants its
+/// answer.
 ///
 /// # Errors
 /// In words, why it is not at rest in time.
-pub(super) fn rest(root: u32, group: Option<&Group>, patience: Duration) -> Result<(), String> {
+pub(super) fn rest(
+    root: u32,
+    group: Option<&Group>,
+    card: Option<&mut Box<dyn Hold>>,
+    patience: Duration,
+) -> Result<(), String> {
     let deadline = Instant::now() + patience;
+    let Some(card) = card else { return stop(root, group, deadline) };
+    loop {
+        card.lock(&living(root), deadline)?;
+        stop(root, group, deadline)?;
+        // Who was born between the two has not been looked at.
+        if card.know(&living(root)) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err("it starts process after process".to_owned());
+        }
+        go_on(root, group, deadline)?;
+    }
+}
+
+/// Lets the tree go on.
+///
+/// # Errors
+/// In words: it was not at rest, or cannot go on.
+pub(super) fn wake(
+    root: u32,
+    group: Option<&Group>,
+    card: Option<&mut Box<dyn Hold>>,
+    patience: Duration,
+) -> Result<(), String> {
+    go_on(root, group, Instant::now() + patience)?;
+    if let Some(card) = card {
+        card.unlock(patience)?;
+    }
+    std::thread::sleep(SETTLE);
+    Ok(())
+}
+
+/// Processes of the tree that have not ended.
+fn living(root: u32) -> Vec<u32> {
+    cpu::tree(root).unwrap_or_default().into_iter().filter(|process| cpu::runs(*process)).collect()
+}
+
+fn stop(root: u32, group: Option<&Group>, deadline: Instant) -> Result<(), String> {
     if let Some(group) = group.filter(|group| group.freezes()) {
         return match group.hold(true, deadline) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(format!("its processes could not be frozen within {} s", patience.as_secs())),
+            Ok(false) => Err("its processes could not be frozen in time".to_owned()),
             Err(error) => Err(format!("its control group cannot be frozen: {error}")),
         };
     }
@@ -37,18 +82,13 @@ pub(super) fn rest(root: u32, group: Option<&Group>, patience: Duration) -> Resu
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(format!("its processes could not be stopped within {} s", patience.as_secs()));
+            return Err("its processes could not be stopped in time".to_owned());
         }
         std::thread::sleep(LOOK);
     }
 }
 
-/// Lets the tree go on.
-///
-/// # Errors
-/// In words: it was not at rest, or cannot go on.
-pub(super) fn wake(root: u32, group: Option<&Group>, patience: Duration) -> Result<(), String> {
-    let deadline = Instant::now() + patience;
+fn go_on(root: u32, group: Option<&Group>, deadline: Instant) -> Result<(), String> {
     if let Some(group) = group.filter(|group| group.freezes()) {
         match group.hold(false, deadline) {
             Ok(true) => {}
@@ -64,7 +104,6 @@ pub(super) fn wake(root: u32, group: Option<&Group>, patience: Duration) -> Resu
             return Err(format!("{} of its processes ran although it had been stopped", running.len()));
         }
     }
-    std::thread::sleep(SETTLE);
     Ok(())
 }
 
@@ -124,11 +163,11 @@ mod tests {
         }
         let time = || cpu::cpu_ns(shell.id()).expect("counted");
         for _ in 0..20 {
-            rest(shell.id(), group, patience).expect("at rest");
+            rest(shell.id(), group, None, patience).expect("at rest");
             let before = time();
             std::thread::sleep(Duration::from_millis(20));
             assert!(time() - before < 1_000_000, "{group:?}");
-            wake(shell.id(), group, patience).expect("awake");
+            wake(shell.id(), group, None, patience).expect("awake");
         }
         let all = cpu::tree(shell.id()).unwrap_or_default();
         all.into_iter().for_each(|process| signal(process, libc::SIGKILL));

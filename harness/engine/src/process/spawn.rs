@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use edgemaxx_devices::{Pins, cpu};
+use edgemaxx_devices::{Hold, Pins, cpu, vendor};
 
 use super::confinement::{SandboxStatus, User};
 use super::cores::{Cores, keep_to};
@@ -35,6 +35,8 @@ pub(super) struct Running {
     ended: Option<Ended>,
     /// Removed when the tree has ended.
     group: Option<Group>,
+    /// What keeps it from the card that it sees.
+    card: Option<Box<dyn Hold>>,
     at_rest: bool,
 }
 
@@ -173,9 +175,10 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>, stranger: u32) 
         });
     }
     let child = command.spawn()?;
+    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold().ok());
     ours.set_nonblocking(true)?;
     Ok(Spawned {
-        running: Running { child, control: Some(control), report, ended: None, group, at_rest: false },
+        running: Running { child, control: Some(control), report, ended: None, group, card, at_rest: false },
         socket: ours,
         output,
     })
@@ -272,7 +275,7 @@ impl Running {
             return Ok(());
         }
         self.at_rest = true;
-        hold::rest(self.root(), self.group.as_ref(), patience)
+        hold::rest(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
     }
 
     /// Lets them go on.
@@ -284,7 +287,7 @@ impl Running {
             return Ok(());
         }
         self.at_rest = false;
-        hold::wake(self.root(), self.group.as_ref(), patience)
+        hold::wake(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
     }
 
     /// Processor time of the whole tree so far, nanoseconds; `None` where it is not known.

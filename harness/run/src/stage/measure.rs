@@ -72,7 +72,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let unfit = fitness::judge(&found, options.allow_unfit, observer)?;
     let pins = Pins { threads: plan.measurement.threads, card: chosen.card().cloned() };
     let cores = Cores::of(pins.threads);
-    let bounds = sandbox.bounds(pins.threads, None);
+    let bounds = sandbox.bounds(&pins);
     let mut environment =
         environment(build::build(), Confinement::from(&sandbox), Some(bounds), &pins, unfit);
     let host = Host { pins, sandbox };
