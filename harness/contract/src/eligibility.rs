@@ -25,6 +25,10 @@ pub fn weights_refused(
         Confinement::Bubblewrap { .. } => {}
         open @ Confinement::Unsandboxed { .. } => reasons.push(format!("engines were {open}")),
     }
+    match &environment.bounds {
+        Some(bounds) => reasons.extend(bounds.gaps().into_iter().map(str::to_owned)),
+        None => reasons.push("it is not recorded how engines were held while they were measured".to_owned()),
+    }
     reasons.extend(environment.unfit.iter().cloned());
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
@@ -49,6 +53,7 @@ impl Ranking {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::environment::{Bounds, CardRest, Rest};
     use crate::format::Document as _;
 
     const CONFINED: Confinement = Confinement::Bubblewrap { note: None };
@@ -66,6 +71,18 @@ mod tests {
         }
     }
 
+    fn held() -> Bounds {
+        Bounds {
+            rest: Rest::CgroupV2,
+            card_rest: Some(CardRest::Locked),
+            memory: true,
+            calls: true,
+            own_user: true,
+            cores: vec![0],
+            harness_cores: vec![1],
+        }
+    }
+
     fn environment(sandbox: Confinement, unfit: &[&str]) -> Environment {
         Environment {
             format: Environment::expected_format(),
@@ -78,6 +95,7 @@ mod tests {
             card: None,
             build: None,
             sandbox,
+            bounds: Some(held()),
             protocol_ns: None,
             pins: Vec::new(),
             unfit: unfit.iter().map(|why| (*why).to_owned()).collect(),
@@ -106,6 +124,28 @@ mod tests {
             let open = Confinement::Unsandboxed { reason: reason.to_owned() };
             let found = refused(fit, full, open, &[]).unwrap();
             assert_eq!(found, format!("engines were unsandboxed: {reason}"));
+        }
+    }
+
+    #[test]
+    fn each_bound_that_is_missing_keeps_weights_from_a_run() {
+        let refused = |bounds: Option<Bounds>| {
+            let environment = Environment { bounds, ..environment(CONFINED, &[]) };
+            weights_refused(&certificate(CertificateVerdict::Fit), Extent::Full, &environment)
+        };
+        for rest in [Rest::CgroupV1, Rest::Stop] {
+            assert_eq!(refused(Some(Bounds { rest, card_rest: None, ..held() })), None, "{rest:?}");
+        }
+        for (bounds, words) in [
+            (Some(Bounds { rest: Rest::Nothing, ..held() }), "from running"),
+            (Some(Bounds { card_rest: Some(CardRest::Unproven), ..held() }), "left the card alone"),
+            (Some(Bounds { memory: false, ..held() }), "memory"),
+            (Some(Bounds { calls: false, ..held() }), "no filter"),
+            (Some(Bounds { own_user: false, ..held() }), "as root"),
+            (None, "not recorded"),
+        ] {
+            let found = refused(bounds).expect(words);
+            assert!(found.contains(words) && !found.contains(';'), "{found}");
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Environment {
     pub card: Option<Card>,
     /// How engines are confined.
     pub sandbox: Confinement,
+    /// How they are held while they are measured; `None`: of a run that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// Latency recorded for an engine that answers at once, nanoseconds, median: what the protocol
     /// itself costs here at the contest's size; the same for every engine. `None`: not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,71 @@ pub enum Confinement {
         /// Why, and what to do about it.
         reason: String,
     },
+}
+
+/// What engines are held to beside what they can see; whether weights may be set rests on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// How a side rests while the other one is asked.
+    pub rest: Rest,
+    /// The same of its work on the card; `None`: engines see no card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_rest: Option<CardRest>,
+    /// A control group limits the memory of each engine's processes together.
+    pub memory: bool,
+    /// Calls of the system that no engine needs are refused.
+    pub calls: bool,
+    /// Engines run as a user who owns nothing here, or as the ordinary user who runs the harness: not as root.
+    pub own_user: bool,
+    /// Processors that engines compute on.
+    pub cores: Vec<u32>,
+    /// Processors that the harness keeps to meanwhile: others than the engines' where there are any.
+    pub harness_cores: Vec<u32>,
+}
+
+/// How a side is kept from running while the other one is asked, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// Its control group is frozen: `cgroup.freeze`.
+    CgroupV2,
+    /// Its control group is frozen by the freezer of version 1.
+    CgroupV1,
+    /// Every process of its tree is stopped by a signal, and looked at.
+    Stop,
+    /// Nothing keeps it.
+    Nothing,
+}
+
+/// How the work of a side that rests is kept from the card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum CardRest {
+    /// The driver locks its contexts, which waits for all that they have begun.
+    Locked,
+    /// This driver cannot: nothing proves that the card is at rest.
+    Unproven,
+}
+
+impl Bounds {
+    /// Why no weights may come of a run with these bounds.
+    pub fn gaps(&self) -> Vec<&'static str> {
+        let gaps = [
+            (self.rest == Rest::Nothing, "nothing kept the side that was not asked from running"),
+            (
+                self.card_rest == Some(CardRest::Unproven),
+                "nothing proves that the side that was not asked left the card alone (its driver cannot lock contexts)",
+            ),
+            (!self.memory, "no control group limited the engines' memory"),
+            (!self.calls, "no filter refused calls of the system by which engines pass on what they know"),
+            (!self.own_user, "engines ran as root"),
+        ];
+        gaps.into_iter().filter_map(|(open, words)| open.then_some(words)).collect()
+    }
 }
 
 impl fmt::Display for Confinement {

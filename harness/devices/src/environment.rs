@@ -2,16 +2,22 @@
 
 use std::fs;
 
-use edgemaxx_contract::environment::{Build, Confinement, Environment};
+use edgemaxx_contract::environment::{Bounds, Build, Confinement, Environment};
 use edgemaxx_contract::format::Document as _;
 
 use crate::cpu::{cpus, field, memory_bytes};
 use crate::nvidia;
 use crate::pins::Pins;
 
-/// The machine, what was built, the pins, how engines are confined, and what preflight found that keeps weights from
+/// The machine, what was built, the pins, how engines are confined and held, and what preflight found that keeps weights from
 /// this run.
-pub fn environment(build: Build, sandbox: Confinement, pins: &Pins, unfit: Vec<String>) -> Environment {
+pub fn environment(
+    build: Build,
+    sandbox: Confinement,
+    bounds: Option<Bounds>,
+    pins: &Pins,
+    unfit: Vec<String>,
+) -> Environment {
     Environment {
         format: Environment::expected_format(),
         edgemaxx: env!("CARGO_PKG_VERSION").to_owned(),
@@ -23,6 +29,7 @@ pub fn environment(build: Build, sandbox: Confinement, pins: &Pins, unfit: Vec<S
         gpus: nvidia::names(),
         card: pins.card.clone(),
         sandbox,
+        bounds,
         protocol_ns: None,
         pins: pins.lines(),
         unfit,
@@ -58,7 +65,7 @@ mod tests {
         };
         let pins = Pins::processor(2);
         let environment =
-            environment(build, Confinement::Bubblewrap { note: None }, &pins, vec!["a reason".to_owned()]);
+            environment(build, Confinement::Bubblewrap { note: None }, None, &pins, vec!["a reason".to_owned()]);
         assert_eq!(environment.unfit, ["a reason"]);
         assert!(environment.cpus > 0 && !environment.cpu.is_empty() && !environment.os.is_empty());
         assert!(environment.memory_bytes > 1 << 20 || !cfg!(target_os = "linux"));

@@ -29,4 +29,4 @@ pub use pins::Pins;
 pub use preflight::{Wanted, examine};
 pub use source::{Moment, Source, Watched};
 pub use telemetry::{Sources, sources};
-pub use vendor::{Clocks, Vendor};
+pub use vendor::{Clocks, Hold, Vendor};

@@ -1,7 +1,7 @@
 //! [`Vendor`]: what a kind of device can tell and be told.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
@@ -55,6 +55,14 @@ pub trait Vendor: Sync {
         Duration::from_secs(1)
     }
 
+    /// What keeps processes that rest from a card.
+    ///
+    /// # Errors
+    /// In words: why nothing can.
+    fn hold(&self) -> Result<Box<dyn Hold>, String> {
+        Err("nothing keeps a process from such cards".to_owned())
+    }
+
     /// What changes its clocks, where something can.
     fn clocks(&self) -> Option<Box<dyn Clocks>> {
         None
@@ -67,6 +75,24 @@ pub trait Vendor: Sync {
     fn steady_clock_mhz(&self, card: &Card) -> Result<u32, String> {
         Err(format!("{}: nothing tells its clocks", card.name))
     }
+}
+
+/// Keeps the processes of one engine from a card: what they have begun there ends, and nothing new begins.
+pub trait Hold: Send + std::fmt::Debug {
+    /// Locks out those of `processes` that are not yet. They must be able to run meanwhile.
+    ///
+    /// # Errors
+    /// In words, which of them does not come to rest before the deadline.
+    fn lock(&mut self, processes: &[u32], deadline: Instant) -> Result<(), String>;
+
+    /// Whether each of `processes` is locked out, or has nothing to do with a card.
+    fn know(&self, processes: &[u32]) -> bool;
+
+    /// Lets all of them go on.
+    ///
+    /// # Errors
+    /// In words, which of them cannot.
+    fn unlock(&mut self, patience: Duration) -> Result<(), String>;
 }
 
 /// Changes clocks; replaced in tests.

@@ -23,6 +23,22 @@ pub trait Engine {
     /// The failure to be recorded.
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, Failure>;
 
+    /// Nothing is asked of it until [`Self::wake`]: no process of it runs meanwhile.
+    ///
+    /// # Errors
+    /// It did not come to rest: the failure to be recorded.
+    fn rest(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Something is about to be asked of it. Without effect on one that does not rest.
+    ///
+    /// # Errors
+    /// It did not rest: the failure to be recorded.
+    fn wake(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// What went wrong, with the end of what the engine printed, where there is any.
     fn with_last_words(&mut self, problem: String) -> String {
         problem

@@ -20,8 +20,8 @@ pub use edgemaxx_protocol::{AnswerLimits, Load, Object};
 pub use engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{
-    InstallError, InstallSpec, Installed, Limits, Place, ProcessEngine, ProcessLauncher, ProcessLimit,
-    ProcessSpec, SandboxStatus, detect_sandbox, install,
+    Cores, InstallError, InstallSpec, Installed, Kept, Limits, Place, ProcessEngine, ProcessLauncher,
+    ProcessSpec, SandboxStatus, User, detect_sandbox, install,
 };
 pub use serve::{Answerer, Connection, Parts, Reply, ServeError, serve, serve_over};
 pub use task::{Artefact, Codec, Question};

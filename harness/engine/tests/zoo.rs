@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{generate, processes_with, python, ready, sandbox, skipped, soon, unsandboxed, zoo};
 use edgemaxx_contract::sample::{Failure, FailureKind};
-use edgemaxx_engine::{Engine as _, ProcessEngine, ProcessLimit, SandboxStatus};
+use edgemaxx_engine::{Engine as _, ProcessEngine, SandboxStatus, User};
 
 fn statuses() -> Vec<SandboxStatus> {
     std::iter::once(unsandboxed()).chain(sandbox()).collect()
@@ -238,9 +238,9 @@ fn processes_are_limited_for_root_too() {
     let SandboxStatus::Bubblewrap { program, disable_userns, .. } = &status else { return };
     if nix::unistd::geteuid().is_root() {
         // what is done where no cgroup can be made
-        let processes = ProcessLimit::Stranger(1_700_000_000);
         let (program, disable_userns) = (program.clone(), *disable_userns);
-        let stranger = SandboxStatus::Bubblewrap { program, disable_userns, processes };
+        let (user, place) = (User::StrangerThroughout, None);
+        let stranger = SandboxStatus::Bubblewrap { program, disable_userns, user, place };
         match ready(&zoo(stranger.clone(), "honest", &[])) {
             Ok(_) => fork_bomb(stranger, "tag-stranger-forks"),
             Err(failure) => skipped(format_args!("the limit of another user: {}", failure.detail)),
@@ -250,7 +250,7 @@ fn processes_are_limited_for_root_too() {
 }
 
 fn fork_bomb(status: SandboxStatus, tag: &str) {
-    let gap = status.gap();
+    let gap = status.gap().filter(|gap| gap.contains("number of an engine's processes"));
     let mut engine = ready(&zoo(status, "fork-bomb", &[tag])).expect("ready");
     let forks = || {
         let lines = processes_with(tag);
@@ -321,6 +321,7 @@ fn a_harness_to_be_killed() {
         .map(|status| {
             let mut engine = ready(&zoo(status, "daemonise", &[&tag])).expect("ready");
             generate(&mut engine, 1).expect("a picture");
+            engine.rest().expect("at rest");
             engine
         })
         .collect();

@@ -1,6 +1,7 @@
-//! A process, and what it does while nothing is asked of it.
+//! The processes that are in memory at once: at most one of them is awake, and what they do while they rest is counted.
 
-use edgemaxx_contract::sample::{Idle, Record};
+use edgemaxx_contract::sample::{Failure, Idle, Record};
+use edgemaxx_devices::cpu;
 use edgemaxx_engine::Engine;
 
 use crate::error::MeasureError;
@@ -11,46 +12,156 @@ use crate::run::Run;
 pub(crate) struct Process {
     pub(crate) member: Member,
     pub(crate) engine: Box<dyn Engine>,
-    /// When its rest began: harness's clock and its own processor time, nanoseconds.
-    since: Option<(u64, u64)>,
+    /// When its rest began.
+    since: Option<Moment>,
     waited_ns: u64,
     busy_ns: u64,
+    others_ns: Option<i64>,
+}
+
+/// The clock and the processor times of one moment, nanoseconds.
+#[derive(Clone, Copy)]
+struct Moment {
+    now_ns: u64,
+    own_ns: u64,
+    /// Of the machine without the harness and all engines.
+    others_ns: Option<i64>,
+}
+
+/// The processes that are in memory, in the order of launch.
+#[derive(Default)]
+pub(crate) struct Processes {
+    list: Vec<Process>,
+    /// Processor time of those that were here and are gone.
+    gone_ns: u64,
+}
+
+impl Processes {
+    /// Processes that are ready and rest since `now_ns`.
+    pub(crate) fn at_rest(engines: impl Iterator<Item = (Member, Box<dyn Engine>)>, now_ns: u64) -> Self {
+        let process = |(member, engine)| Process {
+            member,
+            engine,
+            since: None,
+            waited_ns: 0,
+            busy_ns: 0,
+            others_ns: Some(0),
+        };
+        let mut processes = Self { list: engines.map(process).collect(), gone_ns: 0 };
+        for index in 0..processes.list.len() {
+            processes.list[index].since = processes.moment(index, now_ns);
+        }
+        processes
+    }
+
+    /// Whose they are.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.list.iter().map(|process| process.member).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.list.iter_mut()
+    }
+
+    fn index(&self, member: Member) -> Option<usize> {
+        self.list.iter().position(|process| process.member == member)
+    }
+
+    /// Something is about to be asked of a process: its engine, awake; `None`: it is not in memory.
+    ///
+    /// # Errors
+    /// It did not rest.
+    pub(crate) fn wake(&mut self, member: Member, now_ns: u64) -> Result<Option<&mut dyn Engine>, Failure> {
+        let Some(index) = self.index(member) else { return Ok(None) };
+        self.count(index, now_ns);
+        let process = &mut self.list[index];
+        process.engine.wake()?;
+        Ok(Some(process.engine.as_mut()))
+    }
+
+    /// Nothing is asked of a process from now on: what it does until it rests is counted.
+    ///
+    /// # Errors
+    /// It does not come to rest.
+    pub(crate) fn rest(&mut self, member: Member, now_ns: u64) -> Result<(), Failure> {
+        let Some(index) = self.index(member) else { return Ok(()) };
+        self.list[index].since = self.moment(index, now_ns);
+        self.list[index].engine.rest()
+    }
+
+    /// Takes a process out, and what is to be recorded of its rests.
+    pub(crate) fn remove(
+        &mut self,
+        member: Member,
+        launch: u32,
+        now_ns: u64,
+    ) -> Option<(Process, Option<Record>)> {
+        let index = self.index(member)?;
+        self.count(index, now_ns);
+        let process = self.list.remove(index);
+        self.gone_ns += process.engine.cpu_ns().unwrap_or(0);
+        let record = process.idle(launch);
+        Some((process, record))
+    }
+
+    /// What went wrong with a process, with the end of what it printed.
+    pub(crate) fn with_last_words(&mut self, member: Member, problem: String) -> String {
+        match self.index(member) {
+            Some(index) => self.list[index].engine.with_last_words(problem),
+            None => problem,
+        }
+    }
+
+    fn moment(&self, index: usize, now_ns: u64) -> Option<Moment> {
+        let own_ns = self.list[index].engine.cpu_ns()?;
+        // What is no process has no part in the machine's time.
+        let of = |process: &Process| process.engine.root().and_then(|_| process.engine.cpu_ns());
+        let engines: Option<u64> = self.list.iter().map(of).sum();
+        let known = cpu::machine_ns().zip(cpu::own_ns()).zip(engines);
+        let others = |((machine, harness), engines): ((u64, u64), u64)| {
+            machine as i64 - harness as i64 - engines as i64 - self.gone_ns as i64
+        };
+        Some(Moment { now_ns, own_ns, others_ns: known.map(others) })
+    }
+
+    /// A rest is over, by a request or by the session's end.
+    fn count(&mut self, index: usize, now_ns: u64) {
+        let now = self.moment(index, now_ns);
+        let process = &mut self.list[index];
+        let Some((since, now)) = process.since.take().zip(now) else { return };
+        process.waited_ns += now.now_ns.saturating_sub(since.now_ns);
+        process.busy_ns += now.own_ns.saturating_sub(since.own_ns);
+        let more = now.others_ns.zip(since.others_ns).map(|(now, since)| now - since);
+        process.others_ns = process.others_ns.zip(more).map(|(sum, more)| sum + more);
+    }
 }
 
 impl Process {
-    /// A process that is ready and rests since `now_ns`.
-    pub(crate) fn ready(member: Member, engine: Box<dyn Engine>, now_ns: u64) -> Self {
-        let mut process = Self { member, engine, since: None, waited_ns: 0, busy_ns: 0 };
-        process.rests(now_ns);
-        process
-    }
-
-    /// Nothing is asked of it from now on.
-    pub(crate) fn rests(&mut self, now_ns: u64) {
-        self.since = self.engine.cpu_ns().map(|cpu_ns| (now_ns, cpu_ns));
-    }
-
-    /// Something is about to be asked of it, or its session is over.
-    pub(crate) fn wakes(&mut self, now_ns: u64) {
-        let Some((since_ns, cpu_ns)) = self.since.take() else { return };
-        let Some(cpu_now_ns) = self.engine.cpu_ns() else { return };
-        self.waited_ns += now_ns.saturating_sub(since_ns);
-        self.busy_ns += cpu_now_ns.saturating_sub(cpu_ns);
+    /// What it did while nothing was asked of it, where it is known.
+    fn idle(&self, launch: u32) -> Option<Record> {
+        let Self { member: (session, side), waited_ns, busy_ns, others_ns, .. } = *self;
+        // Several clocks are read one after the other: a little less than nothing is nothing.
+        let others_ns = others_ns.map(|ns| u64::try_from(ns).unwrap_or(0));
+        let idle = Idle { session, launch, side, waited_ns, busy_ns, others_ns };
+        (waited_ns > 0).then_some(Record::Idle(idle))
     }
 }
 
-/// Records what the processes did while nothing was asked of them, where it is known.
+/// Records what the processes did while nothing was asked of them.
 pub(crate) fn idle(
     run: &mut Run<'_, '_>,
     launch: u32,
-    processes: &mut [Process],
+    processes: &mut Processes,
 ) -> Result<(), MeasureError> {
     let now_ns = run.now_ns();
-    for process in processes {
-        process.wakes(now_ns);
-        let Process { member: (session, side), waited_ns, busy_ns, .. } = *process;
-        if waited_ns > 0 {
-            run.append(Record::Idle(Idle { session, launch, side, waited_ns, busy_ns }))?;
+    for index in 0..processes.list.len() {
+        processes.count(index, now_ns);
+        if let Some(record) = processes.list[index].idle(launch) {
+            run.append(record)?;
         }
     }
     Ok(())

@@ -9,11 +9,11 @@ use edgemaxx_contract::sample::{
     SessionStatus,
 };
 use edgemaxx_devices::Watched;
-use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Engine, Launched, Loaded, Object, Question};
+use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Launched, Loaded, Object, Question};
 
 use crate::error::MeasureError;
 use crate::observe::{Event, pipeline_of};
-use crate::process::{Process, idle};
+use crate::process::{Processes, idle};
 use crate::remaining::{Member, Todo, is_fatal, warm, was_steady};
 use crate::run::Run;
 
@@ -60,7 +60,7 @@ impl Course<'_> {
 /// The processes that are in memory, in the order of launch, and what the baseline, or the candidate
 /// before it, said of its checkpoint.
 struct Residents {
-    processes: Vec<Process>,
+    processes: Processes,
     ready: Object,
     launch: u32,
     next_id: u64,
@@ -136,7 +136,7 @@ fn together(
         .and_then(|()| measure(run, todo, course, &mut residents))
         .and_then(|()| repeat(run, todo, course, &mut residents));
     idle(run, todo.launch, &mut residents.processes)?;
-    for process in &mut residents.processes {
+    for process in residents.processes.iter_mut() {
         course.peaks.insert(process.member, process.engine.close().peak_rss_bytes);
     }
     run.io.telemetry.watch(&[]);
@@ -171,8 +171,8 @@ fn end(
     Ok(())
 }
 
-/// Launches processes, then loads them, in that order, and records how it went; `None`: none of them is
-/// ready, and others are still to come.
+/// Launches processes, then loads them, in that order, each while the others rest, and records how it went;
+/// `None`: none of them is ready, and others are still to come.
 fn launch(
     run: &mut Run<'_, '_>,
     members: &[Member],
@@ -186,9 +186,13 @@ fn launch(
             return Err(MeasureError::Plan(format!("sessions[{session}]: no such pipeline")).into());
         };
         match run.launcher.launch(pipeline) {
-            Ok(process) => {
+            Ok(mut process) => {
+                let rest = process.engine.rest();
                 launched.push((member, process));
                 watch(run, course, &launched);
+                if let Err(failure) = rest {
+                    broken_launch(run, course, Broken { member, failure }, &mut launched)?;
+                }
             }
             Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
         }
@@ -196,7 +200,9 @@ fn launch(
     let mut loaded: Vec<(Member, Loaded)> = Vec::new();
     for member in launched.iter().map(|(member, _)| *member).collect::<Vec<_>>() {
         let Some((_, process)) = launched.iter_mut().find(|(of, _)| *of == member) else { continue };
-        match process.engine.load(&process.load) {
+        let Launched { engine, load, .. } = process;
+        let one = engine.wake().and_then(|()| engine.load(load));
+        match one.and_then(|one| engine.rest().map(|()| one)) {
             Ok(one) => loaded.push((member, one)),
             Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
         }
@@ -222,8 +228,8 @@ fn launch(
         return Ok(None);
     };
     let now_ns = run.now_ns();
-    let rests = |(member, launched): (Member, Launched)| Process::ready(member, launched.engine, now_ns);
-    let processes = launched.into_iter().map(rests).collect();
+    let engines = launched.into_iter().map(|(member, launched)| (member, launched.engine));
+    let processes = Processes::at_rest(engines, now_ns);
     Ok(Some(Residents { processes, ready, launch: course.launch, next_id: 1 }))
 }
 
@@ -291,7 +297,7 @@ fn unlike(run: &Run<'_, '_>, loaded: &[(Member, Loaded)], course: &mut Course<'_
 fn warm_up(run: &mut Run<'_, '_>, course: &mut Course<'_>, residents: &mut Residents) -> Result<(), Halt> {
     let plan = run.plan;
     let session = course.sessions[0];
-    let members: Vec<Member> = residents.processes.iter().map(|process| process.member).collect();
+    let members = residents.processes.members();
     let mut latencies: Vec<Vec<u64>> = vec![Vec::new(); members.len()];
     let mut refused: Vec<Option<Failure>> = vec![None; members.len()];
     for (index, request) in (0u32..).zip(&session.warmup) {
@@ -394,9 +400,11 @@ fn lose(
     if !course.goes_on_without(broken.member) {
         return Err(Halt::Broken(broken));
     }
-    if let Some(at) = residents.processes.iter().position(|process| process.member == broken.member) {
-        let mut process = residents.processes.remove(at);
-        idle(run, residents.launch, std::slice::from_mut(&mut process))?;
+    let now_ns = run.now_ns();
+    if let Some((mut process, record)) = residents.processes.remove(broken.member, residents.launch, now_ns) {
+        if let Some(record) = record {
+            run.append(record)?;
+        }
         course.peaks.insert(process.member, process.engine.close().peak_rss_bytes);
     }
     Ok(())
@@ -456,9 +464,9 @@ fn ask(
     let (plan, codec) = (run.plan, run.io.codec);
     let (session, side) = (&plan.sessions[member.0 as usize], member.1);
     let Residents { processes, ready, launch, next_id } = residents;
-    let Some(process) = processes.iter_mut().find(|process| process.member == member) else {
+    if !processes.members().contains(&member) {
         return Ok(None);
-    };
+    }
     let id = *next_id;
     *next_id += 1;
     let Some(pipeline) = plan.pipeline(pipeline_of(plan, session, side)) else {
@@ -471,12 +479,20 @@ fn ask(
     let header = codec.header(question, ready);
     let header = header.map_err(|problem| Halt::Error(unaskable(session, request, &problem)))?;
     let ask = Ask { id, header, payload, limits: codec.limits(&plan.request) };
-    process.engine.set_patience(run.patience.seconds(side));
-    process.wakes(run.now_ns());
+    let patience = run.patience.seconds(side);
+    let woken = processes.wake(member, run.now_ns());
     let started_ns = run.now_ns();
-    let answer = process.engine.ask(&ask);
-    process.rests(run.now_ns());
-    let kept = answer.and_then(|answer| keep(codec, question, answer, process.engine.as_mut()));
+    let answer = match woken {
+        Ok(None) => return Ok(None),
+        Ok(Some(engine)) => {
+            engine.set_patience(patience);
+            let answer = engine.ask(&ask);
+            // Who does not come to rest has failed, whatever it answered.
+            processes.rest(member, run.now_ns()).and(answer)
+        }
+        Err(failure) => Err(failure),
+    };
+    let kept = answer.and_then(|answer| keep(codec, question, answer, processes, member));
     let (outcome, result) = match kept {
         Ok((said, artefact)) => {
             let answer = run.store(&artefact)?;
@@ -502,15 +518,18 @@ fn ask(
     }
 }
 
-/// What is kept of an answer, if it is one to the question.
+/// What is kept of a side's answer, if it is one to the question.
 fn keep(
     codec: &dyn Codec,
     question: Question<'_>,
     answer: Answer,
-    engine: &mut dyn Engine,
+    processes: &mut Processes,
+    member: Member,
 ) -> Result<(Answer, Artefact), Failure> {
     match codec.artefact(question, &answer) {
         Ok(artefact) => Ok((answer, artefact)),
-        Err(problem) => Err(Failure { kind: FailureKind::Answer, detail: engine.with_last_words(problem) }),
+        Err(problem) => {
+            Err(Failure { kind: FailureKind::Answer, detail: processes.with_last_words(member, problem) })
+        }
     }
 }

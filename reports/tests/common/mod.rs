@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::*;
@@ -201,6 +201,15 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         card: None,
         build: None,
         sandbox: Confinement::Bubblewrap { note: None },
+        bounds: Some(Bounds {
+            rest: Rest::CgroupV2,
+            card_rest: None,
+            memory: true,
+            calls: true,
+            own_user: true,
+            cores: vec![1],
+            harness_cores: vec![0],
+        }),
         protocol_ns: None,
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),

@@ -21,6 +21,8 @@ const LEVEL: f64 = 0.99;
 const DOUBTFUL_BUSY: f64 = 0.1;
 /// As much as this no runtime's habit of waiting actively explains; PROTOCOL.md forbids it.
 const FAILED_BUSY: f64 = 0.5;
+/// As much as this of a core, used by neither an engine nor the harness, might be an engine's all the same.
+const UNEXPLAINED: f64 = DOUBTFUL_BUSY;
 /// Idle time below which nothing can be said, nanoseconds.
 const MIN_WAITED_NS: u64 = 100_000_000;
 /// Loading longer than this many times the baseline's, and than so many milliseconds more.
@@ -102,24 +104,37 @@ fn distinct(plan: &Plan, sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
 
 /// What a process does while the other side is asked slows the other side down.
 fn idle(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
+    let of = |side: Side| {
+        let idle = sessions.iter().flat_map(|(_, recorded)| &recorded.idle);
+        idle.filter(move |idle| idle.side == side)
+    };
     let share = |side: Side| {
-        let (mut waited, mut busy) = (0, 0);
-        for idle in sessions.iter().flat_map(|(_, recorded)| &recorded.idle).filter(|idle| idle.side == side)
-        {
-            (waited, busy) = (waited + idle.waited_ns, busy + idle.busy_ns);
-        }
+        let (waited, busy) =
+            of(side).fold((0, 0), |(waited, busy), idle| (waited + idle.waited_ns, busy + idle.busy_ns));
         (waited >= MIN_WAITED_NS).then(|| busy as f64 / waited as f64)
     };
     let Some(own) = share(Side::Candidate) else { return unknown("processor time was not recorded") };
-    let verdict = match own {
-        share if share >= FAILED_BUSY => HonestyVerdict::Failed,
-        share if share >= DOUBTFUL_BUSY => HonestyVerdict::Doubtful,
-        _ => HonestyVerdict::Passed,
-    };
     let theirs =
         share(Side::Baseline).map_or_else(|| "—".to_owned(), |share| format!("{:.1}%", 100.0 * share));
     let words = format!("busy {:.1}% of one core while nothing was asked (baseline {theirs})", 100.0 * own);
-    (verdict, words)
+    if own >= FAILED_BUSY {
+        return (HonestyVerdict::Failed, words);
+    }
+    if own >= DOUBTFUL_BUSY {
+        return (HonestyVerdict::Doubtful, words);
+    }
+    // Who hides his work from his account leaves it in the machine's.
+    let others: Option<u64> = of(Side::Candidate).map(|idle| idle.others_ns).sum();
+    let waited: u64 = of(Side::Candidate).map(|idle| idle.waited_ns).sum();
+    match others.map(|others| others as f64 / waited as f64) {
+        Some(share) if share < UNEXPLAINED => (HonestyVerdict::Passed, words),
+        Some(share) => unknown(&format!(
+            "{words}; the machine was busy {:.1}% of one core meanwhile with what is neither an engine's nor the \
+             harness's work",
+            100.0 * share
+        )),
+        None => unknown(&format!("{words}; what else the machine did is not known")),
+    }
 }
 
 /// Loading is not scored; requests are unknown then, so that only preparation can be hidden in it.

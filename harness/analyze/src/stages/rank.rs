@@ -5,7 +5,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::eligibility::weights_refused;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyVerdict,
+    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyCheck, HonestyKind, HonestyVerdict,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Role;
@@ -153,6 +153,16 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
     }
     if !reasons.is_empty() {
         return (Standing::RejectedQuality, reasons);
+    }
+    // What it did in the other side's time may be why the other side was slow: nobody knows how slow it made it.
+    let disturbs = |check: &&HonestyCheck| {
+        let theirs = matches!(check.what, HonestyKind::Idle | HonestyKind::GpuIdle);
+        theirs && check.verdict == HonestyVerdict::Doubtful
+    };
+    let doubts = candidate.honesty.iter().filter(disturbs);
+    reasons.extend(doubts.map(|check| format!("its speed could come from what is doubtful: {}", check.detail)));
+    if !reasons.is_empty() {
+        return (Standing::NotFaster, reasons);
     }
     let lower = speedup.lower.unwrap_or(0.0);
     match candidate.claim {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
 use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::metric::Metric;
@@ -221,6 +221,15 @@ pub(super) fn environment(sandbox: Confinement) -> Environment {
         card: None,
         build: None,
         sandbox,
+        bounds: Some(Bounds {
+            rest: Rest::CgroupV2,
+            card_rest: None,
+            memory: true,
+            calls: true,
+            own_user: true,
+            cores: vec![1],
+            harness_cores: vec![0],
+        }),
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),
@@ -402,7 +411,9 @@ fn cheats_are_told_from_honest_candidates() {
         };
         if pair == 0 {
             let (session, launch, side) = (attempt.session, attempt.launch, attempt.side);
-            more.push(Record::Idle(Idle { session, launch, side, waited_ns: 1_000_000_000, busy_ns }));
+            let others_ns = Some(if session == 0 { 20_000_000 } else { 0 });
+            let waited_ns = 1_000_000_000;
+            more.push(Record::Idle(Idle { session, launch, side, waited_ns, busy_ns, others_ns }));
         }
     }
     run.log.records.extend(more);
@@ -423,6 +434,8 @@ fn cheats_are_told_from_honest_candidates() {
         let standing = ranking.entries.iter().find(|e| e.name == name).unwrap().standing;
         let failed = [repeats, idle].contains(&HonestyVerdict::Failed);
         assert_eq!(standing == Standing::Failed, failed, "{name}");
+        let doubtful = idle == HonestyVerdict::Doubtful;
+        assert!(!doubtful || standing == Standing::NotFaster, "{name} earns nothing: {standing:?}");
     }
     assert!(estimates.warnings.iter().any(|w| w.contains("\"quick-too\": Idle")), "{:?}", estimates.warnings);
 }

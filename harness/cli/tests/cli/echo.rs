@@ -283,7 +283,7 @@ fn a_task_of_one_file_goes_from_contest_to_report() {
 
     // The null engine that measures the protocol would be this program.
     let pins = Pins::processor(drawn.measurement.threads);
-    let machine = environment(build::build(), Confinement::from(&detect_sandbox()), &pins, Vec::new());
+    let machine = environment(build::build(), Confinement::from(&detect_sandbox()), None, &pins, Vec::new());
     folder.write_document(ENVIRONMENT_FILE, &machine).unwrap();
     let options = measure::Options { no_telemetry: true, ..measure::Options::anywhere("") };
     let summary = measure::measure_run(&folder, options, &Silent).unwrap();

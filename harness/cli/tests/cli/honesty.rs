@@ -1,6 +1,6 @@
 //! Engines that cheat within the protocol, in a whole run.
 //!
-//! A file of its own: one of them keeps a core busy, which tests beside it would feel.
+//! A file of its own: one of them would keep a core busy, which tests beside it would feel.
 
 use std::fs;
 
@@ -32,7 +32,9 @@ fn cheats_earn_nothing_and_are_named() {
     assert!(message.contains("failed an honesty check: ") && !message.contains("could not be"), "{message}");
     let standings = standings(&ground);
     // On a busy machine it may not be proven faster; it must never look like a cheat.
-    assert!(["accepted", "not_faster"].contains(&standings["fast"].0.as_str()), "{standings:?}");
+    for honest in ["fast", "busy"] {
+        assert!(["accepted", "not_faster"].contains(&standings[honest].0.as_str()), "{standings:?}");
+    }
     for (name, words) in [("caches", "answered from memory"), ("one-answer", "got the same answer")] {
         let (standing, reasons) = &standings[name];
         assert!(standing == "failed" && reasons.contains(words), "{name}: {standing} {reasons}");
@@ -41,7 +43,6 @@ fn cheats_earn_nothing_and_are_named() {
     for words in ["dishonest: took", "good: took", "dishonest: requests"] {
         assert!(page.contains(words), "{words}");
     }
-    // A core to itself makes it dishonest, less on a machine that others keep busy doubtful.
-    let failed = standings["busy"].0 == "failed" && page.contains("dishonest: busy");
-    assert!(failed || page.contains("doubtful: busy"), "{standings:?}");
+    // Who would work in the other side's time cannot: it rests.
+    assert!(!page.contains("dishonest: busy") && !page.contains("doubtful: busy"), "{standings:?}");
 }

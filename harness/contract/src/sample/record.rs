@@ -228,6 +228,8 @@ pub enum FailureKind {
     Refused,
     /// An answer that the task cannot use.
     Answer,
+    /// It did not come to rest after its answer.
+    Restless,
 }
 
 impl fmt::Display for FailureKind {
@@ -239,6 +241,7 @@ impl fmt::Display for FailureKind {
             Self::Protocol => "broke the protocol",
             Self::Refused => "refused",
             Self::Answer => "sent an unusable answer",
+            Self::Restless => "did not come to rest",
         })
     }
 }
@@ -269,6 +272,10 @@ pub struct Idle {
     pub waited_ns: u64,
     /// Processor time of its whole process tree meanwhile, nanoseconds.
     pub busy_ns: u64,
+    /// Processor time of the machine, from `ready` to the session's end, that neither side nor the harness used,
+    /// nanoseconds; `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_ns: Option<u64>,
 }
 
 /// A session ended.

@@ -14,7 +14,7 @@ pub use disk::free_bytes;
 pub(crate) use facts::cpus;
 pub use facts::{memory_bytes, threads};
 pub(crate) use proc::{field, stat};
-pub use processes::{TreeMemory, cpu_ns, memory};
+pub use processes::{TreeMemory, cpu_ns, machine_ns, memory, own_ns, runs, tree};
 pub use telemetry::HostSource;
 pub use tree::TreeSource;
 pub use usage::{TreeUsage, pss_bytes, tree_usage};

@@ -30,6 +30,54 @@ pub(super) fn descendants(root: u32) -> Option<Vec<(u32, u32)>> {
     Some(found)
 }
 
+/// The processes below `root`. `None` where `/proc` does not tell.
+pub fn tree(root: u32) -> Option<Vec<u32>> {
+    Some(descendants(root)?.into_iter().map(|(pid, _)| pid).collect())
+}
+
+/// Whether a thread of the process is neither stopped, nor ending, nor gone.
+pub fn runs(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let state = |thread: fs::DirEntry| {
+        let status = String::from_utf8_lossy(&fs::read(thread.path().join("status")).ok()?).into_owned();
+        field(&status, "State")?.chars().next()
+    };
+    threads.filter_map(state).any(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
+}
+
+/// Processor time that the machine has spent, nanoseconds: as exactly as this system counts it. `None` where it does
+/// not tell.
+pub fn machine_ns() -> Option<u64> {
+    let number = |path: &str| text(path)?.trim().parse::<u64>().ok();
+    number("/sys/fs/cgroup/cpuacct/cpuacct.usage").or_else(scheduled_ns).or_else(ticked_ns)
+}
+
+/// The time that tasks have run on each processor: the seventh number of its line.
+fn scheduled_ns() -> Option<u64> {
+    let text = text("/proc/schedstat")?;
+    let lines = text.lines().filter(|line| line.starts_with("cpu"));
+    let times: Option<Vec<u64>> =
+        lines.map(|line| line.split_ascii_whitespace().nth(7)?.parse().ok()).collect();
+    times.filter(|times| !times.is_empty()).map(|times| times.iter().sum())
+}
+
+/// All but idle time and waiting, and what a hypervisor took; in ticks of 10 ms.
+fn ticked_ns() -> Option<u64> {
+    let text = text("/proc/stat")?;
+    let line = text.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
+    let [user, nice, system, _, _, irq, softirq, ..] = ticks[..] else { return None };
+    (user + nice + system + irq + softirq).checked_mul(10_000_000)
+}
+
+/// Processor time of this process so far, nanoseconds. `None` where the system does not tell.
+pub fn own_ns() -> Option<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a pointer to a local.
+    let known = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) == 0 };
+    known.then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
 /// Whether a process is one of bubblewrap's own two, which are above the engine: an engine may call itself anything.
 pub(super) fn is_bubblewrap(name: &str, depth: u32) -> bool {
     depth <= 2 && name == "bwrap"

@@ -3,6 +3,7 @@
 mod cards;
 mod checks;
 mod clocks;
+mod contexts;
 mod facts;
 mod telemetry;
 mod vendor;

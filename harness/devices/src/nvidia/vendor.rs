@@ -6,11 +6,11 @@ use std::time::Duration;
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
+use super::contexts::Contexts;
 use super::{cards, checks, clocks, facts, telemetry};
 use crate::check::Check;
 use crate::source::Source;
-use crate::vendor::Clocks;
-use crate::vendor::Vendor;
+use crate::vendor::{Clocks, Hold, Vendor};
 
 /// NVIDIA GPUs.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,10 @@ impl Vendor for Nvidia {
     /// Several readings in a request that takes a second.
     fn period(&self) -> Duration {
         Duration::from_millis(250)
+    }
+
+    fn hold(&self) -> Result<Box<dyn Hold>, String> {
+        Ok(Box::new(Contexts::new()?))
     }
 
     fn clocks(&self) -> Option<Box<dyn Clocks>> {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use edgemaxx_contract::environment::Confinement;
+use edgemaxx_contract::environment::{Bounds, CardRest, Confinement, Rest};
+use edgemaxx_devices::{Pins, vendor};
 
-use super::cgroup::Place;
+use super::cgroup::{Control, Place};
+use super::cores::Cores;
 
 /// How engines are confined on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +18,10 @@ pub enum SandboxStatus {
         program: PathBuf,
         /// `--disable-userns` is understood (bubblewrap 0.8).
         disable_userns: bool,
-        /// What binds the number of their processes.
-        processes: ProcessLimit,
+        /// Whom they run as.
+        user: User,
+        /// Where their control groups are made, if anywhere.
+        place: Option<Place>,
     },
     /// Not at all: engines can read what the user can, and use the network.
     Unsandboxed {
@@ -26,59 +30,109 @@ pub enum SandboxStatus {
     },
 }
 
-/// What keeps an engine from starting processes without end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProcessLimit {
-    /// `RLIMIT_NPROC`, which binds every user but root.
-    User,
-    /// A cgroup, which binds root too.
-    Group(Place),
-    /// `RLIMIT_NPROC` of this user, who is nobody else, and under whom a root harness starts them.
-    Stranger(u32),
-    /// Nothing in the kernel: the harness is root and may make no cgroup.
-    Nothing,
-}
-
-impl ProcessLimit {
-    /// The user to start as, if another one.
-    pub(super) fn user(&self) -> Option<u32> {
-        match self {
-            Self::Stranger(user) => Some(*user),
-            _ => None,
-        }
-    }
+/// Whom engines run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// The ordinary user who runs the harness.
+    Harness,
+    /// Under a root harness: somebody who owns nothing, and who is nobody else. Bubblewrap itself is root until it has
+    /// made the sandbox.
+    Stranger,
+    /// The same, from bubblewrap's first moment: where root may not mount. What engines read must be open to all.
+    StrangerThroughout,
+    /// Root, whose powers are taken away, but who owns root's files.
+    Root,
 }
 
 impl SandboxStatus {
     /// What is not protected although engines are confined, in words, with what to do about it.
     pub fn gap(&self) -> Option<&'static str> {
-        match self {
-            Self::Bubblewrap { processes: ProcessLimit::Nothing, .. } => Some(
+        let Self::Bubblewrap { user, place, .. } = self else { return None };
+        let groups = |does: fn(&Place) -> bool| place.as_ref().is_some_and(does);
+        if *user == User::Root && !groups(Place::limits_processes) {
+            return Some(
                 "nothing in the kernel limits the number of an engine's processes, because the harness is root \
                  and may make no cgroup; run it as an ordinary user, or where /sys/fs/cgroup can be written",
-            ),
-            _ => None,
+            );
         }
+        if *user == User::Root {
+            return Some("engines run as root without root's powers; install setpriv (util-linux)");
+        }
+        if !groups(Place::limits_memory) {
+            return Some(
+                "no control group limits an engine's memory; run where /sys/fs/cgroup can be written, or by \
+                 `systemd-run --user --scope -p Delegate=yes`",
+            );
+        }
+        None
     }
 
     /// Whether engines are confined.
     pub fn is_sandboxed(&self) -> bool {
         matches!(self, Self::Bubblewrap { .. })
     }
+
+    /// Whom engines run as, where they are confined.
+    pub(super) fn user(&self) -> Option<User> {
+        match self {
+            Self::Bubblewrap { user, .. } => Some(*user),
+            Self::Unsandboxed { .. } => None,
+        }
+    }
+
+    /// What engines with these pins are held to.
+    pub fn bounds(&self, pins: &Pins) -> Bounds {
+        let cores = Cores::of(pins.threads);
+        let card_rest = pins.card.as_ref().map(|card| match vendor(card.kind).hold() {
+            Ok(_) => CardRest::Locked,
+            Err(_) => CardRest::Unproven,
+        });
+        let (place, own_user, calls) = match self {
+            Self::Bubblewrap { user, place, .. } => (place.as_ref(), *user != User::Root, filters()),
+            Self::Unsandboxed { .. } => (None, false, false),
+        };
+        let rest = match place.and_then(Place::freezes) {
+            Some(Control::FreezeV2) => Rest::CgroupV2,
+            Some(_) => Rest::CgroupV1,
+            None if cfg!(target_os = "linux") => Rest::Stop,
+            None => Rest::Nothing,
+        };
+        Bounds {
+            rest,
+            card_rest,
+            memory: place.is_some_and(Place::limits_memory),
+            calls,
+            own_user,
+            cores: cores.engine,
+            harness_cores: cores.harness,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn filters() -> bool {
+    super::calls::filter().is_some()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn filters() -> bool {
+    false
 }
 
 impl From<&SandboxStatus> for Confinement {
     fn from(status: &SandboxStatus) -> Self {
-        let note = match status {
+        let (user, place) = match status {
             SandboxStatus::Unsandboxed { reason } => return Self::Unsandboxed { reason: reason.clone() },
-            SandboxStatus::Bubblewrap { processes, .. } => match processes {
-                ProcessLimit::User => None,
-                ProcessLimit::Stranger(_) => Some("as a user of their own"),
-                ProcessLimit::Group(place) => Some(place.words()),
-                ProcessLimit::Nothing => Some("the number of processes is not limited"),
-            },
+            SandboxStatus::Bubblewrap { user, place, .. } => (user, place),
         };
-        Self::Bubblewrap { note: note.map(str::to_owned) }
+        let whom = match user {
+            User::Harness => None,
+            User::Stranger | User::StrangerThroughout => Some("as a user of their own".to_owned()),
+            User::Root if place.as_ref().is_some_and(Place::limits_processes) => Some("as root".to_owned()),
+            User::Root => Some("as root; the number of processes is not limited".to_owned()),
+        };
+        let parts: Vec<String> = whom.into_iter().chain(place.as_ref().map(Place::words)).collect();
+        Self::Bubblewrap { note: (!parts.is_empty()).then(|| parts.join("; ")) }
     }
 }
 

@@ -8,6 +8,7 @@ use edgemaxx_contract::sample::{EngineInfo, Failure, FailureKind};
 use edgemaxx_devices::cpu;
 use edgemaxx_protocol::{self as protocol, Generate, Hello, Load, Message, Refusal, encode, preamble};
 
+use super::group::Group;
 use super::guard::Guard;
 use super::link::{Link, LinkError, MAX_HEARTBEATS};
 use super::sandbox::Access;
@@ -18,6 +19,8 @@ use crate::engine::{Answer, Ask, Closed, Engine, Loaded, Part};
 
 /// Time to exit after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
+/// Time to come to rest: nobody waits for it but the harness, and a busy machine takes its time.
+const REST: Duration = Duration::from_secs(10);
 /// An engine that takes longer to take a request is timed from the request's first byte.
 const SEND_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -76,8 +79,9 @@ impl ProcessEngine {
     }
 
     fn receive(&mut self, deadline: Instant, what: &str) -> Result<(Message, Instant), Failure> {
-        let guard = &self.guard;
-        self.link.receive(deadline, &mut || guard.check()).map_err(|error| self.fail(error, what))
+        let (guard, group) = (&self.guard, self.running.group());
+        let held = || group.and_then(Group::memory_bytes);
+        self.link.receive(deadline, &mut || guard.check(held())).map_err(|error| self.fail(error, what))
     }
 
     /// The failure that an error of the link amounts to. The engine is ended.
@@ -127,6 +131,12 @@ impl ProcessEngine {
             let peak_rss_bytes = before.map(|memory| memory.peak_bytes).max(largest);
             self.closed = Some(Closed { peak_rss_bytes, forced, clean_exit: false });
         }
+    }
+
+    fn restless(&mut self, detail: String) -> Failure {
+        self.in_step = false;
+        self.remember_end(GRACE);
+        Failure { kind: FailureKind::Restless, detail: self.with_tail(detail) }
     }
 
     fn refused(&mut self, detail: String) -> Failure {
@@ -232,12 +242,26 @@ impl Engine for ProcessEngine {
         })
     }
 
+    fn rest(&mut self) -> Result<(), Failure> {
+        if self.closed.is_some() {
+            return Ok(());
+        }
+        self.running.rest(REST).map_err(|detail| self.restless(detail))
+    }
+
+    fn wake(&mut self) -> Result<(), Failure> {
+        if self.closed.is_some() {
+            return Ok(());
+        }
+        self.running.wake(REST).map_err(|detail| self.restless(detail))
+    }
+
     fn with_last_words(&mut self, problem: String) -> String {
         self.with_tail(problem)
     }
 
     fn cpu_ns(&self) -> Option<u64> {
-        cpu::cpu_ns(self.running.root())
+        self.running.cpu_ns()
     }
 
     fn root(&self) -> Option<u32> {
@@ -249,6 +273,7 @@ impl Engine for ProcessEngine {
             return closed;
         }
         let before = cpu::memory(self.running.root()).filter(|memory| memory.processes > 0);
+        let _ = self.running.wake(REST);
         let mut clean_exit = false;
         if self.in_step {
             let patience = seconds(self.timeouts.exit_s);

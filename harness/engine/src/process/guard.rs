@@ -24,10 +24,11 @@ impl Guard {
         Self { root, processes, threads_before: cpu::threads().unwrap_or(0) }
     }
 
-    /// Errs in words when the tree is to be ended.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Errs in words when the tree is to be ended. `held` is the memory that its control group counts, in bytes:
+    /// what no process of it has mapped is in there too.
+    pub(super) fn check(&self, held: Option<u64>) -> Result<(), String> {
         self.check_processes()?;
-        self.check_memory()
+        self.check_memory(held)
     }
 
     fn check_processes(&self) -> Result<(), String> {
@@ -43,15 +44,16 @@ impl Guard {
         }
     }
 
-    fn check_memory(&self) -> Result<(), String> {
+    fn check_memory(&self, held: Option<u64>) -> Result<(), String> {
         let Some((total, available)) = cpu::memory_bytes() else { return Ok(()) };
         if available > total / 16 {
             return Ok(());
         }
-        match cpu::memory(self.root) {
-            Some(tree) if tree.resident_bytes > (total - available) / 2 => Err(format!(
+        let mapped = cpu::memory(self.root).map(|tree| tree.resident_bytes);
+        match held.max(mapped) {
+            Some(held) if held > (total - available) / 2 => Err(format!(
                 "its processes held {} MiB and only {} MiB of memory were left on the machine",
-                tree.resident_bytes >> 20,
+                held >> 20,
                 available >> 20
             )),
             _ => Ok(()),

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -92,9 +93,9 @@ pub enum InstallError {
 /// # Errors
 /// [`InstallError`].
 pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
-    let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox else {
+    if !spec.sandbox.is_sandboxed() {
         return Err(InstallError::Unsandboxed(spec.sandbox.to_string()));
-    };
+    }
     let problem = |path: &Path| {
         let path = path.to_owned();
         move |error: std::io::Error| InstallError::Folder { path, problem: error.to_string() }
@@ -106,9 +107,6 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         return Err(InstallError::Folder { path: deps, problem });
     }
     fs::create_dir_all(&deps).map_err(problem(&deps))?;
-    if let Some(user) = processes.user() {
-        std::os::unix::fs::chown(&deps, Some(user), Some(user)).map_err(problem(&deps))?;
-    }
     let seconds = spec.timeout.as_secs_f64();
     let process = ProcessSpec {
         command: spec.command.clone(),
@@ -121,12 +119,35 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         timeouts: Timeouts { load_s: seconds, request_s: seconds, exit_s: 1.0 },
         sandbox: spec.sandbox.clone(),
     };
-    run(&process, spec, &deps)?;
+    let ran = run(&process, spec, &deps);
+    let owner = fs::metadata(&folder).map_err(problem(&folder))?;
+    tidy(&deps, &owner).map_err(problem(&deps))?;
+    ran?;
     let content = look(&folder, &deps)?;
     if content.bytes > spec.bytes {
         return Err(too_large(spec, &deps));
     }
     Ok(content)
+}
+
+/// What a stranger left becomes the folder's owner's, readable by all, and nothing in it makes who runs it somebody
+/// else (setuid).
+fn tidy(path: &Path, owner: &fs::Metadata) -> std::io::Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        lchown(path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    let data = fs::symlink_metadata(path)?;
+    if !data.is_dir() && !data.is_file() {
+        return Ok(());
+    }
+    let program = data.is_dir() || data.mode() & 0o111 != 0;
+    fs::set_permissions(path, fs::Permissions::from_mode(if program { 0o755 } else { 0o644 }))?;
+    if data.is_dir() {
+        for entry in fs::read_dir(path)? {
+            tidy(&entry?.path(), owner)?;
+        }
+    }
+    Ok(())
 }
 
 fn too_large(spec: &InstallSpec, deps: &Path) -> InstallError {

@@ -3,10 +3,15 @@
 //! harness ─fork→ supervisor ─fork, exec→ (bwrap → limits →) engine. The supervisor adopts every
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod cgroup;
 mod confinement;
+mod cores;
 mod driver;
+mod group;
 mod guard;
+mod hold;
 mod install;
 mod launcher;
 mod limits;
@@ -18,7 +23,8 @@ mod spec;
 mod supervisor;
 
 pub use cgroup::Place;
-pub use confinement::{ProcessLimit, SandboxStatus};
+pub use confinement::{SandboxStatus, User};
+pub use cores::{Cores, Kept};
 pub use driver::ProcessEngine;
 pub use install::{InstallError, InstallSpec, Installed, install};
 pub use launcher::ProcessLauncher;

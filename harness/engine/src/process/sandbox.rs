@@ -1,15 +1,18 @@
 //! Confinement by bubblewrap: what works here, and the command line that does it.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use edgemaxx_devices::Pins;
 
-use super::cgroup::Place;
-use super::confinement::{ProcessLimit, SandboxStatus};
+use super::confinement::{SandboxStatus, User};
+use super::group;
 use super::limits::Limits;
 use super::spec::ProcessSpec;
 
@@ -23,14 +26,11 @@ pub fn detect_sandbox() -> SandboxStatus {
         return unsandboxed("bwrap not found; install bubblewrap (apt install bubblewrap)".to_owned());
     };
     let mut complaint = String::new();
-    let ways = process_limits();
-    for (processes, disable_userns) in ways.iter().flat_map(|way| [(way, true), (way, false)]) {
-        let status = SandboxStatus::Bubblewrap {
-            program: program.clone(),
-            disable_userns,
-            processes: processes.clone(),
-        };
-        match attempt(&program, disable_userns, &status) {
+    let place = group::usable();
+    for (user, disable_userns) in users().iter().flat_map(|user| [(*user, true), (*user, false)]) {
+        let (program, place) = (program.clone(), place.clone());
+        let status = SandboxStatus::Bubblewrap { program, disable_userns, user, place };
+        match attempt(&status) {
             Ok(output) if output.status.success() => return status,
             Ok(output) => complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => complaint = error.to_string(),
@@ -41,22 +41,17 @@ pub fn detect_sandbox() -> SandboxStatus {
     unsandboxed(format!("{first_line}; {advice}"))
 }
 
-/// Users of such numbers do not exist; that of the harness's process is added.
-const STRANGERS: u32 = 1_700_000_000;
-
-/// What may keep an engine from starting processes without end here, the best first.
-fn process_limits() -> Vec<ProcessLimit> {
-    match Place::find() {
-        Some(place) => vec![ProcessLimit::Group(place)],
-        None if nix::unistd::geteuid().is_root() => {
-            vec![ProcessLimit::Stranger(STRANGERS + std::process::id()), ProcessLimit::Nothing]
-        }
-        None => vec![ProcessLimit::User],
+/// Whom engines may run as here, the best first.
+fn users() -> &'static [User] {
+    if nix::unistd::geteuid().is_root() {
+        &[User::Stranger, User::StrangerThroughout, User::Root]
+    } else {
+        &[User::Harness]
     }
 }
 
 /// Confines `true`.
-fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::io::Result<Output> {
+fn attempt(status: &SandboxStatus) -> std::io::Result<Output> {
     let spec = ProcessSpec {
         command: vec!["true".into()],
         folder: None,
@@ -68,15 +63,31 @@ fn attempt(bwrap: &Path, disable_userns: bool, status: &SandboxStatus) -> std::i
         timeouts: edgemaxx_contract::contest::Timeouts { load_s: 1.0, request_s: 1.0, exit_s: 1.0 },
         sandbox: status.clone(),
     };
-    let words = arguments(bwrap, disable_userns, &spec, Path::new("/bin/true"), Access::Measured);
-    let mut command = Command::new(bwrap);
+    let SandboxStatus::Bubblewrap { program, user, disable_userns, .. } = status else {
+        return Err(std::io::Error::other("not bubblewrap"));
+    };
+    let stranger = stranger();
+    let sandbox = Sandbox { bwrap: program, disable_userns: *disable_userns, user: *user, stranger, calls: None };
+    let words = arguments(&sandbox, &spec, Path::new("/bin/true"), Access::Measured)?;
+    let mut command = Command::new(program);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
-    if let SandboxStatus::Bubblewrap { processes, .. } = status
-        && let Some(user) = processes.user()
-    {
-        command.uid(user).gid(user);
+    if *user == User::StrangerThroughout {
+        command.uid(stranger).gid(stranger);
     }
     command.output()
+}
+
+/// Users of such numbers do not exist. Those of one harness are told apart by its process's number.
+const STRANGERS: u32 = 1_700_000_000;
+/// How many a harness has, in turn: more than it has engines at once.
+const EACH: u32 = 64;
+
+/// The next user who owns nothing: each launch has one of its own, so that none is counted or signalled with another.
+pub(super) fn stranger() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // The kernel numbers processes up to 2^22.
+    let own = std::process::id() % (1 << 22);
+    STRANGERS + own * EACH + NEXT.fetch_add(1, Ordering::Relaxed) % EACH
 }
 
 /// What to do where bubblewrap is there and may not make user namespaces; `read` gives a file of
@@ -133,22 +144,73 @@ pub(super) enum Access<'a> {
     Install(&'a Path),
 }
 
-/// The whole command line: bubblewrap, limits, and `program` with the spec's arguments.
+impl<'a> Access<'a> {
+    /// The folder that may be written to.
+    pub(super) fn folder(self) -> Option<&'a Path> {
+        match self {
+            Self::Measured => None,
+            Self::Install(folder) => Some(folder),
+        }
+    }
+}
+
+/// Gives a folder and all in it to a user. Links are given, not followed.
+pub(super) fn give(folder: &Path, user: u32) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(folder, Some(user), Some(user))?;
+    if folder.is_symlink() || !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        give(&entry?.path(), user)?;
+    }
+    Ok(())
+}
+
+/// How bubblewrap is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sandbox<'a> {
+    pub(super) bwrap: &'a Path,
+    pub(super) disable_userns: bool,
+    pub(super) user: User,
+    /// The user's number, if it is to be another one.
+    pub(super) stranger: u32,
+    /// Descriptor of the filter of calls.
+    pub(super) calls: Option<RawFd>,
+}
+
+/// The whole command line: bubblewrap, whom to become, limits, and `program` with the spec's arguments.
+///
+/// # Errors
+/// What root needs to become somebody else is not installed.
 pub(super) fn arguments(
-    bwrap: &Path,
-    disable_userns: bool,
+    sandbox: &Sandbox<'_>,
     spec: &ProcessSpec,
     program: &Path,
     access: Access<'_>,
-) -> Vec<OsString> {
-    let mut line = Line(vec![bwrap.into()]);
-    line.words(["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]);
+) -> std::io::Result<Vec<OsString>> {
+    let mut line = Line(vec![sandbox.bwrap.into()]);
+    let mut becoming = None;
+    if sandbox.user == User::Stranger {
+        let setpriv = find_program(OsStr::new("setpriv"));
+        becoming = Some(setpriv.ok_or_else(|| {
+            std::io::Error::new(std::io::ErrorKind::NotFound, "setpriv not found; install util-linux")
+        })?);
+        line.words(["--cap-drop", "ALL"]);
+        for power in ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"] {
+            line.words(["--cap-add", power]);
+        }
+    } else {
+        line.words(["--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]);
+    }
+    if let Some(filter) = sandbox.calls {
+        line.words(["--seccomp", &filter.to_string()]);
+    }
     line.words(["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]);
     if access == Access::Measured {
         line.words(["--unshare-net"]);
     }
     line.words(["--die-with-parent", "--new-session", "--hostname", "engine"]);
-    if disable_userns {
+    if sandbox.disable_userns && sandbox.user != User::Stranger {
         line.words(["--disable-userns"]);
     }
     let size = spec.limits.tmp_bytes.to_string();
@@ -178,21 +240,25 @@ pub(super) fn arguments(
         line.paths("--dev-bind-try", &node, &node);
     }
     let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
+    let mut shown = BTreeSet::new();
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
+        line.way_to(path, &mut shown);
         line.paths("--ro-bind", path, path);
     }
     if let Access::Install(folder) = access {
         line.paths("--bind", folder, folder);
     }
     if let Some(folder) = &spec.kernels {
+        line.way_to(folder, &mut shown);
         line.paths("--bind", folder, folder);
     }
     // What lies in a folder named above is there; binding over a link to it would fail.
     if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {
+        line.way_to(program, &mut shown);
         line.paths("--ro-bind", program, program);
     }
-    // Where the harness is root, the engine still owns root's files: /proc/sys among them. Its own processes' must stay
-    // writable, or CUDA does not start.
+    // An engine that is root still owns root's files: /proc/sys among them. Its own processes' must stay writable, or
+    // CUDA does not start.
     for path in writable_in_proc() {
         line.paths("--ro-bind-try", &path, &path);
     }
@@ -200,6 +266,12 @@ pub(super) fn arguments(
     line.paths("--chdir", spec.folder.as_deref().unwrap_or(Path::new("/tmp")), Path::new(""));
     line.0.pop();
     line.words(["--"]);
+    if let Some(setpriv) = becoming {
+        line.0.push(setpriv.into());
+        let number = sandbox.stranger.to_string();
+        line.words(["--reuid", &number, "--regid", &number, "--clear-groups", "--no-new-privs"]);
+        line.words(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"]);
+    }
     if let Some(prlimit) = find_program(OsStr::new("prlimit")) {
         line.0.push(prlimit.into());
         let processes = spec.limits.processes;
@@ -207,7 +279,7 @@ pub(super) fn arguments(
     }
     line.0.push(program.into());
     line.0.extend(spec.command.iter().skip(1).cloned());
-    line.0
+    Ok(line.0)
 }
 
 /// Entries of `/proc` besides those of processes that somebody may write to.
@@ -225,9 +297,13 @@ fn writable_in_proc() -> Vec<PathBuf> {
     paths
 }
 
-/// What of these files, and of all in these folders, only root, or one user or group, may read, if anything.
+/// Folders of a checkpoint's files: what lies deeper may be anybody's and anything.
+const DEPTH: u32 = 2;
+
+/// What of these files, and of what lies in these folders and theirs, only root, or one user or group, may read, if
+/// anything.
 pub(super) fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
-    paths.into_iter().find_map(|path| if hidden(path) { Some(path.to_owned()) } else { closed(path) })
+    paths.into_iter().find_map(|path| closed(path, DEPTH))
 }
 
 /// Whether a folder above this path keeps others from reaching it.
@@ -239,17 +315,18 @@ fn open(path: &Path, bits: u32) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.mode() & bits == bits)
 }
 
-/// The first path at or under this one that others may not read. Links in folders are not followed.
-fn closed(path: &Path) -> Option<PathBuf> {
+/// The first path at or so many folders under this one that others may not read. Links in folders are not followed.
+fn closed(path: &Path, depth: u32) -> Option<PathBuf> {
     if !path.is_dir() {
         return (!open(path, 0o004)).then(|| path.to_owned());
     }
     let Some(entries) = std::fs::read_dir(path).ok().filter(|_| open(path, 0o005)) else {
         return Some(path.to_owned());
     };
+    let Some(depth) = depth.checked_sub(1) else { return None };
     let mut inner: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     inner.sort();
-    inner.iter().filter(|path| !path.is_symlink()).find_map(|path| closed(path))
+    inner.iter().filter(|path| !path.is_symlink()).find_map(|path| closed(path, depth))
 }
 
 /// A command line in the making.
@@ -258,6 +335,18 @@ struct Line(Vec<OsString>);
 impl Line {
     fn words<const N: usize>(&mut self, words: [&str; N]) {
         self.0.extend(words.map(OsString::from));
+    }
+
+    /// The folders above a path, which bubblewrap would close to all but its own user where they are closed outside.
+    fn way_to(&mut self, path: &Path, shown: &mut BTreeSet<PathBuf>) {
+        let above: Vec<&Path> = path.ancestors().skip(1).filter(|folder| folder.parent().is_some()).collect();
+        for folder in above.into_iter().rev() {
+            if shown.insert(folder.to_owned()) {
+                self.words(["--perms", "0755"]);
+                self.0.extend(["--dir".into(), folder.into()]);
+            }
+        }
+        shown.insert(path.to_owned());
     }
 
     fn paths(&mut self, option: &str, from: &Path, to: &Path) {
@@ -300,6 +389,6 @@ mod tests {
         mode(&file, 0o644);
         assert_eq!(private([folder.path()]), None);
         mode(folder.path(), 0o700);
-        assert_eq!(private([file.as_path()]), Some(file.clone()));
+        assert!(hidden(&file) && private([file.as_path()]).is_none(), "a way that bubblewrap opens");
     }
 }

@@ -4,20 +4,22 @@ use std::ffi::{OsStr, OsString};
 #[cfg(target_os = "linux")]
 use std::io::Read as _;
 use std::io::{self, PipeReader, PipeWriter, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use edgemaxx_devices::Pins;
+use edgemaxx_devices::{Hold, Pins, cpu, vendor};
 
-use super::cgroup::Group;
-use super::confinement::{ProcessLimit, SandboxStatus};
+use super::confinement::{SandboxStatus, User};
+use super::cores::{Cores, keep_to};
+use super::group::Group;
+use super::hold;
 use super::limits::Limits;
 use super::link::{Ready, wait};
-use super::sandbox::{self, Access, find_program};
+use super::sandbox::{self, Access, Sandbox, find_program};
 use super::spec::ProcessSpec;
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
@@ -32,7 +34,10 @@ pub(super) struct Running {
     report: PipeReader,
     ended: Option<Ended>,
     /// Removed when the tree has ended.
-    _group: Option<Group>,
+    group: Option<Group>,
+    /// What keeps it from the card that it sees.
+    card: Option<Box<dyn Hold>>,
+    at_rest: bool,
 }
 
 /// How a process ended.
@@ -68,28 +73,32 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
-        && let Some(user) = processes.user()
-    {
-        let paths = spec.read_only.iter().chain([&program]).map(PathBuf::as_path);
-        // the engine's own folder is given to that user below
-        let own = || spec.kernels.clone().filter(|folder| sandbox::hidden(folder));
-        if let Some(path) = sandbox::private(paths).or_else(own) {
+    let stranger = sandbox::stranger();
+    let owner = spec.sandbox.user().filter(|user| matches!(user, User::Stranger | User::StrangerThroughout));
+    if let Some(user) = owner {
+        let throughout = user == User::StrangerThroughout;
+        let paths: Vec<&Path> = spec.read_only.iter().chain([&program]).map(PathBuf::as_path).collect();
+        let hidden = || {
+            let ways = paths.iter().copied().chain(spec.kernels.as_deref());
+            ways.filter(|_| throughout).find(|path| sandbox::hidden(path)).map(Path::to_owned)
+        };
+        if let Some(path) = sandbox::private(paths.iter().copied()).or_else(hidden) {
             return Err(format!(
-                "{}: private; a root harness that may make no cgroup starts engines as user {user}, who must be \
-                 able to read it (chmod o+rX, its parents o+x), or run the harness as an ordinary user",
-                path.display()
+                "{}: private; a root harness starts engines as user {stranger}, who owns nothing and must be able to \
+                 read it (chmod o+rX{}), or run the harness as an ordinary user",
+                path.display(),
+                if throughout { ", its parents o+x" } else { "" }
             ));
         }
-        if let Some(folder) = &spec.kernels {
-            std::os::unix::fs::chown(folder, Some(user), Some(user))
-                .map_err(|error| format!("{}: {error}", folder.display()))?;
+        let given = [spec.kernels.as_deref(), access.folder()];
+        for folder in given.into_iter().flatten() {
+            sandbox::give(folder, stranger).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
     }
-    start(spec, &program, access).map_err(|error| format!("{}: {error}", program.display()))
+    start(spec, &program, access, stranger).map_err(|error| format!("{}: {error}", program.display()))
 }
 
-fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<Spawned> {
+fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>, stranger: u32) -> io::Result<Spawned> {
     let (ours, theirs) = UnixStream::pair()?;
     enlarge_buffers(&ours);
     enlarge_buffers(&theirs);
@@ -97,9 +106,12 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<S
     let (control_end, control) = io::pipe()?;
     let (report, report_end) = io::pipe()?;
 
+    let calls = if spec.sandbox.is_sandboxed() { filter_of_calls()? } else { None };
     let words: Vec<OsString> = match &spec.sandbox {
-        SandboxStatus::Bubblewrap { program: bwrap, disable_userns, .. } => {
-            sandbox::arguments(bwrap, *disable_userns, spec, program, access)
+        SandboxStatus::Bubblewrap { program: bwrap, disable_userns, user, .. } => {
+            let calls = calls.as_ref().map(|filter| filter.as_raw_fd());
+            let sandbox = Sandbox { bwrap, disable_userns: *disable_userns, user: *user, stranger, calls };
+            sandbox::arguments(&sandbox, spec, program, access)?
         }
         SandboxStatus::Unsandboxed { .. } => {
             std::iter::once(program.into()).chain(spec.command.iter().skip(1).cloned()).collect()
@@ -119,50 +131,72 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>) -> io::Result<S
     command.stdout(OwnedFd::from(engine_output.try_clone()?)).stderr(OwnedFd::from(engine_output));
 
     let group = match &spec.sandbox {
-        SandboxStatus::Bubblewrap { processes: ProcessLimit::Group(place), .. } => {
-            Some(Group::new(place, &spec.limits)?)
-        }
+        SandboxStatus::Bubblewrap { place: Some(place), .. } => Some(Group::new(place, &spec.limits)?),
         _ => None,
     };
-    if let SandboxStatus::Bubblewrap { processes, .. } = &spec.sandbox
-        && let Some(user) = processes.user()
-    {
-        command.uid(user).gid(user);
+    if spec.sandbox.user() == Some(User::StrangerThroughout) {
+        command.uid(stranger).gid(stranger);
     }
-    let door = group.as_ref().map(|group| group.door().as_raw_fd());
-    let (socket, limits) = (theirs.as_raw_fd(), spec.limits);
+    let doors: Vec<RawFd> = group.iter().flat_map(Group::doors).map(|door| door.as_raw_fd()).collect();
+    let thaw = group.as_ref().and_then(Group::thaw).map(|(switch, word)| (switch.as_raw_fd(), word));
+    let cores = match access {
+        Access::Measured => Cores::of(spec.pins.threads).engine,
+        Access::Install(_) => Vec::new(),
+    };
+    let passed: Vec<RawFd> =
+        [theirs.as_raw_fd()].into_iter().chain(calls.as_ref().map(|filter| filter.as_raw_fd())).collect();
+    let limits = spec.limits;
     let (control_fd, report_fd) = (control_end.as_raw_fd(), report_end.as_raw_fd());
     // SAFETY: between fork and exec only system calls are made; the descriptors live until
     // `command` is spawned.
     unsafe {
         command.pre_exec(move || {
             #[cfg(target_os = "linux")]
-            super::supervisor::supervise(control_fd, report_fd)?;
+            super::supervisor::supervise(control_fd, report_fd, thaw)?;
             #[cfg(not(target_os = "linux"))]
             {
-                let _ = (control_fd, report_fd);
+                let _ = (control_fd, report_fd, thaw);
                 libc::setsid();
             }
-            if let Some(door) = door
-                && libc::write(door, c"0".as_ptr().cast(), 1) != 1
-            {
-                return Err(io::Error::last_os_error());
+            for door in &doors {
+                if libc::write(*door, c"0".as_ptr().cast(), 1) != 1 {
+                    return Err(io::Error::last_os_error());
+                }
             }
+            keep_to(&cores);
             limit(&limits)?;
             close_on_exec();
-            if libc::fcntl(socket, libc::F_SETFD, 0) != 0 {
-                return Err(io::Error::last_os_error());
+            for file in &passed {
+                if libc::fcntl(*file, libc::F_SETFD, 0) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
             }
             Ok(())
         });
     }
     let child = command.spawn()?;
+    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold().ok());
     ours.set_nonblocking(true)?;
     Ok(Spawned {
-        running: Running { child, control: Some(control), report, ended: None, _group: group },
+        running: Running { child, control: Some(control), report, ended: None, group, card, at_rest: false },
         socket: ours,
         output,
     })
+}
+
+/// What bubblewrap reads the filter of calls from; `None` where there is none.
+#[cfg(target_os = "linux")]
+fn filter_of_calls() -> io::Result<Option<PipeReader>> {
+    let Some(filter) = super::calls::filter() else { return Ok(None) };
+    // Less than a pipe holds.
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(&filter)?;
+    Ok(Some(reader))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn filter_of_calls() -> io::Result<Option<PipeReader>> {
+    Ok(None)
 }
 
 /// Room for a whole request or answer in the kernel, so that neither side waits for the other:
@@ -232,6 +266,40 @@ impl Running {
         self.child.id()
     }
 
+    /// Brings every process of the tree to rest.
+    ///
+    /// # Errors
+    /// In words, why it is not at rest in time.
+    pub(super) fn rest(&mut self, patience: Duration) -> Result<(), String> {
+        if self.ended.is_some() || self.at_rest || !cfg!(target_os = "linux") {
+            return Ok(());
+        }
+        self.at_rest = true;
+        hold::rest(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// In words: they were not at rest, or cannot go on.
+    pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
+        if !self.at_rest {
+            return Ok(());
+        }
+        self.at_rest = false;
+        hold::wake(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
+    }
+
+    /// Processor time of the whole tree so far, nanoseconds; `None` where it is not known.
+    pub(super) fn cpu_ns(&self) -> Option<u64> {
+        self.group.as_ref().and_then(Group::cpu_ns).or_else(|| cpu::cpu_ns(self.root()))
+    }
+
+    /// Its control group, if it has one.
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
     /// How it ended; `None` if it did not within `patience`.
     pub(super) fn wait(&mut self, patience: Duration) -> Option<Ended> {
         if self.ended.is_some() {
@@ -283,6 +351,8 @@ impl Running {
         if self.ended.is_some() {
             return false;
         }
+        // Who rests hears nothing.
+        let _ = self.wake(Duration::from_secs(1));
         if let Some(control) = &mut self.control {
             let _ = control.write_all(b"T");
         }

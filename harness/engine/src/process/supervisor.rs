@@ -17,9 +17,15 @@ pub(super) const REPORT_BYTES: usize = 12;
 /// To be called in a fresh child before `exec`: forks once more. Returns in the new child, which
 /// becomes the engine, in a session of its own; the other one stays behind as its supervisor.
 ///
+/// `thaw` is written to before the engine's processes are ended: those that are frozen may not hear of it.
+///
 /// # Safety
-/// Only between `fork` and `exec`; `control` and `report` must be open descriptors above 2.
-pub(super) unsafe fn supervise(control: RawFd, report: RawFd) -> io::Result<()> {
+/// Only between `fork` and `exec`; `control`, `report` and that of `thaw` must be open descriptors above 3.
+pub(super) unsafe fn supervise(
+    control: RawFd,
+    report: RawFd,
+    thaw: Option<(RawFd, &'static str)>,
+) -> io::Result<()> {
     // SAFETY: plain system calls; all pointers refer to locals.
     unsafe {
         if libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 {
@@ -39,21 +45,29 @@ pub(super) unsafe fn supervise(control: RawFd, report: RawFd) -> io::Result<()> 
             }
             return Ok(());
         }
-        stay(engine, control, report)
+        stay(engine, control, report, thaw)
     }
 }
 
-unsafe fn stay(engine: libc::pid_t, control: RawFd, report: RawFd) -> ! {
+unsafe fn stay(
+    engine: libc::pid_t,
+    control: RawFd,
+    report: RawFd,
+    thaw: Option<(RawFd, &'static str)>,
+) -> ! {
     // SAFETY: as above; this process has one thread and is never left by a return.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
         libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
         libc::prctl(libc::PR_SET_NAME, c"edgemaxx-super".as_ptr(), 0, 0, 0);
-        // Keep two descriptors; above all the engine's socket must not stay open here.
+        // Keep three descriptors; above all the engine's socket must not stay open here.
         libc::dup2(control, 0);
         libc::dup2(report, 1);
-        libc::close(2);
+        match thaw {
+            Some((switch, _)) => libc::dup2(switch, 2),
+            None => libc::close(2),
+        };
         if libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) != 0 {
             for fd in 3..4096 {
                 libc::close(fd);
@@ -61,6 +75,9 @@ unsafe fn stay(engine: libc::pid_t, control: RawFd, report: RawFd) -> ! {
         }
         let (mut status, mut usage) = (0, std::mem::zeroed::<libc::rusage>());
         let ended = wait_for_end(engine, &mut status, &mut usage);
+        if let Some((_, word)) = thaw {
+            libc::write(2, word.as_ptr().cast(), word.len());
+        }
         end_all(engine, ended, &mut status, &mut usage);
         let mut words = [0u8; REPORT_BYTES];
         words[..4].copy_from_slice(&status.to_ne_bytes());

@@ -9,7 +9,7 @@ use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
 use edgemaxx_devices::{Ask, Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
-use edgemaxx_engine::{MonotonicClock, detect_sandbox, null};
+use edgemaxx_engine::{Cores, MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 
@@ -71,7 +71,10 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let found = fitness::examine(&wanted, &chosen, &sandbox, folder.path());
     let unfit = fitness::judge(&found, options.allow_unfit, observer)?;
     let pins = Pins { threads: plan.measurement.threads, card: chosen.card().cloned() };
-    let mut environment = environment(build::build(), Confinement::from(&sandbox), &pins, unfit);
+    let cores = Cores::of(pins.threads);
+    let bounds = sandbox.bounds(&pins);
+    let mut environment =
+        environment(build::build(), Confinement::from(&sandbox), Some(bounds), &pins, unfit);
     let host = Host { pins, sandbox };
     let _locked = if options.lock_clocks { Some(fitness::lock_clocks(&chosen, observer)?) } else { None };
     // What was recorded stays true when a run is resumed on the same machine.
@@ -113,6 +116,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         Some(recorder) => recorder,
         None => &mut NoTelemetry,
     };
+    let _kept = cores.keep_to_harness();
     let mut io = Io { codec, disk: &mut disk, clock: &clock, telemetry, unix_ms };
     let mut watcher = Watcher { progress: observer.begin("measure", pair_count(&plan)), done: 0 };
     let deadline = options.deadline.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::ranking::Ranking;
@@ -190,6 +190,15 @@ fn environment() -> Environment {
         card: None,
         build: None,
         sandbox: Confinement::Bubblewrap { note: None },
+        bounds: Some(Bounds {
+            rest: Rest::CgroupV2,
+            card_rest: None,
+            memory: true,
+            calls: true,
+            own_user: true,
+            cores: vec![1],
+            harness_cores: vec![0],
+        }),
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),

@@ -9,7 +9,7 @@ use edgemaxx_analyze::rank;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
 use edgemaxx_contract::estimate::{
     CandidateEstimates, Certificate, CertificateVerdict, Claim, Estimate, Estimates, Outliers,
     SessionEvidence,
@@ -323,6 +323,15 @@ pub(crate) fn environment() -> Environment {
         card: None,
         build: None,
         sandbox: Confinement::Bubblewrap { note: None },
+        bounds: Some(Bounds {
+            rest: Rest::CgroupV2,
+            card_rest: None,
+            memory: true,
+            calls: true,
+            own_user: true,
+            cores: vec![1],
+            harness_cores: vec![0],
+        }),
         protocol_ns: None,
         pins: Vec::new(),
         unfit: Vec::new(),
