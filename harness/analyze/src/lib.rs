@@ -17,6 +17,6 @@ pub use estimators::Method;
 pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
 pub use stages::{
-    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, FactorRange, Race, ScoreRange,
-    analyze, compare_runs, compare_with_baseline, rank, settings_of,
+    AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, FactorRange, Oracle, OracleError,
+    Question, Race, ScoreRange, analyze, compare_runs, compare_with_baseline, oracle, rank, settings_of,
 };

@@ -8,6 +8,7 @@ pub(crate) mod compare;
 pub(crate) mod estimate;
 mod honesty;
 mod judge;
+mod oracle;
 mod order;
 mod race;
 mod rank;
@@ -18,5 +19,6 @@ mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
+pub use oracle::{Oracle, OracleError, Question, oracle};
 pub use race::{FactorRange, Race, ScoreRange};
 pub use rank::rank;

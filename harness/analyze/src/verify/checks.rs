@@ -68,6 +68,25 @@ impl Plan<'_> {
     }
 }
 
+impl Plan<'_> {
+    /// A mean that was found, and must not be above a bound; its own error of simulation is small.
+    pub(super) fn mean(&self, rate: f64, at_most: f64) -> Row {
+        Row {
+            check: self.check,
+            method: self.method.to_owned(),
+            generator: self.generator.to_owned(),
+            sessions: self.sessions,
+            pairs: self.pairs,
+            repetitions: self.repetitions,
+            rate,
+            at_least: None,
+            at_most: Some(at_most),
+            tolerance: 0.0,
+            passed: rate <= at_most,
+        }
+    }
+}
+
 const STUDENT: &str = "student";
 
 /// All rows that need no run.

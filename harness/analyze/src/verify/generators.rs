@@ -53,7 +53,7 @@ impl Generator {
         let requests = (2 * sessions * pairs) as f64;
         (0..sessions)
             .map(|session| {
-                let mut state = State::new(self, stream);
+                let mut state = State::new(self, 2, stream);
                 (0..pairs)
                     .map(|pair| {
                         let first = usize::from(stream.chance(0.5));
@@ -70,37 +70,37 @@ impl Generator {
     }
 }
 
-/// What a session's two processes and its device remember from request to request.
-struct State {
+/// What the processes of a session or a block and their device remember from request to request.
+pub(super) struct State {
     kind: Generator,
-    /// By side: the process's own level, or its last deviation.
-    own: [f64; 2],
+    /// By process: its own level, or its last deviation.
+    own: Vec<f64>,
     slow_clock: bool,
 }
 
 impl State {
-    fn new(kind: Generator, stream: &mut Stream) -> Self {
-        let own = match kind {
-            Generator::ProcessVariance => [0.005 * stream.normal(), 0.005 * stream.normal()],
-            Generator::Autocorrelated => [0.01 * stream.normal(), 0.01 * stream.normal()],
-            Generator::BimodalProcesses => {
-                [stream.chance(0.5), stream.chance(0.5)].map(|slow| 0.01 * f64::from(slow))
-            }
-            _ => [0.0; 2],
+    /// Processes that were just launched.
+    pub(super) fn new(kind: Generator, processes: usize, stream: &mut Stream) -> Self {
+        let mut own = |_| match kind {
+            Generator::ProcessVariance => 0.005 * stream.normal(),
+            Generator::Autocorrelated => 0.01 * stream.normal(),
+            Generator::BimodalProcesses => 0.01 * f64::from(stream.chance(0.5)),
+            _ => 0.0,
         };
+        let own = (0..processes).map(&mut own).collect();
         Self { kind, own, slow_clock: stream.chance(0.5) }
     }
 
     /// The log latency of one request at `time` in [0, 1) of the run.
-    fn request(&mut self, side: usize, time: f64, stream: &mut Stream) -> f64 {
+    pub(super) fn request(&mut self, process: usize, time: f64, stream: &mut Stream) -> f64 {
         let noise = stream.normal();
         match self.kind {
             Generator::LogNormal => 0.02 * noise,
             Generator::Autocorrelated => {
-                self.own[side] = 0.6 * self.own[side] + 0.8 * 0.01 * noise;
-                self.own[side]
+                self.own[process] = 0.6 * self.own[process] + 0.8 * 0.01 * noise;
+                self.own[process]
             }
-            Generator::ProcessVariance | Generator::BimodalProcesses => self.own[side] + 0.005 * noise,
+            Generator::ProcessVariance | Generator::BimodalProcesses => self.own[process] + 0.005 * noise,
             Generator::Drift => 0.01 * time + 0.002 * noise,
             Generator::Outliers => 0.01 * noise + if stream.chance(0.05) { 0.08 } else { 0.0 },
             Generator::BimodalClocks => {

@@ -1,5 +1,6 @@
 //! `edgemaxx stats verify`: do the methods hold what they promise? By simulation, for anyone.
 
+mod blocks;
 mod checks;
 mod comparisons;
 mod earnings;
@@ -88,6 +89,7 @@ pub fn verify(settings: &VerifySettings, run: Option<&SampleTable>) -> Verificat
     let seed = Seed::of(settings.seed.to_le_bytes());
     let mut rows = checks::all(settings.repetitions.max(100), seed);
     rows.extend(comparisons::all(settings.repetitions.max(100), seed));
+    rows.extend(blocks::all(settings.repetitions.max(100), seed));
     rows.extend(elimination::all((settings.repetitions / 10).max(100), seed));
     rows.extend(earnings::all((settings.repetitions / 10).max(100), seed));
     if let Some((table, residuals)) = run.and_then(|table| Some((table, Residuals::of(table)?))) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgemaxx_analyze::forecast::{Forecast, Shape, forecast};
+use edgemaxx_analyze::forecast::{Cost, Forecast, Shape, forecast};
 use edgemaxx_analyze::random::Seed;
 use edgemaxx_contract::plan::{Plan, Role};
 use serde::Serialize;
@@ -36,7 +36,16 @@ pub(crate) struct Forecasting {
     /// Pairs of a session.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pairs: u16,
-    /// Requests of a session that are not measured, for each side: warm-up and what is asked again.
+    /// Candidates that share one launch of the baseline; 1: each has its own.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=64))]
+    block: u16,
+    /// So many of the first rounds have fewer pairs in a session.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=200))]
+    early_rounds: u16,
+    /// Pairs of a session in the early rounds; a third of the others' where nothing is said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    early_pairs: Option<u16>,
+    /// Requests of a session that are not measured, for each process: warm-up and what is asked again.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
     unmeasured: u16,
     /// Contests to simulate.
@@ -50,16 +59,20 @@ pub(crate) struct Forecasting {
 /// What is answered.
 #[derive(Debug, Serialize)]
 struct Answer {
-    /// One session of two processes, minutes.
-    session_minutes: f64,
-    /// All sessions, minutes of the device.
+    /// All that is planned, minutes of the device.
     at_most_minutes: f64,
+    /// With a baseline for each candidate and all pairs in every round, minutes.
+    own_baselines_minutes: f64,
     /// On average, minutes.
     expected_minutes: f64,
     /// So many decide 95% of contests; `None`: all sessions decide fewer.
     decided_minutes: Option<f64>,
-    /// The same in sessions.
-    sessions: Forecast,
+    /// The part of contests that all sessions decide.
+    decided_at_all: f64,
+    /// The part of contests in which neither the best nor one within 1% of it is left.
+    lost: f64,
+    /// Contests simulated.
+    contests: usize,
 }
 
 /// Contests simulated for a plan.
@@ -69,6 +82,9 @@ const ASSUMED: Shape = Shape {
     candidates: 1,
     rounds: 1,
     pairs: 1,
+    early_rounds: 0,
+    early_pairs: 0,
+    block: 1,
     lead: 0.03,
     process: 0.005,
     request: 0.01,
@@ -77,89 +93,104 @@ const ASSUMED: Shape = Shape {
     drift: 0.0,
 };
 
+/// The unit where it is not known how long a load and an answer take.
+const LAUNCH: Cost = Cost { load: 1.0, answer: 0.0, unmeasured: 0.0 };
+
 impl Forecasting {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let shape = Shape {
             candidates: usize::from(self.candidates),
             rounds: usize::from(self.sessions),
             pairs: usize::from(self.pairs),
+            early_rounds: usize::from(self.early_rounds),
+            early_pairs: usize::from(self.early_pairs.unwrap_or(self.pairs.div_ceil(3))),
+            block: usize::from(self.block),
             lead: self.lead.ln_1p(),
             process: self.noise,
             request: self.request_noise,
             ..ASSUMED
         };
-        let sessions = forecast(&shape, self.contests as usize, seed());
-        let minutes =
-            session_minutes(self.load, self.answer, f64::from(self.pairs) + f64::from(self.unmeasured));
+        let cost = minutes(self.load, self.answer, f64::from(self.unmeasured));
+        let found = forecast(&shape, &cost, self.contests as usize, seed());
         if !self.json {
-            return answer(&words(&sessions, Some(minutes)));
+            return answer(&words(&found, hours));
         }
         answer_json(&Answer {
-            session_minutes: minutes,
-            at_most_minutes: sessions.at_most as f64 * minutes,
-            expected_minutes: sessions.expected * minutes,
-            decided_minutes: sessions.decided.map(|sessions| sessions as f64 * minutes),
-            sessions,
+            at_most_minutes: found.at_most,
+            own_baselines_minutes: found.own_baselines,
+            expected_minutes: found.expected,
+            decided_minutes: found.decided,
+            decided_at_all: found.decided_at_all,
+            lost: found.lost,
+            contests: found.contests,
         })
     }
 }
 
-/// How long a drawn plan takes, where candidates may leave: in sessions, and in time where it is known
+/// How long a drawn plan takes, where candidates may leave: in launches, or in time where it is known
 /// how long an answer and a load take.
 pub(crate) fn of_plan(plan: &Plan, answer: Option<Duration>, load: Option<Duration>) -> String {
-    let first = plan.sessions.first();
-    let requests =
-        first.map_or(0, |session| session.warmup.len() + session.pairs.len() + session.repeats.len());
-    let minutes = answer.map(|answer| session_minutes(load.unwrap_or_default(), answer, requests as f64));
-    if !plan.measurement.stopping.is_adaptive() {
-        let all = plan.sessions.len();
-        return format!("takes     {}", time(all as f64, minutes));
-    }
+    let unmeasured = plan.sessions.first().map_or(0, |one| one.warmup.len() + one.repeats.len()) as f64;
+    let known = answer.map(|answer| minutes(load.unwrap_or_default(), answer, unmeasured));
+    let say = if known.is_some() { hours } else { launches };
+    let cost = known.unwrap_or(LAUNCH);
+    let pairs = |round: usize| {
+        let first = plan.sessions.iter().find(|session| session.round as usize == round);
+        first.map_or(1, |session| session.pairs.len().max(1))
+    };
+    let rounds = plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1);
+    let early_rounds = (0..rounds).take_while(|round| pairs(*round) != pairs(rounds - 1)).count();
     let shape = Shape {
         candidates: plan.candidates().iter().filter(|candidate| candidate.role == Role::Candidate).count(),
-        rounds: plan.sessions.iter().map(|session| session.round as usize + 1).max().unwrap_or(1),
-        pairs: first.map_or(1, |session| session.pairs.len().max(1)),
+        rounds,
+        pairs: pairs(rounds - 1),
+        early_rounds,
+        early_pairs: pairs(0),
+        block: if plan.is_shared() { plan.measurement.block as usize } else { 1 },
         ..ASSUMED
     };
+    if !plan.measurement.stopping.is_adaptive() {
+        return format!("takes     {}", say(shape.costs(&cost)));
+    }
     let assumed = "if the best is 3% faster than all others and processes differ by 0.5%";
-    format!("{}\n          {assumed}", words(&forecast(&shape, CONTESTS, seed()), minutes))
+    format!("{}\n          {assumed}", words(&forecast(&shape, &cost, CONTESTS, seed()), say))
 }
 
 fn seed() -> Seed {
     Seed::of("edgemaxx stats plan")
 }
 
-/// Both sides load and answer. Candidates may be faster than the baseline, which is not counted on.
-fn session_minutes(load: Duration, answer: Duration, requests: f64) -> f64 {
-    2.0 * (load.as_secs_f64() + requests * answer.as_secs_f64()) / 60.0
+/// In minutes.
+fn minutes(load: Duration, answer: Duration, unmeasured: f64) -> Cost {
+    Cost { load: load.as_secs_f64() / 60.0, answer: answer.as_secs_f64() / 60.0, unmeasured }
 }
 
-fn words(found: &Forecast, minutes: Option<f64>) -> String {
+fn words(found: &Forecast, say: fn(f64) -> String) -> String {
     let decided = match found.decided {
-        Some(sessions) => format!("{} decide 95% of contests", time(sessions as f64, minutes)),
+        Some(budget) => format!("{} decide 95% of contests", say(budget)),
         None => format!(
             "all sessions decide {:.0}% of contests: ask for more of them, or for more pairs",
             100.0 * found.decided_at_all
         ),
     };
+    let share = |part: f64| 100.0 * part / found.own_baselines;
     format!(
-        "at most   {}\nexpected  {}, {:.0}% of them\nbudget    {decided}",
-        time(found.at_most as f64, minutes),
-        time(found.expected, minutes),
-        100.0 * found.expected / found.at_most as f64,
+        "at most   {}\nexpected  {}, {:.0}% of what all sessions take where each candidate has its own baseline ({})\nbudget    {decided}\nlost      the best is lost in {:.1}% of {} simulated contests",
+        say(found.at_most),
+        say(found.expected),
+        share(found.expected),
+        say(found.own_baselines),
+        100.0 * found.lost,
+        found.contests,
     )
-}
-
-/// Sessions, and their time where it is known.
-fn time(sessions: f64, minutes: Option<f64>) -> String {
-    match minutes {
-        Some(each) => format!("{} ({sessions:.0} sessions of {each:.1} minutes)", hours(sessions * each)),
-        None => format!("{sessions:.0} sessions"),
-    }
 }
 
 fn hours(minutes: f64) -> String {
     if minutes < 120.0 { format!("{minutes:.0} minutes") } else { format!("{:.1} hours", minutes / 60.0) }
+}
+
+fn launches(count: f64) -> String {
+    format!("{count:.0} launches")
 }
 
 /// `2.0s` or `700ms`.
@@ -193,9 +224,9 @@ mod tests {
         assert_eq!(duration("2.0s"), Ok(Duration::from_secs(2)));
         assert_eq!(duration("700ms"), Ok(Duration::from_millis(700)));
         assert!(duration("2").is_err() && duration("-1s").is_err() && duration("1e9s").is_err());
-        let minutes = session_minutes(Duration::from_secs(15), Duration::from_secs(2), 25.0);
-        assert!((minutes - 130.0 / 60.0).abs() < 1e-12);
-        assert_eq!(time(3.0, None), "3 sessions");
-        assert_eq!(time(600.0, Some(2.0)), "20.0 hours (600 sessions of 2.0 minutes)");
+        assert_eq!(
+            (hours(90.0), hours(600.0), launches(3.0)),
+            ("90 minutes".into(), "10.0 hours".into(), "3 launches".into())
+        );
     }
 }

@@ -8,6 +8,7 @@ mod node;
 mod server;
 
 mod bad_input;
+mod blocks;
 mod cases;
 mod chain;
 mod circles;
@@ -23,6 +24,7 @@ mod history;
 mod honesty;
 mod layering;
 mod licences;
+mod oracle;
 mod publish;
 mod published;
 mod python;

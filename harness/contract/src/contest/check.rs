@@ -209,18 +209,18 @@ fn candidate_spec(
 fn shared(residency: Residency) -> u32 {
     match residency {
         Residency::Together => 1,
-        Residency::Alternating => 8,
+        Residency::Alternating => 12,
     }
 }
 
-/// Where early rounds are named, a quarter of the pairs.
+/// Where early rounds are named, a third of the pairs.
 fn early_pairs(wire: &WireMeasurement, pairs: u32) -> Result<u32, InputError> {
     match (wire.early_rounds.unwrap_or(0), wire.early_pairs) {
         (0, None) => Ok(0),
         (0, Some(found)) => {
             Err(bad("measurement.early_pairs", "measurement.early_rounds beside it, or neither", found))
         }
-        (_, found) => within("measurement.early_pairs", found.unwrap_or(pairs.div_ceil(4)), 1, pairs),
+        (_, found) => within("measurement.early_pairs", found.unwrap_or(pairs.div_ceil(3)), 1, pairs),
     }
 }
 

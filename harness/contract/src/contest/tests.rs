@@ -161,10 +161,10 @@ fn candidates_share_a_baseline_where_one_process_is_in_memory_at_a_time() {
         Contest::parse(&text).map(|contest| contest.measurement)
     };
     assert_eq!(with("").unwrap().block, 1);
-    assert_eq!(with("residency = \"alternating\"").unwrap().block, 8);
+    assert_eq!(with("residency = \"alternating\"").unwrap().block, 12);
     assert_eq!(with("residency = \"alternating\"\nblock = 1").unwrap().block, 1);
     let early = with("sessions = 6\npairs = 20\nearly_rounds = 2").unwrap();
-    assert_eq!((early.early_pairs, early.pairs_at_all(), early.pairs_in(2)), (5, 90, 20));
+    assert_eq!((early.early_pairs, early.pairs_at_all(), early.pairs_in(2)), (7, 94, 20));
     for (more, expected) in [
         ("block = 0", "measurement.block"),
         ("pairs = 4\nearly_rounds = 1\nearly_pairs = 5", "measurement.early_pairs"),

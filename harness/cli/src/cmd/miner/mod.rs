@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod optimize;
+mod oracle;
 mod recipe;
 mod search;
 mod status;
@@ -15,6 +16,7 @@ mod tune;
   edgemaxx miner optimize bf16 steps=12 --from models/base --to models/mine
   edgemaxx miner tune contest.toml --from models/mine --steps 6,8,10,12 --dtype f32,bf16
   edgemaxx miner submit --from models/mine --repository me/fast-sdxl --contest sdxl-4090 --dry-run
+  edgemaxx miner oracle published/2026-11-22 --run runs/mine
   edgemaxx miner status")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -31,6 +33,8 @@ enum What {
     Optimize(optimize::Args),
     /// Search settings; show which are not beaten in speed and likeness at once.
     Tune(tune::Args),
+    /// Say what a candidate may expect of a contest like a published one.
+    Oracle(oracle::Args),
 }
 
 impl Args {
@@ -40,6 +44,7 @@ impl Args {
             What::Status(args) => args.execute(),
             What::Optimize(args) => args.execute(),
             What::Tune(args) => args.execute(),
+            What::Oracle(args) => args.execute(),
         }
     }
 }

@@ -1,0 +1,151 @@
+//! Candidates that share a baseline: what each of them has in common with the others of its block must
+//! make nobody's interval too narrow, and no false claim more frequent.
+
+use super::Row;
+use super::checks::Plan;
+use super::generators::{Generator, State};
+use crate::estimators::multiplicity::holm;
+use crate::estimators::student;
+use crate::inference::compare::Series;
+use crate::inference::ranks::Ranks;
+use crate::random::{Seed, Stream};
+
+const LEVEL: f64 = 0.95;
+/// Coverage of a nominal 95% interval.
+const COVERAGE: (f64, f64) = (0.935, 0.97);
+/// Rates of false claims of every kind.
+const FALSE_CLAIMS: f64 = 0.055;
+/// Candidates without the control, and how many share a baseline.
+const CANDIDATES: usize = 20;
+const BLOCK: usize = 12;
+const ROUNDS: usize = 5;
+const PAIRS: usize = 10;
+
+/// How a block's processes take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turns {
+    /// One process after the other, in the drawn order.
+    Alternating,
+    /// All for each request, the drawn order turning.
+    Together,
+    /// One after the other, the baseline always first.
+    BaselineFirst,
+}
+
+impl Turns {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Alternating => "student, blocks of 12, alternating",
+            Self::Together => "student, blocks of 12, together",
+            Self::BaselineFirst => "student, blocks of 12, baseline first",
+        }
+    }
+
+    /// Who is asked which pair, in order, of so many processes of which the first is the baseline.
+    fn order(self, processes: usize, stream: &mut Stream) -> Vec<(usize, usize)> {
+        let mut order: Vec<usize> = (0..processes).collect();
+        match self {
+            Self::BaselineFirst => stream.shuffle(&mut order[1..]),
+            Self::Alternating | Self::Together => stream.shuffle(&mut order),
+        }
+        if self != Self::Together {
+            return order.iter().flat_map(|&process| (0..PAIRS).map(move |pair| (process, pair))).collect();
+        }
+        let turned = |pair: usize| {
+            let mut turned = order.clone();
+            turned.rotate_left(pair % processes);
+            if pair % 2 == 1 {
+                turned.reverse();
+            }
+            turned.into_iter().map(move |process| (process, pair))
+        };
+        (0..PAIRS).flat_map(turned).collect()
+    }
+}
+
+/// Mean log ratios by round of every candidate, and last of the control, all as fast as the baseline.
+fn draw(generator: Generator, turns: Turns, stream: &mut Stream) -> Vec<Vec<f64>> {
+    let blocks = CANDIDATES.div_ceil(BLOCK);
+    let requests = (ROUNDS * (CANDIDATES + 2 * blocks) * PAIRS) as f64;
+    let mut asked = 0.0;
+    let mut means = vec![Vec::new(); CANDIDATES + 1];
+    for _ in 0..ROUNDS {
+        let mut left: Vec<usize> = (0..CANDIDATES).collect();
+        stream.shuffle(&mut left);
+        let mut control = 0.0;
+        for block in (1..=blocks).rev() {
+            let members = left.split_off(left.len() - left.len().div_ceil(block));
+            // The baseline, the control, the candidates.
+            let processes = members.len() + 2;
+            let mut state = State::new(generator, processes, stream);
+            let mut sums = vec![0.0; processes];
+            for (process, _) in turns.order(processes, stream) {
+                sums[process] += state.request(process, asked / requests, stream);
+                asked += 1.0;
+            }
+            let mean = |process: usize| (sums[process] - sums[0]) / PAIRS as f64;
+            control += mean(1) / blocks as f64;
+            for (place, candidate) in members.into_iter().enumerate() {
+                means[candidate].push(mean(place + 2));
+            }
+        }
+        means[CANDIDATES].push(control);
+    }
+    means
+}
+
+pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let plan = |check, turns: Turns, generator: Generator, repetitions| Plan {
+        check,
+        method: turns.method(),
+        generator: generator.name(),
+        sessions: ROUNDS,
+        pairs: PAIRS,
+        repetitions,
+        seed,
+    };
+    let claims = |means: &[Vec<f64>]| {
+        let p = |means: &Vec<f64>| student::interval(means, LEVEL).p_value;
+        holm(&means.iter().filter_map(p).collect::<Vec<_>>()).iter().any(|p| *p <= 1.0 - LEVEL)
+    };
+    let few = (repetitions / 4).max(100);
+    for generator in Generator::ALL {
+        for turns in [Turns::Alternating, Turns::Together] {
+            rows.push(plan("any claim among 21", turns, generator, few).run(
+                None,
+                Some(FALSE_CLAIMS),
+                |stream| claims(&draw(generator, turns, stream)),
+            ));
+            rows.push(plan("coverage", turns, generator, few).run(
+                Some(COVERAGE.0),
+                Some(COVERAGE.1),
+                |stream| {
+                    let means = draw(generator, turns, stream);
+                    let one = stream.below(CANDIDATES as u32) as usize;
+                    student::interval(&means[one], LEVEL).covers(0.0)
+                },
+            ));
+        }
+    }
+    for generator in [Generator::ProcessVariance, Generator::Drift, Generator::Autocorrelated] {
+        let turns = Turns::Alternating;
+        rows.push(plan("equals share a tier", turns, generator, (repetitions / 20).max(100)).run(
+            Some(0.945),
+            None,
+            |stream| {
+                let series = |means: Vec<f64>| Series { keys: (0..means.len() as u32).collect(), means };
+                let series: Vec<Series> = draw(generator, turns, stream).into_iter().map(series).collect();
+                let ranks = Ranks::of(&series, LEVEL, None);
+                ranks.sets.iter().all(|set| *set == (1, CANDIDATES as u32 + 1))
+            },
+        ));
+    }
+    // Why the baseline's turn is drawn, too.
+    let (turns, generator) = (Turns::BaselineFirst, Generator::Drift);
+    rows.push(
+        plan("any claim among 21", turns, generator, few)
+            .run(None, None, |stream| claims(&draw(generator, turns, stream))),
+    );
+    rows
+}
