@@ -196,6 +196,12 @@ impl Node {
         }));
     }
 
+    /// Lets every hotkey commit again after so many blocks.
+    pub(crate) fn limit_commitments(&self, blocks: u32) {
+        let hex = blocks.to_le_bytes().iter().fold("0x".to_owned(), |s, b| s + &format!("{b:02x}"));
+        self.set(json!({ "Commitments": { "RateLimit": hex } }));
+    }
+
     pub(crate) fn connect(&self) -> Chain {
         connect(&self.url())
     }

@@ -20,6 +20,7 @@ mod engine;
 mod example;
 mod history;
 mod honesty;
+mod killed;
 mod layering;
 mod licences;
 mod publish;

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod optimize;
 mod recipe;
+mod seals;
 mod search;
 mod status;
 mod submit;
