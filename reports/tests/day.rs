@@ -115,7 +115,8 @@ fn everybody_stands_there_with_what_became_of_him() {
         "commitment version 9",
         "undecodable",
     ] {
-        assert!(section.contains(text) && md.contains(text), "no {text}: {md}");
+        // Markdown keeps GitHub from linking what has a colon.
+        assert!(section.contains(text) && md.contains(&text.replace(':', "&#58;")), "no {text}: {md}");
     }
     let verify = format!("edgemaxx verify 2026-03-06 --hotkey {VALIDATOR} --chain finney");
     assert!(section.contains(&verify) && md.contains(&verify));

@@ -2,6 +2,7 @@
 
 use edgemaxx_seal::AccountId;
 use serde::Serialize;
+use subxt::dynamic;
 
 use super::commitments::PALLET;
 use super::fetch::{self, SUBTENSOR};
@@ -62,14 +63,16 @@ impl Chain {
         self.read("when the hotkey may commit", async |link| {
             let at = at(link, pin).await?;
             // Newer runtimes count bytes instead, and say no where they are too many.
-            if !fetch::has(&at, PALLET, "RateLimit") || !fetch::has(&at, PALLET, "LastCommitment") {
+            let limit = dynamic::constant::<u32>(PALLET, "RateLimit");
+            let Ok(limit) = at.constants().entry(limit) else { return Ok(None) };
+            if !fetch::has(&at, PALLET, "LastCommitment") {
                 return Ok(None);
             }
-            let limit: Option<u32> = fetch::value(link, &at, PALLET, "RateLimit", ()).await?;
             let last: Option<u32> =
                 fetch::value(link, &at, PALLET, "LastCommitment", (netuid, hotkey.0)).await?;
-            let from = limit.zip(last).map(|(limit, last)| u64::from(last) + u64::from(limit));
-            Ok(from.filter(|from| *from > pin.number))
+            let from = last.map(|last| u64::from(last) + u64::from(limit));
+            // The call is executed in the block after this one, at the earliest.
+            Ok(from.filter(|from| *from > pin.number + 1))
         })
     }
 }
@@ -108,7 +111,11 @@ async fn own_stake(
         }
     }
     let minimum: u64 = fetch::must(link, at, "WeightsMinStake", ()).await?;
-    let share: u64 = fetch::must(link, at, "TaoWeight", ()).await?;
+    // One for all subnets, or one for each: that differs from runtime to runtime.
+    let share: u64 = match fetch::must(link, at, "TaoWeight", ()).await {
+        Err(ChainError::Decode { .. }) => fetch::must(link, at, "TaoWeight", (netuid,)).await?,
+        found => found?,
+    };
     let own: u64 = fetch::must(link, at, "TotalHotkeyAlpha", (hotkey.0, netuid)).await?;
     let root: u64 = fetch::must(link, at, "TotalHotkeyAlpha", (hotkey.0, 0u16)).await?;
     let weighed = u128::from(own) + (u128::from(root) * u128::from(share) >> 64);

@@ -110,7 +110,6 @@ fn every_error_has_its_name() {
     let call = Call::set_commitment(NETUID, b"EM").unwrap();
     bench.rejected(&call, 500, "AccountNotAllowedCommit");
     let options = SubmitOptions::default();
-    bench.node.limit_commitments(100);
     bench.chain.set_commitment(NETUID, b"one", &hotkey(4), &mut bench.journal, &options).unwrap();
     let call = Call::set_commitment(NETUID, b"two").unwrap();
     bench.rejected(&call, 4, "CommitmentSetRateLimitExceeded");
@@ -118,6 +117,10 @@ fn every_error_has_its_name() {
     let from = |uid: u16| bench.chain.commits_from(&pin, NETUID, &hotkey(uid).account()).unwrap();
     let block = bench.chain.commitment_of(&pin, NETUID, &hotkey(4).account()).unwrap().unwrap().1;
     assert_eq!((from(4), from(5)), (Some(block + 100), None));
+    bench.node.let_commit(4);
+    bench.node.new_blocks(1);
+    let pin = bench.chain.pin().unwrap();
+    assert_eq!(bench.chain.commits_from(&pin, NETUID, &hotkey(4).account()).unwrap(), None);
     // The refused one did not replace the first.
     let pin = bench.chain.pin().unwrap();
     assert_eq!(bench.chain.commitments(&pin, NETUID).unwrap().len(), 1);

@@ -196,10 +196,10 @@ impl Node {
         }));
     }
 
-    /// Lets every hotkey commit again after so many blocks.
-    pub(crate) fn limit_commitments(&self, blocks: u32) {
-        let hex = blocks.to_le_bytes().iter().fold("0x".to_owned(), |s, b| s + &format!("{b:02x}"));
-        self.set(json!({ "Commitments": { "RateLimit": hex } }));
+    /// Makes the chain forget when a hotkey last committed: it allows for that once in a hundred blocks.
+    pub(crate) fn let_commit(&self, uid: u16) {
+        let address = hotkey(uid).account().to_string();
+        self.set(json!({ "Commitments": { "LastCommitment": [[[NETUID, address], null]] } }));
     }
 
     pub(crate) fn connect(&self) -> Chain {

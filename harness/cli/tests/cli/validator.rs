@@ -27,7 +27,6 @@ impl Subnet {
     pub(crate) fn new(node: Node) -> Self {
         // Two days follow one another within few blocks, so weights are not limited by them.
         node.seed(&Seed { rate_limit: 0, ..Seed::default() });
-        node.limit_commitments(0);
         let ground = Playground::new("");
         let checkpoint = repository("fixtures/models/emoji-sdxl").canonicalize().unwrap();
         ground.replace("contest.toml", "checkpoint = \"model\"", &format!("checkpoint = {checkpoint:?}"));
@@ -66,7 +65,11 @@ impl Subnet {
 
     /// A miner publishes such a checkpoint, and commits it.
     pub(crate) fn submit(&self, uid: u16, name: &str, latency_us: &str) {
+        // Time passes between the seal and its opening, and after it.
+        self.submission(uid, name, latency_us, &["--seal-only"]).assert().success();
+        self.node.let_commit(uid);
         self.submission(uid, name, latency_us, &[]).assert().success();
+        self.node.let_commit(uid);
     }
 
     /// The command of one day of the validator, to its end.
@@ -92,11 +95,6 @@ impl Subnet {
         let shown: Value = serde_json::from_slice(&show.output().unwrap().stdout).unwrap();
         let pair = |weight: &Value| (weight["uid"].as_u64().unwrap(), weight["value"].as_u64().unwrap());
         shown["weights"].as_array().unwrap().iter().map(pair).collect()
-    }
-
-    /// Makes the chain forget when the validator last committed: it allows for that once in a hundred blocks.
-    fn let_commit(&self) {
-        self.node.set(json!({"Commitments": {"LastCommitment": [[[NETUID, address(0)], null]]}}));
     }
 
     /// Puts weights into the chain's state, as no validator would.
@@ -153,10 +151,11 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     // Three miners: a fast one, a slower one, and one with the first one's files. He commits to them in the open before the
     // first opens his seal, as if he had seen them as soon as they were published.
     subnet.submission(3, "fast", "10000", &["--seal-only"]).assert().success();
+    subnet.node.let_commit(3);
     assert!(!subnet.hub.state().exists, "nothing is published under a seal");
     subnet.submit(4, "slower", "35000");
     subnet.submission(5, "copy", "10000", &["--in-the-open"]).assert().success();
-    subnet.submit(3, "fast", "10000");
+    subnet.submission(3, "fast", "10000", &[]).assert().success();
     subnet.day("now");
     let site = subnet.path("site");
     let first = days(&site)[0].clone();
@@ -185,7 +184,7 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
 
     // The next day a better one comes and wins.
     subnet.submit(6, "faster", "3000");
-    subnet.let_commit();
+    subnet.node.let_commit(0);
     subnet.day("next");
     let second = days(&site).into_iter().find(|name| *name > first).expect("a second day");
     let (decided, record) =
@@ -206,7 +205,6 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
 fn too_early_is_said_with_its_block_before_anything_is_published() {
     let Some(node) = Node::start("Instant") else { return };
     let subnet = Subnet::new(node);
-    subnet.node.limit_commitments(100);
     // Sealed and published; the chain makes the opening wait, and so does who repeats the command.
     for _ in 0..2 {
         let (code, said) = failure(&mut subnet.submission(3, "first", "10000", &["--no-wait"]));
@@ -290,7 +288,7 @@ fn forgeries(subnet: &Subnet, first: &str, second: &str) {
     subnet.forge(&set);
 
     // Another digest for the same day.
-    subnet.let_commit();
+    subnet.node.let_commit(0);
     let other = DaySeal { day: second.parse().unwrap(), manifest: Digest::of("other") }.to_bytes();
     let mut journal = Journal::open(&subnet.path("forger.jsonl")).unwrap();
     let options = SubmitOptions::default();

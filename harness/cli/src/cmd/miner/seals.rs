@@ -76,6 +76,9 @@ impl Seals {
 
     /// For its owner alone: who has the salt can try checkpoints.
     fn write(&self) -> anyhow::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).in_file(folder)?;
+        }
         write_whole(&self.path, serde_json::to_string_pretty(&self.all)?.as_bytes()).in_file(&self.path)?;
         fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600)).in_file(&self.path)
     }
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn a_seal_is_remembered_and_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("seals.json");
+        let path = folder.path().join("journal/seals.json");
         let files = Digest::of("files");
         let mut seals = Seals::open(&path).unwrap();
         let first = seals.find_or_make(39, "c", files).unwrap();
