@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::node::Node;
+use crate::node::{Node, Seed};
 use crate::validator::Subnet;
 
 /// Far beyond what a busy machine needs.
@@ -64,6 +64,8 @@ fn samples(days: &Path) -> Option<(PathBuf, String)> {
 fn a_killed_validator_leaves_nothing_that_measures_and_the_next_goes_on() {
     let Some(node) = Node::start("Instant") else { return };
     let subnet = Subnet::new(node);
+    // One miner is enough.
+    subnet.node.seed(&Seed { rate_limit: 0, min_weights: 1, ..Seed::default() });
     subnet.submit(3, "fast", "40000");
     let mut validator = subnet
         .validator("now")
