@@ -6,16 +6,20 @@ use serde::Serialize;
 use tera::{Context, Tera};
 
 use crate::ReportError;
-use crate::page::Page;
-use crate::view::{AnswerSource, RunView};
+use crate::day::DayView;
+use crate::page::{DayPage, DaySection, Fact, Page};
+use crate::text::visible;
+use crate::view::{AnswerSource, FileDigest, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
 const SCRIPT: &str = include_str!("../templates/script.js");
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("../templates/base.html")),
     ("report.html", include_str!("../templates/report.html")),
     ("board.html", include_str!("../templates/board.html")),
     ("candidate.html", include_str!("../templates/candidate.html")),
+    ("submissions.html", include_str!("../templates/submissions.html")),
+    ("day.html", include_str!("../templates/day.html")),
     ("trust.html", include_str!("../templates/trust.html")),
     ("provenance.html", include_str!("../templates/provenance.html")),
     ("history.html", include_str!("../templates/history.html")),
@@ -27,6 +31,23 @@ const TEMPLATES: [(&str, &str); 7] = [
 /// [`ReportError::Template`]: a template does not fit its values; a defect of this crate.
 pub fn html(view: &RunView<'_>, answers: &dyn AnswerSource) -> Result<String, ReportError> {
     render("report.html", &Page::new(view, answers))
+}
+
+/// The page of a validator's day on which nothing was measured; `contest` is the contest's title.
+///
+/// # Errors
+/// As [`html`].
+pub fn day_html(contest: &str, day: &DayView<'_>, files: &[FileDigest]) -> Result<String, ReportError> {
+    let page = DayPage {
+        title: format!("{} · {}", visible(contest), day.record.day),
+        contest: visible(contest),
+        date: day.record.day.to_string(),
+        verdict: visible(&day.weights.reason),
+        why: day.record.not_measured.as_deref().map(visible),
+        submissions: DaySection::new(day, &std::collections::BTreeMap::new()),
+        digests: files.iter().map(|file| Fact::new(file.name.as_str(), file.digest.to_string())).collect(),
+    };
+    render("day.html", &page)
 }
 
 /// Renders one of the page templates around the shared style and script.

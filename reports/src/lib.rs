@@ -4,6 +4,7 @@
 //! caller reads the run folder into a [`RunView`] and writes what it gets back.
 
 mod comparison;
+mod day;
 mod exhibit;
 mod history;
 mod html;
@@ -12,16 +13,18 @@ mod markdown;
 mod number;
 mod page;
 mod plot;
+mod standing;
 mod summary;
 pub mod tables;
 mod text;
 mod view;
 
 pub use comparison::{comparison_github, comparison_junit, comparison_markdown};
-pub use history::{HistoryRun, SiteFile, history};
-pub use html::html;
+pub use day::DayView;
+pub use history::{HistoryRun, QuietDay, SiteFile, history};
+pub use html::{day_html, html};
 pub use junit::junit;
-pub use markdown::markdown;
+pub use markdown::{day_markdown, markdown};
 pub use summary::{Summary, SummaryCandidate, SummaryEstimate, summary, summary_json};
 pub use view::{AnswerSource, FileDigest, NoAnswers, RunView};
 

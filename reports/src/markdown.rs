@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use edgemaxx_contract::estimate::CertificateVerdict;
 use edgemaxx_contract::plan::Extent;
 
+use crate::day::{DayView, share};
 use crate::number;
 use crate::page::device;
+use crate::standing::standing_words;
 use crate::text::{escape, shorten, visible};
-use crate::view::{RunView, standing_words};
+use crate::view::RunView;
 
 /// The report in short, as GitHub-flavoured Markdown.
 pub fn markdown(view: &RunView<'_>) -> String {
@@ -59,6 +61,42 @@ pub fn markdown(view: &RunView<'_>) -> String {
         );
     }
     let _ = writeln!(md, "\nSamples `{}`, plan `{}`.", view.log.chain.head(), view.estimates.plan);
+    if let Some(day) = &view.day {
+        md += &submissions(day);
+    }
+    md
+}
+
+/// The report of a day on which nothing was measured.
+pub fn day_markdown(contest: &str, day: &DayView<'_>) -> String {
+    let (contest, reason) = (cell(contest, 200), cell(&day.weights.reason, 2000));
+    format!("## {contest}\n\n**{reason}**\n\n{} · nothing was measured\n{}", day.record.day, submissions(day))
+}
+
+/// Everybody who had committed, and what became of it.
+fn submissions(day: &DayView<'_>) -> String {
+    let mut md = "\n### Submissions of the day\n\n".to_owned();
+    for (label, text) in day.facts() {
+        let _ = writeln!(md, "- {label}: {}", cell(&text, 2000));
+    }
+    let _ = writeln!(md, "\n| uid | hotkey | repository | since block | what became of it | share |");
+    let _ = writeln!(md, "|--:|:--|:--|--:|:--|--:|");
+    for row in day.rows() {
+        let or_none =
+            |number: Option<u64>| number.map_or_else(|| "—".to_owned(), |number| number.to_string());
+        let why = row.why.iter().map(|why| cell(why, 300)).collect::<Vec<_>>().join("; ");
+        let _ = writeln!(
+            md,
+            "| {} | {} | {} | {} | {} | {} |",
+            or_none(row.uid.map(u64::from)),
+            cell(&row.hotkey, 100),
+            cell(&row.source, 200),
+            or_none(row.since),
+            if why.is_empty() { row.words.to_owned() } else { format!("{}: {why}", row.words) },
+            share(row.share),
+        );
+    }
+    let _ = writeln!(md, "\nCheck it: `{}`", day.verify().replace('`', ""));
     md
 }
 

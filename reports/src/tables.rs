@@ -12,7 +12,8 @@ use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
 use edgemaxx_contract::telemetry::AttemptTelemetry;
 use polars::prelude::*;
 
-use crate::view::standing_key;
+use crate::day::DayView;
+use crate::standing::standing_key;
 
 /// A table that could not be made or written.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,27 @@ fn number(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
 
 fn flag(name: &str, values: impl Iterator<Item = bool>) -> Column {
     Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+/// The submissions of a validator's day: one row per commitment, in the order in which they came.
+///
+/// # Errors
+/// [`TableError`].
+pub fn submissions(day: &DayView<'_>) -> Result<Table, TableError> {
+    let rows = day.rows();
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    Table::new(
+        "submissions",
+        vec![
+            maybe_count("uid", rows.iter().map(|row| row.uid.map(u32::from))),
+            text("hotkey", rows.iter().map(|row| row.hotkey.clone())),
+            maybe_text("source", rows.iter().map(|row| given(&row.source))),
+            Column::new("since_block".into(), rows.iter().map(|row| row.since).collect::<Vec<_>>()),
+            text("fate", rows.iter().map(|row| row.key.to_owned())),
+            number("share", rows.iter().map(|row| Some(row.share))),
+            text("why", rows.iter().map(|row| row.why.join("; "))),
+        ],
+    )
 }
 
 /// The leaderboard: one row per candidate, best first.

@@ -7,8 +7,10 @@ use edgemaxx_contract::estimate::{CandidateEstimates, Estimates};
 use edgemaxx_contract::metric::Statistic;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
-use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
+use edgemaxx_contract::ranking::{RankEntry, Ranking};
 use edgemaxx_contract::sample::Log;
+
+use crate::day::DayView;
 
 /// A run, read and checked by the caller. Rendering is a pure function of it.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,8 @@ pub struct RunView<'a> {
     pub ranking: &'a Ranking,
     /// Where it was measured.
     pub environment: &'a Environment,
+    /// The validator's day that it was a run of, if it was one.
+    pub day: Option<DayView<'a>>,
     /// The files the report rests on, in the order of the stages.
     pub files: &'a [FileDigest],
 }
@@ -70,29 +74,5 @@ impl<'a> RunView<'a> {
         let mean = Statistic::Mean;
         let gate = self.contest.quality.gates.iter().find(|g| g.metric == metric && g.statistic == mean);
         gate.map_or(self.contest.score.similarity_gate, |gate| gate.threshold)
-    }
-}
-
-/// A standing in words.
-pub(crate) fn standing_words(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Accepted => "accepted",
-        Standing::NotFaster => "not faster",
-        Standing::RejectedQuality => "rejected: quality",
-        Standing::Copy => "copy",
-        Standing::Failed => "failed",
-        Standing::Control => "A/A control",
-    }
-}
-
-/// A standing as a word for style sheets and files.
-pub(crate) fn standing_key(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Accepted => "accepted",
-        Standing::NotFaster => "not_faster",
-        Standing::RejectedQuality => "rejected_quality",
-        Standing::Copy => "copy",
-        Standing::Failed => "failed",
-        Standing::Control => "control",
     }
 }

@@ -49,10 +49,10 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
                     *v.expect("bounded") *= 1.1;
                 }
             }
-            HistoryRun { summary, report: Some(format!("runs/{day}/report.html")) }
+            HistoryRun { summary, report: Some(format!("runs/{day}/report.html")), weights_block: Some(77) }
         })
         .collect();
-    let files = history(&runs).expect("site");
+    let files = history(&runs, &[]).expect("site");
     let page = &files[0].text;
     std::fs::write(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("history.html"), page)
         .expect("folder");
@@ -61,8 +61,8 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
     assert!(page.contains("href=\"runs/12/report.html\""));
     let mut backwards = runs.clone();
     backwards.reverse();
-    assert_eq!(history(&backwards).expect("site"), files, "the order of runs does not matter");
+    assert_eq!(history(&backwards, &[]).expect("site"), files, "the order of runs does not matter");
     let mut hostile = runs;
     hostile[0].report = Some("javascript:alert(1)".to_owned());
-    assert!(!history(&hostile).expect("site")[0].text.contains("javascript:"));
+    assert!(!history(&hostile, &[]).expect("site")[0].text.contains("javascript:"));
 }

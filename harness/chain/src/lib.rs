@@ -15,6 +15,7 @@ pub mod weights;
 
 pub use error::ChainError;
 pub use node::{
-    Attempt, BlockAt, BlockSeen, Call, Chain, ChainCommitment, ConnectOptions, Journal, Landed, Metagraph,
-    Method, Network, Neuron, Outcome, Pin, Snapshot, SubmitOptions, WeightsPlan, WeightsRequest, advice,
+    Attempt, BlockAt, BlockSeen, Call, Chain, ChainCommitment, Committed, ConnectOptions, Hindrance, Journal,
+    Landed, Metagraph, Method, Network, Neuron, Outcome, Pin, Snapshot, SubmitOptions, WeightsPlan,
+    WeightsRequest, advice,
 };

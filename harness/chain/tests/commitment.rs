@@ -1,9 +1,10 @@
 //! The commitment codec: strict out, forgiving in, known bytes, arbitrary bytes.
 
 use edgemaxx_chain::commitment::{
-    Commitment, CommitmentError, DaySeal, EngineKind, MAX_BYTES, Provider, Revision, Submission, Unreadable,
-    read,
+    Commitment, CommitmentError, DaySeal, EngineKind, MAX_BYTES, Opening, Provider, Revision, Sealed,
+    Submission, Unreadable, fresh_salt, read,
 };
+use edgemaxx_contract::claim::Salt;
 use proptest::prelude::*;
 
 fn example() -> Submission {
@@ -13,6 +14,7 @@ fn example() -> Submission {
         repository: "miner/newdream-fast".into(),
         revision: "000102030405060708090a0b0c0d0e0f10111213".parse().unwrap(),
         engine: EngineKind::Command,
+        opens: None,
     }
 }
 
@@ -21,6 +23,30 @@ fn version_one_has_exactly_these_bytes() {
     let mut expected = b"EM\x01\x01\x09sdxl-4090\x13miner/newdream-fast".to_vec();
     expected.extend(0u8..20);
     assert_eq!(example().to_bytes().unwrap(), expected);
+}
+
+#[test]
+fn a_seal_and_what_opens_it_have_exactly_these_bytes() {
+    let sealed = Sealed { contest: "sdxl-4090".into(), digest: [9; 32].into() };
+    let mut expected = b"ES\x01\x09sdxl-4090".to_vec();
+    expected.extend([9; 32]);
+    assert_eq!(sealed.to_bytes().unwrap(), expected);
+    assert_eq!(read(&expected), Commitment::Sealed(sealed));
+    assert!(matches!(read(&expected[..20]), Commitment::Unreadable(Unreadable::Truncated(_))));
+    assert!(matches!(read(b"ES\x02"), Commitment::Unreadable(Unreadable::Version(2))));
+
+    let opening = Opening { block: 0x0102_0304, salt: Salt([7; 16]) };
+    let entry = Submission { opens: Some(opening), ..example() };
+    let mut expected = example().to_bytes().unwrap();
+    expected.extend([1, 4, 3, 2, 1]);
+    expected.extend([7; 16]);
+    assert_eq!(entry.to_bytes().unwrap(), expected);
+    assert_eq!(read(&expected), Commitment::Submission(entry));
+    // Cut, or of a kind that only a later version knows: an entry in the open.
+    for rest in [&expected[..expected.len() - 1], &[&example().to_bytes().unwrap()[..], &[2; 21]].concat()] {
+        assert_eq!(read(rest), Commitment::Submission(example()));
+    }
+    assert_ne!(fresh_salt(), fresh_salt());
 }
 
 #[test]
@@ -112,6 +138,7 @@ fn submission() -> impl Strategy<Value = Submission> {
             repository: format!("{owner}/{name}"),
             revision,
             engine,
+            opens: None,
         },
     )
 }
@@ -123,13 +150,17 @@ proptest! {
     fn what_is_written_is_read_back_even_with_more_behind(s in submission(), more in any::<Vec<u8>>()) {
         let mut bytes = s.to_bytes().unwrap();
         prop_assert!(bytes.len() <= MAX_BYTES);
-        bytes.extend(more);
-        prop_assert_eq!(read(&bytes), Commitment::Submission(s));
+        bytes.extend(&more);
+        // What begins like an opening, and is as long as one, is one.
+        let opening = more.first() == Some(&1) && more.len() > 20;
+        let Commitment::Submission(found) = read(&bytes) else { panic!("{bytes:?}") };
+        prop_assert_eq!(found.opens.is_some(), opening);
+        prop_assert_eq!(Submission { opens: None, ..found }, s);
     }
 
     #[test]
     fn arbitrary_bytes_never_panic_and_what_reads_can_be_rewritten(
-        prefix in prop_oneof![Just(&b""[..]), Just(&b"EM\x01"[..]), Just(&b"\x00\x02"[..])],
+        prefix in prop_oneof![Just(&b""[..]), Just(&b"EM\x01"[..]), Just(&b"ES\x01"[..]), Just(&b"\x00\x02"[..])],
         tail in proptest::collection::vec(any::<u8>(), 0..160),
     ) {
         let bytes = [prefix, &tail].concat();

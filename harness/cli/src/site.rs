@@ -1,13 +1,15 @@
 //! Many runs as a static site: from a folder of runs, or in the folder that days are published to.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
+use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
-use edgemaxx_report::{HistoryRun, Summary, history};
+use edgemaxx_report::{HistoryRun, QuietDay, Summary, history};
 
 use crate::error::InFile as _;
 use crate::terminal::note;
@@ -16,31 +18,69 @@ use crate::terminal::note;
 pub(crate) const SITE_FILE: &str = "history.json";
 
 /// Writes the site's own files into `out`, each as a whole.
-pub(crate) fn write(runs: &[HistoryRun], out: &Path) -> anyhow::Result<()> {
-    for file in history(runs)? {
+pub(crate) fn write(runs: &[HistoryRun], quiet: &[QuietDay], out: &Path) -> anyhow::Result<()> {
+    for file in history(runs, quiet)? {
         write_whole(&out.join(&file.path), file.text.as_bytes())?;
     }
     Ok(())
 }
 
 /// Makes the folder that days are published to a site that can be served as it is: an `index.html` that links each
-/// day's own report. Days on which nothing was measured have none and are not listed. The number of days listed.
+/// day's own page, those of days on which nothing was measured, too. The number of days listed.
 pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
-    let mut runs = Vec::new();
+    let (blocks, mut runs) = (weights_blocks(published), Vec::new());
     for (folder, summary) in find_runs(published)? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.parse::<Day>().is_ok() {
             let report = folder.join(REPORT_FILE).is_file().then(|| format!("{name}/report.html"));
-            runs.push(HistoryRun { summary, report });
+            runs.push(HistoryRun { summary, report, weights_block: blocks.get(&name).copied() });
         }
     }
+    let quiet = quiet_days(published, &blocks)?;
     let foreign = published.join("index.html").exists() && !published.join(SITE_FILE).exists();
     if foreign {
         note(&format!("{}: holds an index.html that is not ours; it stays", published.display()));
-    } else if !runs.is_empty() {
-        write(&runs, published)?;
+    } else if !runs.is_empty() || !quiet.is_empty() {
+        write(&runs, &quiet, published)?;
     }
-    Ok(runs.len())
+    Ok(runs.len() + quiet.len())
+}
+
+/// The days below `published` on which nothing was measured, in order.
+fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> anyhow::Result<Vec<QuietDay>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(published).in_file(published)? {
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_page = folder.join(REPORT_FILE).is_file() && !folder.join(SUMMARY_FILE).exists();
+        let Some(day) = name.parse::<Day>().ok().filter(|_| is_page) else { continue };
+        let path = folder.join(WEIGHTS_FILE);
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Weights { reason, .. } = Weights::from_json(&text).in_file(&path)?;
+        let report = format!("{name}/{REPORT_FILE}");
+        found.push(QuietDay { day, report, reason, weights_block: blocks.get(&name).copied() });
+    }
+    found.sort_by(|a, b| a.day.cmp(&b.day));
+    Ok(found)
+}
+
+/// Beside the days, which are sealed: the block that the weights of each came to stand in.
+const ON_CHAIN_FILE: &str = "on-chain.json";
+
+/// Notes where the weights of a published day stand; `false`: it was noted already.
+pub(crate) fn note_weights(published: &Path, day: &str, weights_block: u64) -> anyhow::Result<bool> {
+    let mut blocks = weights_blocks(published);
+    if !published.join(day).is_dir() || blocks.insert(day.to_owned(), weights_block) == Some(weights_block) {
+        return Ok(false);
+    }
+    write_whole(&published.join(ON_CHAIN_FILE), &serde_json::to_vec_pretty(&blocks)?)?;
+    Ok(true)
+}
+
+/// The weights' blocks by day.
+fn weights_blocks(published: &Path) -> BTreeMap<String, u64> {
+    let text = fs::read_to_string(published.join(ON_CHAIN_FILE)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read is

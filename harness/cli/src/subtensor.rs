@@ -154,14 +154,18 @@ impl WalletArgs {
 impl JournalArgs {
     /// The journal of this hotkey's submissions to this chain, locked.
     pub(crate) fn open(&self, chain: &Chain, hotkey: &AccountId) -> anyhow::Result<Journal> {
+        Ok(Journal::open(&self.file(chain, hotkey, "jsonl")?)?)
+    }
+
+    /// A file of this hotkey's on this chain beside the journal.
+    pub(crate) fn file(&self, chain: &Chain, hotkey: &AccountId, ending: &str) -> anyhow::Result<PathBuf> {
         let folder = match &self.journal {
             Some(folder) => folder.clone(),
             None => state_folder()
                 .ok_or_else(|| Failure::input("HOME is not set; name a folder with --journal"))?,
         };
         let genesis = format!("{:x}", chain.genesis().unwrap_or_default());
-        let name = format!("{}-{hotkey}.jsonl", &genesis[..12.min(genesis.len())]);
-        Ok(Journal::open(&folder.join(name))?)
+        Ok(folder.join(format!("{}-{hotkey}.{ending}", &genesis[..12.min(genesis.len())])))
     }
 }
 
@@ -178,8 +182,10 @@ pub(crate) fn meaning(meaning: &Commitment) -> String {
                 EngineKind::Native => "native",
                 EngineKind::Command => "command",
             };
-            format!("{}  hf:{}@{}  {engine}", s.contest, s.repository, s.revision)
+            let since = s.opens.map_or(String::new(), |opens| format!("  sealed in block {}", opens.block));
+            format!("{}  hf:{}@{}  {engine}{since}", s.contest, s.repository, s.revision)
         }
+        Commitment::Sealed(sealed) => format!("{}  sealed: {}", sealed.contest, sealed.digest),
         Commitment::Legacy(old) => {
             format!(
                 "hf:{} (format 2 of the original subnet: names no revision, never measured)",

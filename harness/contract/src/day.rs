@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claim;
 use crate::digest::Digest;
 use crate::document;
 use crate::format::Format;
@@ -28,6 +29,9 @@ pub struct DayRecord {
     pub closed_unix_s: i64,
     /// The first finalised block at or after that; `None`: the chain could not be read all day.
     pub block: Option<BlockRef>,
+    /// The block at which it was looked who of those that had sealed opened their seals meanwhile; `None`: nobody had.
+    #[serde(default)]
+    pub opened: Option<BlockRef>,
     /// Hotkeys registered at that block, sorted.
     pub registered: Vec<String>,
     /// Every commitment to a checkpoint on chain at that block, in the order in which they came, whatever became of it.
@@ -70,12 +74,15 @@ pub struct Submission {
     pub hotkey: String,
     /// Its number on the subnet; `None`: it is not registered.
     pub uid: Option<u16>,
-    /// Block since which this hotkey has committed to this source.
+    /// Block since which this hotkey has committed to this source, or to its files under a seal.
     pub since: u64,
     /// Its place in that block, where others of that block stand beside it; `None`: nobody does, or it is not known.
     pub index: Option<u32>,
-    /// The checkpoint, e.g. `hf:owner/name@revision`.
+    /// The checkpoint, e.g. `hf:owner/name@revision`; `sealed:DIGEST` while nobody can know it.
     pub source: String,
+    /// The seal that it opened; `None`: it was committed in the open.
+    #[serde(default)]
+    pub claim: Option<Claim>,
     /// What became of it.
     pub fate: Fate,
 }
@@ -120,6 +127,8 @@ pub enum Fate {
     },
     /// Its hotkey is not registered on the subnet.
     Unregistered,
+    /// It was sealed, and not opened in time.
+    Sealed,
 }
 
 impl Fate {

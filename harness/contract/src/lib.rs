@@ -1,5 +1,6 @@
 //! The shared vocabulary of EdgeMaxx: tasks, contest, plan, samples, quality, estimates, ranking. Pure, no I/O.
 
+pub mod claim;
 pub mod comparison;
 pub mod contest;
 pub mod day;

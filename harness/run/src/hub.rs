@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_hub::{
     Cache, FilesUpload, Hub, Patience, Published, Resolved, Rules, Source, Step, Upload, resolve_offline,
 };
@@ -111,6 +112,14 @@ pub fn cached(source: &Source) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// What a checkpoint will be called by everybody who fetches it: the digest that a plan and a day name it by.
+pub fn digest_of(resolved: &Resolved) -> Digest {
+    let named: Vec<_> = resolved.files.iter().map(|file| (&file.path, file.digest.to_string())).collect();
+    let folder =
+        Digest::of_fields(named.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()]));
+    Digest::of_fields([folder.to_string().as_bytes(), b"", b""])
+}
+
 /// Publish a folder.
 ///
 /// # Errors
@@ -141,4 +150,35 @@ pub fn forget(text: &str) -> Result<u64> {
     let Source::Hub { repository, revision: Some(commit) } = text.parse()? else { return Ok(0) };
     PLACED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(text);
     Ok(Cache::from_env(variable).remove(&repository, &commit)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::contest::CheckpointSpec;
+    use edgemaxx_hub::resolve_folder;
+
+    use super::*;
+    use crate::resolve::FolderDigests;
+
+    /// Before it is published, a checkpoint has the digest that others will find when they have fetched it.
+    #[test]
+    fn a_checkpoint_is_known_by_its_digest_before_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, fetched) = (folder.path().join("own"), folder.path().join("fetched"));
+        std::fs::create_dir_all(own.join("unet")).unwrap();
+        for (name, text) in [
+            ("model_index.json", "{}"),
+            ("unet/config.json", "{}"),
+            ("unet-2.json", "x"),
+            ("notes.md", "left out"),
+            ("edgemaxx.toml", ""),
+        ] {
+            std::fs::write(own.join(name), text).unwrap();
+        }
+        let resolved = resolve_folder(&own, &own, None, &rules()).unwrap();
+        assert_eq!(resolved.files.len(), 4);
+        resolved.place(&fetched).unwrap();
+        let spec = CheckpointSpec { source: "fetched".to_owned(), unet: None, derive: None };
+        assert_eq!(digest_of(&resolved), FolderDigests::default().of(folder.path(), &spec).unwrap());
+    }
 }

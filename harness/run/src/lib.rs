@@ -12,6 +12,7 @@ pub mod fitness;
 pub mod folder;
 pub mod follow;
 pub mod hub;
+pub mod likeness;
 pub mod measured;
 pub mod native;
 pub mod open;

@@ -1,10 +1,12 @@
 //! From commitments to submissions, and which of equal ones is the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use edgemaxx_contract::claim::Claim;
 use edgemaxx_contract::day::{Fate, Repeats, Submission};
+use edgemaxx_contract::digest::Digest;
 
-use crate::world::{Commitment, CopyOf, Snapshot};
+use crate::world::{Commitment, CopyOf, Seal, Snapshot};
 
 /// The submissions of a snapshot, earliest first, those that are not measured among them. `first_seen` gives the block
 /// in which a hotkey was first seen to commit to a source: who commits to the same again keeps his place.
@@ -19,9 +21,11 @@ pub fn submissions(snapshot: &Snapshot, first_seen: impl Fn(&Commitment) -> Opti
             since: first_seen(commitment).map_or(commitment.block, |seen| seen.min(commitment.block)),
             index: None,
             source: commitment.source.clone(),
+            claim: None,
             fate: match (&commitment.other_contest, uid) {
                 (Some(contest), _) => Fate::OtherContest { contest: contest.clone() },
                 (None, None) => Fate::Unregistered,
+                (None, Some(_)) if commitment.seal == Seal::Closed => Fate::Sealed,
                 (None, Some(_)) => Fate::Pending,
             },
         }
@@ -30,6 +34,36 @@ pub fn submissions(snapshot: &Snapshot, first_seen: impl Fn(&Commitment) -> Opti
     found.sort_by(|a, b| a.order().cmp(&b.order()));
     found.dedup_by(|later, earlier| later.hotkey == earlier.hotkey);
     found
+}
+
+/// What `later` shows of those whose entries are sealed in `snapshot`, which was read at block `closed`: who opened a
+/// seal of that block or an earlier one meanwhile is taken at his word then, as if he had opened it before.
+pub fn open(snapshot: &mut Snapshot, later: &Snapshot, closed: u64) {
+    for sealed in snapshot.commitments.iter_mut().filter(|commitment| commitment.seal == Seal::Closed) {
+        let opened = later.commitments.iter().find(|commitment| {
+            let in_time = matches!(commitment.seal, Seal::Opened { block, .. } if block <= closed);
+            commitment.hotkey == sealed.hotkey && in_time
+        });
+        if let Some(opened) = opened {
+            sealed.clone_from(opened);
+        }
+    }
+}
+
+/// Dates a submission by the seal that it opens, where `found`, what its hotkey sealed in that block, shows that there is
+/// one of the time before block `closed`; it is invalid where there is none.
+pub fn claim(submission: &mut Submission, commitment: &Commitment, found: &[Digest], closed: u64) {
+    let Seal::Opened { block, salt } = commitment.seal else { return };
+    match found.last().filter(|_| block <= closed.min(commitment.block)) {
+        Some(digest) => {
+            submission.since = submission.since.min(block);
+            submission.claim = Some(Claim { block, digest: *digest, salt, opened: commitment.block });
+        }
+        None => {
+            let reason = format!("opens a seal of block {block}, in which this hotkey sealed nothing");
+            submission.fate = Fate::Invalid { reason };
+        }
+    }
 }
 
 /// Blocks in which several of those that may be measured committed, with their hotkeys: who was first there is not
@@ -73,10 +107,14 @@ fn repeated<'a, K: Ord + Clone>(
     copies
 }
 
-/// Submissions of a source that somebody else committed to earlier.
+/// Submissions of a source that somebody else committed to earlier. Where one of them goes by a seal, which its files have
+/// yet to bear out, they wait for the look at the files.
 pub fn same_source(submissions: &[Submission]) -> Vec<(String, Fate)> {
+    let sealed: BTreeSet<&str> =
+        submissions.iter().filter(|s| s.claim.is_some()).map(|s| s.source.as_str()).collect();
     repeated(submissions, "the same repository and revision", |submission| {
-        (submission.fate == Fate::Pending).then_some(submission.source.as_str())
+        let source = submission.source.as_str();
+        (submission.fate == Fate::Pending && !sealed.contains(source)).then_some(source)
     })
 }
 
@@ -114,12 +152,13 @@ pub fn repeats(submissions: &[Submission], copies: &[CopyOf], most: usize) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::digest::Digest;
+    use edgemaxx_contract::claim::{Salt, sealed};
 
     use super::*;
 
     fn commitment(hotkey: &str, block: u64, source: &str) -> Commitment {
-        Commitment { hotkey: hotkey.to_owned(), block, source: source.to_owned(), other_contest: None }
+        let (hotkey, source) = (hotkey.to_owned(), source.to_owned());
+        Commitment { hotkey, block, source, seal: Seal::None, other_contest: None }
     }
 
     fn snapshot() -> Snapshot {
@@ -178,6 +217,65 @@ mod tests {
         // Whose place is not known comes after the others of the block.
         set_places(&mut found, 20, &BTreeMap::from([("b".to_owned(), 7)]));
         assert_eq!(order(&found), ["gone", "b", "c", "a"]);
+    }
+
+    #[test]
+    fn a_seal_dates_what_opens_it_and_nothing_else() {
+        let salt = Salt([1; 16]);
+        let opened = |hotkey: &str, block, source: &str, seal| Commitment {
+            seal: Seal::Opened { block: seal, salt },
+            ..commitment(hotkey, block, source)
+        };
+        // `a` sealed in block 10 and opened in block 30, when `b` had seen his files and committed them in the open.
+        let all = vec![opened("a", 30, "x", 10), commitment("b", 20, "x"), opened("c", 40, "x", 5)];
+        let snapshot = Snapshot { commitments: all, ..snapshot() };
+        let mut found = submissions(&snapshot, |_| None);
+        let files = Digest::of("files");
+        for submission in &mut found {
+            let commitment = snapshot.commitments.iter().find(|c| c.hotkey == submission.hotkey).unwrap();
+            // `c` names a block in which he sealed nothing.
+            let sealed = [sealed(&submission.hotkey, &files, &salt)];
+            claim(submission, commitment, if submission.hotkey == "c" { &[] } else { &sealed }, 100);
+        }
+        found.sort_by(|a, b| a.order().cmp(&b.order()));
+        assert_eq!(order(&found), ["a", "b", "c"]);
+        assert!(found[0].claim.as_ref().is_some_and(|claim| claim.is_of("a", &files)));
+        assert!(matches!(&found[2].fate, Fate::Invalid { reason } if reason.contains("block 5")));
+        // Nobody is a copy of what a seal may not bear out; the files tell.
+        assert_eq!(same_source(&found), []);
+        // A seal of the time after the close, or after its own opening, is none.
+        for (closed, seal) in [(9, 10), (100, 31)] {
+            let commitment = opened("a", 30, "x", seal);
+            let mut late = submissions(&snapshot, |_| None).remove(1);
+            claim(&mut late, &commitment, &[sealed("a", &files, &salt)], closed);
+            assert!(matches!(late.fate, Fate::Invalid { .. }), "{closed} {seal}");
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_at_the_close_can_be_opened_after_it() {
+        let sealed = |hotkey: &str| Commitment { seal: Seal::Closed, ..commitment(hotkey, 20, "sealed:1") };
+        let mut at_close =
+            Snapshot { commitments: vec![sealed("a"), sealed("b"), commitment("c", 3, "y")], ..snapshot() };
+        let opened = |hotkey: &str, seal| Commitment {
+            seal: Seal::Opened { block: seal, salt: Salt([1; 16]) },
+            ..commitment(hotkey, 120, "x")
+        };
+        // `b` names a seal of the time after the close; `c` had an entry and keeps it.
+        let later =
+            Snapshot { commitments: vec![opened("a", 20), opened("b", 101), opened("c", 20)], ..snapshot() };
+        open(&mut at_close, &later, 100);
+        let fates: Vec<_> =
+            submissions(&at_close, |_| None).into_iter().map(|s| (s.hotkey, s.source, s.fate)).collect();
+        let fate = |hotkey: &str, source: &str, fate| (hotkey.to_owned(), source.to_owned(), fate);
+        assert_eq!(
+            fates,
+            [
+                fate("c", "y", Fate::Pending),
+                fate("b", "sealed:1", Fate::Sealed),
+                fate("a", "x", Fate::Pending)
+            ]
+        );
     }
 
     #[test]

@@ -1,25 +1,26 @@
 //! The driver: asks the machine what is to be done, does it, records what happened.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use edgemaxx_contract::day::{DayRecord, Fate};
-use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_seal::sign::Signer;
 
+use crate::describe::describe;
+use crate::fetching::Fetching;
 use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following};
 use crate::policy::Policy;
-use crate::publish::{self, PublishError};
+use crate::publish::{self, PublishError, Published};
+use crate::reading::{self, Asked, Read};
 use crate::schedule::{ScheduleError, day_at, next, noon};
-use crate::state::{OnChain, Phase, State, Unreachable};
+use crate::state::{OnChain, Phase, State};
 use crate::status::{Contact, Seen, Status};
 use crate::store::{Store, StoreError};
-use crate::world::{
-    Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Job,
-};
+use crate::world::{Bench, BenchState, BenchTrouble, Chain, ChainTrouble, Checkpoints, Clock, Job, Pages};
 use crate::{collect, contest_file};
 
+/// Seconds between two blocks.
+const BLOCK_S: i64 = 12;
 /// Attempts to set weights, after which a single day ends without them.
 const ONCE_ATTEMPTS: u32 = 5;
 
@@ -48,6 +49,8 @@ pub struct World<'a> {
     pub checkpoints: &'a mut dyn Checkpoints,
     /// What runs contests.
     pub bench: &'a mut dyn Bench,
+    /// What people read of a day.
+    pub pages: &'a mut dyn Pages,
     /// Who signs.
     pub signer: &'a dyn Signer,
 }
@@ -79,8 +82,9 @@ pub struct Driver<'a> {
     world: World<'a>,
     state: State,
     seen: Seen,
-    /// Failed attempts to fetch by hotkey, and when to try again.
-    tried: BTreeMap<String, (u32, i64)>,
+    fetching: Fetching,
+    /// When it was last looked whether weights could be set.
+    looked_at: Option<i64>,
 }
 
 impl<'a> Driver<'a> {
@@ -113,7 +117,8 @@ impl<'a> Driver<'a> {
                         world,
                         state,
                         seen: Seen::default(),
-                        tried: BTreeMap::new(),
+                        fetching: Fetching::default(),
+                        looked_at: None,
                     });
                 }
                 let late = now - noon(&current)? > settings.policy.late_start_s;
@@ -138,7 +143,15 @@ impl<'a> Driver<'a> {
                 state
             }
         };
-        Ok(Self { settings, store, world, state, seen: Seen::default(), tried: BTreeMap::new() })
+        Ok(Self {
+            settings,
+            store,
+            world,
+            state,
+            seen: Seen::default(),
+            fetching: Fetching::default(),
+            looked_at: None,
+        })
     }
 
     /// Begins the day after this one at once, in advance, if this one is over: for trials.
@@ -179,6 +192,7 @@ impl<'a> Driver<'a> {
     /// [`DriverError`]; what happened before is recorded.
     pub fn tick(&mut self) -> Result<i64, DriverError> {
         let now = self.world.clock.now();
+        self.look_at_standing(now)?;
         if let Some(day) = following(&self.state, now)? {
             self.turn(day, now)?;
             return Ok(now);
@@ -195,8 +209,18 @@ impl<'a> Driver<'a> {
                 self.happened(event)
             }
             Step::Collect => {
-                let event = self.collect(now)?;
-                self.happened(event)
+                let asked = Asked {
+                    day: &self.state.day,
+                    start: self.state.start,
+                    until: self.state.start + self.settings.policy.collect_for_s,
+                    open_for_s: self.settings.policy.open_for_s,
+                    netuid: self.settings.netuid,
+                    validator: self.world.signer.hotkey(),
+                };
+                match reading::read(&asked, self.world.chain, &mut self.store, &mut self.seen, now)? {
+                    Read::Happened(event) => self.happened(event),
+                    Read::TooEarly => Ok(now + self.settings.policy.look_s),
+                }
             }
             Step::Deduplicate => {
                 let record = self.state.record.as_ref();
@@ -318,7 +342,32 @@ impl<'a> Driver<'a> {
         self.store.record(&after, now, &what)?;
         self.state = after;
         self.seen.measured = None;
-        self.tried.clear();
+        self.fetching = Fetching::default();
+        Ok(())
+    }
+
+    /// Looks now and then whether weights could be set at all, so that it is known before a day is measured in vain.
+    fn look_at_standing(&mut self, now: i64) -> Result<(), DriverError> {
+        let again = self.settings.policy.standing_s;
+        if self.looked_at.is_some_and(|at| (at..at + again).contains(&now)) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        let Ok(hindrances) = self.world.chain.hindrances() else { return Ok(()) };
+        let head = self.world.chain.head().map_or(0, |head| head.number);
+        // What ends by itself before the day does hinders nobody.
+        let end = noon(&next(&self.state.day)?)?;
+        let lasts = |until: u64| now + until.saturating_sub(head).cast_signed() * BLOCK_S >= end;
+        let lasting = hindrances.into_iter().filter(|hindrance| hindrance.until.is_none_or(lasts));
+        let lasting: Vec<String> = lasting.map(|hindrance| hindrance.why).collect();
+        if lasting != self.seen.hindrances {
+            let what = match lasting.is_empty() {
+                true => "weights can be set again".to_owned(),
+                false => format!("weights cannot be set: {}", lasting.join("; ")),
+            };
+            self.store.record(&self.state, now, &what)?;
+            self.seen.hindrances = lasting;
+        }
         Ok(())
     }
 
@@ -326,101 +375,14 @@ impl<'a> Driver<'a> {
         self.settings.days.join(self.state.day.to_string())
     }
 
-    /// Reads the chain at the first finalised block after noon.
-    fn collect(&mut self, now: i64) -> Result<Event, DriverError> {
-        let noon = self.state.start;
-        let mut record = DayRecord {
-            format: DayRecord::expected_format(),
-            day: self.state.day.clone(),
-            netuid: self.settings.netuid,
-            validator: self.world.signer.hotkey(),
-            closed_unix_s: noon,
-            block: None,
-            registered: Vec::new(),
-            submissions: Vec::new(),
-            undecoded: Vec::new(),
-            not_measured: None,
-        };
-        let snapshot = self.world.chain.head().and_then(|head| {
-            self.seen.contact = Some(Contact { head: head.number, unix_s: now });
-            self.seen.skew_s = Some(now - head.unix_s);
-            if head.unix_s < noon {
-                return Ok(None);
-            }
-            let Some(block) = self.world.chain.block_at(noon)? else { return Ok(None) };
-            let snapshot = self.world.chain.snapshot(&block)?;
-            Ok(Some((block, snapshot)))
-        });
-        match snapshot {
-            // The chain's clock decides: until it says noon, it is not noon.
-            Ok(None) => Ok(Event::Trouble("no block after noon is final yet".to_owned())),
-            Err(trouble) if now < noon + self.settings.policy.collect_for_s => {
-                Ok(Event::Trouble(trouble.to_string()))
-            }
-            Err(trouble) => {
-                record.not_measured = Some(trouble.to_string());
-                Ok(Event::Collected(record))
-            }
-            Ok(Some((block, mut snapshot))) => {
-                let mut seen = BTreeMap::new();
-                for commitment in &snapshot.commitments {
-                    if let Some(block) = self.store.first_seen(commitment)? {
-                        seen.insert((commitment.hotkey.clone(), commitment.source.clone()), block);
-                    }
-                }
-                record.submissions = collect::submissions(&snapshot, |commitment| {
-                    seen.get(&(commitment.hotkey.clone(), commitment.source.clone())).copied()
-                });
-                for (number, hotkeys) in collect::shared_blocks(&record.submissions) {
-                    match self.world.chain.places(number, &hotkeys) {
-                        Ok(places) => collect::set_places(&mut record.submissions, number, &places),
-                        Err(trouble @ ChainTrouble::Away(_))
-                            if now < noon + self.settings.policy.collect_for_s =>
-                        {
-                            return Ok(Event::Trouble(trouble.to_string()));
-                        }
-                        // The block is not kept any more: the order by name stays.
-                        Err(_) => {}
-                    }
-                }
-                self.store.remember(&snapshot.commitments)?;
-                snapshot.undecoded.sort_by(|a, b| a.hotkey.cmp(&b.hotkey));
-                record.registered = snapshot.registered.into_values().collect();
-                record.registered.sort_unstable();
-                record.undecoded = snapshot.undecoded;
-                record.block = Some(block);
-                Ok(Event::Collected(record))
-            }
-        }
-    }
-
-    /// Looks after everything that is being fetched, each for itself; the moment of the next look.
+    /// Looks after everything that is being fetched; the moment of the next look.
     fn prepare(&mut self, pending: &[(String, String)], now: i64) -> Result<i64, DriverError> {
-        let mut settled = false;
-        for (hotkey, source) in pending {
-            if self.tried.get(hotkey).is_some_and(|(_, retry_at)| now < *retry_at) {
-                continue;
-            }
-            let unreachable = |why: String, gone| {
-                Event::Unreachable(hotkey.clone(), Unreachable { why: format!("{source}: {why}"), gone })
-            };
-            let event = match self.world.checkpoints.prepare(source) {
-                None => continue,
-                Some(Ok(digest)) => Event::Prepared(hotkey.clone(), Fate::candidate(digest)),
-                Some(Err(CheckpointTrouble::Invalid(reason))) => {
-                    Event::Prepared(hotkey.clone(), Fate::Invalid { reason })
-                }
-                Some(Err(CheckpointTrouble::Gone(why))) => unreachable(why, true),
-                Some(Err(CheckpointTrouble::Away(why))) => unreachable(why, false),
-            };
-            if let Event::Unreachable(..) = event {
-                let attempts = self.tried.get(hotkey).map_or(0, |(attempts, _)| *attempts) + 1;
-                self.tried.insert(hotkey.clone(), (attempts, now + self.settings.policy.pause(attempts)));
-            }
-            settled |= matches!(event, Event::Prepared(..));
-            self.happened(event)?;
-        }
-        Ok(if settled { now } else { now + self.settings.policy.fetch_look_s })
+        let policy = &self.settings.policy;
+        let events = self.fetching.look(self.world.checkpoints, pending, now, policy);
+        let settled = events.iter().any(|event| matches!(event, Event::Prepared(..)));
+        let later = now + policy.fetch_look_s;
+        events.into_iter().try_for_each(|event| self.happened(event).map(drop))?;
+        Ok(if settled { now } else { later })
     }
 
     /// Same files and near-equal weights among what was prepared.
@@ -483,7 +445,12 @@ impl<'a> Driver<'a> {
             record,
             previous: self.state.previous.as_ref(),
         };
-        let (weights, manifest) = day.publish(self.world.signer, self.settings.publish.as_deref())?;
+        let target = self.settings.publish.as_deref();
+        let Published { weights, manifest, trouble } =
+            day.publish(self.world.signer, self.world.pages, target)?;
+        if let Some(trouble) = trouble {
+            self.note(&format!("the day's page could not be written: {trouble}"))?;
+        }
         Ok(Event::Published(Box::new(weights), manifest))
     }
 
@@ -546,36 +513,5 @@ impl<'a> Driver<'a> {
                 Ok(later)
             }
         }
-    }
-}
-
-/// An event for the journal.
-fn describe(event: &Event) -> String {
-    match event {
-        Event::Noon => "noon in New York".to_owned(),
-        Event::Collected(record) => match &record.block {
-            Some(block) => format!(
-                "block {}: {} submissions, {} commitments that say nothing",
-                block.number,
-                record.entries().count(),
-                record.undecoded.len()
-            ),
-            None => "the chain could not be read; the day goes without submissions".to_owned(),
-        },
-        Event::Deduplicated(copies) => format!("{} repeat a repository and revision", copies.len()),
-        Event::Prepared(hotkey, Fate::Invalid { reason }) => format!("{hotkey}: invalid: {reason}"),
-        Event::Prepared(hotkey, _) => format!("{hotkey}: ready"),
-        Event::Unreachable(hotkey, unreachable) => format!("{hotkey}: out of reach: {}", unreachable.why),
-        Event::Compared(copies) => format!("{} repeat files or weights", copies.len()),
-        Event::Measured => "the contest ran to its end".to_owned(),
-        Event::NotMeasured(why) => format!("nothing is measured: {why}"),
-        Event::Analysed => "the ranking is there".to_owned(),
-        Event::Published(weights, manifest) => format!("published {}: {}", manifest.short(), weights.reason),
-        Event::SettingAfter(block) => format!("setting weights after block {block}"),
-        Event::WeightsSet(block) => format!("weights stand in block {block}"),
-        Event::WeightsNotSet(why) => format!("weights were not set: {why}"),
-        Event::SealCommitted(block) => format!("the manifest's digest stands in block {block}"),
-        Event::SealNotCommitted(why) => format!("the manifest's digest was not committed: {why}"),
-        Event::Trouble(what) => format!("trouble: {what}"),
     }
 }

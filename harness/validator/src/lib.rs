@@ -4,11 +4,14 @@
 
 pub mod collect;
 pub mod contest_file;
+mod describe;
 pub mod driver;
+mod fetching;
 pub mod housekeeping;
 pub mod machine;
 pub mod policy;
 pub mod publish;
+mod reading;
 pub mod schedule;
 pub mod serve;
 pub mod state;

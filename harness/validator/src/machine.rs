@@ -225,6 +225,7 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
         }
         (Phase::Preparing, Event::Prepared(hotkey, fate)) => {
             after.unreachable.remove(&hotkey);
+            let fate = borne_out(state, &hotkey, fate);
             settle(&mut after, vec![(hotkey, fate)]);
             Phase::Preparing
         }
@@ -281,6 +282,19 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
     after.phase = phase;
     after.trouble = None;
     Ok(after)
+}
+
+/// What becomes of a submission that goes by a seal: its files must be those that were sealed.
+fn borne_out(state: &State, hotkey: &str, fate: Fate) -> Fate {
+    let submissions = state.record.iter().flat_map(|record| &record.submissions);
+    let claim = submissions.filter(|s| s.hotkey == hotkey).find_map(|submission| submission.claim.as_ref());
+    match (&fate, claim) {
+        (Fate::Candidate { digest, .. }, Some(claim)) if !claim.is_of(hotkey, digest) => {
+            let reason = format!("its files are not those that were sealed in block {}", claim.block);
+            Fate::Invalid { reason }
+        }
+        _ => fate,
+    }
 }
 
 fn settle(state: &mut State, fates: Vec<(String, Fate)>) {

@@ -14,6 +14,10 @@ pub struct Policy {
     pub wait_for_s: i64,
     /// `gone_for_s`: how long it waits for one that is not there, or not for us (401, 403, 404, 410); the contest says.
     pub gone_for_s: i64,
+    /// `open_for_s`: how long after the close sealed entries can be opened; the contest says.
+    pub open_for_s: i64,
+    /// `standing_s`: pause between two looks whether weights could be set.
+    pub standing_s: i64,
     /// `fetch_look_s`: pause between two looks at what is being fetched.
     pub fetch_look_s: i64,
     /// `group_most`: how many of those whose weights repeat one another are measured, in their order.
@@ -46,6 +50,8 @@ impl Default for Policy {
             prepare_for_s: 8 * 3600,
             wait_for_s: 2 * 3600,
             gone_for_s: 1800,
+            open_for_s: 1800,
+            standing_s: 900,
             fetch_look_s: 5,
             group_most: 8,
             reserve_s: 2 * 3600,

@@ -17,6 +17,7 @@ use edgemaxx_seal::sign::Signer;
 use crate::contest_file;
 use crate::state::{Phase, Previous, State};
 use crate::verdict::{Basis, decide};
+use crate::world::Pages;
 
 /// A day that cannot be published, or read back.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +62,23 @@ pub(crate) struct Day<'a> {
     pub(crate) previous: Option<&'a Previous>,
 }
 
+/// What was published.
+pub(crate) struct Published {
+    pub(crate) weights: Weights,
+    /// Digest of the manifest.
+    pub(crate) manifest: Digest,
+    /// What went wrong with the page.
+    pub(crate) trouble: Option<String>,
+}
+
 impl Day<'_> {
     /// Decides the weights, writes and seals everything; the same again when asked again.
     pub(crate) fn publish(
         &self,
         signer: &dyn Signer,
+        pages: &mut dyn Pages,
         target: Option<&Path>,
-    ) -> Result<(Weights, Digest), PublishError> {
+    ) -> Result<Published, PublishError> {
         fs::create_dir_all(self.folder).map_err(wrong(self.folder))?;
         // A contest that was given up leaves its raw log, not half of what follows from it.
         let ranking = match self.record.not_measured {
@@ -91,6 +102,8 @@ impl Day<'_> {
             let path = self.folder.join(name);
             write_whole(&path, text.as_bytes()).map_err(wrong(&path))?;
         }
+        // A day without its page is better than none.
+        let trouble = pages.write(self.folder).err();
         let previous = self
             .previous
             .map(|previous| PreviousDay { day: previous.day.clone(), manifest: previous.manifest });
@@ -99,7 +112,7 @@ impl Day<'_> {
             manifest::publish(self.folder, &manifest, &target.join(self.record.day.to_string()))?;
         }
         let (_, digest) = manifest::read(self.folder)?;
-        Ok((weights, digest))
+        Ok(Published { weights, manifest: digest, trouble })
     }
 }
 

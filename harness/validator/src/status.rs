@@ -65,6 +65,9 @@ pub struct Submissions {
     pub other_contests: u32,
     /// Of hotkeys that are not registered any more.
     pub unregistered: u32,
+    /// Sealed, and not opened in time.
+    #[serde(default)]
+    pub sealed: u32,
 }
 
 /// How far a measurement is.
@@ -100,7 +103,7 @@ pub struct WeightsStatus {
 }
 
 /// What a status is made from beside the state.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The chain's head when it was last read.
     pub contact: Option<Contact>,
@@ -108,6 +111,8 @@ pub struct Seen {
     pub skew_s: Option<i64>,
     /// What is measured.
     pub measured: Option<Measured>,
+    /// What keeps the hotkey from setting weights, as long as nobody does something.
+    pub hindrances: Vec<String>,
 }
 
 impl Status {
@@ -208,6 +213,7 @@ fn count(record: &DayRecord) -> Submissions {
             Fate::Invalid { .. } => &mut counts.invalid,
             Fate::OtherContest { .. } => &mut counts.other_contests,
             Fate::Unregistered => &mut counts.unregistered,
+            Fate::Sealed => &mut counts.sealed,
         } += 1;
     }
     counts
@@ -240,6 +246,7 @@ fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<S
     if let Some(OnChain::NotSet { why }) = &state.on_chain {
         alarms.push(format!("the weights of {} were not set: {why}", state.day));
     }
+    alarms.extend(seen.hindrances.iter().map(|why| format!("weights cannot be set: {why}")));
     if let Some(age) = status.weights.as_ref().and_then(|weights| weights.age_blocks)
         && age > policy.alarm_blocks
     {

@@ -157,6 +157,7 @@ mod tests {
             validator: "v".to_owned(),
             closed_unix_s: 0,
             block: Some(BlockRef { number: 1, hash: "0x01".to_owned(), unix_s: 0 }),
+            opened: None,
             registered: registered.iter().map(|name| (*name).to_owned()).collect(),
             submissions: Vec::new(),
             undecoded: Vec::new(),
@@ -250,6 +251,7 @@ mod tests {
                 index: None,
                 since: 1,
                 source: "hf:a/a".to_owned(),
+                claim: None,
                 fate: Fate::Invalid { reason: "no files".to_owned() },
             }],
             ..day(&["a", "b"])

@@ -2,8 +2,9 @@
 //! one of these, so that whole weeks run in a test.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
@@ -64,10 +65,37 @@ pub struct Commitment {
     pub hotkey: String,
     /// The block it was committed in.
     pub block: u64,
-    /// The checkpoint as a contest file names it, e.g. `hf:owner/name@revision`.
+    /// The checkpoint as a contest file names it, e.g. `hf:owner/name@revision`; `sealed:DIGEST` while it is sealed.
     pub source: String,
+    /// Whether it is, or was, sealed.
+    pub seal: Seal,
     /// The contest that it is for, where that is another one.
     pub other_contest: Option<String>,
+}
+
+/// Whether a commitment is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    /// It never was.
+    None,
+    /// Nobody can know what it is to.
+    Closed,
+    /// It says which seal it opens.
+    Opened {
+        /// The block that the seal was committed in.
+        block: u64,
+        /// Its salt.
+        salt: Salt,
+    },
+}
+
+/// What keeps a hotkey from setting weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hindrance {
+    /// In words, with what to do.
+    pub why: String,
+    /// The block from which on it hinders no more by itself; `None`: it stays until somebody does something.
+    pub until: Option<u64>,
 }
 
 /// The chain.
@@ -95,6 +123,18 @@ pub trait Chain {
     /// # Errors
     /// [`ChainTrouble::Away`].
     fn places(&mut self, number: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble>;
+
+    /// What this hotkey committed in block `number` as seals: read from the block itself, which is kept.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`]; any other: the block cannot be read any more.
+    fn sealed(&mut self, number: u64, hotkey: &str) -> Result<Vec<Digest>, ChainTrouble>;
+
+    /// What keeps the validator's hotkey from setting weights now, whatever they are; empty: nothing.
+    ///
+    /// # Errors
+    /// [`ChainTrouble::Away`].
+    fn hindrances(&mut self) -> Result<Vec<Hindrance>, ChainTrouble>;
 
     /// Sets weights by hotkey, joined with the uids of a fresh snapshot; the block they stand in.
     /// `not_before` is the earliest block at which these weights could have been set: what this hotkey
@@ -198,6 +238,15 @@ pub enum BenchTrouble {
     /// The contest cannot be run at all.
     #[error("{0}")]
     Hopeless(String),
+}
+
+/// What people read of a day.
+pub trait Pages {
+    /// Writes the page, the short form and the tables of the day in `folder`, whose record and weights are there.
+    ///
+    /// # Errors
+    /// In words; what a run left of its own stays.
+    fn write(&mut self, folder: &Path) -> Result<(), String>;
 }
 
 /// Runs contests.

@@ -3,4 +3,4 @@
 mod changes;
 mod site;
 
-pub use site::{HistoryRun, SiteFile, history};
+pub use site::{HistoryRun, QuietDay, SiteFile, history};

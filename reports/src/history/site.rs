@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::estimate::CertificateVerdict;
-use edgemaxx_contract::plan::Extent;
+use edgemaxx_contract::plan::{Day, Extent};
 use serde::Serialize;
 
 use super::changes::change_points;
@@ -11,9 +11,9 @@ use crate::ReportError;
 use crate::html::render;
 use crate::number::{self, UNDEFINED};
 use crate::plot::{TrendPoint, trend};
+use crate::standing::{standing_key, standing_words};
 use crate::summary::{Summary, SummaryCandidate, SummaryEstimate};
 use crate::text::visible;
-use crate::view::{standing_key, standing_words};
 
 /// Days shown side by side in the leaderboard over time.
 const DAYS: usize = 14;
@@ -25,6 +25,21 @@ pub struct HistoryRun {
     pub summary: Summary,
     /// Where its report is, relative to the site; `None`: no link.
     pub report: Option<String>,
+    /// The block that the weights of its day stand in; `None`: not known, or none.
+    pub weights_block: Option<u64>,
+}
+
+/// A day of a validator on which nothing was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuietDay {
+    /// The day.
+    pub day: Day,
+    /// Where its page is, relative to the site.
+    pub report: String,
+    /// What was decided, and why.
+    pub reason: String,
+    /// As of a run.
+    pub weights_block: Option<u64>,
 }
 
 /// A file of the site.
@@ -40,6 +55,15 @@ pub struct SiteFile {
 struct Site {
     title: String,
     contests: Vec<ContestHistory>,
+    quiet: Vec<QuietRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuietRow {
+    day: String,
+    link: String,
+    reason: String,
+    block: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,6 +90,7 @@ struct RunRow {
     noise: String,
     effect: String,
     machine: String,
+    block: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,11 +114,12 @@ struct Trend {
     changes: Vec<String>,
 }
 
-/// Builds the site: `index.html`, and `history.json` with all summaries. Runs may come in any order.
+/// Builds the site: `index.html`, and `history.json` with all summaries. Runs may come in any order; days on which nothing
+/// was measured, in theirs.
 ///
 /// # Errors
 /// [`ReportError`]: a defect of this crate.
-pub fn history(runs: &[HistoryRun]) -> Result<Vec<SiteFile>, ReportError> {
+pub fn history(runs: &[HistoryRun], quiet: &[QuietDay]) -> Result<Vec<SiteFile>, ReportError> {
     let mut contests: BTreeMap<&str, Vec<&HistoryRun>> = BTreeMap::new();
     for run in runs {
         contests.entry(&run.summary.contest).or_default().push(run);
@@ -104,6 +130,7 @@ pub fn history(runs: &[HistoryRun]) -> Result<Vec<SiteFile>, ReportError> {
     let site = Site {
         title: "EdgeMaxx: history".to_owned(),
         contests: contests.iter().enumerate().map(|(i, (name, runs))| contest(i, name, runs)).collect(),
+        quiet: quiet.iter().rev().map(quiet_row).collect(),
     };
     let sorted: Vec<&Summary> = contests.values().flatten().map(|run| &run.summary).collect();
     let page = SiteFile { path: "index.html".to_owned(), text: render("history.html", &site)? };
@@ -172,7 +199,22 @@ fn row(run: &HistoryRun) -> RunRow {
         noise: number::optional(s.noise_floor, |v| format!("±{}", number::percent(v, 2))),
         effect: number::optional(s.minimum_detectable_effect, |v| number::percent(v, 2)),
         machine: visible(&s.machine),
+        block: block(run.weights_block),
     }
+}
+
+fn quiet_row(quiet: &QuietDay) -> QuietRow {
+    QuietRow {
+        day: quiet.day.to_string(),
+        link: quiet.report.clone(),
+        reason: visible(&quiet.reason),
+        block: block(quiet.weights_block),
+    }
+}
+
+/// The block that weights stand in.
+fn block(number: Option<u64>) -> String {
+    number.map_or_else(|| UNDEFINED.to_owned(), |number| number.to_string())
 }
 
 fn cell(candidate: Option<&SummaryCandidate>) -> BoardCell {

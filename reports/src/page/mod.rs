@@ -2,6 +2,7 @@
 
 mod board;
 mod candidate;
+mod day;
 mod provenance;
 mod shots;
 mod trust;
@@ -16,9 +17,11 @@ use serde::Serialize;
 use crate::exhibit::of_task;
 use crate::number;
 use crate::plot;
+use crate::standing::{standing_key, standing_words};
 use crate::text::visible;
-use crate::view::{AnswerSource, RunView, standing_key};
+use crate::view::{AnswerSource, RunView};
 
+pub(crate) use day::{DayPage, DaySection};
 pub(crate) use provenance::device;
 use shots::CandidateShots;
 
@@ -70,6 +73,8 @@ pub(crate) struct Page {
     pub certificate: trust::CertificateView,
     pub stopping: trust::StoppingView,
     pub methods: Vec<Fact>,
+    /// Of a validator's day.
+    pub submissions: Option<DaySection>,
     pub provenance: provenance::Provenance,
 }
 
@@ -138,11 +143,16 @@ impl Page {
             .filter_map(|(row, (_, estimates))| Some(resources(row, (*estimates)?, gpu)))
             .collect();
 
+        let anchors: BTreeMap<&str, String> = ranked
+            .iter()
+            .enumerate()
+            .map(|(index, (entry, _))| (entry.name.as_str(), board::anchor(index)))
+            .collect();
         let candidates = drills(view, rows, &ranked, &shots, source);
         let (clouds, clouds_left_out) = clouds(view, &ranked, &shots);
         let mut standings: Vec<_> = ranked
             .iter()
-            .map(|(e, _)| (e.standing, [standing_key(e.standing), crate::view::standing_words(e.standing)]))
+            .map(|(e, _)| (e.standing, [standing_key(e.standing), standing_words(e.standing)]))
             .collect();
         standings.sort();
         standings.dedup();
@@ -172,6 +182,7 @@ impl Page {
             certificate: trust::certificate(view),
             stopping,
             methods: trust::methods(view),
+            submissions: view.day.map(|day| DaySection::new(&day, &anchors)),
             provenance: provenance::provenance(view),
         }
     }

@@ -95,6 +95,7 @@ impl AnswerSource for Run {
 impl Run {
     pub fn view(&self) -> RunView<'_> {
         RunView {
+            day: None,
             contest: &self.contest,
             plan: &self.plan,
             log: &self.log,

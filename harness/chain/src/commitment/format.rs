@@ -3,11 +3,13 @@
 //! ```text
 //! "EM"  version=1  header  contest: u8 length, text  repository: u8 length, text  revision: 20 or 32 bytes
 //! header, from the low bit: engine (0 native, 1 command) · revision (0 SHA-1, 1 SHA-256) · provider (6 bits, 0 Hugging Face)
+//! then, where it opens a seal: 1  block of the seal: u32, little endian  salt: 16 bytes
 //! ```
 
 use std::fmt;
 use std::str::FromStr;
 
+use edgemaxx_contract::claim::Salt;
 use serde::{Deserialize, Serialize};
 
 /// What the chain keeps at most (`Raw128`).
@@ -16,6 +18,8 @@ pub(super) const MAGIC: &[u8; 2] = b"EM";
 pub(super) const VERSION: u8 = 1;
 /// Longest contest name that fits.
 const MAX_CONTEST: usize = 32;
+/// Before the block and the salt of a seal.
+pub(super) const OPENS: u8 = 1;
 
 /// A miner's entry: everything a validator needs to fetch exactly the files the miner meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,19 @@ pub struct Submission {
     pub revision: Revision,
     /// What runs the checkpoint.
     pub engine: EngineKind,
+    /// The seal that it opens; `None`: it was committed in the open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Opening>,
+}
+
+/// How an entry opens a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    /// The block that the seal was committed in.
+    pub block: u32,
+    /// Its salt.
+    pub salt: Salt,
 }
 
 /// Where a repository lives.
@@ -112,6 +129,11 @@ impl Submission {
             out.extend_from_slice(text.as_bytes());
         }
         out.extend_from_slice(revision);
+        if let Some(Opening { block, salt }) = &self.opens {
+            out.push(OPENS);
+            out.extend(block.to_le_bytes());
+            out.extend(salt.0);
+        }
         if out.len() > MAX_BYTES {
             return Err(CommitmentError::TooLong { got: out.len() });
         }

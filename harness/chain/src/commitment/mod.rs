@@ -5,8 +5,10 @@ mod day;
 mod format;
 mod legacy;
 mod reader;
+mod sealed;
 
 pub use day::DaySeal;
-pub use format::{CommitmentError, EngineKind, MAX_BYTES, Provider, Revision, Submission};
+pub use format::{CommitmentError, EngineKind, MAX_BYTES, Opening, Provider, Revision, Submission};
 pub use legacy::LegacySubmission;
 pub use reader::{Commitment, Unreadable, read};
+pub use sealed::{Sealed, fresh_salt};

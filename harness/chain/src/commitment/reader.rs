@@ -1,9 +1,13 @@
 //! The forgiving reader: any bytes give an answer, never a panic and never a silent nothing.
 
+use edgemaxx_contract::claim::Salt;
 use serde::Serialize;
 
-use super::format::{MAGIC, VERSION, is_contest, is_repository};
-use super::{DaySeal, EngineKind, LegacySubmission, Provider, Revision, Submission, day, legacy};
+use super::format::{MAGIC, OPENS, VERSION, is_contest, is_repository};
+use super::{
+    DaySeal, EngineKind, LegacySubmission, Opening, Provider, Revision, Sealed, Submission, day, legacy,
+    sealed,
+};
 
 /// What a commitment's bytes mean.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,6 +15,8 @@ use super::{DaySeal, EngineKind, LegacySubmission, Provider, Revision, Submissio
 pub enum Commitment {
     /// An entry that can be measured.
     Submission(Submission),
+    /// An entry that nobody can read yet.
+    Sealed(Sealed),
     /// An entry in the original subnet's format 2.
     Legacy(LegacySubmission),
     /// A validator's: the digest of a day that it sealed.
@@ -49,6 +55,9 @@ pub fn read(bytes: &[u8]) -> Commitment {
             Err(why) => Commitment::Unreadable(why),
         };
     }
+    if let Some(rest) = bytes.strip_prefix(sealed::MAGIC) {
+        return sealed::read(rest).map_or_else(Commitment::Unreadable, Commitment::Sealed);
+    }
     if let Some(rest) = bytes.strip_prefix(day::MAGIC) {
         return day::read(rest).map_or_else(Commitment::Unreadable, Commitment::Day);
     }
@@ -71,13 +80,20 @@ fn ours(bytes: &[u8]) -> Result<Submission, Unreadable> {
     let engine = if header & 1 == 0 { EngineKind::Native } else { EngineKind::Command };
     let (contest, rest) = text(rest, "contest", is_contest)?;
     let (repository, rest) = text(rest, "repository", is_repository)?;
-    let revision = if header & 2 == 0 {
-        rest.first_chunk().map(|r| Revision::Sha1(*r))
+    let (revision, rest) = if header & 2 == 0 {
+        rest.split_first_chunk().map(|(r, rest)| (Revision::Sha1(*r), rest))
     } else {
-        rest.first_chunk().map(|r| Revision::Sha256(*r))
-    };
-    let revision = revision.ok_or_else(|| cut("revision"))?;
-    Ok(Submission { contest, provider, repository, revision, engine })
+        rest.split_first_chunk().map(|(r, rest)| (Revision::Sha256(*r), rest))
+    }
+    .ok_or_else(|| cut("revision"))?;
+    Ok(Submission { contest, provider, repository, revision, engine, opens: opening(rest) })
+}
+
+/// The seal that an entry opens, if what follows it says so.
+fn opening(bytes: &[u8]) -> Option<Opening> {
+    let rest = bytes.strip_prefix(&[OPENS])?;
+    let (block, rest) = rest.split_first_chunk()?;
+    Some(Opening { block: u32::from_le_bytes(*block), salt: Salt(*rest.first_chunk()?) })
 }
 
 /// One length-prefixed text that satisfies `good`, and what follows it.

@@ -1,9 +1,6 @@
 //! Which finalised block was the first at or after a moment: where a day's entropy comes from. Read from the blocks'
 //! own time stamps, which every node keeps, not from old state, which most have thrown away.
 
-use std::collections::BTreeMap;
-
-use edgemaxx_seal::AccountId;
 use serde::Serialize;
 use subxt::ext::codec::{Compact, Decode};
 use subxt::utils::H256;
@@ -11,10 +8,6 @@ use subxt::utils::H256;
 use super::link::{At, Chain, Link};
 use super::pin::head;
 use crate::ChainError;
-
-const COMMITMENTS: &str = "Commitments";
-/// Bytes between an extrinsic's signature and its call, at most.
-const MOST_BETWEEN: usize = 48;
 
 /// A finalised block and its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -98,37 +91,6 @@ impl Chain {
     }
 }
 
-impl Chain {
-    /// The places in block `number` at which hotkeys themselves committed on subnet `netuid`, by hotkey: read from the
-    /// block's own extrinsics, which every node keeps. Who committed through a batch or a proxy is not among them.
-    ///
-    /// # Errors
-    /// When no endpoint answers, or this one does not keep the block.
-    pub fn committed_in(&self, number: u64, netuid: u16) -> Result<BTreeMap<AccountId, u32>, ChainError> {
-        self.read("a block's commitments", async |link| {
-            let top = head(link).await?;
-            let lost = |why: String| ChainError::Transport {
-                what: "a block's commitments",
-                endpoint: link.endpoint.clone(),
-                why: format!("block {number}: {why}"),
-            };
-            let call = call_of(&top, COMMITMENTS, "set_commitment").ok_or_else(|| ChainError::Missing {
-                what: format!("{COMMITMENTS}.set_commitment"),
-                spec: top.spec_version(),
-            })?;
-            let hash = link.rpc.chain_get_block_hash(Some(number.into())).await;
-            let hash = hash.map_err(|e| lost(e.to_string()))?.ok_or_else(|| lost("unknown".into()))?;
-            let body = link.rpc.chain_get_block(Some(hash)).await.map_err(|e| lost(e.to_string()))?;
-            let discarded = || ChainError::Discarded { endpoint: link.endpoint.clone(), block: number };
-            let extrinsics = body.ok_or_else(discarded)?.block.extrinsics;
-            let committed = extrinsics.iter().enumerate();
-            let committed =
-                committed.filter_map(|(place, e)| Some((committer(&e.0, call, netuid)?, place as u32)));
-            Ok(committed.collect())
-        })
-    }
-}
-
 /// A block's hash and the time that its own `Timestamp.set` gives.
 async fn clock(link: &Link, at: &At, number: u64) -> Result<BlockAt, ChainError> {
     let lost = |why: String| ChainError::Transport {
@@ -152,25 +114,10 @@ fn set_call(at: &At) -> Option<[u8; 2]> {
     call_of(at, "Timestamp", "set")
 }
 
-fn call_of(at: &At, pallet: &str, call: &str) -> Option<[u8; 2]> {
+/// Pallet and call index of a call.
+pub(super) fn call_of(at: &At, pallet: &str, call: &str) -> Option<[u8; 2]> {
     let pallet = at.metadata_ref().pallet_by_name(pallet)?;
     Some([pallet.call_index(), pallet.call_variant_by_name(call)?.index])
-}
-
-/// Who signed an extrinsic that is `call` for subnet `netuid`, the call's first field.
-fn committer(mut bytes: &[u8], call: [u8; 2], netuid: u16) -> Option<AccountId> {
-    let input = &mut bytes;
-    let _length = Compact::<u32>::decode(input).ok()?;
-    // Signed, version 4; an account's own address; its signature by sr25519, as hotkeys sign.
-    let (version, address, signer) = <(u8, u8, [u8; 32])>::decode(input).ok()?;
-    let (scheme, _) = <(u8, [u8; 64])>::decode(input).ok()?;
-    if (version, address, scheme) != (0x84, 0, 1) {
-        return None;
-    }
-    // Between signature and call lie a few bytes that differ from runtime to runtime: life, nonce, tip, a mode.
-    let [low, high] = netuid.to_le_bytes();
-    let call = [call[0], call[1], low, high];
-    input.windows(call.len()).take(MOST_BETWEEN).any(|part| part == call).then_some(AccountId(signer))
 }
 
 /// The time in an unsigned extrinsic (version 4 or 5) that calls `set`.
@@ -186,8 +133,6 @@ fn time_of(mut bytes: &[u8], set: [u8; 2]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use subxt::ext::codec::Encode as _;
-
     use super::*;
 
     #[test]
@@ -200,29 +145,5 @@ mod tests {
         signed[1] = 0x84;
         assert_eq!(time_of(&signed, [2, 0]), None);
         assert_eq!(time_of(&bytes[..6], [2, 0]), None);
-    }
-
-    #[test]
-    fn a_commitment_is_its_signers_own() {
-        let mut bytes = vec![0x84, 0];
-        bytes.extend([7; 32]);
-        bytes.push(1);
-        bytes.extend([9; 64]);
-        bytes.extend([0x15, 0x02, 0x04, 0x00, 0x00]);
-        bytes.extend([18, 0, 39, 0, 4, 0x61]);
-        let of = |bytes: &[u8], netuid| {
-            let mut whole = Compact(bytes.len() as u32).encode();
-            whole.extend(bytes);
-            committer(&whole, [18, 0], netuid)
-        };
-        assert_eq!(of(&bytes, 39), Some(AccountId([7; 32])));
-        assert_eq!(of(&bytes, 40), None);
-        // Another call, another scheme, no signature.
-        for (at, byte) in [(bytes.len() - 6, 19), (34, 0), (0, 4)] {
-            let mut other = bytes.clone();
-            other[at] = byte;
-            assert_eq!(of(&other, 39), None, "{at}");
-        }
-        assert_eq!(committer(&[], [18, 0], 39), None);
     }
 }

@@ -87,6 +87,22 @@ fn every_error_has_its_name() {
     // This runtime weighs several kinds of stake, so the preflight leaves that to it.
     assert_eq!(bench.foretold(0, &rewards, 7), [""; 0]);
 
+    // Asked about the setter alone, it is told where no other hotkey lends or borrows any.
+    let hindered = |uid: u16| {
+        let chain = bench.node.connect();
+        let found = chain.hindrances(&chain.pin().unwrap(), NETUID, &hotkey(uid).account()).unwrap();
+        found.into_iter().map(|h| (h.violation.rule.to_string(), h.until)).collect::<Vec<_>>()
+    };
+    let rule = |name: &str, until| (name.to_owned(), until);
+    assert_eq!(hindered(0), [rule("NotEnoughStakeToSetWeights", None)]);
+    let height = bench.node.height();
+    bench.node.seed(&Seed { last_update: height, ..Seed::default() });
+    assert_eq!(hindered(0), [rule("SettingWeightsTooFast", Some(height + 100))]);
+    bench.node.seed(&Seed::default());
+    assert_eq!(hindered(0), []);
+    assert_eq!(hindered(4), [rule("NeuronNoValidatorPermit", None)]);
+    assert_eq!(hindered(500)[0], rule("HotKeyNotRegisteredInSubNet", None));
+
     // Commitments: not registered; too soon.
     bench.node.seed(&Seed::default());
     let stranger = hotkey(500);
@@ -97,6 +113,14 @@ fn every_error_has_its_name() {
     bench.chain.set_commitment(NETUID, b"one", &hotkey(4), &mut bench.journal, &options).unwrap();
     let call = Call::set_commitment(NETUID, b"two").unwrap();
     bench.rejected(&call, 4, "CommitmentSetRateLimitExceeded");
+    let pin = bench.chain.pin().unwrap();
+    let from = |uid: u16| bench.chain.commits_from(&pin, NETUID, &hotkey(uid).account()).unwrap();
+    let block = bench.chain.commitment_of(&pin, NETUID, &hotkey(4).account()).unwrap().unwrap().1;
+    assert_eq!((from(4), from(5)), (Some(block + 100), None));
+    bench.node.let_commit(4);
+    bench.node.new_blocks(1);
+    let pin = bench.chain.pin().unwrap();
+    assert_eq!(bench.chain.commits_from(&pin, NETUID, &hotkey(4).account()).unwrap(), None);
     // The refused one did not replace the first.
     let pin = bench.chain.pin().unwrap();
     assert_eq!(bench.chain.commitments(&pin, NETUID).unwrap().len(), 1);

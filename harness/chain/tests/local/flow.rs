@@ -15,6 +15,7 @@ fn submission(name: &str) -> Submission {
         repository: format!("miner/{name}"),
         revision: "000102030405060708090a0b0c0d0e0f10111213".parse().unwrap(),
         engine: EngineKind::Native,
+        opens: None,
     }
 }
 
@@ -65,7 +66,9 @@ fn commit_read_set_weights_and_read_back() {
     for (uid, &block) in [3, 200].into_iter().zip(&blocks) {
         let places = chain.committed_in(block, NETUID).unwrap();
         assert_eq!(places.keys().collect::<Vec<_>>(), [&hotkey(uid).account()], "{places:?}");
-        assert!(places.values().all(|place| *place > 0), "the time stamp comes first");
+        let [committed] = &places[&hotkey(uid).account()][..] else { panic!("{places:?}") };
+        assert!(committed.place > 0, "the time stamp comes first");
+        assert_eq!(committed.bytes, submission(&format!("m{uid}")).to_bytes().unwrap());
         assert!(chain.committed_in(block, NETUID + 1).unwrap().is_empty());
     }
     assert!(chain.committed_in(blocks[0] - 1, NETUID).unwrap().is_empty());

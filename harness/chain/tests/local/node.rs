@@ -196,6 +196,12 @@ impl Node {
         }));
     }
 
+    /// Makes the chain forget when a hotkey last committed: it allows for that once in a hundred blocks.
+    pub(crate) fn let_commit(&self, uid: u16) {
+        let address = hotkey(uid).account().to_string();
+        self.set(json!({ "Commitments": { "LastCommitment": [[[NETUID, address], null]] } }));
+    }
+
     pub(crate) fn connect(&self) -> Chain {
         connect(&self.url())
     }

@@ -53,9 +53,9 @@ impl Args {
                 note(&format!("{}: missing, so that day has no link", page.display()));
                 None
             };
-            runs.push(HistoryRun { summary, report });
+            runs.push(HistoryRun { summary, report, weights_block: None });
         }
-        site::write(&runs, &self.out)?;
+        site::write(&runs, &[], &self.out)?;
         note(&format!("history: {} runs", runs.len()));
         answer(&self.out.join("index.html").display().to_string())
     }

@@ -25,7 +25,7 @@ use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
 use crate::terminal::{answer_json, answer_lines, note};
 use crate::validator::{
-    Alarms, ChildBench, LocalCheckpoints, Log, SealedDays, Subtensor, WallClock, not_published,
+    Alarms, ChildBench, LocalCheckpoints, Log, Rendered, SealedDays, Subtensor, WallClock, not_published,
 };
 
 /// In a validator's folder: its status as it last was.
@@ -194,6 +194,7 @@ impl Run {
             block: None,
         };
         let mut checkpoints = LocalCheckpoints::new(&base, &contest);
+        let mut pages = Rendered;
         let mut bench = ChildBench::new(&base, &self.data, self.device);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
@@ -204,13 +205,18 @@ impl Run {
             contest: text,
             days: days.clone(),
             publish: folder.clone(),
-            policy: Policy { gone_for_s: 60 * i64::from(contest.gone_minutes), ..Policy::default() },
+            policy: Policy {
+                gone_for_s: 60 * i64::from(contest.gone_minutes),
+                open_for_s: 60 * i64::from(contest.open_minutes),
+                ..Policy::default()
+            },
         };
         let world = World {
             clock: &mut clock,
             chain: &mut chain,
             checkpoints: &mut checkpoints,
             bench: &mut bench,
+            pages: &mut pages,
             signer: &key,
         };
         let mut driver = Driver::begin(settings, store, world, self.at != At::Noon).map_err(ended)?;

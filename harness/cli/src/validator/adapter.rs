@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal};
 use edgemaxx_chain::weights::Rule;
-use edgemaxx_chain::{BlockAt, Chain as Node, ChainError, Journal, Pin, WeightsRequest};
+use edgemaxx_chain::{BlockAt, Chain as Node, ChainError, Committed, Journal, Pin, WeightsRequest};
 use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_run::submissions;
 use edgemaxx_seal::{AccountId, Keypair};
-use edgemaxx_validator::world::{Chain, ChainTrouble, Head, Snapshot};
+use edgemaxx_validator::world::{Chain, ChainTrouble, Head, Hindrance, Snapshot};
 
 use crate::subtensor::submit_options;
 
@@ -85,8 +85,22 @@ impl Chain for Subtensor<'_> {
 
     fn places(&mut self, number: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
         let found = self.node.committed_in(number, self.netuid).map_err(|error| trouble(&error))?;
-        let named = found.into_iter().map(|(hotkey, place)| (hotkey.to_ss58(), place));
+        // Of several, the last stands.
+        let place = |all: Vec<Committed>| Some(all.last()?.place);
+        let named = found.into_iter().filter_map(|(hotkey, all)| Some((hotkey.to_ss58(), place(all)?)));
         Ok(named.filter(|(hotkey, _)| hotkeys.contains(hotkey)).collect())
+    }
+
+    fn sealed(&mut self, number: u64, hotkey: &str) -> Result<Vec<Digest>, ChainTrouble> {
+        let hotkey: AccountId =
+            hotkey.parse().map_err(|_| ChainTrouble::Refused(format!("{hotkey}: no hotkey")))?;
+        submissions::sealed_in(&self.node, number, self.netuid, &hotkey).map_err(|error| trouble(&error))
+    }
+
+    fn hindrances(&mut self) -> Result<Vec<Hindrance>, ChainTrouble> {
+        let found = self.node.hindrances(&self.pin()?, self.netuid, &self.key.account());
+        let found = found.map_err(|error| trouble(&error))?;
+        Ok(found.into_iter().map(|h| Hindrance { why: h.violation.to_string(), until: h.until }).collect())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-use edgemaxx_candle::copies::{Entry, Fingerprint, find_repeats};
+use edgemaxx_candle::copies::Fingerprint;
 use edgemaxx_contract::contest::{CheckpointSpec, Contest};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_run::copies::salt;
+use edgemaxx_run::likeness::{Likeness, Repeat, repeats};
 use edgemaxx_run::resolve::{FolderDigests, candidate_file};
 use edgemaxx_run::sources::{pinned, source_folder};
 use edgemaxx_run::{Class, RunError};
@@ -26,23 +27,15 @@ type Said = Result<Digest, CheckpointTrouble>;
 pub(crate) struct LocalCheckpoints {
     /// Folder that contests' paths are relative to.
     base: PathBuf,
-    /// The contest's baseline: what candidates share with it is nobody's own work.
-    baseline: String,
-    /// What is asked of all of them.
-    task: TaskRef,
+    /// The contest: what candidates share with its baseline is nobody's own work.
+    contest: Contest,
     /// What is under way, by source.
     fetching: BTreeMap<String, Receiver<Said>>,
 }
 
 impl LocalCheckpoints {
     pub(crate) fn new(base: &Path, contest: &Contest) -> Self {
-        let baseline = contest.baseline.checkpoint.source.clone();
-        Self { base: base.to_owned(), baseline, task: contest.task, fetching: BTreeMap::new() }
-    }
-
-    fn fingerprint(&self, source: &str, salt: u64) -> Result<Fingerprint, String> {
-        let folder = source_folder(&self.base, source).map_err(|error| error.to_string())?;
-        Fingerprint::of(&folder, salt).map_err(|error| error.to_string())
+        Self { base: base.to_owned(), contest: contest.clone(), fetching: BTreeMap::new() }
     }
 }
 
@@ -67,7 +60,7 @@ impl Checkpoints for LocalCheckpoints {
         let Some(said) = self.fetching.get(source) else {
             if self.fetching.len() < MOST_AT_ONCE {
                 let (say, said) = channel();
-                let (base, name, task) = (self.base.clone(), source.to_owned(), self.task);
+                let (base, name, task) = (self.base.clone(), source.to_owned(), self.contest.task);
                 // Whoever gave up listening needs no answer.
                 std::thread::spawn(move || drop(say.send(prepare(&base, &name, task))));
                 self.fetching.insert(source.to_owned(), said);
@@ -87,25 +80,19 @@ impl Checkpoints for LocalCheckpoints {
 
     fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String> {
         let salt = salt(entropy);
-        let baseline = self.fingerprint(&self.baseline, salt)?;
-        let mut fingerprints = Vec::new();
-        for (hotkey, block, source) in entries {
-            // Weights that cannot be read are not compared; the run will say what is wrong with them.
-            if let Ok(fingerprint) = self.fingerprint(source, salt) {
-                fingerprints.push((hotkey, *block, fingerprint));
+        let folder = |source: &str| source_folder(&self.base, source).map_err(|error| error.words());
+        let baseline = Fingerprint::of(&folder(&self.contest.baseline.checkpoint.source)?, salt)
+            .map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        for (hotkey, _, source) in entries {
+            // What cannot be read is not compared; the run will say what is wrong with it.
+            let of = |folder: PathBuf| Likeness::of(&folder, &self.contest, &baseline, salt).ok();
+            if let Some(likeness) = folder(source).ok().and_then(of) {
+                found.push((hotkey.clone(), likeness));
             }
         }
-        let entries: Vec<Entry<'_>> = fingerprints
-            .iter()
-            .map(|(name, block, fingerprint)| Entry { name, block: *block, fingerprint })
-            .collect();
-        Ok(find_repeats(&entries.iter().collect::<Vec<_>>(), &baseline)
-            .into_iter()
-            .map(|found| CopyOf {
-                how: format!("{:.0}% of its own weights", 100.0 * found.share),
-                copy: found.copy,
-                original: found.original,
-            })
-            .collect())
+        let repeats = repeats(&found, &self.contest, &baseline);
+        let copy = |repeat: Repeat| CopyOf { copy: repeat.copy, original: repeat.original, how: repeat.how };
+        Ok(repeats.into_iter().map(copy).collect())
     }
 }

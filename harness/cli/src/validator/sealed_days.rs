@@ -82,6 +82,15 @@ impl SealedDays {
             }
             self.indexed = Some(status.day.clone());
         }
+        if let Some((folder, weights)) = self.folder.as_ref().zip(status.weights.as_ref())
+            && let Some(block) = weights.block
+        {
+            let noted = site::note_weights(folder, &weights.day, block);
+            let again = noted.and_then(|new| if new { site::index(folder).map(drop) } else { Ok(()) });
+            said.extend(
+                again.err().map(|error| format!("the weights' block is not noted: {}", words(&error))),
+            );
+        }
         said.extend(self.publish(now));
         // Nothing is measured then.
         if status.phase == Phase::Holding

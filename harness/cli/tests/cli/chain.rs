@@ -77,7 +77,14 @@ fn a_checkpoint_goes_to_the_hub_onto_the_chain_and_into_a_contest() {
     assert_eq!((&dry["uid"], &dry["submission"]), (&json!(3), &Value::Null));
     assert_eq!(desk.hub.state().commits.len(), 0);
 
+    // The seal first: nothing is published yet, and nobody can tell what it is of.
+    let sealed = desk.journal(desk.as_uid(3, &submit).arg("--seal-only"));
+    assert_eq!((desk.hub.state().commits.len(), &sealed["submission"]), (0, &Value::Null));
+    let seen = desk.read(&["chain", "commitments"]);
+    assert!(seen["commitments"][0]["meaning"]["sealed"]["digest"].is_string(), "{seen}");
+    desk.node.let_commit(3);
     let first = desk.journal(&mut desk.as_uid(3, &submit));
+    assert_eq!(first["submission"]["opens"]["block"], sealed["sealed"]);
     assert_eq!(first["landed"]["already"], false);
     let revision = desk.hub.state().main.clone();
     assert_eq!(first["submission"]["revision"], revision.as_str());

@@ -22,6 +22,7 @@ mod engine;
 mod example;
 mod history;
 mod honesty;
+mod killed;
 mod layering;
 mod licences;
 mod oracle;

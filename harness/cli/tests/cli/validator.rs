@@ -15,16 +15,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A chain, a hub, a contest of scripted engines, and a validator that publishes to a folder.
-struct Subnet {
-    node: Node,
-    hub: Server,
+pub(crate) struct Subnet {
+    pub(crate) node: Node,
+    pub(crate) hub: Server,
     home: TempDir,
     ground: Playground,
     checkpoint: PathBuf,
 }
 
 impl Subnet {
-    fn new(node: Node) -> Self {
+    pub(crate) fn new(node: Node) -> Self {
         // Two days follow one another within few blocks, so weights are not limited by them.
         node.seed(&Seed { rate_limit: 0, ..Seed::default() });
         let ground = Playground::new("");
@@ -35,13 +35,13 @@ impl Subnet {
         Self { node, hub: Server::start(), home: tempfile::tempdir().unwrap(), ground, checkpoint }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// The program with the hub, the chain and the hotkey of a uid.
-    fn as_uid(&self, uid: u16, words: &[&str]) -> Command {
-        let mut command = edgemaxx();
+    pub(crate) fn as_uid(&self, uid: u16, words: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_edgemaxx"));
         command.args(words).env("HF_ENDPOINT", &self.hub.url).env("HF_TOKEN", "hf_secret");
         command.env("HF_HOME", self.path("hf")).env_remove("HF_HUB_OFFLINE");
         command.args(["--netuid", &NETUID.to_string(), "--subtensor.chain_endpoint", &self.node.url()]);
@@ -52,25 +52,38 @@ impl Subnet {
         command
     }
 
-    /// A miner publishes a checkpoint whose pictures take so many microseconds, and commits it.
-    fn submit(&self, uid: u16, name: &str, latency_us: &str) {
+    /// A checkpoint whose pictures take so many microseconds, and the command by which a miner publishes and commits it.
+    pub(crate) fn submission(&self, uid: u16, name: &str, latency_us: &str, extra: &[&str]) -> Command {
         let folder = self.path(name);
         copy_run(&self.checkpoint, &folder);
         let command = ["edgemaxx", "engine", "mock", "--latency-us", latency_us];
         std::fs::write(folder.join("edgemaxx.toml"), format!("[engine]\ncommand = {command:?}\n")).unwrap();
         let (from, repository) = (folder.display().to_string(), format!("{name}/sdxl"));
         let words = ["miner", "submit", "--from", &from, "--repository", &repository, "--contest", "mock"];
-        self.as_uid(uid, &words).assert().success();
+        Command::from_std(self.as_uid(uid, &[&words[..], extra].concat()))
+    }
+
+    /// A miner publishes such a checkpoint, and commits it.
+    pub(crate) fn submit(&self, uid: u16, name: &str, latency_us: &str) {
+        // Time passes between the seal and its opening, and after it.
+        self.submission(uid, name, latency_us, &["--seal-only"]).assert().success();
+        self.node.let_commit(uid);
+        self.submission(uid, name, latency_us, &[]).assert().success();
+        self.node.let_commit(uid);
+    }
+
+    /// The command of one day of the validator, to its end.
+    pub(crate) fn validator(&self, at: &str) -> std::process::Command {
+        let contest = self.ground.contest().display().to_string();
+        let words = ["validator", "run", "--contest", &contest, "--once", "--at", at, "--no-listen"];
+        let mut run = self.as_uid(0, &words);
+        run.arg("--data").arg(self.path("validator")).arg("--publish").arg(self.path("site"));
+        run
     }
 
     /// One day of the validator, to its end.
     fn day(&self, at: &str) {
-        let contest = self.ground.contest().display().to_string();
-        let words = ["validator", "run", "--contest", &contest, "--once", "--at", at, "--no-listen"];
-        let mut run = self.as_uid(0, &words);
-        let output =
-            run.arg("--data").arg(self.path("validator")).arg("--publish").arg(self.path("site")).output();
-        let output = output.unwrap();
+        let output = self.validator(at).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -82,11 +95,6 @@ impl Subnet {
         let shown: Value = serde_json::from_slice(&show.output().unwrap().stdout).unwrap();
         let pair = |weight: &Value| (weight["uid"].as_u64().unwrap(), weight["value"].as_u64().unwrap());
         shown["weights"].as_array().unwrap().iter().map(pair).collect()
-    }
-
-    /// Makes the chain forget when the validator last committed: it allows for that once in a hundred blocks.
-    fn let_commit(&self) {
-        self.node.set(json!({"Commitments": {"LastCommitment": [[[NETUID, address(0)], null]]}}));
     }
 
     /// Puts weights into the chain's state, as no validator would.
@@ -140,10 +148,14 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     let Some(node) = Node::start("Instant") else { return };
     let subnet = Subnet::new(node);
 
-    // Three miners: a fast one, a slower one, and one with the first one's files, a block later.
-    for (uid, name, latency) in [(3, "fast", "10000"), (4, "slower", "35000"), (5, "copy", "10000")] {
-        subnet.submit(uid, name, latency);
-    }
+    // Three miners: a fast one, a slower one, and one with the first one's files. He commits to them in the open before the
+    // first opens his seal, as if he had seen them as soon as they were published.
+    subnet.submission(3, "fast", "10000", &["--seal-only"]).assert().success();
+    subnet.node.let_commit(3);
+    assert!(!subnet.hub.state().exists, "nothing is published under a seal");
+    subnet.submit(4, "slower", "35000");
+    subnet.submission(5, "copy", "10000", &["--in-the-open"]).assert().success();
+    subnet.submission(3, "fast", "10000", &[]).assert().success();
     subnet.day("now");
     let site = subnet.path("site");
     let first = days(&site)[0].clone();
@@ -154,7 +166,25 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     };
     assert!(fate(3)["candidate"].is_object() && fate(4)["candidate"].is_object(), "{record}");
     assert_eq!(fate(5)["copy"]["of"], address(3), "{record}");
+    let first_of_all = &record["submissions"][0];
+    let claim = &first_of_all["claim"];
+    assert!(
+        claim["block"] == first_of_all["since"] && claim["opened"].as_u64() > claim["block"].as_u64(),
+        "{record}"
+    );
+    assert_eq!((&first_of_all["hotkey"], &record["opened"]), (&address(3).into(), &Value::Null), "{record}");
     assert_eq!((&decided["origin"], &decided["winner"]), (&"earned".into(), &address(3).into()), "{decided}");
+    // People see the same: on the day's page, in its short form and in its table, and the weights' block on the site's page.
+    for name in ["report.html", "report.md", "submissions.csv"] {
+        let text = std::fs::read_to_string(site.join(&first).join(name)).unwrap();
+        for uid in 3..6 {
+            assert!(text.contains(&address(uid)), "{name}: no {}", address(uid));
+        }
+        assert!(text.contains("the same files") && text.contains("hf"), "{name}");
+    }
+    let blocks = read(&site, "on-chain.json");
+    let index = std::fs::read_to_string(site.join("index.html")).unwrap();
+    assert!(index.contains(&format!(">{}<", blocks[&first])), "{blocks}");
     // On chain, by uid; the copy earns nothing.
     assert_eq!(subnet.weights(), [(3, 65535), (4, 16384)], "four fifths and the rest");
 
@@ -165,7 +195,7 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
 
     // The next day a better one comes and wins.
     subnet.submit(6, "faster", "3000");
-    subnet.let_commit();
+    subnet.node.let_commit(0);
     subnet.day("next");
     let second = days(&site).into_iter().find(|name| *name > first).expect("a second day");
     let (decided, record) =
@@ -180,6 +210,28 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
 
     audit(&subnet, &first, &second);
     forgeries(&subnet, &first, &second);
+}
+
+#[test]
+fn too_early_is_said_with_its_block_before_anything_is_published() {
+    let Some(node) = Node::start("Instant") else { return };
+    let subnet = Subnet::new(node);
+    // Sealed and published; the chain makes the opening wait, and so does who repeats the command.
+    for _ in 0..2 {
+        let (code, said) = failure(&mut subnet.submission(3, "first", "10000", &["--no-wait"]));
+        assert!(code == 5 && said.contains("next commitment from block"), "{said}");
+        assert!(said.contains("sealed") && said.contains("published"), "{said}");
+    }
+    // Another checkpoint is refused before it travels.
+    let commits = subnet.hub.state().commits.len();
+    let (code, said) = failure(&mut subnet.submission(3, "second", "20000", &[]));
+    assert!(code == 5 && said.contains("next commitment from block") && said.contains("min)"), "{said}");
+    assert_eq!(subnet.hub.state().commits.len(), commits);
+    subnet.node.let_commit(3);
+    subnet.submission(3, "first", "10000", &["--no-wait"]).assert().success();
+    // What is not sealed says so.
+    let (code, said) = failure(&mut subnet.submission(4, "open", "10000", &["--in-the-open"]));
+    assert!(code == 0 && said.contains("without a seal"), "{said}");
 }
 
 /// Both days, with nothing but what was published, from anywhere.
@@ -244,7 +296,7 @@ fn forgeries(subnet: &Subnet, first: &str, second: &str) {
     subnet.forge(&set);
 
     // Another digest for the same day.
-    subnet.let_commit();
+    subnet.node.let_commit(0);
     let other = DaySeal { day: second.parse().unwrap(), manifest: Digest::of("other") }.to_bytes();
     let mut journal = Journal::open(&subnet.path("forger.jsonl")).unwrap();
     let options = SubmitOptions::default();

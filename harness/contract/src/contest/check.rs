@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::engine::{EngineSpec, engine};
 use super::spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, Measurement, QualitySpec, Recipe,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, Measurement, QualitySpec, Recipe,
     Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
-    WireBaseline, WireCandidate, WireContest, WireGate, WireMeasurement, WireQuality, WireRecipe,
+    WireBaseline, WireCandidate, WireContest, WireCopies, WireGate, WireMeasurement, WireQuality, WireRecipe,
     WireRewards, WireScore,
 };
 use crate::digest::Digest;
@@ -57,6 +57,8 @@ impl Contest {
         }
         let gone_minutes = wire.validator.gone_minutes.unwrap_or(30);
         within("validator.gone_minutes", gone_minutes, 1, 24 * 60)?;
+        let open_minutes = wire.validator.open_minutes.unwrap_or(30);
+        within("validator.open_minutes", open_minutes, 0, 6 * 60)?;
         if candidates.iter().filter(|c| c.control).count() > 1 {
             return Err(bad("candidate.control", "one control at most", "several"));
         }
@@ -82,10 +84,12 @@ impl Contest {
             baseline,
             candidates,
             gone_minutes,
+            open_minutes,
             measurement: measurement(&wire.measurement)?,
             quality: quality(wire.quality, task)?,
             score: score(&wire.score, task)?,
             rewards: rewards(&wire.rewards)?,
+            copies: copies(&wire.copies)?,
             incumbent: wire.incumbent,
         })
     }
@@ -359,6 +363,19 @@ fn similarity(name: Option<&str>, task: TaskRef) -> Result<Metric, InputError> {
             &format!("one of {}", names.join(", ")),
             format!("{:?}", name.unwrap_or("none")),
         )
+    })
+}
+
+fn copies(wire: &WireCopies) -> Result<CopiesSpec, InputError> {
+    let usual = CopiesSpec::default();
+    // Less than half of another's weights is not told from chance by all that is compared.
+    let share = |name: &str, value: Option<f64>, usual: f64, least: f64| {
+        within(name, value.unwrap_or(usual), least, 1.0)
+    };
+    Ok(CopiesSpec {
+        weights: share("copies.weights", wire.weights, usual.weights, 0.5)?,
+        engine: share("copies.engine", wire.engine, usual.engine, 0.1)?,
+        settings: share("copies.settings", wire.settings, usual.settings, 0.1)?,
     })
 }
 

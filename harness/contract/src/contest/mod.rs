@@ -14,8 +14,8 @@ pub use candidate_file::CandidateFile;
 pub use check::CONTROL;
 pub use engine::{CommandSpec, EngineSpec, Resources};
 pub use spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, Device, DeviceKind, Measurement, QualitySpec,
-    Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, DeviceKind, Measurement,
+    QualitySpec, Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 pub use variant::{Entrant, with_candidates};
 

@@ -41,10 +41,32 @@ pub struct Contest {
     pub score: ScoreSpec,
     /// How scores become weights.
     pub rewards: Rewards,
+    /// How much of an earlier entry makes a later one its copy.
+    pub copies: CopiesSpec,
     /// Minutes that validators wait for a checkpoint that is not there, or not for everybody.
     pub gone_minutes: u32,
+    /// Minutes after submissions closed within which sealed entries can be opened; 0: not at all.
+    pub open_minutes: u32,
     /// Yesterday's winner, if it is among the candidates; written by the validator.
     pub incumbent: Option<String>,
+}
+
+/// Shares of an earlier entry's own work from which on a later one repeats it, by the weightiest part that is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopiesSpec {
+    /// Of its weights.
+    pub weights: f64,
+    /// Of its engine's files.
+    pub engine: f64,
+    /// Of its settings.
+    pub settings: f64,
+}
+
+impl Default for CopiesSpec {
+    fn default() -> Self {
+        Self { weights: 0.5, engine: 0.8, settings: 1.0 }
+    }
 }
 
 /// The device a contest is for.

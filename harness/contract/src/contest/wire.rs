@@ -30,6 +30,8 @@ pub(super) struct WireContest {
     #[serde(default)]
     pub validator: WireValidator,
     #[serde(default)]
+    pub copies: WireCopies,
+    #[serde(default)]
     pub measurement: WireMeasurement,
     pub quality: WireQuality,
     #[serde(default)]
@@ -93,6 +95,16 @@ pub(super) struct WireCandidate {
 #[serde(deny_unknown_fields)]
 pub(super) struct WireValidator {
     pub gone_minutes: Option<u32>,
+    pub open_minutes: Option<u32>,
+}
+
+/// When an entry repeats another.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireCopies {
+    pub weights: Option<f64>,
+    pub engine: Option<f64>,
+    pub settings: Option<f64>,
 }
 
 /// One way to derive a checkpoint from the one named.

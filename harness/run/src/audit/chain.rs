@@ -13,6 +13,7 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::schedule::{next, noon};
 
 use super::check::{Check, Checks, Held};
+use super::first_block::first_at;
 use super::submitted;
 use super::verdict::document;
 use crate::error::{Class, InFile as _, Result, RunError};
@@ -66,33 +67,12 @@ struct Witness<'a> {
 impl Witness<'_> {
     /// The day's block has that hash and time, and is the first at or after its close.
     fn block(&self) -> Result<Held> {
-        let wrong = |problem: String| Err(RunError::input(format!("{DAY_FILE}: {problem}")));
-        let Some(block) = &self.record.block else {
-            return Ok(Held::NotHere(
-                "the day had no block: its validator could not read the chain".to_owned(),
-            ));
-        };
-        let number = block.number;
-        let Some(found) = self.chain.block(number)? else {
-            return wrong(format!("names block {number}, but the last final one is {}", self.head.number));
-        };
-        let hash = format!("{:?}", found.hash);
-        if hash != block.hash {
-            return wrong(format!("block {number} is {hash} on chain, not {}", block.hash));
+        match &self.record.block {
+            Some(block) => first_at(self.chain, block, self.record.closed_unix_s),
+            None => {
+                Ok(Held::NotHere("the day had no block: its validator could not read the chain".to_owned()))
+            }
         }
-        let seconds = |ms: u64| (ms / 1000).cast_signed();
-        let Some(time) = found.timestamp_ms.map(seconds) else {
-            return Ok(Held::Yes(format!("{number} is {hash}; this node no longer has its time")));
-        };
-        if time != block.unix_s {
-            return wrong(format!("block {number} is of {time} s since 1970, not {}", block.unix_s));
-        }
-        let closed = self.record.closed_unix_s;
-        let before = self.chain.block(number.saturating_sub(1))?.and_then(|before| before.timestamp_ms);
-        if time < closed || before.is_some_and(|before| seconds(before) >= closed) {
-            return wrong(format!("block {number} is not the first at or after {closed} s since 1970"));
-        }
-        Ok(Held::Yes(format!("{number} is {hash}, the first after submissions closed")))
     }
 
     /// The weights that the signer set are the decided ones: now, or before a later day replaced them.

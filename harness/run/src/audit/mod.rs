@@ -2,7 +2,9 @@
 
 mod chain;
 mod check;
+mod dates;
 mod fetch;
+mod first_block;
 mod order;
 mod plan;
 mod recompute;

@@ -72,6 +72,7 @@ pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
     if folder.holds(TELEMETRY_FILE) {
         sources.push(TELEMETRY_FILE);
     }
+    sources.extend(report::of_day(folder));
     let again = folder.elsewhere(scratch.path(), read(folder, &sources)?);
     analyze::analyze_run(&again)?;
     rank::rank_run(&again)?;

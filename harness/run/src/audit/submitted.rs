@@ -1,5 +1,6 @@
 //! Whether a day's record names everybody whom the chain names at the day's block, and what became of each.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,10 +8,12 @@ use edgemaxx_chain::{Chain, ChainError};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate, Submission};
 use edgemaxx_contract::run_files::CONTEST_FILE;
-use edgemaxx_validator::collect::submissions;
-use edgemaxx_validator::world::Snapshot;
+use edgemaxx_validator::collect::{open, submissions};
+use edgemaxx_validator::world::{Seal, Snapshot};
 
 use super::check::Held;
+use super::dates::{Dates, OnChain, dates};
+use super::first_block::first_at;
 use crate::error::{InFile as _, Result, RunError};
 use crate::resolve::read_text;
 use crate::submissions::snapshot;
@@ -22,16 +25,42 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
     };
     let path = run.join(CONTEST_FILE);
     let contest = Contest::parse(&read_text(&path)?).in_file(&path)?;
-    let read = chain.pin_at(block.number).and_then(|pin| snapshot(chain, &pin, record.netuid, &contest.name));
-    match read {
-        Ok(found) => match difference(&found, record) {
-            Some(problem) => Err(RunError::input(format!("{DAY_FILE}: {problem}"))),
-            None => Ok(Held::Yes(summary(record))),
-        },
-        Err(error @ ChainError::Discarded { .. }) => {
-            Ok(Held::Unknown(format!("whether a miner was left out is not known: {error}")))
+    let wrong = |problem: String| Err(RunError::input(format!("{DAY_FILE}: {problem}")));
+    let read =
+        |number| chain.pin_at(number).and_then(|pin| snapshot(chain, &pin, record.netuid, &contest.name));
+    let unknown = |error| Ok(Held::Unknown(format!("whether a miner was left out is not known: {error}")));
+    let mut found = match read(block.number) {
+        Err(error @ ChainError::Discarded { .. }) => return unknown(error),
+        found => found?,
+    };
+    let closed = found.commitments.iter().any(|commitment| commitment.seal == Seal::Closed);
+    match &record.opened {
+        Some(opened) => {
+            let moment = record.closed_unix_s + 60 * i64::from(contest.open_minutes);
+            if let failed @ Err(_) = first_at(chain, opened, moment) {
+                return failed;
+            }
+            match read(opened.number) {
+                Err(error @ ChainError::Discarded { .. }) => return unknown(error),
+                later => open(&mut found, &later?, block.number),
+            }
         }
-        Err(error) => Err(error.into()),
+        None if closed && contest.open_minutes > 0 => {
+            return wrong("leaves out who opened a seal after submissions closed".to_owned());
+        }
+        None => {}
+    }
+    if let Some(problem) = difference(&found, record) {
+        return wrong(problem);
+    }
+    let blocks = OnChain { chain, netuid: record.netuid, seen: RefCell::default() };
+    match dates(&found, record, &blocks)? {
+        Dates::Same => Ok(Held::Yes(summary(record))),
+        Dates::Differ(problem) => wrong(problem),
+        Dates::NotKept(block) => Ok(Held::Unknown(format!(
+            "who was first is not known: {} no longer has block {block}; an archive node has it",
+            chain.endpoint().unwrap_or_default()
+        ))),
     }
 }
 
@@ -59,11 +88,8 @@ fn difference(found: &Snapshot, record: &DayRecord) -> Option<String> {
         if submission.source != *source || submission.uid != expected.uid {
             return Some(format!("{hotkey} committed to {source}, not to {}", submission.source));
         }
-        // Who commits to the same again keeps his place.
-        if submission.since > *since {
-            return Some(format!("{hotkey} committed in block {since}, not in {}", submission.since));
-        }
-        let elsewhere = |fate: &Fate| matches!(fate, Fate::OtherContest { .. } | Fate::Unregistered);
+        let elsewhere =
+            |fate: &Fate| matches!(fate, Fate::OtherContest { .. } | Fate::Unregistered | Fate::Sealed);
         if (elsewhere(&submission.fate) || elsewhere(&expected.fate)) && submission.fate != expected.fate {
             return Some(format!(
                 "{hotkey} is said to be {:?}; on chain it is {:?}",
@@ -91,6 +117,7 @@ fn summary(record: &DayRecord) -> String {
                 Fate::Invalid { .. } => "invalid",
                 Fate::OtherContest { .. } => "for other contests",
                 Fate::Unregistered => "of hotkeys that left",
+                Fate::Sealed => "sealed and not opened",
             })
             .or_default() += 1;
     }
@@ -117,6 +144,7 @@ mod tests {
             hotkey: hotkey.to_owned(),
             block,
             source: format!("hf:{hotkey}/m@1"),
+            seal: Seal::None,
             other_contest: other.map(str::to_owned),
         };
         Snapshot {
@@ -141,6 +169,7 @@ mod tests {
             validator: "v".to_owned(),
             closed_unix_s: 0,
             block: Some(BlockRef { number: 9, hash: "0x01".to_owned(), unix_s: 0 }),
+            opened: None,
             registered,
             submissions: submissions(&found, |_| None),
             undecoded: found.undecoded,
@@ -153,14 +182,13 @@ mod tests {
         assert_eq!(difference(&found(), &record()), None);
         assert!(summary(&record()).starts_with("4 commitments: 1 for other contests, 1 never looked at"));
         type Change = fn(&mut DayRecord);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 9] = [
             ("leaves out c, registered", |r| r.registered.retain(|hotkey| hotkey != "c")),
             ("names z, who is not registered", |r| r.registered.push("z".to_owned())),
             ("leaves out a, who committed", |r| r.submissions.retain(|s| s.hotkey != "a")),
             ("leaves out b, who committed", |r| r.submissions.retain(|s| s.hotkey != "b")),
             ("leaves out gone, who committed", |r| r.submissions.retain(|s| s.hotkey != "gone")),
             ("a committed to hf:a/m@1, not", |r| r.submissions[1].source = "hf:z/m@1".to_owned()),
-            ("a committed in block 5, not in 6", |r| r.submissions[1].since = 6),
             ("a is said to be", |r| r.submissions[1].fate = Fate::Unregistered),
             ("names a submission of z", |r| {
                 let mut invented = r.submissions[1].clone();
@@ -175,9 +203,5 @@ mod tests {
             let said = difference(&found(), &lie).unwrap_or_default();
             assert!(said.starts_with(expected), "{expected}: {said}");
         }
-        // An earlier place, by what was seen before, is no lie.
-        let mut kept = record();
-        kept.submissions[1].since = 2;
-        assert_eq!(difference(&found(), &kept), None);
     }
 }

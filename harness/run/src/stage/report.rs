@@ -1,19 +1,28 @@
 //! The report: a run for people and programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use edgemaxx_analyze::telemetry::Derived;
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
 use edgemaxx_contract::task::TaskRef;
+use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
+use edgemaxx_files::write_whole;
 use edgemaxx_quality::{Artefact, Judge};
-use edgemaxx_report::{AnswerSource, FileDigest, RunView, html, junit, markdown, summary_json, tables};
+use edgemaxx_report::{
+    AnswerSource, DayView, FileDigest, RunView, day_html, day_markdown, html, junit, markdown, summary_json,
+    tables,
+};
 
-use crate::error::{Result, RunError};
+use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::stage::quality::Models;
 
@@ -46,12 +55,19 @@ impl AnswerSource for FolderAnswers<'_> {
     }
 }
 
+/// The files of a validator's day, where the run is one's.
+pub(crate) fn of_day(folder: &RunFolder) -> Vec<&'static str> {
+    let day = [DAY_FILE, WEIGHTS_FILE];
+    if day.iter().all(|name| folder.holds(name)) { day.to_vec() } else { Vec::new() }
+}
+
 /// What the report of a folder rests on.
 fn sources(folder: &RunFolder) -> Vec<&'static str> {
     let mut sources = SOURCES.to_vec();
     if folder.holds(TELEMETRY_FILE) {
         sources.insert(4, TELEMETRY_FILE);
     }
+    sources.extend(of_day(folder));
     sources
 }
 
@@ -75,6 +91,60 @@ pub fn is_of(folder: &RunFolder) -> Result<()> {
     }
 }
 
+/// A validator's day.
+struct Day {
+    record: DayRecord,
+    weights: Weights,
+}
+
+impl Day {
+    fn view<'a>(&'a self, ranking: Option<&'a Ranking>) -> DayView<'a> {
+        DayView { record: &self.record, weights: &self.weights, ranking }
+    }
+}
+
+/// The day that a folder is of; `None`: it is a run by hand.
+fn day_of(folder: &RunFolder) -> Result<Option<Day>> {
+    if of_day(folder).is_empty() {
+        return Ok(None);
+    }
+    let record: DayRecord = folder.document(DAY_FILE)?;
+    Ok(Some(Day { record, weights: folder.document(WEIGHTS_FILE)? }))
+}
+
+/// Writes the report of a validator's day, of its run or, where nothing was measured, of its submissions alone.
+///
+/// # Errors
+/// As [`report_run`].
+pub fn report_day(path: &Path) -> Result<()> {
+    if path.join(RANKING_FILE).is_file() {
+        return report_run(&RunFolder::open(path)?).map(drop);
+    }
+    let read = |name: &str| std::fs::read_to_string(path.join(name)).in_file(&path.join(name));
+    let (contest, record, weights) = (read(CONTEST_FILE)?, read(DAY_FILE)?, read(WEIGHTS_FILE)?);
+    let files = [(CONTEST_FILE, &contest), (DAY_FILE, &record), (WEIGHTS_FILE, &weights)];
+    let digest =
+        |(name, text): (&str, &String)| FileDigest { name: name.to_owned(), digest: Digest::of(text) };
+    let files: Vec<FileDigest> = files.into_iter().map(digest).collect();
+    let title = Contest::parse(&contest).in_file(&path.join(CONTEST_FILE))?.title;
+    let day = Day {
+        record: DayRecord::from_json(&record).in_file(&path.join(DAY_FILE))?,
+        weights: Weights::from_json(&weights).in_file(&path.join(WEIGHTS_FILE))?,
+    };
+    let view = day.view(None);
+    let table = tables::submissions(&view)?;
+    for (name, bytes) in [
+        (REPORT_FILE.to_owned(), day_html(&title, &view, &files)?.into_bytes()),
+        (MARKDOWN_FILE.to_owned(), day_markdown(&title, &view).into_bytes()),
+        (format!("{}.csv", table.name()), table.to_csv()?),
+    ] {
+        let file = path.join(name);
+        write_whole(&file, &bytes)
+            .map_err(|source| RunError::Disk { what: format!("cannot write {}", file.display()), source })?;
+    }
+    Ok(())
+}
+
 /// Writes all forms of the report; returns the page's path.
 ///
 /// # Errors
@@ -90,6 +160,7 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
     let ranking = folder.ranking()?;
     let environment = folder.environment()?;
     let files = digests(folder, &sources)?;
+    let day = day_of(folder)?;
     let view = RunView {
         contest: &contest,
         plan: &plan,
@@ -98,6 +169,7 @@ pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
         estimates: &estimates,
         ranking: &ranking,
         environment: &environment,
+        day: day.as_ref().map(|day| day.view(Some(&ranking))),
         files: &files,
     };
     let judge = Models::default().judge(contest.task)?;
@@ -127,6 +199,10 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
         &samples,
         &tables::quality(view.quality, view.contest.task.name())?,
     ] {
+        folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
+    }
+    if let Some(day) = &view.day {
+        let table = tables::submissions(day)?;
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
     folder.write(PARQUET_FILE, samples.to_parquet()?)?;

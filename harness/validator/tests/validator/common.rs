@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use edgemaxx_analyze::rank;
+use edgemaxx_contract::claim::{Salt, sealed};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
@@ -23,7 +24,7 @@ use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Job, Measured, Snapshot,
+    CopyOf, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
 };
 
 pub(crate) const CONTEST: &str = r#"format = 1
@@ -60,7 +61,19 @@ pub(crate) struct Miner {
     pub source: String,
     /// Its true speedup; 0: it cannot be measured at all.
     pub speedup: f64,
+    /// The block that it was sealed in, and the one that it was opened in.
+    pub sealed: Option<(u64, u64)>,
 }
+
+impl Miner {
+    /// One who committed in the open.
+    pub(crate) fn open(block: u64, index: u32, source: String, speedup: f64) -> Self {
+        Self { block, index, source, speedup, sealed: None }
+    }
+}
+
+/// The salt of every seal.
+pub(crate) const SALT: Salt = Salt([5; 16]);
 
 /// The world.
 pub(crate) struct Planet {
@@ -86,6 +99,10 @@ pub(crate) struct Planet {
     pub slow: Vec<String>,
     /// Sources with another's weights, nearly: theirs → his.
     pub near: BTreeMap<String, String>,
+    /// Sources that were sealed with other files: theirs → those.
+    pub swapped: BTreeMap<String, String>,
+    /// What keeps the validator from setting weights.
+    pub hindrances: Vec<Hindrance>,
     pub bench_trouble: Option<BenchTrouble>,
     /// Seconds that one candidate takes.
     pub bench_s: i64,
@@ -112,6 +129,8 @@ impl Planet {
             unreachable: Vec::new(),
             slow: Vec::new(),
             near: BTreeMap::new(),
+            swapped: BTreeMap::new(),
+            hindrances: Vec::new(),
             bench_trouble: None,
             bench_s: 300,
             started: None,
@@ -131,7 +150,7 @@ impl Planet {
     pub(crate) fn join(&mut self, hotkey: &str, source: &str, speedup: f64) {
         let block = self.head();
         let index = self.miners.values().filter(|miner| miner.block == block).count() as u32;
-        self.miners.insert(hotkey.to_owned(), Miner { block, index, source: source.to_owned(), speedup });
+        self.miners.insert(hotkey.to_owned(), Miner::open(block, index, source.to_owned(), speedup));
     }
 
     /// The last weights as shares by hotkey.
@@ -139,6 +158,11 @@ impl Planet {
         let last = self.set.last().map(|(_, weights)| weights.entries.clone()).unwrap_or_default();
         last.into_iter().map(|entry| (entry.hotkey, entry.share)).collect()
     }
+}
+
+/// The digest of a source's files: a fork of the same files has another name.
+pub(crate) fn digest_of(source: &str) -> Digest {
+    Digest::of(source.trim_end_matches("-fork"))
 }
 
 /// A hand on the planet; every trait of the world.
@@ -183,15 +207,36 @@ impl Chain for Hand {
         if planet.is_away() {
             return Err(ChainTrouble::Away("no answer".to_owned()));
         }
-        let commitments = planet.miners.iter().filter(|(_, miner)| miner.block <= block.number);
+        let begun = |miner: &Miner| miner.sealed.map_or(miner.block, |(sealed, _)| sealed);
+        let commitments = planet.miners.iter().filter(|(_, miner)| begun(miner) <= block.number);
         Ok(Snapshot {
             registered: (0..).zip(planet.miners.keys().cloned().chain(["owner".to_owned()])).collect(),
             commitments: commitments
-                .map(|(hotkey, miner)| Commitment {
-                    hotkey: hotkey.clone(),
-                    block: miner.block,
-                    source: miner.source.clone(),
-                    other_contest: None,
+                .map(|(hotkey, miner)| {
+                    let (hotkey, other_contest) = (hotkey.clone(), None);
+                    match miner.sealed {
+                        Some((sealed, opened)) if opened <= block.number => Commitment {
+                            hotkey,
+                            block: opened,
+                            source: miner.source.clone(),
+                            seal: Seal::Opened { block: sealed, salt: SALT },
+                            other_contest,
+                        },
+                        Some((sealed, _)) => Commitment {
+                            hotkey,
+                            block: sealed,
+                            source: format!("sealed:{}", miner.source),
+                            seal: Seal::Closed,
+                            other_contest,
+                        },
+                        None => Commitment {
+                            hotkey,
+                            block: miner.block,
+                            source: miner.source.clone(),
+                            seal: Seal::None,
+                            other_contest,
+                        },
+                    }
                 })
                 .collect(),
             undecoded: planet
@@ -206,6 +251,18 @@ impl Chain for Hand {
         let planet = self.0.borrow();
         let place = |hotkey: &String| Some((hotkey.clone(), planet.miners.get(hotkey)?.index));
         Ok(hotkeys.iter().filter_map(place).collect())
+    }
+
+    fn sealed(&mut self, number: u64, hotkey: &str) -> Result<Vec<Digest>, ChainTrouble> {
+        let planet = self.0.borrow();
+        let miner = planet.miners.get(hotkey);
+        let miner = miner.filter(|miner| miner.sealed.is_some_and(|(sealed, _)| sealed == number));
+        let files = |miner: &Miner| planet.swapped.get(&miner.source).unwrap_or(&miner.source).clone();
+        Ok(miner.map(|miner| sealed(hotkey, &digest_of(&files(miner)), &SALT)).into_iter().collect())
+    }
+
+    fn hindrances(&mut self) -> Result<Vec<Hindrance>, ChainTrouble> {
+        Ok(self.0.borrow().hindrances.clone())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
@@ -255,8 +312,7 @@ impl Checkpoints for Hand {
         } else if is_of(&planet.unreachable) {
             Err(CheckpointTrouble::Away("the hub answered 503".to_owned()))
         } else {
-            // A fork of the same files has another name.
-            Ok(Digest::of(source.trim_end_matches("-fork")))
+            Ok(digest_of(source))
         })
     }
 
@@ -299,6 +355,13 @@ impl Bench for Hand {
     }
 
     fn stop(&mut self) {}
+}
+
+impl Pages for Hand {
+    fn write(&mut self, folder: &Path) -> Result<(), String> {
+        assert!(folder.join("day.json").is_file() && folder.join("weights.json").is_file());
+        std::fs::write(folder.join("report.html"), "the page").map_err(|error| error.to_string())
+    }
 }
 
 /// Writes the ranking that this planet's truth and noise give.
@@ -459,18 +522,18 @@ pub(crate) fn key() -> Keypair {
     Keypair::from_seed(&[7; 32])
 }
 
-/// Four copies of what stands for the whole world; see [`world`].
-pub(crate) fn hands<T: Clone>(hand: &T) -> [T; 4] {
+/// Five copies of what stands for the whole world; see [`world`].
+pub(crate) fn hands<T: Clone>(hand: &T) -> [T; 5] {
     std::array::from_fn(|_| hand.clone())
 }
 
 /// A world of which everything but the signer is one thing.
-pub(crate) fn world<'a, T: Clock + Chain + Checkpoints + Bench>(
-    hands: &'a mut [T; 4],
+pub(crate) fn world<'a, T: Clock + Chain + Checkpoints + Bench + Pages>(
+    hands: &'a mut [T; 5],
     signer: &'a Keypair,
 ) -> World<'a> {
-    let [clock, chain, checkpoints, bench] = hands;
-    World { clock, chain, checkpoints, bench, signer }
+    let [clock, chain, checkpoints, bench, pages] = hands;
+    World { clock, chain, checkpoints, bench, pages, signer }
 }
 
 /// Runs a validator on `planet` until `until` says so; it starts from whatever `store` remembers.

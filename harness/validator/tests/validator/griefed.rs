@@ -1,7 +1,7 @@
 //! Days on which some of twelve miners copy, vanish and grieve: whoever is honestly best earns on every one of them.
 //!
-//! Who copies cannot be earlier than what he copies was to be seen, unless its files were published before they were
-//! committed to: then he may stand before it, but with what he had no time to measure. So earlier copies are broken here.
+//! The best seals his entry before anybody can see it. Copies stand before its opening, in the same block and after it; they
+//! are broken, identical or perturbed.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn people(planet: &mut Planet, day: u32) -> String {
     let block = planet.head() - 100;
     let source = |name: &str| format!("hf:{name}/m@{day}");
     let add = |planet: &mut Planet, name: &str, block: u64, index: u32, source: String, speedup: f64| {
-        planet.miners.insert(name.to_owned(), Miner { block, index, source, speedup });
+        planet.miners.insert(name.to_owned(), Miner::open(block, index, source, speedup));
     };
     // Five honest ones; the best is `m4`, by a margin that can be told.
     for n in 0..5u64 {
@@ -44,6 +44,9 @@ fn people(planet: &mut Planet, day: u32) -> String {
         add(planet, &name, block, 10 + n as u32, source(&name), speedup);
     }
     let best = source("m4");
+    if let Some(miner) = planet.miners.get_mut("m4") {
+        miner.sealed = Some((block - 20, block));
+    }
     // Seven others, each of some kind; their names come before the best's in any alphabet.
     for n in 0..7 {
         let name = format!("a{n}");
@@ -52,15 +55,14 @@ fn people(planet: &mut Planet, day: u32) -> String {
         // Before the block, in the block, after it.
         let (at, index) =
             [(block - 5, 0), (block, if n % 2 == 0 { n } else { 20 + n }), (block + 5, 0)][when as usize];
-        let earlier = (at, index) < (block, 14);
         match pick(day, &format!("kind {n}"), 7) {
             // The best's weights in a folder that cannot be loaded.
             0 => {
                 planet.near.insert(own.clone(), best.clone());
                 add(planet, &name, at, index, own, 0.0);
             }
-            1 if !earlier => add(planet, &name, at, index, best.clone(), 0.0),
-            2 if !earlier => {
+            1 => add(planet, &name, at, index, best.clone(), 0.0),
+            2 => {
                 planet.near.insert(own.clone(), best.clone());
                 add(planet, &name, at, index, own, planet.miners["m4"].speedup * 1.01);
             }

@@ -20,7 +20,7 @@ use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Job, Measured, Snapshot,
+    CopyOf, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
 };
 
 const DAY: &str = "2026-03-06";
@@ -80,6 +80,7 @@ impl Chain for Ground {
             hotkey: hotkey.clone(),
             block: 900 + index as u64,
             source: format!("hf:{hotkey}/x@1"),
+            seal: Seal::None,
             other_contest: None,
         });
         let commitments = commitments.collect();
@@ -88,6 +89,14 @@ impl Chain for Ground {
 
     fn places(&mut self, _: u64, _: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
         Ok(BTreeMap::new())
+    }
+
+    fn sealed(&mut self, _: u64, _: &str) -> Result<Vec<Digest>, ChainTrouble> {
+        Ok(Vec::new())
+    }
+
+    fn hindrances(&mut self) -> Result<Vec<Hindrance>, ChainTrouble> {
+        Ok(Vec::new())
     }
 
     fn set_weights(&mut self, weights: &Weights, not_before: u64) -> Result<u64, ChainTrouble> {
@@ -121,6 +130,12 @@ impl Checkpoints for Ground {
 
     fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
         Ok(Vec::new())
+    }
+}
+
+impl Pages for Ground {
+    fn write(&mut self, _: &Path) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ fn record(fates: &[Fate]) -> DayRecord {
         index: None,
         since: index as u64,
         source: format!("hf:m/m@{index}"),
+        claim: None,
         fate: fate.clone(),
     };
     DayRecord {
@@ -25,6 +26,7 @@ fn record(fates: &[Fate]) -> DayRecord {
         validator: "v".to_owned(),
         closed_unix_s: 0,
         block: None,
+        opened: None,
         registered: Vec::new(),
         submissions: fates.iter().enumerate().map(submission).collect(),
         undecoded: Vec::new(),

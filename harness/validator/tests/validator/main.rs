@@ -8,3 +8,4 @@ mod griefed;
 mod killed;
 mod machine;
 mod month;
+mod sealed;

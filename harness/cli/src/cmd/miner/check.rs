@@ -5,8 +5,9 @@ use std::path::Path;
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device};
 use edgemaxx_contract::contest::{CandidateFile, EngineSpec};
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_hub::{Resolved, resolve_folder};
-use edgemaxx_run::hub::rules;
+use edgemaxx_run::hub::{digest_of, rules};
 use edgemaxx_run::resolve::candidate_file;
 use edgemaxx_run::task::of_checkpoint;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub(super) struct Checked {
     pub(super) left_out: Vec<String>,
     /// Whether it brings its own engine.
     pub(super) own_engine: bool,
+    /// What everybody who fetches it will know it by.
+    pub(super) digest: Digest,
 }
 
 /// Layout, sizes, names, every safetensors header, edgemaxx.toml.
@@ -57,5 +60,6 @@ pub(super) fn check_resolved(resolved: &Resolved) -> anyhow::Result<Checked> {
         bytes: resolved.total_bytes(),
         left_out: resolved.skipped.clone(),
         own_engine,
+        digest: digest_of(resolved),
     })
 }

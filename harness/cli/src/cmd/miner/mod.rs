@@ -5,6 +5,7 @@ mod check;
 mod optimize;
 mod oracle;
 mod recipe;
+mod seals;
 mod search;
 mod status;
 mod submit;

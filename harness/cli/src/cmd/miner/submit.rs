@@ -1,9 +1,10 @@
-//! `edgemaxx miner submit`: check, optimise, measure, publish, commit, read back.
+//! `edgemaxx miner submit`: check, optimise, measure, seal, publish, open, read back.
 
 use std::path::PathBuf;
 
-use edgemaxx_chain::commitment::{Commitment, EngineKind, Provider, Revision, Submission};
+use edgemaxx_chain::commitment::{Commitment, EngineKind, Opening, Provider, Revision, Sealed, Submission};
 use edgemaxx_chain::{Chain, Landed};
+use edgemaxx_contract::claim::{Salt, sealed};
 use edgemaxx_contract::contest::{Contest, Entrant};
 use edgemaxx_contract::digest::hex;
 use edgemaxx_contract::ranking::Standing;
@@ -17,12 +18,16 @@ use super::bench::bench;
 use super::check::{Checked, check, check_resolved};
 use super::optimize::optimize;
 use super::recipe::Step;
+use super::seals::Seals;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, meaning, submit_options};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Publishes a checkpoint on the hub and commits its exact revision on chain.
+///
+/// First a seal is committed, of the checkpoint, this hotkey and a salt, which tells nobody what it is of; when it is final,
+/// the checkpoint is published and the seal opened. Whoever copies what he then sees comes later than the seal.
 ///
 /// Everything that can fail cheaply is checked first: the checkpoint, the commitment's length, the wallet, the
 /// registration. Repeating the command is safe: what is published is not sent again, what is committed not twice.
@@ -32,6 +37,8 @@ use crate::terminal::{answer_json, answer_lines, note};
   edgemaxx miner submit --from models/mine --repository me/fast-sdxl --contest sdxl-4090 \\
       --netuid 39 --wallet.name miner --wallet.hotkey hot
   edgemaxx miner submit --from models/base --optimize bf16,steps=10 --bench contest.toml --repository me/fast-sdxl
+  edgemaxx miner submit --from models/mine --repository me/fast-sdxl --contest sdxl-4090 --seal-only
+                                                        before noon; the same without it after noon publishes and opens
   edgemaxx miner submit --repository me/fast-sdxl --revision 0f3c… --contest sdxl-4090    published already
 
 The hub is set up by HF_TOKEN, HF_HOME and HF_ENDPOINT, as for Hugging Face's own tools.
@@ -73,6 +80,16 @@ pub(crate) struct Args {
     /// Make a new repository private: validators cannot read it until it is public.
     #[arg(long)]
     private: bool,
+    /// Commit the seal and stop; the same command without this publishes and opens it, until as long after noon as the
+    /// contest allows.
+    #[arg(long, requires = "from", conflicts_with_all = ["in_the_open", "no_commit"])]
+    seal_only: bool,
+    /// Commit without a seal: whoever sees the repository before the commitment is final can be first.
+    #[arg(long)]
+    in_the_open: bool,
+    /// Where the chain makes this hotkey wait between two commitments, end instead of waiting; repeat the command later.
+    #[arg(long)]
+    no_wait: bool,
     /// Publish, but do not commit on chain.
     #[arg(long)]
     no_commit: bool,
@@ -97,6 +114,8 @@ struct Answer {
     submission: Option<Submission>,
     commitment: Option<String>,
     landed: Option<Landed>,
+    /// The block of the seal.
+    sealed: Option<u32>,
     uid: Option<u16>,
 }
 
@@ -112,26 +131,36 @@ impl Args {
     pub(crate) fn execute(&self) -> anyhow::Result<()> {
         let contest = self.contest_name()?;
         // Both revisions of git's two kinds fit if the longer fits; the hub's is the shorter.
-        self.submission(&contest, "0".repeat(40).parse()?, false).to_bytes()?;
+        let longest = self.submission(&contest, "0".repeat(40).parse()?, false);
+        let opens = (!self.in_the_open).then_some(Opening { block: 0, salt: Salt([0; 16]) });
+        Submission { opens, ..longest }.to_bytes()?;
         let (folder, checked, known) = self.checkpoint()?;
         let signer = if self.no_commit { None } else { Some(self.signer()?) };
         if let Some(contest) = &self.bench {
             self.measure(contest, &folder)?;
         }
+        let opens = match &signer {
+            Some(signer) if !self.dry_run => self.seal(signer, &contest, &checked, known.is_some())?,
+            _ => None,
+        };
         let revision = match known {
             Some(revision) => Some(revision),
-            None if self.dry_run => None,
+            None if self.dry_run || self.seal_only => None,
             None => Some(self.publish(&folder)?),
         };
         let own = checked.own_engine;
         let submission = revision
-            .map(|r| Ok::<_, anyhow::Error>(self.submission(&contest, r.parse()?, own)))
+            .map(|r| {
+                let submission = self.submission(&contest, r.parse()?, own);
+                Ok::<_, anyhow::Error>(Submission { opens, ..submission })
+            })
             .transpose()?;
         let mut result = Answer {
             checked,
             commitment: submission.as_ref().map(|s| s.to_bytes()).transpose()?.map(|bytes| hex(&bytes)),
             submission,
             landed: None,
+            sealed: opens.map(|opens| opens.block),
             uid: signer.as_ref().map(|s| s.uid),
         };
         if let (Some(signer), Some(submission), false) = (&signer, &result.submission, self.dry_run) {
@@ -161,6 +190,7 @@ impl Args {
             repository: self.repository.clone(),
             revision,
             engine: if own_engine { EngineKind::Command } else { EngineKind::Native },
+            opens: None,
         }
     }
 
@@ -209,6 +239,67 @@ impl Args {
         Ok(Signer { chain, hotkey, key, uid })
     }
 
+    /// Commits the seal of a checkpoint, once; how it is opened. `None`: nothing is to be sealed.
+    fn seal(
+        &self,
+        signer: &Signer,
+        contest: &str,
+        checked: &Checked,
+        published: bool,
+    ) -> anyhow::Result<Option<Opening>> {
+        let (chain, netuid) = (&signer.chain, self.chain.netuid);
+        let mut seals = Seals::open(&self.journal.file(chain, &signer.hotkey, "seals.json")?)?;
+        let known =
+            seals.find(netuid, contest, &checked.digest).and_then(|kept| Some((kept.block?, kept.salt)));
+        if let (Some((block, salt)), false) = (known, self.in_the_open) {
+            note(&format!("sealed already, in block {block}"));
+            return Ok(Some(Opening { block, salt }));
+        }
+        // Said before anything is published: the chain would refuse it afterwards.
+        if let Some(from) = chain.commits_from(&self.chain.pin(chain)?, netuid, &signer.hotkey)? {
+            return Err(Failure::error(Exit::Chain, too_early(chain, from)?));
+        }
+        if self.in_the_open || published {
+            note("committed without a seal: whoever saw the repository before may have been first");
+            return Ok(None);
+        }
+        let Some(key) = &signer.key else { return Ok(None) };
+        let kept = seals.find_or_make(netuid, contest, checked.digest)?;
+        let digest = sealed(&signer.hotkey.to_ss58(), &checked.digest, &kept.salt);
+        let bytes = Sealed { contest: contest.to_owned(), digest }.to_bytes()?;
+        let mut journal = self.journal.open(chain, &signer.hotkey)?;
+        let landed = chain.set_commitment(netuid, &bytes, key, &mut journal, &submit_options())?;
+        let block = u32::try_from(landed.block)?;
+        seals.stands(&kept, block)?;
+        note(&format!("sealed in block {block}: nobody who sees the checkpoint from now on can be earlier"));
+        Ok(Some(Opening { block, salt: kept.salt }))
+    }
+
+    /// Waits for the block from which on the chain takes the next commitment; says so, or ends.
+    fn wait(&self, signer: &Signer, submission: &Submission) -> anyhow::Result<()> {
+        let (chain, netuid) = (&signer.chain, self.chain.netuid);
+        let mut said = false;
+        loop {
+            let pin = self.chain.pin(chain)?;
+            let standing = chain.commitment_of(&pin, netuid, &signer.hotkey)?;
+            if standing.is_some_and(|(meaning, _)| meaning == Commitment::Submission(submission.clone())) {
+                return Ok(());
+            }
+            let Some(from) = chain.commits_from(&pin, netuid, &signer.hotkey)? else { return Ok(()) };
+            if self.no_wait {
+                return Err(Failure::error(
+                    Exit::Chain,
+                    format!("{}; what is sealed and published stays so", too_early(chain, from)?),
+                ));
+            }
+            if !said {
+                note(&format!("{}; waiting", too_early(chain, from)?));
+                said = true;
+            }
+            std::thread::sleep(std::time::Duration::from_secs(6));
+        }
+    }
+
     fn measure(&self, contest: &std::path::Path, folder: &std::path::Path) -> anyhow::Result<()> {
         let path = folder.canonicalize().in_file(folder)?;
         let checkpoint = Some(path.display().to_string());
@@ -249,6 +340,7 @@ impl Args {
     /// Commit, wait for finality, and look as a validator looks.
     fn commit(&self, signer: &Signer, submission: &Submission) -> anyhow::Result<Landed> {
         let Some(key) = &signer.key else { return Err(Failure::input("nothing is signed in a dry run")) };
+        self.wait(signer, submission)?;
         let mut journal = self.journal.open(&signer.chain, &signer.hotkey)?;
         let bytes = submission.to_bytes()?;
         let netuid = self.chain.netuid;
@@ -290,6 +382,10 @@ impl Args {
         }
         match &result.submission {
             Some(s) => lines.push(format!("entry: {}", meaning(&Commitment::Submission(s.clone())))),
+            None if self.seal_only => lines.push(format!(
+                "sealed in block {}; nothing is published: repeat the command without --seal-only to open it",
+                result.sealed.map_or("—".to_owned(), |block| block.to_string())
+            )),
             None => {
                 lines.push(format!("entry: hf:{} at the revision that publishing gives", self.repository))
             }
@@ -301,8 +397,18 @@ impl Args {
             Some(landed) if landed.already => format!("committed already, in block {}", landed.block),
             Some(landed) => format!("committed in block {}", landed.block),
             None if self.dry_run => "dry run: nothing was published or signed".to_owned(),
+            None if self.seal_only => "the entry is committed when the seal is opened".to_owned(),
             None => "not committed (--no-commit)".to_owned(),
         });
         answer_lines(&lines)
     }
+}
+
+/// From when on the chain takes the next commitment, in words.
+fn too_early(chain: &Chain, from: u64) -> anyhow::Result<String> {
+    let left = from.saturating_sub(chain.pin()?.number);
+    Ok(format!(
+        "the chain takes this hotkey's next commitment from block {from} on, in {left} blocks (about {} min)",
+        (left * 12).div_ceil(60)
+    ))
 }

@@ -1,0 +1,386 @@
+//! Whether a day dates its submissions as the chain does: the blocks that hold the commitments and the seals, the places in
+//! a block, the order that follows. Read from the blocks themselves, which nodes keep when they have long thrown the state away.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use edgemaxx_chain::commitment::{Commitment as Meaning, read};
+use edgemaxx_chain::{Chain, ChainError, Committed};
+use edgemaxx_contract::claim::Claim;
+use edgemaxx_contract::day::{DayRecord, Fate, Submission};
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_seal::AccountId;
+use edgemaxx_validator::world::{Commitment, Seal, Snapshot};
+
+use crate::submissions::source_of;
+
+/// What hotkeys committed, by block.
+pub(super) trait Blocks {
+    /// What `hotkey` committed in block `number`, in order; `None`: the block is not kept.
+    fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError>;
+}
+
+/// The blocks of a chain, each asked for once.
+pub(super) struct OnChain<'a> {
+    pub(super) chain: &'a Chain,
+    pub(super) netuid: u16,
+    pub(super) seen: RefCell<BTreeMap<u64, Option<BTreeMap<AccountId, Vec<Committed>>>>>,
+}
+
+impl Blocks for OnChain<'_> {
+    fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError> {
+        let mut seen = self.seen.borrow_mut();
+        if !seen.contains_key(&number) {
+            let found = match self.chain.committed_in(number, self.netuid) {
+                Err(ChainError::Discarded { .. }) => None,
+                found => Some(found?),
+            };
+            seen.insert(number, found);
+        }
+        let hotkey = hotkey.parse::<AccountId>().ok();
+        let of = |all: &BTreeMap<AccountId, Vec<Committed>>| {
+            hotkey.and_then(|hotkey| all.get(&hotkey).cloned()).unwrap_or_default()
+        };
+        Ok(seen[&number].as_ref().map(of))
+    }
+}
+
+/// How the dates compare.
+pub(super) enum Dates {
+    /// As on chain.
+    Same,
+    /// The first thing that is not.
+    Differ(String),
+    /// A block that decides is not kept by this node.
+    NotKept(u64),
+}
+
+/// Compares the dates of a record with what `blocks` hold; `found` is the subnet at its block, seals opened since then among it.
+pub(super) fn dates(found: &Snapshot, record: &DayRecord, blocks: &dyn Blocks) -> Result<Dates, ChainError> {
+    let closed = record.block.as_ref().map_or(0, |block| block.number);
+    let mut not_kept = None;
+    for submission in &record.submissions {
+        let of = |commitment: &&Commitment| commitment.hotkey == submission.hotkey;
+        let Some(commitment) = found.commitments.iter().find(of) else { continue };
+        match dated(submission, commitment, closed, blocks)? {
+            Dates::Same => {}
+            Dates::NotKept(block) => not_kept = not_kept.or(Some(block)),
+            differ @ Dates::Differ(_) => return Ok(differ),
+        }
+    }
+    if let Some(problem) = order(record) {
+        return Ok(Dates::Differ(problem));
+    }
+    match places(record, blocks)? {
+        Dates::Same => {}
+        Dates::NotKept(block) => not_kept = not_kept.or(Some(block)),
+        differ @ Dates::Differ(_) => return Ok(differ),
+    }
+    Ok(not_kept.map_or(Dates::Same, Dates::NotKept))
+}
+
+/// One submission's block and seal.
+fn dated(
+    submission: &Submission,
+    commitment: &Commitment,
+    closed: u64,
+    blocks: &dyn Blocks,
+) -> Result<Dates, ChainError> {
+    let hotkey = &submission.hotkey;
+    let differ = |problem: String| Ok(Dates::Differ(format!("{hotkey} {problem}")));
+    if matches!(submission.fate, Fate::OtherContest { .. } | Fate::Unregistered | Fate::Sealed) {
+        return Ok(Dates::Same);
+    }
+    let mut earliest = commitment.block;
+    match (&submission.claim, commitment.seal) {
+        (Some(claim), Seal::Opened { block, salt }) if (claim.block, claim.salt) == (block, salt) => {
+            let Some(committed) = blocks.of(block, hotkey)? else { return Ok(Dates::NotKept(block)) };
+            if sealed(&committed).last() != Some(&claim.digest) || block > closed.min(commitment.block) {
+                return differ(format!("is dated by a seal of block {block} that is not there"));
+            }
+            if let Some(problem) = borne_out(submission, claim) {
+                return differ(problem);
+            }
+            earliest = earliest.min(block);
+        }
+        (Some(claim), _) => {
+            return differ(format!("is dated by a seal of block {} that it did not open", claim.block));
+        }
+        (None, Seal::Opened { block, .. }) if block <= closed.min(commitment.block) => {
+            match blocks.of(block, hotkey)? {
+                Some(committed) if !sealed(&committed).is_empty() => {
+                    return differ(format!("opened a seal of block {block}, which is left out"));
+                }
+                Some(_) => {}
+                None => return Ok(Dates::NotKept(block)),
+            }
+        }
+        (None, _) => {}
+    }
+    if submission.since < earliest {
+        // Who commits to the same again keeps his place: then he did so in that block.
+        let Some(committed) = blocks.of(submission.since, hotkey)? else {
+            return Ok(Dates::NotKept(submission.since));
+        };
+        let same = |committed: &Committed| matches!(read(&committed.bytes), Meaning::Submission(entry) if source_of(&entry) == submission.source);
+        if !committed.iter().any(same) {
+            return differ(format!(
+                "is said to have committed to {} in block {}, which holds nothing of the kind",
+                submission.source, submission.since
+            ));
+        }
+    } else if submission.since > earliest {
+        return differ(format!("committed in block {earliest}, not in {}", submission.since));
+    }
+    Ok(Dates::Same)
+}
+
+/// What is wrong with how a sealed submission was taken; its files' digest tells.
+fn borne_out(submission: &Submission, claim: &Claim) -> Option<String> {
+    match &submission.fate {
+        Fate::Candidate { digest, .. } if !claim.is_of(&submission.hotkey, digest) => {
+            Some("is measured, though its files are not those that it sealed".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn sealed(committed: &[Committed]) -> Vec<Digest> {
+    let digest = |committed: &Committed| match read(&committed.bytes) {
+        Meaning::Sealed(sealed) => Some(sealed.digest),
+        _ => None,
+    };
+    committed.iter().filter_map(digest).collect()
+}
+
+/// The first submission out of order, or that is called a copy of a later one.
+fn order(record: &DayRecord) -> Option<String> {
+    let all = &record.submissions;
+    if let Some(pair) = all.windows(2).find(|pair| pair[0].order() > pair[1].order()) {
+        return Some(format!("{} stands before {}, who was first", pair[0].hotkey, pair[1].hotkey));
+    }
+    all.iter().enumerate().find_map(|(at, submission)| {
+        let of = match &submission.fate {
+            Fate::Copy { of, .. } => std::slice::from_ref(of),
+            Fate::Candidate { repeats: Some(repeats), .. } => &repeats.of,
+            _ => return None,
+        };
+        let earlier = |hotkey: &String| {
+            // Of one repository and revision, nothing is better than the first.
+            let stands = |other: &Submission| {
+                let of_use = !matches!(other.fate, Fate::Invalid { .. } | Fate::Sealed);
+                other.hotkey == *hotkey && (of_use || other.source == submission.source)
+            };
+            all[..at].iter().any(stands)
+        };
+        let later = of.iter().find(|hotkey| !earlier(hotkey))?;
+        Some(format!("{} is said to repeat {later}, who was not measured before", submission.hotkey))
+    })
+}
+
+/// The places of those who share a block.
+fn places(record: &DayRecord, blocks: &dyn Blocks) -> Result<Dates, ChainError> {
+    let mut shared: BTreeMap<u64, Vec<&Submission>> = BTreeMap::new();
+    for submission in record.entries() {
+        shared.entry(submission.since).or_default().push(submission);
+    }
+    for (number, submissions) in shared.into_iter().filter(|(_, submissions)| submissions.len() > 1) {
+        for submission in submissions {
+            let Some(committed) = blocks.of(number, &submission.hotkey)? else {
+                return Ok(Dates::NotKept(number));
+            };
+            let place = committed.last().map(|committed| committed.place);
+            // One whose place nobody needed, as it was for nothing, has none.
+            if place != submission.index && submission.index.is_some() {
+                return Ok(Dates::Differ(format!(
+                    "{} is said to stand at place {} of block {number}; it is {}",
+                    submission.hotkey,
+                    submission.index.map_or("—".to_owned(), |index| index.to_string()),
+                    place.map_or("not there".to_owned(), |place| place.to_string()),
+                )));
+            }
+            if let (Some(place), None, Fate::Candidate { .. } | Fate::Copy { .. }) =
+                (place, submission.index, &submission.fate)
+            {
+                return Ok(Dates::Differ(format!(
+                    "{}'s place {place} in block {number} is left out",
+                    submission.hotkey
+                )));
+            }
+        }
+    }
+    Ok(Dates::Same)
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_chain::commitment::{EngineKind, Opening, Provider, Sealed, Submission as Entry};
+    use edgemaxx_contract::claim::{Salt, sealed};
+    use edgemaxx_contract::day::{BlockRef, Repeats};
+    use edgemaxx_contract::format::Document as _;
+
+    use super::*;
+
+    const SALT: Salt = Salt([3; 16]);
+    const REVISION: &str = "000102030405060708090a0b0c0d0e0f10111213";
+
+    /// Block → hotkey, place, bytes.
+    struct Told(BTreeMap<u64, Vec<(&'static str, u32, Vec<u8>)>>);
+
+    impl Blocks for Told {
+        fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError> {
+            let all = self.0.get(&number).map(|all| {
+                all.iter()
+                    .filter(|(who, ..)| *who == hotkey)
+                    .map(|(_, place, bytes)| Committed { place: *place, bytes: bytes.clone() })
+                    .collect()
+            });
+            Ok(all)
+        }
+    }
+
+    fn files(hotkey: &str) -> Digest {
+        Digest::of(hotkey)
+    }
+
+    fn entry(hotkey: &str, opens: Option<u32>) -> Entry {
+        Entry {
+            contest: "c".to_owned(),
+            provider: Provider::HuggingFace,
+            repository: format!("{hotkey}/m"),
+            revision: REVISION.parse().unwrap(),
+            engine: EngineKind::Native,
+            opens: opens.map(|block| Opening { block, salt: SALT }),
+        }
+    }
+
+    /// `a` sealed in block 10 and opened in 30; `b` and `c` share block 20; `d` committed in 5 and again in 40.
+    fn truth() -> (Snapshot, DayRecord, Told) {
+        let seal = |hotkey: &str| {
+            let digest = sealed(hotkey, &files(hotkey), &SALT);
+            Sealed { contest: "c".to_owned(), digest }.to_bytes().unwrap()
+        };
+        let bytes = |hotkey: &str, opens| entry(hotkey, opens).to_bytes().unwrap();
+        let blocks = BTreeMap::from([
+            (5, vec![("d", 4, bytes("d", None))]),
+            (10, vec![("a", 2, seal("a"))]),
+            (20, vec![("c", 3, bytes("c", None)), ("b", 7, bytes("b", None))]),
+            (30, vec![("a", 2, bytes("a", Some(10)))]),
+            (40, vec![("d", 2, bytes("d", None))]),
+        ]);
+        let commitment = |hotkey: &str, block, seal| Commitment {
+            hotkey: hotkey.to_owned(),
+            block,
+            source: source_of(&entry(hotkey, None)),
+            seal,
+            other_contest: None,
+        };
+        let found = Snapshot {
+            registered: (0..).zip(["a", "b", "c", "d"].map(str::to_owned)).collect(),
+            commitments: vec![
+                commitment("a", 30, Seal::Opened { block: 10, salt: SALT }),
+                commitment("b", 20, Seal::None),
+                commitment("c", 20, Seal::None),
+                commitment("d", 40, Seal::None),
+            ],
+            undecoded: Vec::new(),
+        };
+        let submission = |hotkey: &str, uid, since, index, claim: Option<Claim>| Submission {
+            hotkey: hotkey.to_owned(),
+            uid: Some(uid),
+            since,
+            index,
+            source: source_of(&entry(hotkey, None)),
+            claim,
+            fate: Fate::candidate(files(hotkey)),
+        };
+        let claim = Claim { block: 10, digest: sealed("a", &files("a"), &SALT), salt: SALT, opened: 30 };
+        let record = DayRecord {
+            format: DayRecord::expected_format(),
+            day: "2026-11-22".parse().unwrap(),
+            netuid: 39,
+            validator: "v".to_owned(),
+            closed_unix_s: 0,
+            block: Some(BlockRef { number: 50, hash: "0x01".to_owned(), unix_s: 0 }),
+            opened: None,
+            registered: Vec::new(),
+            submissions: vec![
+                submission("d", 3, 5, None, None),
+                submission("a", 0, 10, None, Some(claim)),
+                submission("c", 2, 20, Some(3), None),
+                submission("b", 1, 20, Some(7), None),
+            ],
+            undecoded: Vec::new(),
+            not_measured: None,
+        };
+        (found, record, Told(blocks))
+    }
+
+    fn said(change: impl Fn(&mut Snapshot, &mut DayRecord, &mut Told)) -> String {
+        let (mut found, mut record, mut told) = truth();
+        change(&mut found, &mut record, &mut told);
+        match dates(&found, &record, &told).unwrap() {
+            Dates::Same => "same".to_owned(),
+            Dates::Differ(problem) => problem,
+            Dates::NotKept(block) => format!("block {block} is not kept"),
+        }
+    }
+
+    #[test]
+    fn a_date_is_what_the_blocks_say_and_every_lie_about_one_is_found() {
+        assert_eq!(said(|_, _, _| {}), "same");
+        type Change = fn(&mut Snapshot, &mut DayRecord, &mut Told);
+        let cases: [(&str, Change); 12] = [
+            ("b is said to have committed to", |_, r, _| {
+                let mut b = r.submissions.remove(3);
+                (b.since, b.index) = (1, None);
+                r.submissions.insert(0, b);
+            }),
+            ("d committed in block 40, not in 41", |_, r, _| {
+                r.submissions[0].since = 41;
+                r.submissions.rotate_left(1);
+            }),
+            ("a is dated by a seal of block 10 that is not there", |_, _, t| {
+                t.0.get_mut(&10).unwrap().clear()
+            }),
+            ("a is dated by a seal of block 9 that it did not open", |_, r, _| {
+                r.submissions[1].claim.as_mut().unwrap().block = 9;
+            }),
+            ("a is measured, though its files", |_, r, _| {
+                r.submissions[1].fate = Fate::candidate(files("x"))
+            }),
+            ("a opened a seal of block 10, which is left out", |_, r, _| {
+                let mut a = r.submissions.remove(1);
+                (a.since, a.claim) = (30, None);
+                r.submissions.push(a);
+            }),
+            ("b is dated by a seal", |_, r, _| r.submissions[3].claim = r.submissions[1].claim.clone()),
+            ("b is said to stand at place 2", |_, r, _| {
+                r.submissions[3].index = Some(2);
+                r.submissions.swap(2, 3);
+            }),
+            ("c's place 3 in block 20 is left out", |_, r, _| {
+                r.submissions[2].index = None;
+                r.submissions.swap(2, 3);
+            }),
+            ("d stands before a, who was first", |_, r, _| {
+                r.submissions[0].since = 40;
+            }),
+            ("a is said to repeat b", |_, r, _| {
+                r.submissions[1].fate = Fate::Copy { of: "b".to_owned(), how: String::new() };
+            }),
+            ("a is said to repeat z", |_, r, _| {
+                let repeats = Repeats { of: vec!["d".to_owned(), "z".to_owned()], how: String::new() };
+                r.submissions[1].fate = Fate::Candidate { digest: files("a"), repeats: Some(repeats) };
+            }),
+        ];
+        for (expected, change) in cases {
+            let problem = said(change);
+            assert!(problem.starts_with(expected), "{expected}: {problem}");
+        }
+        // What the node does not keep is no success.
+        for (block, change) in [(10, 10), (5, 5), (20, 20)] {
+            assert_eq!(said(|_, _, t| drop(t.0.remove(&change))), format!("block {block} is not kept"));
+        }
+    }
+}

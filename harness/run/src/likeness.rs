@@ -1,0 +1,307 @@
+//! How much of one entry is found in another: of its settings, of the files of its engine, of its weights. The weightiest part
+//! that is an entry's own work decides whether a later one repeats it: weights before engine before settings. A comment more, a
+//! line moved or another name of a file make no other entry.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use edgemaxx_candle::copies::{self, Entry, Fingerprint, compare, find_repeats};
+use edgemaxx_contract::contest::{Contest, CopiesSpec, EngineSpec};
+use edgemaxx_contract::digest::Digest;
+use serde_json::{Map, Value};
+
+use crate::error::{InFile as _, Result};
+use crate::resolve::candidate_file;
+
+/// Share of weights that must not be the baseline's for an entry to have weights of its own.
+const OWN_WEIGHTS: f64 = 0.001;
+/// Numbers that differ by less than this share are the same setting.
+const SAME_NUMBER: f64 = 0.01;
+/// What of a file is read; of a larger one, its digest.
+const MOST_READ: u64 = 64 << 20;
+/// Bytes without a zero byte that tell a part of a program from another.
+const LEAST_SEGMENT: usize = 8;
+
+/// What is compared of an entry.
+pub struct Likeness {
+    /// The settings that differ from the baseline's.
+    settings: Map<String, Value>,
+    /// The parts of its engine, with their lengths; `None`: the built-in one.
+    engine: Option<BTreeMap<Digest, u64>>,
+    /// Of its weights; `None`: they cannot be read here.
+    fingerprint: Option<Fingerprint>,
+    /// Whether its weights are its own.
+    own_weights: bool,
+}
+
+/// An earlier entry that a later one repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repeat {
+    /// The later one.
+    pub copy: String,
+    /// The earlier one.
+    pub original: String,
+    /// How that is known, in words.
+    pub how: String,
+}
+
+impl Likeness {
+    /// What is compared of the entry in `folder`; `salt` chooses what is read of its weights, `baseline` is the baseline's.
+    ///
+    /// # Errors
+    /// Its settings cannot be read.
+    pub fn of(folder: &Path, contest: &Contest, baseline: &Fingerprint, salt: u64) -> Result<Self> {
+        let file = candidate_file(folder, contest.task)?;
+        let usual = contest.baseline.settings.object();
+        let mut settings =
+            object(contest.task.patched(&contest.baseline.settings, &file.settings)?.object().to_value());
+        settings.retain(|key, value| usual.get(key) != Some(&*value));
+        let engine = match &file.engine {
+            Some(EngineSpec::Command(command)) => {
+                let mut parts = BTreeMap::new();
+                parts_of(folder, 0, &mut parts)?;
+                add(&mut parts, command.command.join(" ").as_bytes());
+                Some(parts)
+            }
+            _ => None,
+        };
+        let fingerprint = Fingerprint::of(folder, salt).ok();
+        let shared = fingerprint.as_ref().and_then(|own| compare(own, baseline).copied_share());
+        let own_weights = shared.is_some_and(|shared| 1.0 - shared >= OWN_WEIGHTS);
+        Ok(Self { settings, engine, fingerprint, own_weights })
+    }
+}
+
+/// Which of `entries`, the earliest first, repeat earlier ones, each with every one that it repeats.
+pub fn repeats(entries: &[(String, Likeness)], contest: &Contest, baseline: &Fingerprint) -> Vec<Repeat> {
+    let with_weights: Vec<Entry<'_>> = entries
+        .iter()
+        .zip(0..)
+        .filter_map(|((name, likeness), block)| {
+            likeness.fingerprint.as_ref().map(|fingerprint| Entry { name, block, fingerprint })
+        })
+        .collect();
+    let weights = find_repeats(&with_weights.iter().collect::<Vec<_>>(), baseline);
+    let share = |copy: &str, original: &str| {
+        let found = |found: &&copies::CopyFound| found.copy == copy && found.original == original;
+        weights.iter().find(found).map_or(0.0, |found| found.share)
+    };
+    judge(entries, &contest.copies, share)
+}
+
+/// The same, where `share` tells how much of the second's own weights is found in the first.
+fn judge(
+    entries: &[(String, Likeness)],
+    limits: &CopiesSpec,
+    share: impl Fn(&str, &str) -> f64,
+) -> Vec<Repeat> {
+    let mut all = Vec::new();
+    for (later, (copy, mine)) in entries.iter().enumerate() {
+        for (original, theirs) in &entries[..later] {
+            let (found, limit, what) = if theirs.own_weights {
+                (share(copy, original), limits.weights, "of its own weights")
+            } else if let Some(engine) = &theirs.engine {
+                (
+                    mine.engine.as_ref().map_or(0.0, |own| shared(own, engine)),
+                    limits.engine,
+                    "of its engine's files",
+                )
+            } else if theirs.settings.is_empty() || mine.own_weights || mine.engine.is_some() {
+                // Nothing is its own, or what is the other's own is more than settings.
+                continue;
+            } else {
+                (alike(&mine.settings, &theirs.settings), limits.settings, "of its settings")
+            };
+            if found >= limit {
+                let how = format!("{:.0}% {what}", 100.0 * found);
+                all.push(Repeat { copy: copy.clone(), original: original.clone(), how });
+            }
+        }
+    }
+    all
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Share of all settings of both that are the same in both.
+fn alike(a: &Map<String, Value>, b: &Map<String, Value>) -> f64 {
+    let same = |x: &Value, y: &Value| match (x.as_f64(), y.as_f64()) {
+        (Some(x), Some(y)) => (x - y).abs() <= SAME_NUMBER * x.abs().max(y.abs()),
+        _ => x == y,
+    };
+    let both =
+        a.iter().filter(|(key, value)| b.get(key.as_str()).is_some_and(|other| same(value, other))).count();
+    let all = a.len() + b.keys().filter(|key| !a.contains_key(key.as_str())).count();
+    if all == 0 { 1.0 } else { both as f64 / all as f64 }
+}
+
+/// Share of the bytes of `original`'s parts that are found in `copy`.
+fn shared(copy: &BTreeMap<Digest, u64>, original: &BTreeMap<Digest, u64>) -> f64 {
+    let all: u64 = original.values().sum();
+    let found: u64 =
+        original.iter().filter(|(part, _)| copy.contains_key(*part)).map(|(_, bytes)| bytes).sum();
+    if all == 0 { 0.0 } else { found as f64 / all as f64 }
+}
+
+/// The parts of an engine's files, whatever they are called: of a text its lines, without blanks and comments; of a program
+/// the runs between zero bytes. What a checkpoint's layout demands of everybody is no part of an engine.
+fn parts_of(folder: &Path, depth: usize, parts: &mut BTreeMap<Digest, u64>) -> Result<()> {
+    for entry in fs::read_dir(folder).in_file(folder)? {
+        let path = entry.in_file(folder)?.path();
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let of_checkpoint = ["safetensors", "gguf", "json", "txt", "md", "toml"].contains(&ending.as_str());
+        if path.is_dir() {
+            if depth < 8 {
+                parts_of(&path, depth + 1, parts)?;
+            }
+        } else if path.is_file() && !of_checkpoint {
+            let large = fs::metadata(&path).in_file(&path)?.len() > MOST_READ;
+            if large {
+                let (bytes, digest) = edgemaxx_files::file_digest(&path)?;
+                parts.insert(digest, bytes);
+                continue;
+            }
+            let bytes = fs::read(&path).in_file(&path)?;
+            match std::str::from_utf8(&bytes) {
+                Ok(text) => text.lines().for_each(|line| add_line(parts, line)),
+                Err(_) => bytes
+                    .split(|byte| *byte == 0)
+                    .filter(|s| s.len() >= LEAST_SEGMENT)
+                    .for_each(|s| add(parts, s)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_line(parts: &mut BTreeMap<Digest, u64>, line: &str) {
+    let line: Vec<&str> = line.split_whitespace().collect();
+    let comment = |word: &str| ["#", "//", "--", "/*", "*"].iter().any(|start| word.starts_with(start));
+    if line.first().is_some_and(|word| !comment(word)) {
+        add(parts, line.join(" ").as_bytes());
+    }
+}
+
+fn add(parts: &mut BTreeMap<Digest, u64>, part: &[u8]) {
+    parts.insert(Digest::of(part), part.len() as u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn likeness(settings: Value, engine: Option<&[&str]>, own_weights: bool) -> Likeness {
+        let engine = engine.map(|lines| {
+            let mut parts = BTreeMap::new();
+            lines.iter().for_each(|line| add_line(&mut parts, line));
+            parts
+        });
+        Likeness { settings: object(settings), engine, fingerprint: None, own_weights }
+    }
+
+    fn found(entries: Vec<(&str, Likeness)>, settings: f64) -> Vec<(String, String, String)> {
+        let limits = CopiesSpec { settings, ..CopiesSpec::default() };
+        let entries: Vec<_> =
+            entries.into_iter().map(|(name, likeness)| (name.to_owned(), likeness)).collect();
+        // Whoever is called a twin has nearly all of the others' weights.
+        let share = |copy: &str, _: &str| if copy.starts_with("twin") { 0.97 } else { 0.1 };
+        judge(&entries, &limits, share).into_iter().map(|r| (r.copy, r.original, r.how)).collect()
+    }
+
+    fn pairs(found: &[(String, String, String)]) -> Vec<(&str, &str)> {
+        found.iter().map(|(copy, original, _)| (copy.as_str(), original.as_str())).collect()
+    }
+
+    #[test]
+    fn settings_are_what_they_say_and_who_was_first_keeps_them() {
+        let steps =
+            |steps: f64| likeness(serde_json::json!({ "steps": steps, "dtype": "bf16" }), None, false);
+        let all = vec![
+            ("first", steps(10.0)),
+            ("comment", steps(10.0)),
+            ("hair", steps(10.05)),
+            ("other", steps(12.0)),
+            ("none", likeness(serde_json::json!({}), None, false)),
+            ("none-too", likeness(serde_json::json!({}), None, false)),
+            ("student", likeness(serde_json::json!({ "steps": 10, "dtype": "bf16" }), None, true)),
+            (
+                "engine",
+                likeness(serde_json::json!({ "steps": 10, "dtype": "bf16" }), Some(&["x = 1"]), false),
+            ),
+        ];
+        let found = found(all, 1.0);
+        assert_eq!(pairs(&found), [("comment", "first"), ("hair", "first"), ("hair", "comment")]);
+        assert_eq!(found[0].2, "100% of its settings");
+        // A contest may ask for less: then half of two settings is enough.
+        let all = vec![("first", steps(10.0)), ("other", steps(12.0))];
+        assert_eq!(self::found(all, 0.3).len(), 1);
+    }
+
+    /// Weights of one's own are the weightiest work: other settings and another engine around them make no other entry.
+    #[test]
+    fn weights_decide_before_everything_else() {
+        let student = |steps: u32, engine| likeness(serde_json::json!({ "steps": steps }), engine, true);
+        let all = vec![
+            ("first", student(10, None)),
+            ("twin", student(4, Some(&["x = 1"][..]))),
+            ("other", student(10, None)),
+        ];
+        let found = found(all, 1.0);
+        assert_eq!(pairs(&found), [("twin", "first")]);
+        assert_eq!(found[0].2, "97% of its own weights");
+    }
+
+    #[test]
+    fn an_engine_is_its_lines_whatever_stands_around_them() {
+        let lines = ["import numpy", "def run(x):", "    return fast(x) * 2", "class Server: pass"];
+        let commented = [
+            "# mine!",
+            "import  numpy",
+            "",
+            "def run(x):",
+            "# new",
+            "return fast(x) * 2",
+            "class Server: pass",
+        ];
+        let engine =
+            |lines: &[&str], steps: u32| likeness(serde_json::json!({ "steps": steps }), Some(lines), false);
+        let all = vec![
+            ("first", engine(&lines, 10)),
+            ("commented", engine(&commented, 11)),
+            ("own", engine(&["import numpy", "print('something else entirely')"], 10)),
+            ("native", likeness(serde_json::json!({ "steps": 10 }), None, false)),
+        ];
+        let found = found(all, 1.0);
+        assert_eq!(pairs(&found), [("commented", "first")]);
+        assert_eq!(found[0].2, "100% of its engine's files");
+    }
+
+    #[test]
+    fn programs_are_told_by_what_lies_between_their_zeros() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        let program: Vec<u8> =
+            (0..200u32).flat_map(|n| format!("part number {n}\0\u{1}\0").into_bytes()).collect();
+        write("a/engine", &[&program[..], &[0xff]].concat());
+        write("b/other-name", &[&[0xfe, 0, 0], &program[..], b"\0one more comment\0\xff"].concat());
+        write("b/unet/config.json", b"{\"of\": \"everybody\"}");
+        let of = |name: &str| {
+            let mut parts = BTreeMap::new();
+            parts_of(&folder.path().join(name), 0, &mut parts).unwrap();
+            parts
+        };
+        let (a, b) = (of("a"), of("b"));
+        assert!(shared(&b, &a) > 0.99, "{}", shared(&b, &a));
+        assert_eq!(shared(&BTreeMap::new(), &a), 0.0);
+    }
+}
