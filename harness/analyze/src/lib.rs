@@ -18,5 +18,5 @@ pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
 pub use stages::{
     AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, FactorRange, Race, ScoreRange,
-    analyze, compare_runs, compare_with_baseline, rank, settings_of,
+    analyze, compare_runs, compare_with_baseline, gate, rank, settings_of,
 };

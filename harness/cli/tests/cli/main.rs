@@ -30,5 +30,6 @@ mod run;
 mod schemas;
 mod seal;
 mod terminal;
+mod text;
 mod validator;
 mod words;

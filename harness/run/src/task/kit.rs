@@ -7,8 +7,13 @@ use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
+<<<<<<< HEAD
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::task::{self, RequestSpec, Settings, SettingsPatch, TaskRef};
+=======
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::task::{self, Encoder, Settings, SettingsPatch, TaskRef};
+>>>>>>> 57dec88 (Add the task text)
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::{Judge, QualityError};
 
@@ -37,12 +42,30 @@ pub trait Kit: Sync {
         Ok(())
     }
 
+<<<<<<< HEAD
     /// What of the prompts in a file, named and its text, a checkpoint does not read, as far as that is known.
     ///
     /// # Errors
     /// Two of them are the same to it.
     fn prompts(&self, _: &CheckpointSource, _: &RequestSpec, _: (&str, &str)) -> Result<Vec<String>> {
         Ok(Vec::new())
+=======
+    /// What turns prompts into what engines are asked, where they are not asked in words: the tokenizer of the baseline,
+    /// whose checkpoint lies in a folder.
+    ///
+    /// # Errors
+    /// It has none that can be read here.
+    fn encoder(&self, _baseline: &Path) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(None)
+    }
+
+    /// The same as far as a plan tells, for who has no baseline to draw it again.
+    ///
+    /// # Errors
+    /// It is another task's.
+    fn recalled(&self, _plan: &Plan) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(None)
+>>>>>>> 57dec88 (Add the task text)
     }
 
     /// What a checkpoint is asked, and how it is run, where no contest says it.

@@ -408,6 +408,8 @@ pub(crate) fn estimates(
             quality: Vec::new(),
             worst_requests: Vec::new(),
             honesty: Vec::new(),
+            streaming: None,
+            kinds: Vec::new(),
         }
     };
     Estimates {
