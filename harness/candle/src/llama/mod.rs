@@ -21,4 +21,4 @@ pub use generate::{Choice, Wanted};
 pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;
-pub use vocabulary::{Vocabulary, checkpoint};
+pub use vocabulary::{Vocabulary, checkpoint, look};

@@ -4,6 +4,8 @@ use super::metadata;
 use super::tokenizer::LlamaTokenizer;
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
+use crate::weights::Weights;
+use candle_core::{DType, Device};
 use std::path::{Path, PathBuf};
 
 /// The tokens of a checkpoint.
@@ -56,6 +58,21 @@ impl Vocabulary {
         }
         Ok(pieces)
     }
+}
+
+/// The configuration of a checkpoint whose files are what it calls for, as far as that is known without reading a weight.
+///
+/// # Errors
+/// As [`super::Llama::open`].
+pub fn look(path: &Path) -> Result<LlamaConfig> {
+    let path = checkpoint(path)?;
+    if !path.is_dir() {
+        return metadata::config(&Gguf::open(&path)?);
+    }
+    let config = LlamaConfig::read(&path.join("config.json"))?;
+    let weights = Weights::open_dir(&path, "model", DType::F32, &Device::Cpu)?;
+    weights.stored(&[config.vocabulary, config.width], "model.embed_tokens.weight")?;
+    Ok(config)
 }
 
 /// Where a checkpoint's model lies: the folder itself if it is in transformers' layout, else the one GGUF file in it; a

@@ -7,13 +7,8 @@ use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
-<<<<<<< HEAD
-use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_contract::task::{self, RequestSpec, Settings, SettingsPatch, TaskRef};
-=======
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
-use edgemaxx_contract::task::{self, Encoder, Settings, SettingsPatch, TaskRef};
->>>>>>> 57dec88 (Add the task text)
+use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef};
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::{Judge, QualityError};
 
@@ -42,14 +37,14 @@ pub trait Kit: Sync {
         Ok(())
     }
 
-<<<<<<< HEAD
     /// What of the prompts in a file, named and its text, a checkpoint does not read, as far as that is known.
     ///
     /// # Errors
     /// Two of them are the same to it.
     fn prompts(&self, _: &CheckpointSource, _: &RequestSpec, _: (&str, &str)) -> Result<Vec<String>> {
         Ok(Vec::new())
-=======
+    }
+
     /// What turns prompts into what engines are asked, where they are not asked in words: the tokenizer of the baseline,
     /// whose checkpoint lies in a folder.
     ///
@@ -65,7 +60,6 @@ pub trait Kit: Sync {
     /// It is another task's.
     fn recalled(&self, _plan: &Plan) -> Result<Option<Box<dyn Encoder>>> {
         Ok(None)
->>>>>>> 57dec88 (Add the task text)
     }
 
     /// What a checkpoint is asked, and how it is run, where no contest says it.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_candle::llama::{Llama, LlamaConfig, LlamaOptions, checkpoint};
+use edgemaxx_candle::llama::{LlamaConfig, checkpoint, look};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::task::{self, Encoder, Settings, SettingsPatch, TaskRef, text};
+use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef, text};
 use edgemaxx_engine::task::text as codec;
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::text::TextJudge;
@@ -79,8 +79,24 @@ impl Native for TextKit {
 
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
         settings.view::<text::SettingsPatch>()?;
-        let model = checkpoint(folder).and_then(|path| Llama::open(&path, &LlamaOptions::default()));
-        model.map(drop).map_err(|error| RunError::input(error.to_string()))
+        look(folder).map(drop).map_err(|error| RunError::input(error.to_string()))
+    }
+
+    fn open(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        _: &Settings,
+    ) -> Result<Vec<String>> {
+        let config = look(&checkpoint.root).map_err(|error| RunError::input(error.to_string()))?;
+        let (needed, positions) = (request.view::<text::Request>()?.context() as usize, config.positions);
+        if needed > positions {
+            return Err(RunError::input(format!(
+                "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found \
+                 {needed}"
+            )));
+        }
+        Ok(Vec::new())
     }
 
     /// Whatever weights are kept as, they are multiplied in single precision.
