@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Estimate, Estimates};
+use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Compared, Estimate, Estimates, Streaming};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
-use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, Record};
+use edgemaxx_contract::sample::{Arrival, Attempt, Log, Mark, Outcome, Phase, Record};
 use edgemaxx_contract::telemetry::AttemptTelemetry;
 use polars::prelude::*;
 
@@ -220,6 +220,14 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
     if let Some(estimate) = &candidate.throughput_per_s {
         add("throughput".to_owned(), "1/s", estimate);
     }
+    let scored = candidate.kinds.iter().map(|kind| (format!("{}_mean", kind.kind), &kind.scored));
+    let streams = candidate.kinds.iter().map(|kind| (format!("{}_", kind.kind), kind.streaming.as_ref()));
+    let streams = std::iter::once((String::new(), candidate.streaming.as_ref())).chain(streams);
+    for (quantity, compared) in scored.chain(streams.flat_map(|(of, found)| of_streaming(&of, found))) {
+        add(quantity.clone(), "ms", &compared.candidate_ms);
+        add(format!("baseline_{quantity}"), "ms", &compared.baseline_ms);
+        add(format!("{quantity}_ratio"), "ratio", &compared.ratio);
+    }
     for (quantity, unit, estimate) in [
         ("load", "ms", &candidate.load_ms),
         ("baseline_load", "ms", &candidate.baseline_load_ms),
@@ -252,6 +260,20 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
     rows
 }
 
+/// The times of a stream by name.
+fn of_streaming<'a>(of: &str, found: Option<&'a Streaming>) -> Vec<(String, &'a Compared)> {
+    let Some(found) = found else { return Vec::new() };
+    [
+        ("first", Some(&found.first)),
+        ("next", found.next.as_ref()),
+        ("gap_p50", found.gap_p50.as_ref()),
+        ("gap_p99", found.gap_p99.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, found)| Some((format!("{of}{name}"), found?)))
+    .collect()
+}
+
 /// Every attempt, warm-up and failures included, in the order of the log, with what `known`, the
 /// telemetry, says of it.
 ///
@@ -274,30 +296,77 @@ pub fn samples(
     let planned =
         |attempt: &Attempt| -> Option<&PlannedSession> { plan.sessions.get(attempt.session as usize) };
     let request = |attempt: &Attempt| plan.requests.get(attempt.request as usize);
-    Table::new(
-        "samples",
-        vec![
-            count("session", rows().map(|a| a.session)),
-            maybe_count("round", rows().map(|a| Some(planned(a)?.round))),
-            maybe_text("candidate", rows().map(|a| Some(planned(a)?.candidate.clone()))),
-            text("side", rows().map(|a| a.side.to_string())),
-            count("launch", rows().map(|a| a.launch)),
-            text("phase", rows().map(|a| phase(a.phase).0.to_owned())),
-            count("index", rows().map(|a| phase(a.phase).1)),
-            count("request", rows().map(|a| a.request)),
-            maybe_text("prompt", rows().map(|a| Some(plan.task.ask_words(&request(a)?.ask)))),
-            Column::new("seed".into(), rows().map(|a| Some(request(a)?.seed)).collect::<Vec<_>>()),
-            number("started_ms", rows().map(|a| Some(a.started_ns as f64 / 1e6))),
-            number("latency_ms", rows().map(|a| answered(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
-            number("energy_j", rows().map(|a| Some(known(a)?.energy_j?.0))),
-            number("gpu_mhz", rows().map(|a| known(a)?.gpu_mhz)),
-            number("cpu_mhz", rows().map(|a| known(a)?.cpu_mhz)),
-            flag("throttled", rows().map(|a| a.marks.contains(&Mark::Throttled))),
-            flag("split", rows().map(|a| a.marks.contains(&Mark::Split))),
-            maybe_text("failure", rows().map(failure)),
-            maybe_text("answer_sha256", rows().map(|a| answered(a).map(|(_, answer)| answer))),
-        ],
-    )
+    let mut columns = vec![
+        count("session", rows().map(|a| a.session)),
+        maybe_count("round", rows().map(|a| Some(planned(a)?.round))),
+        maybe_text("candidate", rows().map(|a| Some(planned(a)?.candidate.clone()))),
+        text("side", rows().map(|a| a.side.to_string())),
+        count("launch", rows().map(|a| a.launch)),
+        text("phase", rows().map(|a| phase(a.phase).0.to_owned())),
+        count("index", rows().map(|a| phase(a.phase).1)),
+        count("request", rows().map(|a| a.request)),
+        maybe_text("prompt", rows().map(|a| Some(plan.task.ask_words(&request(a)?.ask)))),
+        Column::new("seed".into(), rows().map(|a| Some(request(a)?.seed)).collect::<Vec<_>>()),
+        number("started_ms", rows().map(|a| Some(a.started_ns as f64 / 1e6))),
+        number("latency_ms", rows().map(|a| answered(a).map(|(latency_ns, _)| latency_ns as f64 / 1e6))),
+        number("energy_j", rows().map(|a| Some(known(a)?.energy_j?.0))),
+        number("gpu_mhz", rows().map(|a| known(a)?.gpu_mhz)),
+        number("cpu_mhz", rows().map(|a| known(a)?.cpu_mhz)),
+        flag("throttled", rows().map(|a| a.marks.contains(&Mark::Throttled))),
+        flag("split", rows().map(|a| a.marks.contains(&Mark::Split))),
+        maybe_text("failure", rows().map(failure)),
+        maybe_text("answer_sha256", rows().map(|a| answered(a).map(|(_, answer)| answer))),
+    ];
+    if plan.task.unit().is_some() {
+        columns.extend(of_units(plan, &attempts));
+    }
+    Table::new("samples", columns)
+}
+
+/// What is known beside the latency of answers that have several units: their kind, units, the time to the first part,
+/// and what is scored.
+fn of_units(plan: &Plan, attempts: &[&Attempt]) -> [Column; 4] {
+    let kind = |a: &Attempt| plan.task.kind(&plan.requests.get(a.request as usize)?.ask).map(str::to_owned);
+    let part = |a: &Attempt, of: fn(u32, Option<u64>) -> Option<f64>| match &a.outcome {
+        Outcome::Answered { units, first_ns, .. } => of(*units, *first_ns),
+        Outcome::Failed(_) => None,
+    };
+    let rows = || attempts.iter().copied();
+    [
+        maybe_text("kind", rows().map(kind)),
+        number("units", rows().map(|a| part(a, |units, _| Some(f64::from(units))))),
+        number("first_ms", rows().map(|a| part(a, |_, first| Some(first? as f64 / 1e6)))),
+        number("unit_ms", rows().map(|a| a.outcome.unit_ns().map(|ns| ns / 1e6))),
+    ]
+}
+
+/// Every part of every answer that came in parts, in the order of the log; `None` where none did.
+///
+/// # Errors
+/// [`TableError`].
+pub fn parts(plan: &Plan, log: &Log) -> Result<Option<Table>, TableError> {
+    let mut rows: Vec<(&Attempt, u32, Arrival)> = Vec::new();
+    for record in &log.records {
+        let Record::Attempt(attempt) = record else { continue };
+        let Outcome::Answered { parts, .. } = &attempt.outcome else { continue };
+        rows.extend((0u32..).zip(parts).map(|(number, part)| (attempt, number, *part)));
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let candidate = |a: &Attempt| Some(plan.sessions.get(a.session as usize)?.candidate.clone());
+    let columns = vec![
+        count("session", rows.iter().map(|row| row.0.session)),
+        maybe_text("candidate", rows.iter().map(|row| candidate(row.0))),
+        text("side", rows.iter().map(|row| row.0.side.to_string())),
+        text("phase", rows.iter().map(|row| phase(row.0.phase).0.to_owned())),
+        count("index", rows.iter().map(|row| phase(row.0.phase).1)),
+        count("request", rows.iter().map(|row| row.0.request)),
+        count("part", rows.iter().map(|row| row.1)),
+        count("units", rows.iter().map(|row| row.2.units)),
+        number("at_ms", rows.iter().map(|row| Some(row.2.at_ns as f64 / 1e6))),
+    ];
+    Table::new("parts", columns).map(Some)
 }
 
 fn phase(phase: Phase) -> (&'static str, u32) {

@@ -2,7 +2,7 @@
 //! prompt and further tokens, and answers each with the nanoseconds that both took, and with those of processor time that the
 //! main thread took, where the system says. `scripts/bench-llama` asks it.
 #![allow(clippy::print_stdout, reason = "an example that prints what it finds")]
-use edgemaxx_candle::DType;
+use edgemaxx_candle::gguf::TensorType;
 use edgemaxx_candle::llama::{Llama, LlamaOptions};
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -12,16 +12,21 @@ use std::time::Instant;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, threads, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: llama MODEL THREADS [f32|f16|bf16]".into());
+        return Err("usage: llama MODEL THREADS [f32|f16|bf16|q8_0|q4_0|q4_1]".into());
     };
-    let dtype = match rest.first().map(String::as_str) {
+    let weights = match rest.first().map(String::as_str) {
         None => None,
-        Some("f32") => Some(DType::F32),
-        Some("f16") => Some(DType::F16),
-        Some("bf16") => Some(DType::BF16),
-        Some(other) => return Err(format!("type {other}: expected f32, f16 or bf16").into()),
+        Some("f32") => Some(TensorType::F32),
+        Some("f16") => Some(TensorType::F16),
+        Some("bf16") => Some(TensorType::Bf16),
+        Some("q8_0") => Some(TensorType::Q8_0),
+        Some("q4_0") => Some(TensorType::Q4_0),
+        Some("q4_1") => Some(TensorType::Q4_1),
+        Some(other) => {
+            return Err(format!("type {other}: expected f32, f16, bf16, q8_0, q4_0 or q4_1").into());
+        }
     };
-    let options = LlamaOptions { dtype, threads: Some(threads.parse()?), context: None };
+    let options = LlamaOptions { weights, threads: Some(threads.parse()?), ..LlamaOptions::default() };
     let begin = Instant::now();
     let mut model = Llama::open(Path::new(path), &options)?;
     let vocabulary = model.config().vocabulary as u32;

@@ -167,6 +167,56 @@ pub struct CandidateEstimates {
     /// Whether its clock and its answers are honest, check by check.
     #[serde(default)]
     pub honesty: Vec<HonestyCheck>,
+    /// How its answers came, where they come in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<Streaming>,
+    /// Each kind of request apart, where a contest has several, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<OfKind>,
+}
+
+/// How answers that come in parts came. Intervals are by sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Streaming {
+    /// Request fully sent to the first part.
+    pub first: Compared,
+    /// First part to end, for each unit but one; `None` where no answer has several.
+    pub next: Option<Compared>,
+    /// The median time between parts; `None` where no answer has several.
+    pub gap_p50: Option<Compared>,
+    /// The 99th percentile of them.
+    pub gap_p99: Option<Compared>,
+}
+
+/// A time of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    /// The candidate's, milliseconds.
+    pub candidate_ms: Estimate,
+    /// The baseline's in the same sessions, milliseconds.
+    pub baseline_ms: Estimate,
+    /// The candidate's over the baseline's, from the mean of their log ratios: below 1 is faster.
+    pub ratio: Estimate,
+}
+
+/// One kind of request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OfKind {
+    /// Its name in the contest.
+    pub kind: String,
+    /// Pairs of it.
+    pub pairs: u32,
+    /// What is scored, of these requests alone.
+    pub scored: Compared,
+    /// How answers came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<Streaming>,
 }
 
 /// What one session gave: the unit of evidence.

@@ -55,6 +55,9 @@ pub struct QualityRecord {
     /// Of each metric that is a difference of the sides' own values, these.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sides: BTreeMap<Metric, Sides>,
+    /// What the task's judge found on the way, for people; in its own words.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
 }
 
 /// What the metrics say of a pair.
@@ -65,6 +68,9 @@ pub struct Judgement {
     pub values: BTreeMap<Metric, f64>,
     /// As [`QualityRecord::sides`].
     pub sides: BTreeMap<Metric, Sides>,
+    /// As [`QualityRecord::detail`].
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
 }
 
 /// What each answer of a pair has by itself.

@@ -44,7 +44,7 @@ pub fn kind(path: &str) -> Kind {
     let name = path.rsplit('/').next().unwrap_or(path);
     let lower = name.to_ascii_lowercase();
     match lower.rsplit_once('.').map_or("", |(_, extension)| extension) {
-        "safetensors" | "json" | "txt" | "toml" | "jsonl" => Kind::Data,
+        "safetensors" | "gguf" | "json" | "txt" | "toml" | "jsonl" => Kind::Data,
         "bin" | "pt" | "pth" | "ckpt" | "pkl" | "pickle" | "joblib" | "npy" | "npz" | "h5" | "keras" => {
             Kind::Pickle
         }
@@ -74,6 +74,7 @@ mod tests {
     #[test]
     fn kinds_follow_the_name_whatever_its_case_and_pickles_are_never_taken() {
         assert_eq!(kind("unet/diffusion_pytorch_model.safetensors"), Kind::Data);
+        assert_eq!(kind("SmolLM2.Q4_1.gguf"), Kind::Data);
         assert_eq!(kind("tokenizer/MERGES.TXT"), Kind::Data);
         for pickle in ["a.bin", "unet/x.PT", "model.ckpt", "a.safetensors.pkl"] {
             assert_eq!(kind(pickle), Kind::Pickle, "{pickle}");

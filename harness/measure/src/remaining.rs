@@ -114,24 +114,34 @@ pub(crate) fn was_steady(plan: &Plan, recorded: &RecordedSession<'_>) -> bool {
             let measured = own().any(|a| matches!(a.phase, Phase::Measured { .. }));
             let warmups: Vec<&Attempt> =
                 own().filter(|a| matches!(a.phase, Phase::Warmup { .. })).copied().collect();
-            !measured || warm(plan, &latencies(&warmups))
+            !measured || warm(plan, &warmth(plan, &warmups))
         })
     })
 }
 
-/// Whether warm-up may end for a process with these latencies.
-pub(crate) fn warm(plan: &Plan, latencies: &[u64]) -> bool {
-    latencies.len() >= plan.measurement.warmup_min as usize && is_steady(latencies)
+/// A warm-up request that was answered: its kind, and its latency, of each unit where an answer has several.
+pub(crate) type Warmth<'a> = (Option<&'a str>, f64);
+
+/// Whether warm-up may end for a process after these requests: those of each kind became steady.
+pub(crate) fn warm(plan: &Plan, answered: &[Warmth<'_>]) -> bool {
+    let steady = |kind: Option<&str>| {
+        let own: Vec<f64> = answered.iter().filter(|(of, _)| *of == kind).map(|(_, ns)| *ns).collect();
+        is_steady(&own)
+    };
+    let kinds: BTreeSet<Option<&str>> = answered.iter().map(|(kind, _)| *kind).collect();
+    answered.len() >= plan.measurement.warmup_min as usize
+        && !kinds.is_empty()
+        && kinds.into_iter().all(steady)
 }
 
-fn latencies(attempts: &[&Attempt]) -> Vec<u64> {
-    attempts
-        .iter()
-        .filter_map(|attempt| match &attempt.outcome {
-            Outcome::Answered { latency_ns, .. } => Some(*latency_ns),
-            Outcome::Failed(_) => None,
-        })
-        .collect()
+/// What a request's outcome says of how warm its process is; `None`: it failed.
+pub(crate) fn warmth_of<'a>(plan: &'a Plan, request: u32, outcome: &Outcome) -> Option<Warmth<'a>> {
+    let kind = plan.requests.get(request as usize).and_then(|request| plan.task.kind(&request.ask));
+    outcome.unit_ns().map(|ns| (kind, ns))
+}
+
+fn warmth<'a>(plan: &'a Plan, attempts: &[&Attempt]) -> Vec<Warmth<'a>> {
+    attempts.iter().filter_map(|attempt| warmth_of(plan, attempt.request, &attempt.outcome)).collect()
 }
 
 /// A record that follows from the log and was not written, because the process was killed before,

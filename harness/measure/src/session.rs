@@ -14,7 +14,7 @@ use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Launched, Loaded, Object, Qu
 use crate::error::MeasureError;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Processes, idle};
-use crate::remaining::{Member, Todo, is_fatal, warm, was_steady};
+use crate::remaining::{Member, Todo, Warmth, is_fatal, warm, warmth_of, was_steady};
 use crate::run::Run;
 
 /// How a launch of a session ended.
@@ -298,7 +298,7 @@ fn warm_up(run: &mut Run<'_, '_>, course: &mut Course<'_>, residents: &mut Resid
     let plan = run.plan;
     let session = course.sessions[0];
     let members = residents.processes.members();
-    let mut latencies: Vec<Vec<u64>> = vec![Vec::new(); members.len()];
+    let mut answered: Vec<Vec<Warmth<'_>>> = vec![Vec::new(); members.len()];
     let mut refused: Vec<Option<Failure>> = vec![None; members.len()];
     for (index, request) in (0u32..).zip(&session.warmup) {
         let request = &plan.requests[*request as usize];
@@ -307,19 +307,19 @@ fn warm_up(run: &mut Run<'_, '_>, course: &mut Course<'_>, residents: &mut Resid
             let phase = Phase::Warmup { index };
             let asked = Asked { request, payload: &payload, phase, split: false };
             match ask_on(run, course, residents, *member, asked)? {
-                Some(Ok(latency)) => latencies[which].push(latency),
+                Some(Ok(outcome)) => answered[which].extend(warmth_of(plan, request.id, &outcome)),
                 Some(Err(failure)) => refused[which] = Some(failure),
                 None => {}
             }
         }
-        let mut all = members.iter().zip(&latencies);
-        if all.all(|(member, latencies)| !course.is_wanted(*member) || warm(plan, latencies)) {
+        let mut all = members.iter().zip(&answered);
+        if all.all(|(member, answered)| !course.is_wanted(*member) || warm(plan, answered)) {
             break;
         }
     }
     // A side that never answered will not answer in a pair either.
-    for ((member, latencies), refused) in members.into_iter().zip(latencies).zip(refused) {
-        if let Some(failure) = refused.filter(|_| latencies.is_empty()) {
+    for ((member, answered), refused) in members.into_iter().zip(answered).zip(refused) {
+        if let Some(failure) = refused.filter(|_| answered.is_empty()) {
             lose(run, course, residents, Broken { member, failure })?;
         }
     }
@@ -417,7 +417,7 @@ fn ask_on(
     residents: &mut Residents,
     member: Member,
     asked: Asked<'_>,
-) -> Result<Option<Result<u64, Failure>>, Halt> {
+) -> Result<Option<Result<Outcome, Failure>>, Halt> {
     match ask(run, residents, member, asked) {
         Err(Halt::Broken(broken)) => lose(run, course, residents, broken).map(|()| None),
         other => other,
@@ -452,14 +452,14 @@ struct Asked<'a> {
     split: bool,
 }
 
-/// One request to one side, recorded: its latency, or a failure that leaves the engine usable;
+/// One request to one side, recorded: its outcome, or a failure that leaves the engine usable;
 /// `None` if that side is not in memory.
 fn ask(
     run: &mut Run<'_, '_>,
     residents: &mut Residents,
     member: Member,
     Asked { request, payload, phase, split }: Asked<'_>,
-) -> Result<Option<Result<u64, Failure>>, Halt> {
+) -> Result<Option<Result<Outcome, Failure>>, Halt> {
     run.check_interrupt()?;
     let (plan, codec) = (run.plan, run.io.codec);
     let (session, side) = (&plan.sessions[member.0 as usize], member.1);
@@ -497,8 +497,9 @@ fn ask(
         Ok((said, artefact)) => {
             let answer = run.store(&artefact)?;
             let Answer { latency_ns, first_ns, engine_ns, .. } = said;
-            let units = artefact.units;
-            (Outcome::Answered { latency_ns, first_ns, units, answer, engine_ns }, Ok(latency_ns))
+            let Artefact { units, parts, .. } = artefact;
+            let outcome = Outcome::Answered { latency_ns, first_ns, units, parts, answer, engine_ns };
+            (outcome.clone(), Ok(outcome))
         }
         Err(failure) => (Outcome::Failed(failure.clone()), Err(failure)),
     };

@@ -28,7 +28,7 @@ pub enum QualityError {
     #[error(transparent)]
     Picture(#[from] PictureError),
     /// The file is not the answer that was recorded.
-    #[error("{}: its pixels have digest {found}, the samples say {recorded}; restore the picture that was measured, or measure again", path.display())]
+    #[error("{}: its content has digest {found}, the samples say {recorded}; restore the answer that was measured, or measure again", path.display())]
     Exchanged {
         /// The file.
         path: PathBuf,
@@ -86,6 +86,9 @@ pub enum QualityError {
         /// The field, what was expected, what to do.
         problem: String,
     },
+    /// The baseline's model could not be loaded or run.
+    #[error("the baseline's model: {0}")]
+    Baseline(String),
     /// The CLIP model could not be loaded or run.
     #[error("CLIP: {0}")]
     Clip(String),

@@ -83,6 +83,7 @@ pub fn records(
         candidate_answer: pair.answer.digest,
         values: found.values,
         sides: found.sides,
+        detail: found.detail,
     };
     Ok(pairs.iter().zip(judgements).map(record).collect())
 }

@@ -3,6 +3,7 @@
 mod error;
 mod judge;
 pub mod picture;
+pub mod text;
 
 pub use error::{QualityError, Result};
 pub use judge::{Artefact, Judge, Pair, records};

@@ -11,7 +11,7 @@ use edgemaxx_contract::contest::{
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_contract::task::{Object, Settings, TaskRef};
+use edgemaxx_contract::task::{Encoder, Object, Settings, TaskRef};
 use edgemaxx_files::{file_digest, folder_digest};
 
 use crate::error::{InFile as _, Result, RunError, Within as _};
@@ -34,6 +34,8 @@ pub struct Resolved {
     pub prompts: String,
     /// Baseline first, the control next, then the candidates.
     pub pipelines: Vec<PipelinePlan>,
+    /// What turns prompts into what engines are asked, where they are not asked in words.
+    pub encoder: Option<Box<dyn Encoder>>,
 }
 
 /// Reads the contest at `path` and all it names, below `base` where that is given.
@@ -70,7 +72,9 @@ pub fn resolve_text(
     rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
     open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer)
         .within(|| path.display().to_string())?;
-    Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines })
+    let baseline = source_folder(&base, &pipelines[0].checkpoint.source)?;
+    let encoder = kit(contest.task)?.encoder(&baseline).within(|| path.display().to_string())?;
+    Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines, encoder })
 }
 
 /// Refuses a contest whose own words cannot be done, as far as that can be found out before anything is measured.

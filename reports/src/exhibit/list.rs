@@ -1,16 +1,18 @@
 //! The exhibits there are.
 
-use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::task::TaskRef;
 
 use super::picture::PictureExhibit;
 use super::task::{Exhibit, Shown};
+use super::text::TextExhibit;
 use crate::view::AnswerSource;
 
 /// The exhibit of a task; one that nobody shows is shown by its numbers alone.
 pub(crate) fn of_task(task: TaskRef) -> &'static dyn Exhibit {
     match task.name() {
         "picture" => &PictureExhibit,
+        "text" => &TextExhibit,
         _ => &Unknown,
     }
 }
@@ -24,7 +26,7 @@ impl Exhibit for Unknown {
          own clock, for the baseline and for the candidate, one right after the other."
     }
 
-    fn show(&self, pairs: &[(Digest, Digest)], _: &dyn AnswerSource, _: usize) -> Vec<Option<Shown>> {
+    fn show(&self, pairs: &[&QualityRecord], _: &dyn AnswerSource, _: usize) -> Vec<Option<Shown>> {
         vec![None; pairs.len()]
     }
 

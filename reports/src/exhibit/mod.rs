@@ -3,6 +3,7 @@
 mod list;
 mod picture;
 mod task;
+mod text;
 
 pub(crate) use list::of_task;
 pub(crate) use task::Shown;

@@ -2,6 +2,7 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_picture::Picture;
 
 use super::task::{Exhibit, Shown};
@@ -21,13 +22,10 @@ impl Exhibit for PictureExhibit {
          the other."
     }
 
-    fn show(
-        &self,
-        pairs: &[(Digest, Digest)],
-        source: &dyn AnswerSource,
-        budget: usize,
-    ) -> Vec<Option<Shown>> {
-        embed(pairs, source, budget).into_iter().map(|pair| pair.map(|pair| pair.shown())).collect()
+    fn show(&self, pairs: &[&QualityRecord], source: &dyn AnswerSource, budget: usize) -> Vec<Option<Shown>> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|record| (record.baseline_answer, record.candidate_answer)).collect();
+        embed(&pairs, source, budget).into_iter().map(|pair| pair.map(|pair| pair.shown())).collect()
     }
 
     fn reduced(&self, reduced: u32) -> String {

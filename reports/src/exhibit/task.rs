@@ -1,6 +1,6 @@
 //! [`Exhibit`]: a task's answers for people.
 
-use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::quality::QualityRecord;
 
 use crate::view::AnswerSource;
 
@@ -20,14 +20,9 @@ pub(crate) trait Exhibit: Sync {
     /// What is timed, in whole sentences.
     fn timing(&self) -> &'static str;
 
-    /// Pairs of answers (baseline, candidate) within `budget` characters, shared equally among them. A pair is
+    /// Judged pairs of answers within `budget` characters, shared equally among them. A pair is
     /// `None` when an answer was not kept, cannot be read, or would not fit.
-    fn show(
-        &self,
-        pairs: &[(Digest, Digest)],
-        source: &dyn AnswerSource,
-        budget: usize,
-    ) -> Vec<Option<Shown>>;
+    fn show(&self, pairs: &[&QualityRecord], source: &dyn AnswerSource, budget: usize) -> Vec<Option<Shown>>;
 
     /// What was done to answers that are not shown as they are: [`Shown::reduced`] of the least reduced.
     fn reduced(&self, reduced: u32) -> String;

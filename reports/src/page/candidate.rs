@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec};
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Claim, Estimate, GateEstimate, HonestyVerdict, Latency,
+    CandidateEstimates, Claim, Compared, Estimate, GateEstimate, HonestyVerdict, Latency, Streaming,
 };
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::PipelinePlan;
@@ -34,6 +34,8 @@ pub(crate) struct Drill {
     pub ratios: String,
     pub strips: String,
     pub series: String,
+    pub length: String,
+    pub latency_title: String,
     pub answers: Vec<Pair>,
     pub answers_note: String,
 }
@@ -91,10 +93,10 @@ pub(crate) fn drill(
     let ends = speedup.map_or((None, None), |s| (s.lower, s.upper));
     let ratios = plots.filter(|s| s.sessions.iter().any(|s| !s.ratios.is_empty()));
     Drill {
-        facts: estimates.map_or_else(Vec::new, |e| facts(e, shots)),
+        facts: estimates.map_or_else(Vec::new, |e| facts(view.plan.task, e, shots)),
         settings: pipeline.map_or_else(Vec::new, |pipeline| settings(view.plan.task, pipeline)),
         gates: estimates.map_or_else(Vec::new, |e| e.gates.iter().map(|g| gate(view, g)).collect()),
-        latency: estimates.map_or_else(Vec::new, latency),
+        latency: estimates.map_or_else(Vec::new, |e| latency(view.plan.task, e)),
         quality: estimates.map_or_else(Vec::new, quality),
         failures: estimates.map_or_else(Vec::new, |e| {
             let row = |f: &edgemaxx_contract::estimate::FailureCount| FailureRow {
@@ -112,6 +114,20 @@ pub(crate) fn drill(
         }),
         series: plots
             .map_or_else(String::new, |s| plot::series(&format!("{id}-series"), &row.name, &s.sessions)),
+        length: match (view.plan.task.unit(), plots) {
+            (Some(unit), Some(shots)) => plot::length(
+                &format!("{id}-length"),
+                &row.name,
+                unit.several,
+                [&shots.answers(false), &shots.answers(true)],
+            ),
+            _ => String::new(),
+        },
+        latency_title: view
+            .plan
+            .task
+            .unit()
+            .map_or_else(|| "Latency, ms".to_owned(), |unit| format!("Latency for each {}, ms", unit.one)),
         answers: Vec::new(),
         answers_note: String::new(),
         row,
@@ -134,7 +150,7 @@ fn ranged(estimate: &Estimate, format: impl Fn(f64) -> String) -> String {
     }
 }
 
-fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
+fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
     let speed = |estimate: Option<&Estimate>| {
         estimate.map_or_else(|| UNDEFINED.to_owned(), |s| ranged(s, number::speedup))
     };
@@ -206,7 +222,8 @@ fn facts(e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
         facts.push(Fact::new("Requests, both sides, with warm-up", text));
     }
     if let Some(rate) = &e.throughput_per_s {
-        facts.push(Fact::new("Answers per second", ranged(rate, |v| number::significant(v, 4))));
+        let what = task.unit().map_or("Answers".to_owned(), |unit| capitalised(unit.several));
+        facts.push(Fact::new(format!("{what} per second"), ranged(rate, |v| number::significant(v, 4))));
     }
     if let Some(speedup) = &e.speedup {
         facts.push(Fact::new("Method", visible(&speedup.method)));
@@ -282,7 +299,7 @@ fn gate(view: &RunView<'_>, gate: &GateEstimate) -> GateRow {
     }
 }
 
-fn latency(e: &CandidateEstimates) -> Vec<[String; 4]> {
+fn latency(task: TaskRef, e: &CandidateEstimates) -> Vec<[String; 4]> {
     type Part = fn(&Latency) -> &Estimate;
     let parts: [(&str, Part); 4] = [
         ("Mean", |l| &l.mean),
@@ -303,7 +320,38 @@ fn latency(e: &CandidateEstimates) -> Vec<[String; 4]> {
             let ratio = c.zip(b).map(|(c, b)| part(b).point / part(c).point);
             [label.to_owned(), show(b, part), show(c, part), number::optional(ratio, number::speedup)]
         })
+        .chain(streaming(task, "", e.streaming.as_ref()))
+        .chain(e.kinds.iter().flat_map(|kind| {
+            let name = visible(&kind.kind);
+            let scored = compared(format!("{name}: mean"), &kind.scored);
+            std::iter::once(scored).chain(streaming(task, &format!("{name}: "), kind.streaming.as_ref()))
+        }))
         .collect()
+}
+
+/// A time of both sides, and by how much the candidate is faster.
+fn compared(label: String, found: &Compared) -> [String; 4] {
+    let show = |estimate: &Estimate| ranged(estimate, |v| number::significant(v, 4));
+    let turned = |value: Option<f64>| value.map(|ratio| 1.0 / ratio);
+    let Estimate { point, lower, upper, .. } = found.ratio;
+    let faster =
+        Estimate { point: 1.0 / point, lower: turned(upper), upper: turned(lower), ..found.ratio.clone() };
+    [label, show(&found.baseline_ms), show(&found.candidate_ms), ranged(&faster, number::speedup)]
+}
+
+/// How answers came that come in parts.
+fn streaming(task: TaskRef, kind: &str, found: Option<&Streaming>) -> Vec<[String; 4]> {
+    let Some(found) = found else { return Vec::new() };
+    let unit = task.unit().map_or("part", |unit| unit.one);
+    [
+        (format!("{kind}to the first part"), Some(&found.first)),
+        (format!("{kind}each further {unit}"), found.next.as_ref()),
+        (format!("{kind}between parts, median"), found.gap_p50.as_ref()),
+        (format!("{kind}between parts, 99th percentile"), found.gap_p99.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(label, found)| Some(compared(capitalised(&label), found?)))
+    .collect()
 }
 
 fn quality(e: &CandidateEstimates) -> Vec<[String; 4]> {

@@ -321,8 +321,7 @@ fn drills(
     // Answers last: they get the room that is left.
     let used: usize = drills.iter().map(|d| 10_000 + d.ratios.len() + d.strips.len() + d.series.len()).sum();
     let budget = PAGE_BUDGET.saturating_sub(used + 200_000).min(ANSWER_BUDGET);
-    let pairs: Vec<_> =
-        worst.iter().flatten().map(|record| (record.baseline_answer, record.candidate_answer)).collect();
+    let pairs: Vec<&QualityRecord> = worst.iter().flatten().copied().collect();
     let mut embedded = of_task(view.plan.task).show(&pairs, source, budget).into_iter();
     for (drill, records) in drills.iter_mut().zip(worst) {
         let shown = records.into_iter().map(|record| (record, embedded.next().flatten())).collect();

@@ -23,6 +23,12 @@ impl CandidateShots {
         shots.filter(|s| !s.warmup && s.candidate == candidate).map(|s| s.latency_ms).collect()
     }
 
+    /// Units and whole latency, milliseconds, of the measured answers of one side.
+    pub(crate) fn answers(&self, candidate: bool) -> Vec<(f64, f64)> {
+        let answers = self.sessions.iter().flat_map(|session| &session.answers);
+        answers.filter(|(side, _)| *side == candidate).map(|(_, answer)| *answer).collect()
+    }
+
     /// Requests answered, throttled ones among them, failed requests.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let shots = || self.sessions.iter().flat_map(|s| &s.shots);
@@ -52,14 +58,19 @@ fn session(recorded: &RecordedSession<'_>) -> SessionShots {
     attempts.sort_by_key(|a| (a.launch, matches!(a.phase, Phase::Measured { .. }), a.started_ns));
     let mut pairs: BTreeMap<u32, [Option<f64>; 2]> = BTreeMap::new();
     for attempt in attempts {
-        let Outcome::Answered { latency_ns, .. } = attempt.outcome else {
+        let Some(unit_ns) = attempt.outcome.unit_ns() else {
             session.failures.push(session.shots.len());
             continue;
         };
         let candidate = attempt.side == Side::Candidate;
-        let latency_ms = latency_ns as f64 / 1e6;
+        let latency_ms = unit_ns / 1e6;
         if let Phase::Measured { pair } = attempt.phase {
             pairs.entry(pair).or_default()[usize::from(candidate)] = Some(latency_ms);
+        }
+        if let (Outcome::Answered { latency_ns, units, .. }, Phase::Measured { .. }) =
+            (&attempt.outcome, attempt.phase)
+        {
+            session.answers.push((candidate, (f64::from(*units), *latency_ns as f64 / 1e6)));
         }
         session.shots.push(Shot {
             candidate,

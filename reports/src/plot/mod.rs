@@ -2,6 +2,7 @@
 
 mod forest;
 mod latency;
+mod length;
 mod plane;
 mod scale;
 mod sessions;
@@ -10,6 +11,7 @@ mod trend;
 
 pub(crate) use forest::{Row, certificate, forest};
 pub(crate) use latency::{Cloud, clouds};
+pub(crate) use length::length;
 pub(crate) use plane::{Spot, plane};
 pub(crate) use sessions::{SessionShots, Shot, ratios, series, strips};
 pub(crate) use trend::{TrendPoint, trend};

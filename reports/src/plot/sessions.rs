@@ -10,7 +10,7 @@ use crate::number;
 pub(crate) struct Shot {
     /// Baseline's or candidate's.
     pub candidate: bool,
-    /// Milliseconds.
+    /// Milliseconds; of each unit where an answer has several.
     pub latency_ms: f64,
     /// Not analysed.
     pub warmup: bool,
@@ -21,6 +21,8 @@ pub(crate) struct Shot {
 /// One session in order of time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionShots {
+    /// Measured answers: whether the candidate's, units and whole latency in milliseconds.
+    pub answers: Vec<(bool, (f64, f64))>,
     /// Every request that gave a picture, both sides.
     pub shots: Vec<Shot>,
     /// Requests that failed, by position in `shots`.

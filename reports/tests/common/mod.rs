@@ -174,6 +174,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         day: &"2026-11-22".parse().expect("day"),
         entropy: &"synthetic".parse().expect("entropy"),
         extent: Extent::Full,
+        encoder: None,
     })
     .expect("synthetic plan");
 

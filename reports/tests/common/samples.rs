@@ -76,6 +76,7 @@ pub(super) fn measure(
                 latency_ns: (ms * 1e6) as u64,
                 first_ns: None,
                 units: 1,
+                parts: Vec::new(),
                 answer: image,
                 engine_ns: None,
             };
@@ -132,6 +133,7 @@ pub(super) fn measure(
                     .filter_map(|(name, value)| Some((Metric::named(name).expect("known"), value?)))
                     .collect(),
                     sides: BTreeMap::new(),
+                    detail: serde_json::Value::Null,
                 });
             }
         }

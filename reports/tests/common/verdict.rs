@@ -137,6 +137,8 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
             honesty: Vec::new(),
+            streaming: None,
+            kinds: Vec::new(),
         }
     };
     let all: Vec<CandidateEstimates> = candidates.iter().map(of).collect();

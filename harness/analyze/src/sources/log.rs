@@ -6,7 +6,7 @@ use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::run_files::PLAN_FILE;
-use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, RecordedSession};
+use edgemaxx_contract::sample::{Attempt, Log, Mark, RecordedSession};
 
 use super::error::SourceError;
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
@@ -84,10 +84,8 @@ fn pair(baseline: &Attempt, candidate: &Attempt) -> Option<Pair> {
     })
 }
 
-/// The latency; `None` for a failed attempt and for a clock that stood still.
+/// The latency, of each unit of an answer where it has several; `None` for a failed attempt and for a clock that stood
+/// still.
 pub(crate) fn milliseconds(attempt: &Attempt) -> Option<f64> {
-    match attempt.outcome {
-        Outcome::Answered { latency_ns, .. } => (latency_ns > 0).then_some(latency_ns as f64 / 1e6),
-        Outcome::Failed(_) => None,
-    }
+    attempt.outcome.unit_ns().filter(|ns| *ns > 0.0).map(|ns| ns / 1e6)
 }

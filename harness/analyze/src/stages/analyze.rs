@@ -18,7 +18,7 @@ use edgemaxx_contract::sample::{
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
 use super::resources::{disagreement, resources};
-use super::{honesty, judge};
+use super::{honesty, judge, stream};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
@@ -134,6 +134,9 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.similarity = judge::similarity(records, contest.score.similarity, contest.score.level);
         estimates.quality = judge::metrics(records, settings.level);
         estimates.worst_requests = judge::worst_requests(records, contest);
+        let answered = stream::answered(plan, &recorded_of);
+        estimates.streaming = stream::streaming(&answered, settings.level);
+        estimates.kinds = stream::kinds(&answered, settings.level);
         estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);
         candidates.push(estimates);
     }
@@ -240,6 +243,8 @@ fn speed(
         quality: Vec::new(),
         worst_requests: Vec::new(),
         honesty: Vec::new(),
+        streaming: None,
+        kinds: Vec::new(),
     }
 }
 

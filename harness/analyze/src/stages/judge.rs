@@ -22,7 +22,7 @@ fn values(records: &[&QualityRecord], metric: Metric) -> Vec<f64> {
 /// Whether the candidate proves what a gate asks for: one-sided bound against threshold.
 ///
 /// All gates must hold, so no correction for their number is due (intersection–union test).
-pub(crate) fn gate(records: &[&QualityRecord], gate: &Gate, level: f64) -> GateEstimate {
+pub fn gate(records: &[&QualityRecord], gate: &Gate, level: f64) -> GateEstimate {
     let values = values(records, gate.metric);
     // A pair without a value proves nothing, and must not be left out of the proof.
     let complete = values.len() == records.len();

@@ -14,11 +14,13 @@ mod race;
 mod rank;
 mod resources;
 mod rewards;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
+pub use judge::gate;
 pub use oracle::{Oracle, OracleError, Question, oracle};
 pub use race::{FactorRange, Race, ScoreRange};
 pub use rank::rank;

@@ -123,6 +123,7 @@ pub(super) fn drawn_run(
         day: &"2026-11-22".parse().unwrap(),
         entropy: &"test".parse().unwrap(),
         extent,
+        encoder: None,
     };
     let plan = draw_plan(inputs).unwrap();
     let mut chain = Chain::default();
@@ -153,6 +154,7 @@ pub(super) fn drawn_run(
                         latency_ns: latency as u64,
                         first_ns: None,
                         units: 1,
+                        parts: Vec::new(),
                         answer,
                         engine_ns: None,
                     },
@@ -203,6 +205,7 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
         .map(|(name, value)| (Metric::named(name).unwrap(), value))
         .into(),
         sides: BTreeMap::new(),
+        detail: serde_json::Value::Null,
     }
 }
 

@@ -312,6 +312,7 @@ mod tests {
                 latency_ns: latency_ms * MS,
                 first_ns: None,
                 units: 1,
+                parts: Vec::new(),
                 answer: Digest::of("x"),
                 engine_ns: None,
             },

@@ -121,6 +121,26 @@ impl Matrix {
         })
     }
 
+    /// Packs numbers that are quantised on the way: `read` fills in the `inner` values of a column, `group` makes 32 of them
+    /// one group.
+    pub(crate) fn of_quantised(
+        kind: Kind,
+        inner: usize,
+        columns: usize,
+        read: impl Fn(usize, &mut [f32]) + Sync,
+        group: impl Fn(&[f32; 32]) -> Group + Sync,
+    ) -> std::io::Result<Self> {
+        Self::packed(kind, inner, columns, |column, to, stored| {
+            let mut values = vec![0f32; inner];
+            read(column, &mut values);
+            with_format!(kind, F => {
+                for (stored, values) in stored.chunks_exact_mut(F::BYTES).zip(values.as_chunks::<32>().0) {
+                    F::put(stored, to, &group(values));
+                }
+            });
+        })
+    }
+
     /// Packs panels in parallel: `fill` stores a column of the matrix as a column of a panel.
     fn packed(
         kind: Kind,

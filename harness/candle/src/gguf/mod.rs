@@ -1,8 +1,10 @@
 //! GGUF, the file format of llama.cpp: metadata, and tensors in llama.cpp's quantisations.
 mod block;
 mod file;
+mod quantise;
 mod value;
 
 pub use block::TensorType;
 pub use file::{Gguf, TensorInfo};
+pub(crate) use quantise::quantised;
 pub use value::Value;

@@ -7,14 +7,18 @@ mod attention;
 mod cache;
 mod config;
 mod forward;
+mod generate;
 mod metadata;
 mod model;
 mod rope;
 mod sample;
 mod tokenizer;
+mod vocabulary;
 mod weights;
 
 pub use config::{LlamaConfig, RopeScaling};
+pub use generate::{Choice, Wanted};
 pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;
+pub use vocabulary::{Vocabulary, checkpoint, look};

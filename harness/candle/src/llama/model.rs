@@ -7,8 +7,7 @@ use super::tokenizer::LlamaTokenizer;
 use super::weights::{from_folder, from_gguf};
 use crate::cpu::{Isa, Team};
 use crate::error::{Error, Result};
-use crate::gguf::Gguf;
-use candle_core::DType;
+use crate::gguf::{Gguf, TensorType};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -22,13 +21,15 @@ const CONTEXT: usize = 4096;
 /// How a model is loaded.
 #[derive(Debug, Clone, Default)]
 pub struct LlamaOptions {
-    /// Type that matrices are kept in: f32, f16 or bf16; `None` for that of the file, which may be quantised. Everything
-    /// else is computed in f32.
-    pub dtype: Option<DType>,
+    /// Type that matrices are kept in: f32, f16, bf16, or quantised as Q8_0, Q4_0 or Q4_1; `None` for that of the file, which
+    /// may be quantised otherwise. Everything else is computed in f32.
+    pub weights: Option<TensorType>,
     /// Threads, `None` for as many as there are cores. They change the speed, never a bit of the logits.
     pub threads: Option<usize>,
     /// Tokens of the longest text, `None` for the model's positions but at most 4096.
     pub context: Option<usize>,
+    /// What the frequencies of positions are divided by, over what the file says; `None` for 1.
+    pub rope_factor: Option<f64>,
 }
 
 /// A model of LLaMA's layout on the CPU.
@@ -57,17 +58,21 @@ impl Llama {
             found: count.to_string(),
             expected: format!("a number of threads the system grants ({e})"),
         })?;
-        let (net, tokenizer) = if path.is_dir() {
+        let (mut net, tokenizer) = if path.is_dir() {
             let config = LlamaConfig::read(&path.join("config.json"))?;
             let file = path.join("tokenizer.json");
             let tokenizer = LlamaTokenizer::read(&file, &config);
-            (from_folder(path, config, options.dtype)?, tokenizer)
+            (from_folder(path, config, options.weights)?, tokenizer)
         } else {
             let gguf = Gguf::open(path)?;
             let config = metadata::config(&gguf)?;
             let tokenizer = LlamaTokenizer::from_gguf(&gguf, &config);
-            (from_gguf(&gguf, config, options.dtype)?, tokenizer)
+            (from_gguf(&gguf, config, options.weights)?, tokenizer)
         };
+        if let Some(factor) = options.rope_factor {
+            let half = net.config.head_width / 2;
+            net.rope.divide(&vec![factor as f32; half]);
+        }
         let c = &net.config;
         let most = c.positions;
         let capacity = options.context.unwrap_or(CONTEXT.min(most));

@@ -2,9 +2,9 @@
 use super::config::LlamaConfig;
 use super::forward::{Layer, Net};
 use super::rope::Rope;
-use crate::cpu::{Kind, Matrix};
+use crate::cpu::Matrix;
 use crate::error::{Error, Result};
-use crate::gguf::{Gguf, TensorType};
+use crate::gguf::{Gguf, TensorType, quantised};
 use crate::weights::Weights;
 use candle_core::DType;
 use half::{bf16, f16};
@@ -21,23 +21,33 @@ trait Source {
     fn matrix(&self, name: &str, columns: usize, inner: usize, heads: Option<usize>) -> Result<Matrix>;
 }
 
-/// The kind that a type asked for stands for.
-fn kind_of(dtype: DType) -> Result<Kind> {
-    Ok(match dtype {
-        DType::F32 => Kind::F32,
-        DType::F16 => Kind::F16,
-        DType::BF16 => Kind::Bf16,
-        other => {
-            let found = format!("{other:?}");
-            return Err(Error::Request { field: "dtype", found, expected: "f32, f16 or bf16".to_owned() });
+/// Packs a matrix of rows of numbers, kept as a type that may be a quantisation.
+fn kept_as(
+    keep: TensorType,
+    (inner, columns): (usize, usize),
+    path: &Path,
+    read: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Matrix> {
+    let packed = match keep {
+        TensorType::F32 | TensorType::F16 | TensorType::Bf16 => {
+            Matrix::of_floats(keep.kind(), inner, columns, read)
         }
-    })
+        _ if quantised(keep, &[0.0; 32]).is_none() || !inner.is_multiple_of(32) => {
+            let found = format!("{keep:?} of rows of {inner}");
+            let expected = "F32, F16 or BF16, or Q8_0, Q4_0 or Q4_1 of rows of a multiple of 32".to_owned();
+            return Err(Error::Request { field: "weights", found, expected });
+        }
+        _ => Matrix::of_quantised(keep.kind(), inner, columns, read, |values| {
+            quantised(keep, values).expect("a quantisation that is made")
+        }),
+    };
+    packed.map_err(Error::io(path))
 }
 
 struct Folder<'a> {
     dir: &'a Path,
     weights: Weights,
-    kind: Option<Kind>,
+    keep: Option<TensorType>,
 }
 
 impl Source for Folder<'_> {
@@ -57,31 +67,27 @@ impl Source for Folder<'_> {
         let shape = [columns, inner];
         let (dtype, bytes) = self.weights.stored(&shape, name)?;
         let stored = match dtype {
-            Dtype::F16 => Kind::F16,
-            Dtype::BF16 => Kind::Bf16,
-            _ => Kind::F32,
+            Dtype::F16 => TensorType::F16,
+            Dtype::BF16 => TensorType::Bf16,
+            _ => TensorType::F32,
         };
-        let kind = self.kind.unwrap_or(stored);
+        let keep = self.keep.unwrap_or(stored);
         let row = bytes.len() / columns;
         let row = |column: usize| &bytes[column * row..][..row];
-        let packed = match dtype {
-            Dtype::F32 => {
-                Matrix::of_floats(kind, inner, columns, |c, to| words(row(c), to, f32::from_le_bytes))
-            }
-            Dtype::F16 => Matrix::of_floats(kind, inner, columns, |c, to| {
+        let size = (inner, columns);
+        match dtype {
+            Dtype::F32 => kept_as(keep, size, self.dir, |c, to| words(row(c), to, f32::from_le_bytes)),
+            Dtype::F16 => kept_as(keep, size, self.dir, |c, to| {
                 words(row(c), to, |b| f16::from_le_bytes(b).to_f32());
             }),
-            Dtype::BF16 => Matrix::of_floats(kind, inner, columns, |c, to| {
+            Dtype::BF16 => kept_as(keep, size, self.dir, |c, to| {
                 words(row(c), to, |b| bf16::from_le_bytes(b).to_f32());
             }),
             _ => {
                 let values = self.weights.values(&shape, name)?;
-                Matrix::of_floats(kind, inner, columns, |c, to| {
-                    to.copy_from_slice(&values[c * inner..][..inner]);
-                })
+                kept_as(keep, size, self.dir, |c, to| to.copy_from_slice(&values[c * inner..][..inner]))
             }
-        };
-        packed.map_err(Error::io(self.dir))
+        }
     }
 }
 
@@ -91,7 +97,7 @@ fn words<const N: usize>(bytes: &[u8], to: &mut [f32], read: impl Fn([u8; N]) ->
 
 struct File<'a> {
     gguf: &'a Gguf,
-    kind: Option<Kind>,
+    keep: Option<TensorType>,
 }
 
 impl Source for File<'_> {
@@ -116,16 +122,16 @@ impl Source for File<'_> {
             let from = heads.map_or(column, |heads| apart(column, columns / heads));
             &bytes[from * row..][..row]
         };
-        let packed = match self.kind {
+        match self.keep {
             None if stored.block().0 > 1 => {
                 Matrix::of_groups(stored.kind(), inner, columns, |c, g| stored.group(row(c), g))
+                    .map_err(Error::io(self.path()))
             }
-            kind => {
-                let kind = kind.unwrap_or(stored.kind());
-                Matrix::of_floats(kind, inner, columns, |c, to| TensorType::row(stored, row(c), to))
+            keep => {
+                let read = |c, to: &mut [f32]| TensorType::row(stored, row(c), to);
+                kept_as(keep.unwrap_or(stored), (inner, columns), self.path(), read)
             }
-        };
-        packed.map_err(Error::io(self.path()))
+        }
     }
 }
 
@@ -184,17 +190,15 @@ const LLAMA_CPP: Names = Names {
     down: "ffn_down.weight",
 };
 
-/// Loads a folder in transformers' layout; `dtype` is that of the matrices, the stored one where `None`.
-pub(super) fn from_folder(dir: &Path, config: LlamaConfig, dtype: Option<DType>) -> Result<Net> {
-    let kind = dtype.map(kind_of).transpose()?;
+/// Loads a folder in transformers' layout; `keep` is the type of the matrices, the stored one where `None`.
+pub(super) fn from_folder(dir: &Path, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
     let weights = Weights::open_dir(dir, "model", DType::F32, &candle_core::Device::Cpu)?;
-    load(&Folder { dir, weights, kind }, &TRANSFORMERS, config)
+    load(&Folder { dir, weights, keep }, &TRANSFORMERS, config)
 }
 
-/// Loads a GGUF file; matrices stay quantised where `dtype` is `None`.
-pub(super) fn from_gguf(gguf: &Gguf, config: LlamaConfig, dtype: Option<DType>) -> Result<Net> {
-    let kind = dtype.map(kind_of).transpose()?;
-    let mut net = load(&File { gguf, kind }, &LLAMA_CPP, config)?;
+/// Loads a GGUF file; matrices stay as they are where `keep` is `None`.
+pub(super) fn from_gguf(gguf: &Gguf, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
+    let mut net = load(&File { gguf, keep }, &LLAMA_CPP, config)?;
     let factors = "rope_freqs.weight";
     if gguf.info(factors).is_some() {
         let half = net.config.head_width / 2;

@@ -1,7 +1,6 @@
 //! GGUF files: numbers as the package `gguf` reads them, models in every quantisation, and files that are not to be trusted.
 use crate::common::distance;
 use crate::llama::{all_logits, tokens};
-use candle_core::DType;
 use edgemaxx_candle::gguf::{Gguf, TensorType};
 use edgemaxx_candle::llama::{Llama, LlamaOptions};
 use std::path::{Path, PathBuf};
@@ -172,8 +171,8 @@ fn model(kind: u32) -> File {
     file
 }
 
-fn open(path: &Path, dtype: Option<DType>, threads: usize) -> Result<Llama, String> {
-    let options = LlamaOptions { dtype, threads: Some(threads), context: None };
+fn open(path: &Path, weights: Option<TensorType>, threads: usize) -> Result<Llama, String> {
+    let options = LlamaOptions { weights, threads: Some(threads), ..LlamaOptions::default() };
     Llama::open(path, &options).map_err(|e| e.to_string())
 }
 
@@ -214,7 +213,7 @@ fn every_quantisation_computes_what_its_numbers_say() {
     let ids = tokens(70, 96);
     for kind in [0, 1, 2, 3, 8, 12, 14] {
         let path = model(kind).write(dir.path());
-        let widened = all_logits(&mut open(&path, Some(DType::F32), 2).expect("opened"), &ids);
+        let widened = all_logits(&mut open(&path, Some(TensorType::F32), 2).expect("opened"), &ids);
         let mut one = open(&path, None, 1).expect("opened");
         let stored = all_logits(&mut one, &ids);
         for at in [0, 40, 69] {

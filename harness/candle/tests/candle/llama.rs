@@ -2,7 +2,9 @@
 use crate::common::distance;
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::llama as theirs;
-use edgemaxx_candle::llama::{Llama, LlamaOptions, greedy, log_probabilities};
+use edgemaxx_candle::gguf::TensorType;
+use edgemaxx_candle::llama::{Choice, Llama, LlamaOptions, Wanted, greedy, log_probabilities};
+use edgemaxx_contract::task::text::Noise;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -64,8 +66,8 @@ fn write(dir: &Path, config: &serde_json::Value, dtype: DType) {
     candle_core::safetensors::save(&tensors, dir.join("model.safetensors")).expect("saved");
 }
 
-fn open(path: &Path, dtype: Option<DType>, threads: usize) -> Llama {
-    let options = LlamaOptions { dtype, threads: Some(threads), context: None };
+fn open(path: &Path, weights: Option<TensorType>, threads: usize) -> Llama {
+    let options = LlamaOptions { weights, threads: Some(threads), ..LlamaOptions::default() };
     Llama::open(path, &options).expect("opened")
 }
 
@@ -172,6 +174,86 @@ fn what_was_decoded_is_what_scoring_would_have_chosen() {
     assert!(total < 0.0 && total.is_finite());
 }
 
+/// Guessing ahead from the text changes how many tokens come at once, and not one of them; an answer ends where it may.
+#[test]
+fn guesses_change_no_token() {
+    let dir = tempfile::tempdir().expect("folder");
+    write(dir.path(), &config(serde_json::json!({})), DType::F32);
+    let mut model = open(dir.path(), None, 2);
+    let prompt = tokens(20, 131);
+    let mut made = |most: usize, ends: &[u32], sampled: bool, lookup: usize| {
+        let choice = if sampled { Choice::Sampled(0.7, Noise::new(5)) } else { Choice::Greedy };
+        let mut parts: Vec<Vec<u32>> = Vec::new();
+        let wanted = Wanted { prompt: &prompt, most, ends, choice, lookup };
+        let mut each = |ids: &[u32]| {
+            parts.push(ids.to_vec());
+            true
+        };
+        model.generate(wanted, &mut each).expect("made");
+        parts
+    };
+    let plain = made(200, &[], false, 0);
+    assert!(plain.len() == 200 && plain.iter().all(|part| part.len() == 1));
+    let plain = plain.concat();
+    for lookup in [1, 4, 32] {
+        let parts = made(200, &[], false, lookup);
+        assert!(parts.len() < 200, "random weights repeat themselves: guesses were right");
+        assert_eq!(parts.concat(), plain, "{lookup}");
+    }
+    assert_eq!(made(200, &[], true, 4).concat(), made(200, &[], true, 0).concat());
+    assert_ne!(made(40, &[], true, 0).concat(), plain[..40]);
+    let end = plain[30];
+    let until = plain.iter().position(|id| *id == end).expect("there") + 1;
+    for lookup in [0, 32] {
+        assert_eq!(made(200, &[end], false, lookup).concat(), plain[..until]);
+    }
+    let mut one = 0;
+    let wanted = Wanted { prompt: &prompt, most: 9, ends: &[], choice: Choice::Greedy, lookup: 0 };
+    model
+        .generate(wanted, &mut |_| {
+            one += 1;
+            false
+        })
+        .expect("made");
+    assert_eq!(one, 1, "nobody listens any more");
+}
+
+/// Quantised while loading: nearer to the model the more bits there are, and the same by any way of reading.
+#[test]
+fn quantising_costs_what_its_bits_say() {
+    let dir = tempfile::tempdir().expect("folder");
+    write(dir.path(), &config(serde_json::json!({})), DType::F32);
+    let ids = tokens(40, 131);
+    let whole = all_logits(&mut open(dir.path(), None, 1), &ids);
+    let mut far = Vec::new();
+    for weights in [TensorType::Q8_0, TensorType::Q4_1, TensorType::Q4_0] {
+        let logits = all_logits(&mut open(dir.path(), Some(weights), 1), &ids);
+        assert_eq!(logits, all_logits(&mut open(dir.path(), Some(weights), 3), &ids));
+        far.push(distance(&logits[39], &whole[39]));
+    }
+    assert!(far[0] > 1e-4 && far[0] < 0.02, "{far:?}");
+    assert!(far[1] > 4.0 * far[0] && far[1] < 0.5 && far[2] > 4.0 * far[0] && far[2] < 0.5, "{far:?}");
+    let no = LlamaOptions { weights: Some(TensorType::Q4K), ..LlamaOptions::default() };
+    let error = Llama::open(dir.path(), &no).err().expect("refused").to_string();
+    assert!(error.contains("`weights`: found Q4K"), "{error}");
+}
+
+/// Positions are brought nearer: another model, but for the first token.
+#[test]
+fn a_factor_scales_the_positions() {
+    let dir = tempfile::tempdir().expect("folder");
+    write(dir.path(), &config(serde_json::json!({})), DType::F32);
+    let linear = tempfile::tempdir().expect("folder");
+    let scaling = serde_json::json!({"rope_scaling": {"rope_type": "linear", "factor": 4.0}});
+    write(linear.path(), &config(scaling), DType::F32);
+    let options = LlamaOptions { rope_factor: Some(4.0), threads: Some(1), ..LlamaOptions::default() };
+    let ids = tokens(30, 131);
+    let scaled = all_logits(&mut Llama::open(dir.path(), &options).expect("opened"), &ids);
+    let plain = all_logits(&mut open(dir.path(), None, 1), &ids);
+    assert_eq!(scaled, all_logits(&mut open(linear.path(), None, 1), &ids));
+    assert!(scaled[0] == plain[0] && distance(&scaled[29], &plain[29]) > 1e-3);
+}
+
 /// Rounding weights to half before computing in f32 changes logits a little, and as asked for.
 #[test]
 fn a_type_asked_for_rounds_the_matrices() {
@@ -181,8 +263,8 @@ fn a_type_asked_for_rounds_the_matrices() {
     write(half.path(), &config(serde_json::json!({})), DType::F16);
     let ids = tokens(20, 131);
     let whole = all_logits(&mut open(dir.path(), None, 1), &ids);
-    let rounded = all_logits(&mut open(dir.path(), Some(DType::F16), 1), &ids);
-    let widened = all_logits(&mut open(half.path(), Some(DType::F32), 1), &ids);
+    let rounded = all_logits(&mut open(dir.path(), Some(TensorType::F16), 1), &ids);
+    let widened = all_logits(&mut open(half.path(), Some(TensorType::F32), 1), &ids);
     let stored = all_logits(&mut open(half.path(), None, 1), &ids);
     assert_eq!(widened, stored);
     let d = distance(&rounded[19], &whole[19]);

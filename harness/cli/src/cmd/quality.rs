@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// LPIPS folder [default for a run: the contest's].
     #[arg(long, value_name = "DIR")]
     lpips: Option<PathBuf>,
+    /// The baseline's checkpoint, which judges texts [default for a run: the contest's].
+    #[arg(long, value_name = "DIR")]
+    baseline: Option<PathBuf>,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
@@ -54,7 +57,11 @@ impl Args {
     }
 
     fn named(&self) -> Models {
-        Models::named([(Model::Clip, self.clip.clone()), (Model::Lpips, self.lpips.clone())])
+        Models::named([
+            (Model::Clip, self.clip.clone()),
+            (Model::Lpips, self.lpips.clone()),
+            (Model::Baseline, self.baseline.clone()),
+        ])
     }
 
     fn two_files(&self, second: &Path) -> anyhow::Result<()> {

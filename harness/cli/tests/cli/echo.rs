@@ -64,6 +64,10 @@ impl Task for Echo {
         Noun { one: "echo", several: "echoes" }
     }
 
+    fn unit(&self) -> Option<Noun> {
+        Some(Noun { one: "part", several: "parts" })
+    }
+
     fn extension(&self) -> &'static str {
         "bin"
     }
@@ -161,7 +165,7 @@ impl Codec for EchoCodec {
 
     fn artefact(&self, _: Question<'_>, answer: &Answer) -> Result<Artefact, String> {
         let (units, bytes) = (answer.parts.len() as u32, answer.payload.clone());
-        Ok(Artefact { digest: Digest::of(&bytes), units, bytes })
+        Ok(Artefact { digest: Digest::of(&bytes), units, parts: Vec::new(), bytes })
     }
 
     fn nothing(&self, _: &Frame) -> Result<(Frame, Reply), String> {

@@ -33,5 +33,6 @@ mod run;
 mod schemas;
 mod seal;
 mod terminal;
+mod text;
 mod validator;
 mod words;

@@ -7,10 +7,26 @@ use std::path::{Path, PathBuf};
 
 use crate::common::repository;
 
-/// Words of the tasks that there are and that come next.
+/// Words of the tasks that there are.
 const WORDS: &[&str] = &[
-    "picture", "pictures", "image", "images", "latent", "latents", "step", "steps", "guidance", "width",
-    "height", "token", "tokens", "prompt", "prompts",
+    "picture",
+    "pictures",
+    "image",
+    "images",
+    "latent",
+    "latents",
+    "step",
+    "steps",
+    "guidance",
+    "width",
+    "height",
+    "token",
+    "tokens",
+    "tokenizer",
+    "vocabulary",
+    "decoding",
+    "prompt",
+    "prompts",
 ];
 
 /// Folders and files in which none of [`WORDS`] stands outside of tests.

@@ -13,7 +13,7 @@ use super::wire::{
 };
 use crate::digest::Digest;
 use crate::input::{InputError, TomlFile, bad, within};
-use crate::metric::{Gate, Metric, Model, Statistic};
+use crate::metric::{Class, Gate, Metric, Model, Statistic};
 use crate::task::{self, Settings, SettingsPatch, TaskRef};
 
 /// Name of the control when the contest names none.
@@ -81,12 +81,12 @@ impl Contest {
             },
             task,
             request,
-            baseline,
             candidates,
             gone_minutes,
             open_minutes,
             measurement: measurement(&wire.measurement)?,
-            quality: quality(wire.quality, task)?,
+            quality: quality(wire.quality, task, &baseline.checkpoint)?,
+            baseline,
             score: score(&wire.score, task)?,
             rewards: rewards(&wire.rewards)?,
             copies: copies(&wire.copies)?,
@@ -280,16 +280,20 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
     })
 }
 
-fn quality(wire: WireQuality, task: TaskRef) -> Result<QualitySpec, InputError> {
-    let gates =
+fn quality(wire: WireQuality, task: TaskRef, baseline: &CheckpointSpec) -> Result<QualitySpec, InputError> {
+    let class = wire.class.map_or(Ok(Vec::new()), |name| class_gates(&name, task))?;
+    let named: Vec<Gate> =
         wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
+    let gates: Vec<Gate> = class.into_iter().chain(named).collect();
     let of_task: Vec<Metric> = Metric::of_task(task.name()).collect();
     if let Some((index, gate)) = gates.iter().enumerate().find(|(_, gate)| !of_task.contains(&gate.metric)) {
         let names: Vec<String> = of_task.iter().map(Metric::to_string).collect();
         let expected = format!("a metric of {}: {}", task.answer().several, names.join(", "));
         return Err(bad(format!("quality.gate[{index}].metric"), &expected, gate.metric));
     }
-    let models = [(Model::Clip, wire.clip), (Model::Lpips, wire.lpips)];
+    let reads_baseline = of_task.iter().any(|metric| metric.needs().contains(&Model::Baseline));
+    let own = reads_baseline.then(|| baseline.source.clone());
+    let models = [(Model::Clip, wire.clip), (Model::Lpips, wire.lpips), (Model::Baseline, own)];
     let models = models.into_iter().filter_map(|(model, folder)| Some((model, folder?))).collect();
     for gate in &gates {
         has_models(&models, gate.metric, "a gate")?;
@@ -298,6 +302,20 @@ fn quality(wire: WireQuality, task: TaskRef) -> Result<QualitySpec, InputError> 
         models,
         level: within("quality.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
         gates,
+    })
+}
+
+/// The gates of a class of the task.
+fn class_gates(name: &str, task: TaskRef) -> Result<Vec<Gate>, InputError> {
+    let class = Class::of_task(task.name()).find(|class| class.name == name);
+    class.map(Class::gates).ok_or_else(|| {
+        let names: Vec<String> =
+            Class::of_task(task.name()).map(|class| format!("{:?}", class.name)).collect();
+        let expected = match names.as_slice() {
+            [] => format!("none: there are no classes of {}", task.answer().several),
+            names => names.join(" or "),
+        };
+        bad("quality.class", &expected, format!("{name:?}"))
     })
 }
 

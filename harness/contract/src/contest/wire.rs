@@ -148,6 +148,8 @@ pub(super) struct WireQuality {
     pub lpips: Option<String>,
     #[serde(default)]
     pub level: Option<f64>,
+    #[serde(default)]
+    pub class: Option<String>,
     #[serde(default, rename = "gate")]
     pub gates: Vec<WireGate>,
 }

@@ -128,7 +128,7 @@ impl Metric {
     /// Whether a score can multiply speed with it: 1 for answers that are the same, less for others, and known before
     /// all answers are made.
     pub fn is_similarity(self) -> bool {
-        !self.held_back && self.higher_is_better() && self.entry.range.1 == 1.0
+        !self.held_back && !self.entry.of_each_side && self.higher_is_better() && self.entry.range.1 == 1.0
     }
 }
 

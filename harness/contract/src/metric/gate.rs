@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Metric;
+use super::by_name::Metric;
 
 /// A bound that must be proven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

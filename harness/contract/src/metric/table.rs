@@ -116,7 +116,84 @@ pub const TABLE: &[Entry] = &[
         needs: &[Model::Clip],
         ..PLAIN
     },
+    // The part of the longer text that stands before the first difference.
+    Entry {
+        name: "same_start",
+        title: "same from the start",
+        short: "same start",
+        range: (0.0, 1.0),
+        ..OF_TEXTS
+    },
+    // Of the tokens of a text, those that the baseline's model would have chosen in their places.
+    Entry { name: "agreement_change", title: "agreement, change", short: "agreement", ..BY_BASELINE },
+    // The same of the first token alone: a guess that is sent ahead to look fast.
+    Entry {
+        name: "first_agreement_change",
+        title: "agreement of the first token, change",
+        short: "first token",
+        ..BY_BASELINE
+    },
+    // By how much the model prefers another token to the one that stands there, at most 8, on average.
+    Entry {
+        name: "margin_change",
+        title: "margin lost, change",
+        short: "margin",
+        range: (-8.0, 8.0),
+        direction: Direction::LowerIsBetter,
+        ..BY_BASELINE
+    },
+    // By how much less likely a text is to the model, for each token.
+    Entry {
+        name: "nll_change",
+        title: "improbability per token, change",
+        short: "improbability",
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        ..BY_BASELINE
+    },
+    // By how much more likely: what repeats itself is.
+    Entry {
+        name: "nll_fall",
+        title: "improbability per token, fall",
+        short: "fall of improbability",
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        of_each_side: false,
+        ..BY_BASELINE
+    },
+    // By how much shorter, and longer: the logarithm of the ratio of tokens.
+    Entry {
+        name: "shorter",
+        title: "length, fall of its logarithm",
+        short: "shorter",
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        ..OF_TEXTS
+    },
+    Entry {
+        name: "longer",
+        title: "length, rise of its logarithm",
+        short: "longer",
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        ..OF_TEXTS
+    },
+    // As the change of it, of the candidate's text alone.
+    Entry {
+        name: "agreement",
+        title: "agreement with the baseline's model",
+        short: "agrees",
+        range: (0.0, 1.0),
+        of_each_side: false,
+        ..BY_BASELINE
+    },
 ];
+
+/// What most metrics of texts are like.
+const OF_TEXTS: Entry = Entry { task: "text", ..PLAIN };
+
+/// What the baseline's model says of each text, read as if it had chosen its tokens itself.
+const BY_BASELINE: Entry = Entry { needs: &[Model::Baseline], of_each_side: true, ..OF_TEXTS };
 
 /// What a metric is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +250,7 @@ impl Direction {
     }
 }
 
-/// A model that judges answers; the contest names its folder under `quality.NAME`.
+/// A model that judges answers; the contest names its folder under `quality.NAME`, that of the baseline as its checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -182,17 +259,20 @@ pub enum Model {
     Clip,
     /// Perceptual distance, learned.
     Lpips,
+    /// The contest's own: the checkpoint of its baseline.
+    Baseline,
 }
 
 impl Model {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Clip, Self::Lpips];
+    pub const ALL: [Self; 3] = [Self::Clip, Self::Lpips, Self::Baseline];
 
     /// The key under `quality` in a contest, and the option of `edgemaxx quality`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clip => "clip",
             Self::Lpips => "lpips",
+            Self::Baseline => "baseline",
         }
     }
 
@@ -201,6 +281,7 @@ impl Model {
         match self {
             Self::Clip => "CLIP",
             Self::Lpips => "LPIPS",
+            Self::Baseline => "baseline's model",
         }
     }
 
@@ -209,6 +290,7 @@ impl Model {
         match self {
             Self::Clip => "a CLIP",
             Self::Lpips => "an LPIPS",
+            Self::Baseline => "the baseline's",
         }
     }
 
@@ -217,6 +299,7 @@ impl Model {
         match self {
             Self::Clip => "a folder with a CLIP in the transformers layout",
             Self::Lpips => "a folder that scripts/convert-lpips.py wrote",
+            Self::Baseline => "the baseline's checkpoint",
         }
     }
 }

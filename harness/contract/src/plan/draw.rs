@@ -11,7 +11,8 @@ use super::types::{
 use crate::contest::Contest;
 use crate::digest::Digest;
 use crate::format::Document as _;
-use crate::task::PromptsError;
+use crate::input::InputError;
+use crate::task::{Ask, Drawn, Encoder, PromptsError};
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -30,14 +31,19 @@ pub struct PlanInputs<'a> {
     pub entropy: &'a Entropy,
     /// Full or quick.
     pub extent: Extent,
+    /// What turns prompts into what is asked, where the task needs it.
+    pub encoder: Option<&'a dyn Encoder>,
 }
 
 /// Inputs that no plan can be made from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Nothing can be asked from the file of prompts.
     #[error(transparent)]
     Prompts(#[from] PromptsError),
+    /// Something of it cannot be asked.
+    #[error(transparent)]
+    Ask(#[from] InputError),
     /// No candidate follows the baseline.
     #[error("no candidate to measure; add a [[candidate]] to the contest")]
     NoCandidates,
@@ -203,6 +209,11 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     let mut requests = Vec::new();
     let mut draws = Draws::new("edgemaxx-plan-1 requests", &public);
     let mut deck: Vec<usize> = Vec::new();
+    let needed = (pairs_at_all + warmups) as usize;
+    if task.asks_once() && asks.len() < needed {
+        let (file, found) = (inputs.prompts_file.to_owned(), asks.len());
+        return Err(PromptsError::TooFew { file, found, needed }.into());
+    }
     for id in 0..pairs_at_all + warmups {
         if deck.is_empty() {
             deck = (0..asks.len()).collect();
@@ -210,8 +221,11 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         }
         let Some(index) = deck.pop() else { break };
         let seed = draws.0.next_u64() >> 11;
-        requests.push(PlannedRequest { id, seed, ask: task.seeded_ask(request, &asks[index], seed) });
+        let drawn = Drawn { id, seed, encoder: inputs.encoder };
+        requests.push(PlannedRequest { id, seed, ask: task.drawn_ask(request, &asks[index], &drawn)? });
     }
+    let drawn: Vec<&Ask> = requests.iter().map(|request: &PlannedRequest| &request.ask).collect();
+    task.check_drawn(inputs.prompts_file, &drawn)?;
 
     let mut draws = Draws::new("edgemaxx-plan-1 order", &public);
     let mut repeat_draws = Draws::new("edgemaxx-plan-1 repeats", &public);

@@ -54,6 +54,7 @@ fn draw_of(contest: &str, day: &str, entropy: &str, extent: Extent) -> Plan {
         day: &day.parse().unwrap(),
         entropy: &entropy.parse().unwrap(),
         extent,
+        encoder: None,
     })
     .unwrap()
 }
@@ -225,7 +226,11 @@ fn a_blocks_order_turns_with_every_pair() {
 fn a_plan_is_looked_into_by_its_task() {
     let text = draw("2026-11-22", "0xabc", Extent::Full).to_json();
     for (from, to, expected) in [
-        ("\"task\": \"picture\"", "\"task\": \"smell\"", "task: expected \"picture\", found \"smell\""),
+        (
+            "\"task\": \"picture\"",
+            "\"task\": \"smell\"",
+            "task: expected \"picture\" or \"text\", found \"smell\"",
+        ),
         ("\"width\": 64", "\"width\": 4", "request.width: expected a value from 8 to 8192, found 4"),
         ("\"steps\": 20", "\"steps\": 0", "pipelines[0].settings.steps: expected a value from 1"),
         ("\"prompt\": \"", "\"promt\": \"", "requests[0].ask: unknown field `promt`"),

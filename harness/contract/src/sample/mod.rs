@@ -10,6 +10,6 @@ pub use blocks::Blocks;
 pub(crate) use log::Line;
 pub use log::{Chain, Log, LogError, RecordedSession};
 pub use record::{
-    Attempt, Block, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark, Outcome,
-    Phase, Record, SessionEnd, SessionStatus, Stop,
+    Arrival, Attempt, Block, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark,
+    Outcome, Phase, Record, SessionEnd, SessionStatus, Stop,
 };

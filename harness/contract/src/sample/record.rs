@@ -158,6 +158,9 @@ pub enum Outcome {
         /// How many units it has, where its task counts any.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         units: u32,
+        /// When its parts came, where it came in parts: what of it came before its end and carried units.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<Arrival>,
         /// Digest that names what is kept of it, `artefacts/<digest>.<the task's extension>`.
         answer: Digest,
         /// What the engine says it took, nanoseconds; shown, never scored.
@@ -165,6 +168,29 @@ pub enum Outcome {
     },
     /// None.
     Failed(Failure),
+}
+
+/// When a part of an answer came; `[at_ns, units]` in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(from = "(u64, u32)", into = "(u64, u32)")]
+pub struct Arrival {
+    /// Request fully sent to its last byte, nanoseconds.
+    pub at_ns: u64,
+    /// How many units it has.
+    pub units: u32,
+}
+
+impl From<(u64, u32)> for Arrival {
+    fn from((at_ns, units): (u64, u32)) -> Self {
+        Self { at_ns, units }
+    }
+}
+
+impl From<Arrival> for (u64, u32) {
+    fn from(arrival: Arrival) -> Self {
+        (arrival.at_ns, arrival.units)
+    }
 }
 
 fn one() -> u32 {
@@ -180,6 +206,14 @@ impl Outcome {
     pub fn answer(&self) -> Option<Digest> {
         match self {
             Self::Answered { answer, .. } => Some(*answer),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// Latency for each unit of the answer, nanoseconds, if it was answered.
+    pub fn unit_ns(&self) -> Option<f64> {
+        match self {
+            Self::Answered { latency_ns, units, .. } => Some(*latency_ns as f64 / f64::from((*units).max(1))),
             Self::Failed(_) => None,
         }
     }

@@ -20,6 +20,11 @@ pub trait Task: Sync {
     /// What an answer is called.
     fn answer(&self) -> Noun;
 
+    /// What answers are made of and what is scored is the time for one of; `None`: the time for a whole answer is.
+    fn unit(&self) -> Option<Noun> {
+        None
+    }
+
     /// How the file of a kept answer ends, without the dot.
     fn extension(&self) -> &'static str;
 
@@ -53,9 +58,25 @@ pub trait Task: Sync {
     /// [`PromptsError`] names the line.
     fn asks(&self, request: &RequestSpec, file: &str, text: &str) -> Result<Vec<Object>, PromptsError>;
 
-    /// What a request of this seed asks, where more of it than the seed is left to chance.
-    fn seeded(&self, _request: &RequestSpec, ask: &Object, _seed: u64) -> Object {
-        ask.clone()
+    /// Whether a run asks each of them once at most, and is not planned where there are too few.
+    fn asks_once(&self) -> bool {
+        false
+    }
+
+    /// What a request asks, where more of it is left to chance than what it is made from.
+    ///
+    /// # Errors
+    /// [`InputError`]: nothing can be asked of it.
+    fn draw(&self, _request: &RequestSpec, ask: &Object, _drawn: &Drawn<'_>) -> Result<Object, InputError> {
+        Ok(ask.clone())
+    }
+
+    /// Whether all that a run asks can be asked in one run.
+    ///
+    /// # Errors
+    /// [`PromptsError`] says why not.
+    fn check_drawn(&self, _file: &str, _asks: &[&Ask]) -> Result<(), PromptsError> {
+        Ok(())
     }
 
     /// What every request shares, for people.
@@ -66,6 +87,37 @@ pub trait Task: Sync {
 
     /// What one request asks, for people, in one line.
     fn ask_words(&self, ask: &Ask) -> String;
+
+    /// Which kind of request it is, where a contest has several that are looked at apart.
+    fn kind<'a>(&self, _ask: &'a Ask) -> Option<&'a str> {
+        None
+    }
+}
+
+/// A request that is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn<'a> {
+    /// Its number in the plan.
+    pub id: u32,
+    /// The seed of all that is left to chance.
+    pub seed: u64,
+    /// What reads prompts, where the task needs it.
+    pub encoder: Option<&'a dyn Encoder>,
+}
+
+/// Turns what people write into the numbers that a model reads: a tokenizer.
+pub trait Encoder: fmt::Debug + Sync {
+    /// The numbers of a text.
+    ///
+    /// # Errors
+    /// In words.
+    fn encode(&self, text: &str) -> Result<Vec<u32>, String>;
+
+    /// The numbers that end a text.
+    fn ends(&self) -> Vec<u32>;
+
+    /// How many numbers there are, from 0 on.
+    fn size(&self) -> u32;
 }
 
 /// One and several of something.
@@ -147,9 +199,17 @@ impl TaskRef {
         self.0.read_ask(input).map(Ask::checked)
     }
 
-    /// See [`Task::seeded`].
-    pub fn seeded_ask(self, request: &RequestSpec, ask: &Object, seed: u64) -> Ask {
-        Ask::checked(self.0.seeded(request, ask, seed))
+    /// See [`Task::draw`].
+    ///
+    /// # Errors
+    /// [`InputError`]: nothing can be asked of it.
+    pub fn drawn_ask(
+        self,
+        request: &RequestSpec,
+        ask: &Object,
+        drawn: &Drawn<'_>,
+    ) -> Result<Ask, InputError> {
+        self.0.draw(request, ask, drawn).map(Ask::checked)
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::OnceLock;
 
 use super::definition::TaskRef;
 use super::picture::PICTURE;
+use super::text::TEXT;
 use crate::input::{InputError, bad};
 use crate::metric::{Entry, also as also_metrics};
 
 /// Every task of this release.
-pub const ALL: &[TaskRef] = &[TaskRef::new(&PICTURE)];
+pub const ALL: &[TaskRef] = &[TaskRef::new(&PICTURE), TaskRef::new(&TEXT)];
 
 /// The task of a contest that names none.
 pub const DEFAULT: TaskRef = TaskRef::new(&PICTURE);

@@ -2,6 +2,7 @@
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::PlannedRequest;
+use edgemaxx_contract::sample::Arrival;
 use edgemaxx_contract::task::{RequestSpec, Settings};
 use edgemaxx_protocol::{AnswerLimits, Object};
 
@@ -26,6 +27,8 @@ pub struct Artefact {
     pub digest: Digest,
     /// How many units it has, where the task counts any; else 1.
     pub units: u32,
+    /// When what of it came ahead of its end came, where the task keeps that.
+    pub parts: Vec<Arrival>,
     /// Its file.
     pub bytes: Vec<u8>,
 }

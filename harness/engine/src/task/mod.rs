@@ -3,6 +3,7 @@
 mod codec;
 mod object;
 pub mod picture;
+pub mod text;
 
 pub use codec::{Artefact, Codec, Probe, Purpose, Question};
 pub use object::{object, parse};

@@ -83,6 +83,7 @@ pub(crate) fn plan_with(others: &[&str], sessions: u32, pairs: u32, extra: &str)
         day: &"2026-01-02".parse().expect("day"),
         entropy: &"test".parse().expect("entropy"),
         extent: Extent::Full,
+        encoder: None,
     })
     .expect("plan")
 }

@@ -10,6 +10,8 @@ use super::check::{Held, Means};
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::FolderDigests;
+use crate::sources::source_folder;
+use crate::task::kit;
 
 /// The plan is what contest, prompts, candidates, day and entropy make of it.
 pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
@@ -22,6 +24,13 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
     pipelines(&plan, &contest)?;
     // Asked for on the command line, where it was: what it may change is how long is measured.
     contest.measurement.stopping = plan.measurement.stopping;
+    // Without the baseline, what its tokenizer made of the prompts is the plan's word.
+    let here =
+        means.base.as_ref().and_then(|base| source_folder(base, &plan.baseline().checkpoint.source).ok());
+    let encoder = match &here {
+        Some(baseline) => kit(plan.task)?.encoder(baseline)?,
+        None => kit(plan.task)?.recalled(&plan)?,
+    };
     let drawn = draw_plan(PlanInputs {
         contest: &contest,
         prompts_file: &plan.prompts.file,
@@ -30,6 +39,7 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
         day: &plan.day,
         entropy: &plan.entropy,
         extent: plan.extent,
+        encoder: encoder.as_deref(),
     })
     .in_file(&folder.file(PLAN_FILE))?;
     if drawn.to_json() != *folder.read(PLAN_FILE)? {

@@ -47,9 +47,11 @@ pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
 pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer) -> Result<Held> {
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
-    let mut needed = contest.quality.models.values();
-    let missing = needed.find(|model| !means.base.as_ref().is_some_and(|base| base.join(model).is_dir()));
-    if let Some(model) = missing {
+    let mut needed = contest.quality.models.iter();
+    let missing = needed.find(|(model, relative)| {
+        means.base.as_ref().is_none_or(|base| quality::place(**model, relative, base, &plan).is_err())
+    });
+    if let Some((_, model)) = missing {
         return Ok(Held::NotHere(format!(
             "{QUALITY_FILE}: needs the contest's {model}; name the folder of the contest with --base"
         )));

@@ -110,6 +110,7 @@ impl Draw {
             day: &day,
             entropy: &self.entropy,
             extent: if self.quick { Extent::Quick } else { Extent::Full },
+            encoder: resolved.encoder.as_deref(),
         })
         .in_file(&self.contest)?;
         Ok((resolved, plan))

@@ -1,7 +1,7 @@
 //! Judging a run's answers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use edgemaxx_contract::contest::Contest;
@@ -19,6 +19,7 @@ use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::progress::Observer;
+use crate::sources::source_folder;
 use crate::task::kit;
 
 /// Folders of the models that judge answers.
@@ -45,7 +46,7 @@ impl Models {
             if !folder.holds(ORIGIN_FILE) {
                 return Err(unnamed_model(folder, *model, relative));
             }
-            models.insert(*model, Origin::of(folder)?.base.join(relative));
+            models.insert(*model, place(*model, relative, &Origin::of(folder)?.base, &folder.plan()?)?);
         }
         Ok(Self(models))
     }
@@ -60,6 +61,22 @@ impl Models {
 
     fn digests(&self) -> Result<BTreeMap<Model, Digest>> {
         self.0.iter().map(|(model, folder)| Ok((*model, folder_digest(folder)?))).collect()
+    }
+}
+
+/// Where a model lies that the contest names, below the folder that its paths are relative to.
+///
+/// # Errors
+/// It is not here.
+pub fn place(model: Model, relative: &str, base: &Path, plan: &Plan) -> Result<PathBuf> {
+    let folder = match model {
+        // As it was planned: at the revision that was measured.
+        Model::Baseline => source_folder(base, &plan.baseline().checkpoint.source)?,
+        Model::Clip | Model::Lpips => base.join(relative),
+    };
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(RunError::input(format!("quality.{model}: {}: no such folder", folder.display()))),
     }
 }
 

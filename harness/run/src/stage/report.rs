@@ -206,6 +206,10 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
     folder.write(PARQUET_FILE, samples.to_parquet()?)?;
+    if let Some(parts) = tables::parts(view.plan, view.log)? {
+        folder.write(&format!("{}.csv", parts.name()), parts.to_csv()?)?;
+        folder.write(&format!("{}.parquet", parts.name()), parts.to_parquet()?)?;
+    }
     folder.write(SUMMARY_FILE, summary_json(view)?)?;
     folder.write(MARKDOWN_FILE, markdown(view))?;
     folder.write(JUNIT_FILE, junit(view)?)

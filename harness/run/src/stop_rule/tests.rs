@@ -143,6 +143,7 @@ fn measured(budget_s: f64) -> Day {
         day: &"2026-11-22".parse().unwrap(),
         entropy: &"test".parse().unwrap(),
         extent: Extent::Full,
+        encoder: None,
     };
     let plan = draw_plan(inputs).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::metric::Model;
-use edgemaxx_contract::plan::PipelinePlan;
-use edgemaxx_contract::task::{self, RequestSpec, Settings, SettingsPatch, TaskRef};
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef};
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::{Judge, QualityError};
 
@@ -43,6 +43,23 @@ pub trait Kit: Sync {
     /// Two of them are the same to it.
     fn prompts(&self, _: &CheckpointSource, _: &RequestSpec, _: (&str, &str)) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// What turns prompts into what engines are asked, where they are not asked in words: the tokenizer of the baseline,
+    /// whose checkpoint lies in a folder.
+    ///
+    /// # Errors
+    /// It has none that can be read here.
+    fn encoder(&self, _baseline: &Path) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(None)
+    }
+
+    /// The same as far as a plan tells, for who has no baseline to draw it again.
+    ///
+    /// # Errors
+    /// It is another task's.
+    fn recalled(&self, _plan: &Plan) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(None)
     }
 
     /// What a checkpoint is asked, and how it is run, where no contest says it.

@@ -8,10 +8,11 @@ use edgemaxx_contract::task::{self, TaskRef};
 
 use super::kit::Kit;
 use super::picture::PICTURE;
+use super::text::TEXT;
 use crate::error::{Result, RunError};
 
 /// The kits of all tasks of this release.
-pub const ALL: &[&dyn Kit] = &[&PICTURE];
+pub const ALL: &[&dyn Kit] = &[&PICTURE, &TEXT];
 
 static ALSO: OnceLock<&dyn Kit> = OnceLock::new();
 
@@ -81,6 +82,8 @@ mod tests {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
         assert_eq!(of_checkpoint(&models.join("emoji-sdxl")).task().name(), "picture");
         assert_eq!(of_checkpoint(Path::new("/no/such/folder")).task(), task::DEFAULT);
+        assert_eq!(of_checkpoint(&models.join("stories-llama")).task().name(), "text");
         assert_eq!(of_answer(Path::new("a.png")).task().name(), "picture");
+        assert_eq!(of_answer(Path::new("a.json")).task().name(), "text");
     }
 }

@@ -13,7 +13,8 @@
 `generate` returns (object, bytes): what the answer says in the task's words, and its payload. For a
 picture it may return width*height*3 bytes (rows from the top), anything with `tobytes()`, such as a
 uint8 numpy array or a PIL image in mode RGB, or ("png", bytes). `request.part(object, bytes)` sends a
-part ahead of the answer, where the task allows it. Either function may raise Refusal: the harness
+part ahead of the answer, where the task allows it: of a text, `request.part({"ids": [token]})` for each token and ({}, b"")
+at the end (examples/transformers_engine.py). Either function may raise Refusal: the harness
 records its message and goes on. Any other exception ends the process.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import array
 import json
+import math
 import os
 import socket
 import struct
@@ -142,6 +144,51 @@ class Request(Dict[str, Any]):
         import torch
 
         return torch.from_numpy(self.latents()).to(device=device, dtype=dtype or torch.float32)
+
+
+def gumbel_noise(seed: int, position: int, tokens: int) -> Any:
+    """The noise of sampling at a position of an answer, for the tokens from 0 on, as PROTOCOL.md defines it: a float32
+    numpy array, or without numpy an array('f')."""
+    blocks = (tokens + 15) // 16
+    start: list[Any] = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574, seed & 0xFFFFFFFF, seed >> 32] + [0] * 6
+    nonce = [position & 0xFFFFFFFF, position >> 32]
+    try:
+        import numpy
+    except ImportError:
+        words = [w for block in range(blocks) for w in _chacha8(start + [block, 0] + nonce)]
+        return array.array("f", (-math.log(-math.log((w + 0.5) / 2**32)) for w in words[:tokens]))
+    # All blocks at once: a column each.
+    state: Any = numpy.zeros((16, blocks), numpy.uint32)
+    state[:] = numpy.array(start + [0, 0] + nonce, numpy.uint32)[:, None]
+    state[12] = numpy.arange(blocks, dtype=numpy.uint32)
+    with numpy.errstate(over="ignore"):
+        drawn = numpy.array(_chacha8(list(state)), numpy.uint32).T.reshape(-1)[:tokens]
+    return (-numpy.log(-numpy.log((drawn.astype(numpy.float64) + 0.5) / 2**32))).astype(numpy.float32)
+
+
+def _chacha8(start: list[Any]) -> list[Any]:
+    """ChaCha's block function with 8 rounds, on 16 words, which may be arrays of uint32."""
+    x = list(start)
+
+    def turned(value: Any, by: int) -> Any:
+        return (value << by | value >> (32 - by)) & 0xFFFFFFFF
+
+    def quarter(a: int, b: int, c: int, d: int) -> None:
+        x[a] = x[a] + x[b] & 0xFFFFFFFF
+        x[d] = turned(x[d] ^ x[a], 16)
+        x[c] = x[c] + x[d] & 0xFFFFFFFF
+        x[b] = turned(x[b] ^ x[c], 12)
+        x[a] = x[a] + x[b] & 0xFFFFFFFF
+        x[d] = turned(x[d] ^ x[a], 8)
+        x[c] = x[c] + x[d] & 0xFFFFFFFF
+        x[b] = turned(x[b] ^ x[c], 7)
+
+    for _ in range(4):
+        for i in range(4):
+            quarter(i, i + 4, i + 8, i + 12)
+        for i in range(4):
+            quarter(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    return [a + b & 0xFFFFFFFF for a, b in zip(x, start)]
 
 
 def with_heartbeats(connection: Connection, work: Callable[[], Any]) -> Any:

@@ -480,6 +480,8 @@ pub(crate) fn estimates(
             quality: Vec::new(),
             worst_requests: Vec::new(),
             honesty: Vec::new(),
+            streaming: None,
+            kinds: Vec::new(),
         }
     };
     Estimates {

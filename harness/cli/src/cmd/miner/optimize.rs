@@ -8,6 +8,7 @@ use edgemaxx_candle::CheckpointSource;
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::prune::prune_layers;
 use edgemaxx_run::resolve::CANDIDATE_FILE;
+use edgemaxx_run::task::of_checkpoint;
 use serde::Serialize;
 
 use super::check::{Checked, check};
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     /// What to do, in this order.
     #[arg(required = true, value_name = "RECIPE")]
     recipes: Vec<Step>,
-    /// Checkpoint to start from (diffusers layout).
+    /// Checkpoint to start from: in the diffusers layout, or a language model's.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// New folder.
@@ -81,12 +82,25 @@ pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result
 
 fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
     let copy = |recipe: Recipe| -> anyhow::Result<()> {
+        if is_text(from) {
+            if recipe != Recipe::default() {
+                return Err(Failure::input(format!(
+                    "{}: a language model's files stay as they are; weights=q8_0 has the engine keep them otherwise",
+                    from.display()
+                )));
+            }
+            std::fs::create_dir_all(to).in_file(to)?;
+            return rest(from, to);
+        }
         derive(&CheckpointSource { root: from.to_owned(), unet: None }, &recipe, to)?;
         rest(from, to)?;
         Ok(())
     };
     match step {
         Step::Store(storage) => copy(Recipe { storage: Some(*storage), noise: None }),
+        Step::Prune(_) if is_text(from) => {
+            Err(Failure::input(format!("{}: a language model has no UNet to prune", from.display())))
+        }
         Step::Prune(keep) => {
             copy(Recipe::default())?;
             let removed = prune_layers(to, *keep)?;
@@ -110,6 +124,11 @@ fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Whether a checkpoint writes texts.
+fn is_text(folder: &Path) -> bool {
+    of_checkpoint(folder).task().name() == "text"
 }
 
 /// Folders that deriving writes as a whole.

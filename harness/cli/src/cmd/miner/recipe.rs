@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use edgemaxx_candle::derive::Storage;
+use edgemaxx_contract::task::text::Weights;
 
 /// A step.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ Recipes, applied in the order given:
   guidance=G        guidance scale             ⎬ written to edgemaxx.toml
   scheduler=CLASS   e.g. DDIMScheduler         ⎪
   compute=FORMAT    f32, f16 or bf16           ⎭
+  weights=FORMAT    of a language model: how the engine keeps them, e.g. q8_0  ⎫ written to
+  lookup=N          of a language model: tokens guessed ahead                  ⎭ edgemaxx.toml
   script=PROGRAM    run PROGRAM FROM TO: your own step";
 
 impl FromStr for Step {
@@ -53,6 +56,14 @@ impl FromStr for Step {
             },
             ("scheduler", Some(class)) if !class.is_empty() => Self::Setting("scheduler", class.into()),
             ("compute", Some(format @ ("f32" | "f16" | "bf16"))) => Self::Setting("dtype", format.into()),
+            ("weights", Some(name)) => match serde_json::from_value::<Weights>(name.into()) {
+                Ok(weights) => Self::Setting("weights", weights.name().into()),
+                Err(_) => return bad("weights=stored, f32, f16, bf16, q8_0, q4_0 or q4_1"),
+            },
+            ("lookup", Some(n)) => match n.parse::<u16>() {
+                Ok(n @ 0..=32) => Self::Setting("lookup", i64::from(n).into()),
+                _ => return bad("lookup=N with N from 0 to 32"),
+            },
             ("script", Some(program)) if !program.is_empty() => Self::Script(program.into()),
             _ => return bad("a recipe; `edgemaxx miner optimize --help` lists them"),
         })
@@ -68,6 +79,7 @@ mod tests {
         assert_eq!("int8".parse(), Ok(Step::Store(Storage::Int8)));
         assert_eq!("prune=2".parse(), Ok(Step::Prune(2)));
         assert_eq!("steps=8".parse(), Ok(Step::Setting("steps", 8.into())));
+        assert_eq!("weights=q8_0".parse(), Ok(Step::Setting("weights", "q8_0".into())));
         assert_eq!("script=./x=y".parse(), Ok(Step::Script("./x=y".into())));
         for bad in [
             "",
@@ -79,6 +91,8 @@ mod tests {
             "prune=0",
             "guidance=NaN",
             "compute=f8",
+            "weights=q3_k",
+            "lookup=33",
             "script=",
         ] {
             assert!(bad.parse::<Step>().is_err(), "{bad}");

@@ -25,7 +25,8 @@ use crate::terminal::{answer_json, answer_lines, note};
   edgemaxx miner tune contest.toml --steps 6,8,10,12 --guidance 1,5
   edgemaxx miner tune contest.toml --from models/mine --steps 8,10 --dtype f32,bf16 --quick --out runs/tuning
   edgemaxx miner tune contest.toml --steps 4,5,6,8,10,12,16 --guidance 1,2,3,5,7 --rounds 4
-  edgemaxx miner tune contest.toml --steps 8 --scheduler EulerDiscreteScheduler,DDIMScheduler --json")]
+  edgemaxx miner tune contest.toml --steps 8 --scheduler EulerDiscreteScheduler,DDIMScheduler --json
+  edgemaxx miner tune fixtures/contests/stories-cpu.toml --set weights=f16,q8_0 --set lookup=0,4,8 --quick")]
 pub(crate) struct Args {
     /// Contest file; its own candidates are left out.
     #[arg(value_name = "CONTEST.toml")]
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Number formats to compute in.
     #[arg(long, value_name = "FORMAT,…", value_delimiter = ',')]
     dtype: Vec<String>,
+    /// Any setting of `generation` and the values to try, e.g. weights=f16,q8_0; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE,…", value_parser = setting)]
+    set: Vec<(String, Vec<Value>)>,
     /// Search instead of measuring everything: so many rounds, each a run of its own.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: Option<u32>,
@@ -145,12 +149,13 @@ impl Args {
         let (mut steps, mut guidance) = (self.steps.clone(), self.guidance.clone());
         steps.sort_unstable();
         guidance.sort_by(f64::total_cmp);
-        let settings: [(&str, &str, Vec<Value>); 4] = [
+        let mut settings: Vec<(&str, &str, Vec<Value>)> = vec![
             ("steps", "steps", steps.iter().map(|n| i64::from(*n).into()).collect()),
             ("guidance_scale", "guidance", guidance.iter().map(|g| (*g).into()).collect()),
             ("scheduler", "scheduler", texts(&self.scheduler)),
             ("dtype", "dtype", texts(&self.dtype)),
         ];
+        settings.extend(self.set.iter().map(|(key, values)| (key.as_str(), key.as_str(), values.clone())));
         let mut grid = vec![(Vec::<String>::new(), toml::Table::new(), Vec::<f64>::new())];
         for (key, flag, values) in settings.iter().filter(|(_, _, values)| !values.is_empty()) {
             if grid.len().saturating_mul(values.len()) > MOST_IN_GRID {
@@ -178,7 +183,7 @@ impl Args {
         }
         if grid[0].1.is_empty() && self.from.is_none() {
             return Err(Failure::input(
-                "nothing to try: name values with --steps, --guidance, --scheduler or --dtype",
+                "nothing to try: name values with --steps, --guidance, --scheduler, --dtype or --set",
             ));
         }
         Ok(grid
@@ -189,6 +194,17 @@ impl Args {
             })
             .collect())
     }
+}
+
+/// `KEY=VALUE,…`: values as TOML has them, or else texts.
+fn setting(text: &str) -> Result<(String, Vec<Value>), String> {
+    let parts = text.split_once('=').filter(|(key, values)| !key.is_empty() && !values.is_empty());
+    let (key, values) = parts.ok_or("expected KEY=VALUE,…, such as weights=f16,q8_0")?;
+    let value = |word: &str| {
+        let toml: Option<toml::Table> = format!("value = {word}").parse().ok();
+        toml.and_then(|mut table| table.remove("value")).unwrap_or_else(|| word.into())
+    };
+    Ok((key.to_owned(), values.split(',').map(value).collect()))
 }
 
 impl Combination {
@@ -273,6 +289,16 @@ mod tests {
             score: 0.0,
             front: false,
         }
+    }
+
+    #[test]
+    fn any_setting_can_be_tried() {
+        assert_eq!(setting("lookup=0,4"), Ok(("lookup".to_owned(), vec![0.into(), 4.into()])));
+        assert_eq!(
+            setting("weights=f16,q8_0"),
+            Ok(("weights".to_owned(), vec!["f16".into(), "q8_0".into()]))
+        );
+        assert!(setting("lookup").is_err() && setting("=1").is_err() && setting("lookup=").is_err());
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Codec for PictureCodec {
         let picture::Request { width, height, .. } = shared(question.request)?;
         let picture = decoded(Head::parse(&answer.header)?, &answer.payload, width, height)?;
         let bytes = picture.to_png().map_err(|error| format!("no PNG can be made: {error}"))?;
-        Ok(Artefact { digest: Digest::of(picture.rgb()), units: 1, bytes })
+        Ok(Artefact { digest: Digest::of(picture.rgb()), units: 1, parts: Vec::new(), bytes })
     }
 
     /// Grey, from latents as SDXL's.

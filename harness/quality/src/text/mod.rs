@@ -1,0 +1,9 @@
+//! Judges texts by the tokens that were timed: what the baseline's model would have chosen in the place of each.
+
+mod detail;
+mod judge;
+mod metrics;
+mod reader;
+
+pub use judge::TextJudge;
+pub use reader::{MOST_MARGIN, Read, Reader};

@@ -1,0 +1,123 @@
+//! The baseline's model reads texts of others: one pass over prompt and answer, as if it had chosen every token itself.
+
+use std::path::{Path, PathBuf};
+
+use edgemaxx_candle::llama::{Llama, LlamaOptions, Vocabulary, checkpoint};
+use edgemaxx_contract::task::text::{Ask, AskedDecoding, Noise};
+
+use crate::error::{QualityError, Result};
+
+/// A margin counts as this much at most: how far off a token is says no more then.
+pub const MOST_MARGIN: f64 = 8.0;
+
+/// What the model says of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// By how much it would have preferred another token, for each: 0 where it would have chosen the same. Logits over
+    /// the temperature, with the noise where there is any.
+    pub margins: Vec<f64>,
+    /// Whether it would have chosen the same.
+    pub agrees: Vec<bool>,
+    /// −ln of the probability of all tokens together.
+    pub nll: f64,
+}
+
+impl Read {
+    /// The share of tokens that the model would have chosen.
+    pub fn agreement(&self) -> f64 {
+        mean(self.agrees.iter().map(|agrees| f64::from(u8::from(*agrees))))
+    }
+
+    /// The same of the first token.
+    pub fn first(&self) -> f64 {
+        self.agrees.first().map_or(0.0, |agrees| f64::from(u8::from(*agrees)))
+    }
+
+    /// The mean margin.
+    pub fn margin(&self) -> f64 {
+        mean(self.margins.iter().copied())
+    }
+
+    /// The mean improbability of a token.
+    pub fn nll_per_token(&self) -> f64 {
+        self.nll / self.agrees.len().max(1) as f64
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1);
+    values.sum::<f64>() / count as f64
+}
+
+/// The baseline's model, and its tokens.
+pub struct Reader {
+    path: PathBuf,
+    model: Llama,
+    /// The pieces that tokens stand for.
+    pub vocabulary: Vocabulary,
+}
+
+impl Reader {
+    /// Loads the model of a checkpoint: its weights as they are stored, whatever the baseline computes with.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = checkpoint(folder).map_err(fail)?;
+        let model = Llama::open(&path, &LlamaOptions::default()).map_err(fail)?;
+        Ok(Self { vocabulary: Vocabulary::open(&path).map_err(fail)?, path, model })
+    }
+
+    /// What it says of an answer.
+    ///
+    /// # Errors
+    /// The answer has no tokens, or some that it does not know, or more than it has positions.
+    pub fn read(&mut self, ask: &Ask, answer: &[u32]) -> Result<Read> {
+        let needed = ask.prompt_ids.len() + answer.len();
+        if needed > self.model.capacity() {
+            let context = Some(needed.max(2 * self.model.capacity()).min(self.model.config().positions));
+            let options = LlamaOptions { context, ..LlamaOptions::default() };
+            self.model = Llama::open(&self.path, &options).map_err(fail)?;
+        }
+        let (temperature, mut noise) = match ask.decoding {
+            AskedDecoding::Greedy => (1.0, None),
+            AskedDecoding::Sampled { temperature, seed } => (temperature as f32, Some(Noise::new(seed))),
+        };
+        let mut read = Read { margins: Vec::new(), agrees: Vec::new(), nll: 0.0 };
+        let (mut scores, mut drawn) = (Vec::new(), Vec::new());
+        self.model
+            .score(&ask.prompt_ids, answer, &mut |position, logits| {
+                let token = answer[position] as usize;
+                scores.clear();
+                scores.extend(logits.iter().map(|logit| logit / temperature));
+                read.nll += f64::from(largest(&scores).1) + rest(&scores) - f64::from(scores[token]);
+                if let Some(noise) = &mut noise {
+                    drawn.resize(scores.len(), 0.0);
+                    noise.fill(position as u64, &mut drawn);
+                    scores.iter_mut().zip(&drawn).for_each(|(score, drawn)| *score += drawn);
+                }
+                let (chosen, top) = largest(&scores);
+                read.agrees.push(chosen == token);
+                read.margins.push(f64::from(top - scores[token]).min(MOST_MARGIN));
+            })
+            .map_err(fail)?;
+        Ok(read)
+    }
+}
+
+/// The largest, the first of several, and its place.
+fn largest(scores: &[f32]) -> (usize, f32) {
+    let best =
+        |best: (usize, f32), (at, score): (usize, &f32)| if *score > best.1 { (at, *score) } else { best };
+    scores.iter().enumerate().fold((0, f32::NEG_INFINITY), best)
+}
+
+/// ln Σ exp(s − max s).
+fn rest(scores: &[f32]) -> f64 {
+    let top = f64::from(largest(scores).1);
+    scores.iter().map(|score| (f64::from(*score) - top).exp()).sum::<f64>().ln()
+}
+
+fn fail(error: edgemaxx_candle::Error) -> QualityError {
+    QualityError::Baseline(error.to_string())
+}

@@ -1,0 +1,72 @@
+//! The built-in engine writing texts, behind the contract's and the protocol's words.
+
+use std::path::Path;
+
+use edgemaxx_candle::Accelerator;
+use edgemaxx_candle::gguf::TensorType;
+use edgemaxx_candle::llama::{Choice, Llama, LlamaOptions, Wanted, checkpoint};
+use edgemaxx_contract::task::text::{AskedDecoding, Noise, Weights};
+use edgemaxx_engine::Load;
+use edgemaxx_engine::task::text::{Ask, Ready, Settings, Stream};
+
+/// The contract's name of a type in the engine's words; `None`: as the file has it.
+fn kept(weights: Weights) -> Option<TensorType> {
+    Some(match weights {
+        Weights::Stored => return None,
+        Weights::F32 => TensorType::F32,
+        Weights::F16 => TensorType::F16,
+        Weights::Bf16 => TensorType::Bf16,
+        Weights::Q8_0 => TensorType::Q8_0,
+        Weights::Q4_0 => TensorType::Q4_0,
+        Weights::Q4_1 => TensorType::Q4_1,
+    })
+}
+
+/// Writes a text, or says why not.
+pub(super) type Writer = Box<dyn FnMut(&Ask, &mut Stream<'_, '_>) -> Result<(), String>>;
+
+/// Loads a checkpoint on the device.
+///
+/// # Errors
+/// In words, why not.
+pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Result<(Ready, Writer), String> {
+    if device != Accelerator::Cpu {
+        return Err(format!("the built-in engine writes texts on the CPU only, not on {}", device.name()));
+    }
+    if let Some(part) = load.replaced.keys().next() {
+        return Err(format!("a checkpoint that writes texts has no {part:?} to replace"));
+    }
+    let said = |error: edgemaxx_candle::Error| error.to_string();
+    let path = checkpoint(Path::new(&load.checkpoint)).map_err(said)?;
+    let options = LlamaOptions {
+        weights: kept(settings.weights),
+        threads: Some(load.threads as usize),
+        context: Some(settings.context as usize),
+        rope_factor: (settings.rope_factor != 1.0).then_some(settings.rope_factor),
+    };
+    let mut model = Llama::open(&path, &options).map_err(said)?;
+    let ready = Ready { vocabulary: model.config().vocabulary as u32, positions: model.capacity() as u32 };
+    let lookup = settings.lookup as usize;
+    Ok((ready, Box::new(move |ask, stream| write(&mut model, lookup, ask, stream))))
+}
+
+fn write(model: &mut Llama, lookup: usize, ask: &Ask, stream: &mut Stream<'_, '_>) -> Result<(), String> {
+    let choice = match ask.decoding {
+        AskedDecoding::Greedy => Choice::Greedy,
+        AskedDecoding::Sampled { temperature, seed } => Choice::Sampled(temperature as f32, Noise::new(seed)),
+    };
+    let wanted = Wanted {
+        prompt: &ask.prompt_ids,
+        most: ask.max_new_tokens as usize,
+        ends: if ask.ignore_eos { &[] } else { &ask.end_ids },
+        choice,
+        lookup,
+    };
+    let mut sent = Ok(());
+    let mut each = |ids: &[u32]| {
+        sent = stream.send(ids);
+        sent.is_ok()
+    };
+    model.generate(wanted, &mut each).map_err(|error| error.to_string())?;
+    sent
+}

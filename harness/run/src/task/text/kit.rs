@@ -1,0 +1,110 @@
+//! [`TEXT`]: the kit of texts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use edgemaxx_candle::llama::{LlamaConfig, checkpoint, look};
+use edgemaxx_candle::{Accelerator, CheckpointSource};
+use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::metric::Model;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef, text};
+use edgemaxx_engine::task::text as codec;
+use edgemaxx_engine::{Answerer, Codec, Load, Object};
+use edgemaxx_quality::text::TextJudge;
+use edgemaxx_quality::{Judge, QualityError};
+use serde_json::json;
+
+use super::encoder::{Recalled, Tokenizer};
+use super::engine;
+use super::rehearse::rehearse;
+use crate::error::{Result, RunError};
+use crate::task::kit::{Alone, Kit, Native, Rehearsal};
+
+/// Texts.
+pub struct TextKit;
+
+/// Texts.
+pub static TEXT: TextKit = TextKit;
+
+/// Tokens that a checkpoint is asked to read, and to make, where no contest says it.
+const USUAL: (u32, u32) = (64, 16);
+
+impl Kit for TextKit {
+    fn task(&self) -> TaskRef {
+        TaskRef::new(&text::TEXT)
+    }
+
+    fn codec(&self) -> &'static dyn Codec {
+        &codec::TEXT
+    }
+
+    fn judge(&self, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError> {
+        Ok(Box::new(TextJudge::load(models)?))
+    }
+
+    fn rehearse(&self, rehearsal: &Rehearsal<'_>) -> Result<()> {
+        rehearse(rehearsal)
+    }
+
+    fn encoder(&self, baseline: &Path) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(Some(Box::new(Tokenizer::open(baseline)?)))
+    }
+
+    fn recalled(&self, plan: &Plan) -> Result<Option<Box<dyn Encoder>>> {
+        Ok(Some(Box::new(Recalled::of(plan)?)))
+    }
+
+    fn alone(&self, _: &CheckpointSource) -> Alone {
+        let (prompt, new) = USUAL;
+        let request =
+            [("prompt_tokens", json!(prompt)), ("max_new_tokens", json!(new)), ("ignore_eos", json!(true))];
+        Alone {
+            request: task::Object::from_iter(request),
+            settings: task::Object::of(&text::Settings::default()).unwrap_or_default(),
+            ready: None,
+        }
+    }
+
+    fn native(&self) -> Option<&'static dyn Native> {
+        Some(&TEXT)
+    }
+}
+
+impl Native for TextKit {
+    fn is_checkpoint(&self, folder: &Path) -> bool {
+        let path = checkpoint(folder).ok().filter(|_| folder.is_dir());
+        path.is_some_and(|path| path.is_file() || LlamaConfig::read(&path.join("config.json")).is_ok())
+    }
+
+    fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
+        settings.view::<text::SettingsPatch>()?;
+        look(folder).map(drop).map_err(|error| RunError::input(error.to_string()))
+    }
+
+    fn open(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        _: &Settings,
+    ) -> Result<Vec<String>> {
+        let config = look(&checkpoint.root).map_err(|error| RunError::input(error.to_string()))?;
+        let (needed, positions) = (request.view::<text::Request>()?.context() as usize, config.positions);
+        if needed > positions {
+            return Err(RunError::input(format!(
+                "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found \
+                 {needed}"
+            )));
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whatever weights are kept as, they are multiplied in single precision.
+    fn dtype(&self, _: &Settings) -> Result<Dtype> {
+        Ok(Dtype::F32)
+    }
+
+    fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String> {
+        codec::loaded(load, |wanted, settings| engine::load(device, wanted, settings))
+    }
+}

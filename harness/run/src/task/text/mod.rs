@@ -1,0 +1,9 @@
+//! Texts, to those who run contests of them.
+
+mod encoder;
+mod engine;
+mod kit;
+mod rehearse;
+
+pub use encoder::{Recalled, Tokenizer};
+pub use kit::{TEXT, TextKit};
