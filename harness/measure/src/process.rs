@@ -13,6 +13,8 @@ pub(crate) struct Process {
     pub(crate) engine: Box<dyn Engine>,
     /// When its rest began: harness's clock and its own processor time, nanoseconds.
     since: Option<(u64, u64)>,
+    /// Its own processor time when its rest ended, nanoseconds.
+    woken_ns: Option<u64>,
     waited_ns: u64,
     busy_ns: u64,
 }
@@ -20,20 +22,23 @@ pub(crate) struct Process {
 impl Process {
     /// A process that is ready and rests since `now_ns`.
     pub(crate) fn ready(member: Member, engine: Box<dyn Engine>, now_ns: u64) -> Self {
-        let mut process = Self { member, engine, since: None, waited_ns: 0, busy_ns: 0 };
+        let mut process = Self { member, engine, since: None, woken_ns: None, waited_ns: 0, busy_ns: 0 };
         process.rests(now_ns);
         process
     }
 
-    /// Nothing is asked of it from now on.
-    pub(crate) fn rests(&mut self, now_ns: u64) {
-        self.since = self.engine.cpu_ns().map(|cpu_ns| (now_ns, cpu_ns));
+    /// Nothing is asked of it from now on; the processor time that it spent since it woke, where that is known.
+    pub(crate) fn rests(&mut self, now_ns: u64) -> Option<u64> {
+        let cpu_ns = self.engine.cpu_ns();
+        self.since = cpu_ns.map(|cpu_ns| (now_ns, cpu_ns));
+        Some(cpu_ns?.saturating_sub(self.woken_ns.take()?))
     }
 
     /// Something is about to be asked of it, or its session is over.
     pub(crate) fn wakes(&mut self, now_ns: u64) {
         let Some((since_ns, cpu_ns)) = self.since.take() else { return };
         let Some(cpu_now_ns) = self.engine.cpu_ns() else { return };
+        self.woken_ns = Some(cpu_now_ns);
         self.waited_ns += now_ns.saturating_sub(since_ns);
         self.busy_ns += cpu_now_ns.saturating_sub(cpu_ns);
     }

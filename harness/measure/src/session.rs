@@ -475,7 +475,7 @@ fn ask(
     process.wakes(run.now_ns());
     let started_ns = run.now_ns();
     let answer = process.engine.ask(&ask);
-    process.rests(run.now_ns());
+    let cpu_ns = process.rests(run.now_ns());
     let kept = answer.and_then(|answer| keep(codec, question, answer, process.engine.as_mut()));
     let (outcome, result) = match kept {
         Ok((said, artefact)) => {
@@ -493,6 +493,7 @@ fn ask(
         phase,
         request: request.id,
         started_ns,
+        cpu_ns,
         outcome,
         marks: if split { vec![Mark::Split] } else { Vec::new() },
     }))?;

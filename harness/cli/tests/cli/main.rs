@@ -9,6 +9,7 @@ mod server;
 
 mod bad_input;
 mod chain;
+mod ci;
 mod circles;
 mod compare;
 mod completions;
