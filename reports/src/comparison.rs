@@ -61,6 +61,9 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
             );
         }
         md.push('\n');
+        for words in comparison.rows.iter().filter_map(sight) {
+            let _ = writeln!(md, "{words}\n");
+        }
     }
     let _ =
         writeln!(md, "Samples `{}` against `{}`.", comparison.subject.samples, comparison.reference.samples);
@@ -135,6 +138,20 @@ fn explanation(row: &ComparisonRow) -> String {
         Some(more) => format!("{}; about {more} more sessions would tell", row.reason),
         None => row.reason.clone(),
     }
+}
+
+/// What the samples of a row could show and could not, and what the quiet second metric says.
+fn sight(row: &ComparisonRow) -> Option<String> {
+    let detectable = number::percent(row.detectable?, 2);
+    let mut words = format!(
+        "{}: a slowdown of {detectable} or more would have been found in four of five cases; a smaller one may hide.",
+        cell(&row.name, 100)
+    );
+    if row.processor.is_some() {
+        let (point, ends) = slowdown(row.processor.as_ref());
+        let _ = write!(words, " Processor time for a request: {point} ({ends}); no verdict rests on it.");
+    }
+    Some(words)
 }
 
 /// Point and interval of a relative change, with signs.

@@ -26,6 +26,8 @@ fn row(name: &str, verdict: Verdict, slowdown: f64, more_sessions: Option<u32>) 
         verdict,
         reason: format!("{slowdown} against 1% tolerated"),
         slowdown: Some(estimate(slowdown, 0.004)),
+        detectable: None,
+        processor: None,
         metric: Some(Metric::named("ssim_gray").expect("known")),
         similarity: Some(estimate(0.97, 0.01)),
         more_sessions,

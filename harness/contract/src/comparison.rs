@@ -86,6 +86,13 @@ pub struct ComparisonRow {
     pub reason: String,
     /// The subject's latency over the reference's, minus 1: 0.02 is 2% slower.
     pub slowdown: Option<Estimate>,
+    /// The smallest slowdown that these samples would have shown to break the limit in four of five cases, relative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
+    /// The subject's processor time for a request over the reference's, minus 1, where both were measured in one run. It
+    /// knows less of a busy machine than latency does; no verdict rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<Estimate>,
     /// Which similarity [`Self::similarity`] is.
     pub metric: Option<Metric>,
     /// The subject's similarity with its one-sided bound.

@@ -14,6 +14,8 @@ pub(crate) struct Process {
     pub(crate) engine: Box<dyn Engine>,
     /// When its rest began.
     since: Option<Moment>,
+    /// Its own processor time when its last rest ended, nanoseconds.
+    woken_ns: Option<u64>,
     waited_ns: u64,
     busy_ns: u64,
     others_ns: Option<i64>,
@@ -43,6 +45,7 @@ impl Processes {
             member,
             engine,
             since: None,
+            woken_ns: None,
             waited_ns: 0,
             busy_ns: 0,
             others_ns: Some(0),
@@ -93,6 +96,12 @@ impl Processes {
         self.list[index].engine.rest()
     }
 
+    /// The processor time that a process spent between its last two rests, nanoseconds, where it is known.
+    pub(crate) fn spent_ns(&self, member: Member) -> Option<u64> {
+        let process = &self.list[self.index(member)?];
+        process.since?.own_ns.checked_sub(process.woken_ns?)
+    }
+
     /// Takes a process out, and what is to be recorded of its rests.
     pub(crate) fn remove(
         &mut self,
@@ -133,6 +142,7 @@ impl Processes {
         let now = self.moment(index, now_ns);
         let process = &mut self.list[index];
         let Some((since, now)) = process.since.take().zip(now) else { return };
+        process.woken_ns = Some(now.own_ns);
         process.waited_ns += now.now_ns.saturating_sub(since.now_ns);
         process.busy_ns += now.own_ns.saturating_sub(since.own_ns);
         let more = now.others_ns.zip(since.others_ns).map(|(now, since)| now - since);

@@ -492,6 +492,7 @@ fn ask(
         }
         Err(failure) => Err(failure),
     };
+    let cpu_ns = processes.spent_ns(member);
     let kept = answer.and_then(|answer| keep(codec, question, answer, processes, member));
     let (outcome, result) = match kept {
         Ok((said, artefact)) => {
@@ -510,6 +511,7 @@ fn ask(
         phase,
         request: request.id,
         started_ns,
+        cpu_ns,
         outcome,
         marks: if split { vec![Mark::Split] } else { Vec::new() },
     }))?;

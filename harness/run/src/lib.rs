@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod build;
 pub mod child;
+pub mod ci;
 pub mod copies;
 pub mod error;
 pub mod fitness;

@@ -89,6 +89,7 @@ pub(super) fn measure(
                     phase,
                     request,
                     started_ns: clock,
+                    cpu_ns: None,
                     outcome,
                     marks,
                 },

@@ -150,6 +150,7 @@ pub(super) fn drawn_run(
                     phase: Phase::Measured { pair },
                     request: planned.request,
                     started_ns: 0,
+                    cpu_ns: None,
                     outcome: Outcome::Answered {
                         latency_ns: latency as u64,
                         first_ns: None,

@@ -308,6 +308,7 @@ mod tests {
             phase: Phase::Measured { pair },
             request: 0,
             started_ns: started_ms * MS,
+            cpu_ns: None,
             outcome: Outcome::Answered {
                 latency_ns: latency_ms * MS,
                 first_ns: None,

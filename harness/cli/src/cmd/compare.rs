@@ -34,15 +34,8 @@ pub(crate) struct Args {
     /// Only this candidate; may be repeated [default: all that both runs have].
     #[arg(long, value_name = "NAME")]
     candidate: Vec<String>,
-    /// Largest tolerated increase of latency, in percent or as a fraction: 1%, 0.01.
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
-    max_slowdown: f64,
-    /// Smallest tolerated mean similarity (the contest's own formula) that must be proven.
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    min_similarity: Option<f64>,
-    /// Level at which all statements together are right.
-    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
-    level: f64,
+    #[command(flatten)]
+    limits: Limits,
     /// Largest change of the baseline itself between two runs, either way; beyond it, they are not comparable.
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     max_drift: f64,
@@ -52,9 +45,42 @@ pub(crate) struct Args {
     /// The same as --format json.
     #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+/// What is tolerated.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Limits {
+    /// Largest tolerated increase of latency, in percent or as a fraction: 1%, 0.01.
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    max_slowdown: f64,
+    /// Smallest tolerated mean similarity (the contest's own formula) that must be proven.
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    min_similarity: Option<f64>,
+    /// Level at which all statements together are right.
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
+    level: f64,
     /// Where it cannot be told, exit with 1.
     #[arg(long)]
-    strict: bool,
+    pub(super) strict: bool,
+}
+
+impl Limits {
+    /// The same as the library takes it, of all candidates.
+    pub(super) fn settings(&self) -> CompareSettings {
+        CompareSettings {
+            max_slowdown: self.max_slowdown,
+            min_similarity: self.min_similarity,
+            level: self.level,
+            max_drift: 0.0,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// How well a change must be known for no change at all to be proven within the limit: to half of it. `None`: nothing
+    /// is tolerated, so that no precision would do.
+    pub(super) fn precision(&self) -> Option<f64> {
+        (self.max_slowdown > 0.0).then_some(self.max_slowdown / 2.0)
+    }
 }
 
 /// Forms of the answer.
@@ -85,11 +111,9 @@ impl Args {
         let reference = MeasuredRun::read(&self.reference)?;
         let subject = self.subject.as_deref().map(MeasuredRun::read).transpose()?;
         let settings = CompareSettings {
-            max_slowdown: self.max_slowdown,
-            min_similarity: self.min_similarity,
-            level: self.level,
             max_drift: self.max_drift,
             candidates: self.candidate,
+            ..self.limits.settings()
         };
         let found = match &subject {
             Some(subject) => compare_runs(&reference.comparable(), &subject.comparable(), &settings),
@@ -103,12 +127,12 @@ impl Args {
             Form::Junit => answer(&comparison_junit(&found)?),
             Form::Github => answer(&comparison_github(&found)),
         }?;
-        exit(&found, self.strict)
+        exit(&found, self.limits.strict)
     }
 }
 
 /// The exit code of an answer that was given.
-fn exit(found: &Comparison, strict: bool) -> anyhow::Result<()> {
+pub(super) fn exit(found: &Comparison, strict: bool) -> anyhow::Result<()> {
     let code = match found.verdict {
         Verdict::Improved | Verdict::Equivalent => return Ok(()),
         Verdict::CannotTell if !strict => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod chain;
+mod ci;
 mod compare;
 mod completions;
 pub(crate) mod copies;
@@ -50,6 +51,7 @@ Examples:
   edgemaxx report runs/emoji-cpu-2026-11-22              any stage again, on a run folder
   edgemaxx verify days/2026-11-22                        is a published run what it says?
   edgemaxx compare runs/main runs/change                 has anything become slower?
+  edgemaxx ci contest.toml --against main                is this change slower?
   edgemaxx history runs --out site                       all runs as a site
 
 Exit codes:
@@ -88,6 +90,8 @@ enum Verb {
     Doctor(doctor::Args),
     /// Compare two runs, or candidates with their baseline: regressed or not.
     Compare(compare::Args),
+    /// Measure a change against the version before it, in one run, for CI.
+    Ci(ci::Args),
     /// Build a site from many runs: days, trends, lasting changes.
     History(history::Args),
     /// Generate one picture with the built-in engine.
@@ -126,6 +130,7 @@ impl Cli {
             Verb::Copies(args) => args.execute(),
             Verb::Doctor(args) => args.execute(),
             Verb::Compare(args) => args.execute(),
+            Verb::Ci(args) => args.execute(),
             Verb::History(args) => args.execute(),
             Verb::Generate(args) => args.execute(),
             Verb::Engine(args) => args.execute(),

@@ -107,7 +107,7 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a percentage above 0% and below 100%, e.g. 0.5%".to_owned())
 }
 
-fn minutes(text: &str) -> Result<f64, String> {
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok();
     number
         .filter(|minutes| minutes.is_finite() && *minutes > 0.0)

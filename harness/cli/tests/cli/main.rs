@@ -11,6 +11,7 @@ mod bad_input;
 mod blocks;
 mod cases;
 mod chain;
+mod ci;
 mod circles;
 mod compare;
 mod completions;

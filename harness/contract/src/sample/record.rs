@@ -114,6 +114,10 @@ pub struct Attempt {
     pub request: u32,
     /// Sent this many nanoseconds after the harness process started measuring (monotonic).
     pub started_ns: u64,
+    /// Processor time that the engine's process tree spent from the request to the answer, nanoseconds; `None`: not
+    /// known. No verdict rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<u64>,
     /// The answer.
     pub outcome: Outcome,
     /// What was unusual meanwhile.

@@ -63,6 +63,16 @@ impl Change {
         Self { summary, method: "t on session means of each run, error spent over looks", noise }
     }
 
+    /// The smallest true change whose interval would lie above `limit` in four of five cases: half of the interval found,
+    /// and as much of the spread as leaves one case of five beyond. `None` where there is no interval.
+    pub(crate) fn detectable(&self, limit: f64) -> Option<f64> {
+        let half = (self.summary.upper? - self.summary.lower?) / 2.0;
+        let freedom = self.noise.units.checked_sub(1).filter(|freedom| *freedom > 0)? as f64;
+        let error = (self.noise.variances.iter().sum::<f64>() / self.noise.units as f64).sqrt();
+        let reach = half + student::one_sided_critical(1.0 - POWER, freedom) * error;
+        reach.is_finite().then_some(limit + reach)
+    }
+
     /// Nothing but the same samples: no change, surely.
     pub(crate) fn none(sessions: usize, level: f64) -> Self {
         let zero = [0.0; 2];
@@ -167,6 +177,19 @@ mod tests {
         let one = Change::between(group(&A, None), group(&B[..1], None), 0.95);
         assert_eq!((one.summary.lower, one.noise.units_to_resolve(0.01, 0.05)), (None, None));
         assert_eq!(Change::to_baseline(group(&B[..1], None), 0.95).summary.upper, None);
+    }
+
+    #[test]
+    fn what_could_be_seen_is_what_so_many_sessions_resolve() {
+        // 34 sessions of standard deviation 1 tell half of it from nothing: see the next test
+        let means: Vec<f64> = (0..34).map(|n| if n % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let scale = student::mean_and_error(&means).unwrap().1 * 34f64.sqrt();
+        let means: Vec<f64> = means.iter().map(|mean| mean / scale).collect();
+        let seen = Change::to_baseline(group(&means, None), 0.95).detectable(0.0).unwrap();
+        assert!((0.48..=0.5).contains(&seen), "{seen}");
+        let limited = Change::to_baseline(group(&means, None), 0.95).detectable(0.1).unwrap();
+        assert_close(limited, seen + 0.1);
+        assert_eq!(Change::to_baseline(group(&means[..1], None), 0.95).detectable(0.0), None);
     }
 
     #[test]

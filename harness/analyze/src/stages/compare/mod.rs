@@ -7,6 +7,7 @@
 mod change;
 mod comparable;
 mod likeness;
+mod processor;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -239,6 +240,7 @@ impl<'a> Measured<'a> {
             means: of(&self.table),
             unthrottled: self.calm.as_ref().map(of),
             looks: self.looks.as_ref(),
+            processor: processor::by_session(self.run.evidence.plan, self.run.evidence.log, name),
             estimates: self.estimates.candidates.iter().find(|c| c.name == name),
             metric: self.run.evidence.contest.score.similarity,
             records: records.iter().filter(|r| r.candidate == name).collect(),
@@ -268,6 +270,8 @@ fn vanished(
         verdict: Verdict::CannotTell,
         reason: format!("not in {}: it was left out or has another name", subject.label),
         slowdown: None,
+        detectable: None,
+        processor: None,
         metric: None,
         similarity: None,
         more_sessions: None,

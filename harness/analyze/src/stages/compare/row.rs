@@ -21,6 +21,8 @@ pub(crate) struct Side<'a> {
     pub unthrottled: Option<Vec<f64>>,
     pub looks: Option<&'a Looks>,
     pub estimates: Option<&'a CandidateEstimates>,
+    /// Log ratio of processor time for a request to the baseline's, by session.
+    pub processor: Vec<f64>,
     pub metric: Metric,
     pub records: Vec<&'a QualityRecord>,
 }
@@ -105,7 +107,12 @@ impl<'a> Judge<'a> {
         }
         let found = Change::to_baseline(subject.group(&subject.means), self.level);
         let calm = subject.calm().map(|calm| Change::to_baseline(subject.group(calm), self.level));
-        self.row(&subject, &found, calm.as_ref())
+        let mut row = self.row(&subject, &found, calm.as_ref());
+        // Nobody stops for it, and nobody claims anything by it: a plain interval.
+        let processor = Group { means: &subject.processor, looks: None };
+        row.processor = (!subject.processor.is_empty())
+            .then(|| relative(&Change::to_baseline(processor, self.level), self.level));
+        row
     }
 
     /// The row of a candidate that does not work, or did not before.
@@ -123,6 +130,8 @@ impl<'a> Judge<'a> {
             verdict,
             reason,
             slowdown: None,
+            detectable: None,
+            processor: None,
             metric: None,
             similarity: None,
             more_sessions: None,
@@ -162,6 +171,8 @@ impl<'a> Judge<'a> {
             verdict,
             reason: reasons.join("; "),
             slowdown: Some(self.slowdown(change)),
+            detectable: change.detectable(self.limit).map(f64::exp_m1),
+            processor: None,
             metric: likeness.is_some().then_some(subject.metric),
             similarity: likeness.map(|found| found.estimate),
             more_sessions: resolved
@@ -171,16 +182,11 @@ impl<'a> Judge<'a> {
     }
 
     fn slowdown(&self, change: &Change) -> Estimate {
-        let relative = |log: Option<f64>| log.map(f64::exp_m1);
-        let together = if self.rows > 1 { ", all pipelines at once" } else { "" };
-        Estimate {
-            point: change.summary.point.exp_m1(),
-            lower: relative(change.summary.lower),
-            upper: relative(change.summary.upper),
-            method: format!("{}{together}", change.method),
-            n: change.summary.n as u32,
-            level: self.settings.level,
+        let mut found = relative(change, self.settings.level);
+        if self.rows > 1 {
+            found.method += ", all pipelines at once";
         }
+        found
     }
 
     fn speed_reason(&self, change: &Change, verdict: Verdict) -> String {
@@ -196,6 +202,19 @@ impl<'a> Judge<'a> {
             Verdict::Equivalent => format!("at most {} slower, {tolerated}", percent(upper)),
             _ => format!("may be up to {} slower, {tolerated}", percent(upper)),
         }
+    }
+}
+
+/// A change as a share.
+fn relative(change: &Change, level: f64) -> Estimate {
+    let relative = |log: Option<f64>| log.map(f64::exp_m1);
+    Estimate {
+        point: change.summary.point.exp_m1(),
+        lower: relative(change.summary.lower),
+        upper: relative(change.summary.upper),
+        method: change.method.to_owned(),
+        n: change.summary.n as u32,
+        level,
     }
 }
 

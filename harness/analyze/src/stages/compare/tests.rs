@@ -251,3 +251,40 @@ fn limits_and_names_out_of_range_are_refused() {
         assert!(refused(settings).contains("expected"), "a range");
     }
 }
+
+/// Processor time as good as exact on both sides, `factor` times the baseline's for the candidate `name`.
+fn costs(name: &'static str, factor: f64) -> impl Fn(&Plan, &mut Record) {
+    move |plan, record| {
+        if let Record::Attempt(attempt) = record {
+            let own =
+                plan.sessions[attempt.session as usize].candidate == name && attempt.side == Side::Candidate;
+            attempt.cpu_ns = Some(if own { (1e9 * factor) as u64 } else { 1_000_000_000 });
+        }
+    }
+}
+
+#[test]
+fn processor_time_is_told_beside_latency_and_decides_nothing() {
+    let settings = CompareSettings { max_slowdown: 0.03, ..CompareSettings::default() };
+    let machine = environment(CONFINED);
+    let compared = |run: &Run| compare_with_baseline(&comparable("run", run, &machine), &settings).unwrap();
+    let plain = compared(&noisy_run("one", Extent::Full, |_, _| {}));
+    let costly = compared(&noisy_run("one", Extent::Full, costs("quick", 1.5)));
+    let processor = row(&costly, "quick").processor.as_ref().unwrap();
+    assert!((processor.point - 0.5).abs() < 1e-6, "{processor:?}");
+    assert_eq!(row(&costly, "quick-too").processor.as_ref().unwrap().point, 0.0);
+    assert_eq!(row(&plain, "quick").processor, None, "where it was not recorded");
+    for (with, without) in costly.rows.iter().zip(&plain.rows) {
+        assert_eq!((with.verdict, &with.slowdown), (without.verdict, &without.slowdown), "{}", with.name);
+    }
+    // one answer of which it is not known, and the session says nothing
+    let partly = noisy_run("one", Extent::Full, |plan, record| {
+        costs("quick", 1.5)(plan, record);
+        if let Record::Attempt(attempt) = record
+            && matches!(attempt.phase, Phase::Measured { pair: 1 })
+        {
+            attempt.cpu_ns = None;
+        }
+    });
+    assert_eq!(row(&compared(&partly), "quick").processor, None);
+}

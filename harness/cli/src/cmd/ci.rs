@@ -1,0 +1,188 @@
+//! `edgemaxx ci`: two versions of a pipeline in one run, within a time, for CI.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use edgemaxx_analyze::{CompareSettings, compare_with_baseline};
+use edgemaxx_contract::comparison::{Comparison, Verdict};
+use edgemaxx_contract::run_files::REPORT_FILE;
+use edgemaxx_files::write_whole;
+use edgemaxx_report::{comparison_junit, comparison_markdown};
+use edgemaxx_run::RunFolder;
+use edgemaxx_run::ci::{CHANGE, Tree, Version, build, of_two};
+use edgemaxx_run::measured::MeasuredRun;
+use edgemaxx_run::stage::plan::{Draw, save};
+use edgemaxx_run::stage::whole;
+
+use super::{compare, measure};
+use crate::error::{Failure, InFile as _};
+use crate::progress::Terminal;
+use crate::terminal::{answer, answer_json, note};
+
+/// Measures a change against the version before it, both in one run, and says whether it is slower or worse.
+///
+/// The contest's [baseline] is the pipeline under test. Its version at a git revision, built in a worktree of its own,
+/// becomes the reference; the files as they are here become the change. Nothing that happens to the machine enters the
+/// answer, since both answer the same requests in the same sessions.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edgemaxx ci contest.toml --against origin/main --build 'cargo build --release'
+  edgemaxx ci contest.toml --reference './old-engine' --change './new-engine --fast'
+  edgemaxx ci contest.toml --against HEAD~1 --minutes 5 --max-slowdown 2% --min-similarity 0.95
+
+Writes into --out: comparison.md, comparison.json, comparison.xml (JUnit), report.html, and a run folder for each attempt.
+
+Exit codes:
+  0  nothing regressed; also where it cannot be told, unless --strict
+  1  regressed
+  2  no such revision, or the contest cannot be read
+  3  the A/A control was no tie in any attempt
+  4  a version cannot be built, or the reference fails")]
+pub(crate) struct Args {
+    /// Contest whose [baseline] is the pipeline under test.
+    #[arg(value_name = "CONTEST.toml")]
+    contest: PathBuf,
+    /// Revision that the change is compared with.
+    #[arg(long, value_name = "REVISION", default_value = "main", conflicts_with_all = ["reference", "change"])]
+    against: String,
+    /// Command that builds a version, run by the shell at the top of both trees.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["reference", "change"])]
+    build: Option<String>,
+    /// Instead of a revision: the engine's command before, words parted by blanks.
+    #[arg(long, value_name = "COMMAND", requires = "change")]
+    reference: Option<String>,
+    /// The engine's command now.
+    #[arg(long, value_name = "COMMAND", requires = "reference")]
+    change: Option<String>,
+    /// New folder for everything that is written.
+    #[arg(long, value_name = "DIR", default_value = "edgemaxx-ci")]
+    out: PathBuf,
+    /// Minutes that measuring may take, all attempts together; building and judging come on top.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = super::plan::minutes)]
+    minutes: f64,
+    /// Runs to make at most, should the A/A control be no tie.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
+    attempts: u32,
+    #[command(flatten)]
+    limits: compare::Limits,
+    #[command(flatten)]
+    options: measure::Options,
+    /// Print the comparison as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Of the time that is left, what an attempt takes that may not be the last.
+const SHARE: f64 = 0.5;
+/// An attempt that would have less than this share of all the time is not begun.
+const LEAST: f64 = 0.1;
+
+impl Args {
+    pub(crate) fn execute(self) -> anyhow::Result<()> {
+        if self.out.exists() {
+            return Err(Failure::input(format!("--out {}: exists; name a new folder", self.out.display())));
+        }
+        std::fs::create_dir_all(&self.out).in_file(&self.out)?;
+        let out = self.out.canonicalize().in_file(&self.out)?;
+        let (contest, _tree) = self.contest_of_both(&out)?;
+        let file = out.join("contest.toml");
+        write_whole(&file, contest.as_bytes()).in_file(&file)?;
+        let (found, run) = self.measured(&file)?;
+        self.write(&found, &run)?;
+        if self.json {
+            answer_json(&found)?;
+        } else {
+            answer(&comparison_markdown(&found))?;
+        }
+        compare::exit(&found, self.limits.strict)
+    }
+
+    /// The contest of both versions, and the tree that the reference lives in.
+    fn contest_of_both(&self, out: &Path) -> anyhow::Result<(String, Option<Tree>)> {
+        let path = self.contest.canonicalize().in_file(&self.contest)?;
+        let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let text = std::fs::read_to_string(&path).in_file(&path)?;
+        let version = |command: &Option<String>| Version {
+            text: text.clone(),
+            base: base.clone(),
+            command: command.as_ref().map(|words| words.split_whitespace().map(str::to_owned).collect()),
+        };
+        if self.reference.is_some() {
+            return Ok((of_two(&version(&self.reference), &version(&self.change))?, None));
+        }
+        let tree = Tree::add(&base, &self.against, &out.join("reference"))?;
+        note(&format!("reference: {} at {}", self.against, tree.commit()));
+        let inside = path.strip_prefix(tree.repository().canonicalize()?).in_file(&path)?;
+        let before = tree.root().join(inside);
+        // A contest that came with the change tells how the version before it is started, too.
+        let own = std::fs::read_to_string(&before).unwrap_or_else(|_| text.clone());
+        let reference =
+            Version { text: own, base: before.parent().unwrap_or(tree.root()).to_owned(), command: None };
+        if let Some(command) = &self.build {
+            build(command, tree.repository())?;
+            build(command, tree.root())?;
+        }
+        Ok((of_two(&reference, &version(&None))?, Some(tree)))
+    }
+
+    /// The comparison of the first attempt that is fit, or of the last; and its run folder.
+    fn measured(&self, contest: &Path) -> anyhow::Result<(Comparison, PathBuf)> {
+        let budget = Duration::from_secs_f64(self.minutes * 60.0);
+        let end = Instant::now() + budget;
+        let mut attempt = 1;
+        loop {
+            let left = end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
+            let minutes = if attempt < self.attempts { left * SHARE } else { left };
+            let run = self.out.join(format!("run-{attempt}"));
+            let found = self.attempt(contest, &run, attempt, minutes)?;
+            let left = end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
+            let again = found.verdict == Verdict::Unfit && attempt < self.attempts;
+            if !again || left < LEAST * self.minutes {
+                return Ok((found, run));
+            }
+            note(&format!("attempt {attempt}: {}; once more", found.reason));
+            attempt += 1;
+        }
+    }
+
+    fn attempt(&self, contest: &Path, run: &Path, attempt: u32, minutes: f64) -> anyhow::Result<Comparison> {
+        let draw = Draw {
+            contest: contest.to_owned(),
+            base: None,
+            day: None,
+            entropy: format!("ci-{attempt}").parse()?,
+            quick: false,
+            until: self.limits.precision(),
+            budget: Some(minutes),
+        };
+        let (resolved, plan) = draw.draw(&Terminal)?;
+        let folder = RunFolder::create(run)?;
+        save(&folder, &resolved, &plan)?;
+        whole(
+            &folder,
+            self.options.with(&format!("edgemaxx measure --resume {}", run.display())),
+            &Terminal,
+        )?;
+        let settings = CompareSettings { candidates: vec![CHANGE.to_owned()], ..self.limits.settings() };
+        let measured = MeasuredRun::read(run)?;
+        compare_with_baseline(&measured.comparable(), &settings)
+            .map_err(|error| Failure::input(error.to_string()))
+    }
+
+    /// The comparison for people and programs, and the page of the run that it is of.
+    fn write(&self, found: &Comparison, run: &Path) -> anyhow::Result<()> {
+        let mut json = serde_json::to_string_pretty(found)?;
+        json.push('\n');
+        let page = std::fs::read(run.join(REPORT_FILE)).in_file(run)?;
+        for (name, bytes) in [
+            ("comparison.md", comparison_markdown(found).into_bytes()),
+            ("comparison.json", json.into_bytes()),
+            ("comparison.xml", comparison_junit(found)?.into_bytes()),
+            (REPORT_FILE, page),
+        ] {
+            let path = self.out.join(name);
+            write_whole(&path, &bytes).in_file(&path)?;
+        }
+        Ok(())
+    }
+}
