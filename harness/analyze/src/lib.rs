@@ -18,5 +18,6 @@ pub use foreign::{AnalyzeReport, CandidateReport, RankRange, Speedup};
 pub use inference::Settings;
 pub use stages::{
     AnalyzeError, ComparableRun, CompareError, CompareSettings, Evidence, FactorRange, Oracle, OracleError,
-    Question, Race, ScoreRange, analyze, compare_runs, compare_with_baseline, gate, oracle, rank, settings_of,
+    Question, Race, ScoreRange, analyze, compare_runs, compare_with_baseline, gate, oracle, rank,
+    settings_of,
 };

@@ -64,8 +64,13 @@ mod tests {
             features: Vec::new(),
         };
         let pins = Pins::processor(2);
-        let environment =
-            environment(build, Confinement::Bubblewrap { note: None }, None, &pins, vec!["a reason".to_owned()]);
+        let environment = environment(
+            build,
+            Confinement::Bubblewrap { note: None },
+            None,
+            &pins,
+            vec!["a reason".to_owned()],
+        );
         assert_eq!(environment.unfit, ["a reason"]);
         assert!(environment.cpus > 0 && !environment.cpu.is_empty() && !environment.os.is_empty());
         assert!(environment.memory_bytes > 1 << 20 || !cfg!(target_os = "linux"));

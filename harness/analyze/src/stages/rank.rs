@@ -5,7 +5,8 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::eligibility::weights_refused;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyCheck, HonestyKind, HonestyVerdict,
+    CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyCheck,
+    HonestyKind, HonestyVerdict,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Role;
@@ -160,7 +161,8 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         theirs && check.verdict == HonestyVerdict::Doubtful
     };
     let doubts = candidate.honesty.iter().filter(disturbs);
-    reasons.extend(doubts.map(|check| format!("its speed could come from what is doubtful: {}", check.detail)));
+    reasons
+        .extend(doubts.map(|check| format!("its speed could come from what is doubtful: {}", check.detail)));
     if !reasons.is_empty() {
         return (Standing::NotFaster, reasons);
     }

@@ -162,6 +162,7 @@ mod tests {
                 answer: Digest::of("a"),
                 engine_ns: None,
             },
+            cpu_ns: None,
             marks: Vec::new(),
         }
     }

@@ -128,7 +128,9 @@ impl Hold for Contexts {
             match in_time(patience, unlock) {
                 Some(DONE) => {}
                 _ if !exists(process) => {}
-                Some(code) => return Err(format!("its contexts stay locked (process {process}: error {code})")),
+                Some(code) => {
+                    return Err(format!("its contexts stay locked (process {process}: error {code})"));
+                }
                 None => return Err(format!("its contexts stay locked (process {process} does not answer)")),
             }
         }

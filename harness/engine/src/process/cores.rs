@@ -79,7 +79,10 @@ fn allowed() -> Vec<u32> {
     let own = nix::unistd::Pid::from_raw(0);
     let Ok(set) = nix::sched::sched_getaffinity(own) else { return Vec::new() };
     let numbers = 0..nix::sched::CpuSet::count();
-    numbers.filter(|cpu| set.is_set(*cpu).unwrap_or(false)).filter_map(|cpu| u32::try_from(cpu).ok()).collect()
+    numbers
+        .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
+        .filter_map(|cpu| u32::try_from(cpu).ok())
+        .collect()
 }
 
 /// Keeps the calling thread to these processors; to all where none is named. Safe between fork and exec. A refusal

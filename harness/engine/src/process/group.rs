@@ -111,8 +111,10 @@ impl Group {
             let known: Vec<u64> = names.iter().filter_map(|name| field(&text, name)).collect();
             (!known.is_empty()).then(|| known.iter().sum())
         };
-        let version_2 = || sum(self.file(Control::MemoryV2, "memory.stat")?, &["anon", "shmem", "kernel", "sock"]);
-        let kernel = || self.file(Control::MemoryV1, "memory.kmem.usage_in_bytes")?.trim().parse::<u64>().ok();
+        let version_2 =
+            || sum(self.file(Control::MemoryV2, "memory.stat")?, &["anon", "shmem", "kernel", "sock"]);
+        let kernel =
+            || self.file(Control::MemoryV1, "memory.kmem.usage_in_bytes")?.trim().parse::<u64>().ok();
         // `rss` leaves out what is shared.
         let version_1 = || sum(self.file(Control::MemoryV1, "memory.stat")?, &["total_rss", "total_shmem"]);
         version_2().or_else(|| Some(version_1()? + kernel().unwrap_or(0)))
@@ -145,9 +147,7 @@ impl Freezer {
 fn set(folder: &Path, control: Control, limits: &Limits) -> io::Result<()> {
     let memory = limits.memory_bytes.to_string();
     match control {
-        Control::Processes => {
-            fs::write(folder.join("pids.max"), (limits.processes + BUBBLEWRAP).to_string())
-        }
+        Control::Processes => fs::write(folder.join("pids.max"), (limits.processes + BUBBLEWRAP).to_string()),
         Control::MemoryV2 => {
             fs::write(folder.join("memory.max"), memory)?;
             // Absent where the kernel does not swap.

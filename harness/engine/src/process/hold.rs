@@ -140,7 +140,8 @@ mod tests {
 
     /// A shell with two children that never rest, in a group.
     fn burner(group: Option<&Group>) -> Child {
-        let doors: Vec<i32> = group.iter().flat_map(|group| group.doors()).map(|door| door.as_raw_fd()).collect();
+        let doors: Vec<i32> =
+            group.iter().flat_map(|group| group.doors()).map(|door| door.as_raw_fd()).collect();
         let mut command = Command::new("sh");
         command.args(["-c", "sh -c 'while :; do :; done' & sh -c 'while :; do :; done' & wait"]);
         // SAFETY: only system calls are made.

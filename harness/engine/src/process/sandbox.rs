@@ -67,7 +67,8 @@ fn attempt(status: &SandboxStatus) -> std::io::Result<Output> {
         return Err(std::io::Error::other("not bubblewrap"));
     };
     let stranger = stranger();
-    let sandbox = Sandbox { bwrap: program, disable_userns: *disable_userns, user: *user, stranger, calls: None };
+    let sandbox =
+        Sandbox { bwrap: program, disable_userns: *disable_userns, user: *user, stranger, calls: None };
     let words = arguments(&sandbox, &spec, Path::new("/bin/true"), Access::Measured)?;
     let mut command = Command::new(program);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());

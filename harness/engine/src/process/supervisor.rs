@@ -49,12 +49,7 @@ pub(super) unsafe fn supervise(
     }
 }
 
-unsafe fn stay(
-    engine: libc::pid_t,
-    control: RawFd,
-    report: RawFd,
-    thaw: Option<(RawFd, &'static str)>,
-) -> ! {
+unsafe fn stay(engine: libc::pid_t, control: RawFd, report: RawFd, thaw: Option<(RawFd, &'static str)>) -> ! {
     // SAFETY: as above; this process has one thread and is never left by a return.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
