@@ -89,3 +89,25 @@ fn links_that_lead_out_are_refused() {
     let fine = "rm deps/pipe; mkdir deps/a; echo 1 > deps/a/b; ln -s a deps/c; ln -s /usr/bin/env deps/env";
     assert_eq!(run(folder.path(), fine, |_| ()).unwrap().unwrap().files, 1);
 }
+
+#[test]
+fn what_is_left_is_the_owners_and_makes_nobody_somebody_else() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let script = "umask 077; mkdir -p deps/bin deps/pkg/__pycache__; cp /bin/true deps/bin/tool; chmod 6755 deps/bin/tool; \
+                  chmod 2770 deps/bin; date +%N > deps/pkg/__pycache__/a.pyc; echo 1 > deps/pkg/a.py";
+    let found = || {
+        let Some(found) = run(folder.path(), script, |_| ()) else { return false };
+        assert_eq!(found.unwrap().files, 2, "no compiled Python");
+        true
+    };
+    // once more over what is there
+    if !found() || !found() {
+        return;
+    }
+    let owner = fs::metadata(folder.path()).unwrap().uid();
+    for (name, mode) in [("bin", 0o755), ("bin/tool", 0o755), ("pkg/a.py", 0o644)] {
+        let data = fs::metadata(folder.path().join("deps").join(name)).unwrap();
+        assert_eq!((data.permissions().mode() & 0o7777, data.uid()), (mode, owner), "{name}");
+    }
+}

@@ -3,8 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::sample::{Chain, Header, Log, Outcome, Record, SessionStatus};
+use edgemaxx_contract::plan::{Plan, Side};
+use edgemaxx_contract::sample::{
+    Chain, Failure, Header, Log, Outcome, Record, SessionEnd, SessionStatus,
+};
 use edgemaxx_engine::Launcher;
 
 use crate::count::Tally;
@@ -63,7 +65,8 @@ pub fn finished(plan: &Plan, log: &Log) -> Option<Summary> {
 /// again, a session that was begun is launched anew for its remaining pairs.
 ///
 /// A candidate's failing process ends its session; after two such sessions the candidate is
-/// stopped. A failing baseline is launched anew once per session, or block of sessions that share it.
+/// stopped. A failing baseline is launched anew once per session, or block of sessions that share it. One that fails
+/// twice beside a candidate, and answers beside the next, is that candidate's failure; else the run ends.
 ///
 /// # Errors
 /// [`MeasureError`]; what was recorded is kept.
@@ -84,6 +87,8 @@ pub fn execute(
     io.telemetry.begin(log.records.len() as u64 + 1, start_ns)?;
     let mut run = Run { plan, io, launcher, observer, interrupt, log, tally, patience, earlier_ns, start_ns };
     run.tell(&Event::Started { resumed });
+    // A session in which the baseline failed twice, beside one candidate.
+    let mut doubt: Option<(u32, Failure)> = None;
     loop {
         while let Some(record) = remaining::due(plan, &run.log) {
             run.append(record)?;
@@ -99,8 +104,30 @@ pub fn execute(
         if let Some(block) = remaining::block(plan, &run.log) {
             run.append(Record::Block(block))?;
         }
-        let Some(todo) = remaining::next(plan, &run.log) else { break };
-        run_session(&mut run, todo)?;
+        let name = doubt.as_ref().map(|(session, _)| plan.sessions[*session as usize].candidate.as_str());
+        let Some(todo) = remaining::next_without(plan, &run.log, name) else {
+            let Some((session, failure)) = doubt.take() else { break };
+            let name = &plan.sessions[session as usize].candidate;
+            if !remaining::baseline_answers_beside_others(plan, &run.log, name) {
+                return Err(MeasureError::Baseline { session, failure });
+            }
+            blame(&mut run, session)?;
+            continue;
+        };
+        let (session, shared) = (todo.sessions[0], todo.sessions.len() > 1);
+        let is_control = plan.control().is_some_and(|c| c.name == plan.sessions[session as usize].candidate);
+        match run_session(&mut run, todo)? {
+            None => {
+                let complete =
+                    run.log.session(session).end.is_some_and(|end| end.status == SessionStatus::Complete);
+                if let Some((blamed, _)) = doubt.take_if(|_| complete) {
+                    blame(&mut run, blamed)?;
+                }
+            }
+            // It may be the candidate's doing: whether the baseline answers beside the next one tells.
+            Some(failure) if !shared && !is_control && doubt.is_none() => doubt = Some((session, failure)),
+            Some(failure) => return Err(MeasureError::Baseline { session, failure }),
+        }
     }
     Ok(Summary::of(&run.log))
 }
@@ -141,23 +168,33 @@ fn stop_beyond_budget(run: &mut Run<'_, '_>) -> Result<(), MeasureError> {
     Ok(())
 }
 
-/// Runs a session to its end; the baseline may fail once.
-fn run_session(run: &mut Run<'_, '_>, mut todo: remaining::Todo) -> Result<(), MeasureError> {
+/// Ends a session in which the baseline failed, as it does beside this candidate alone: that is the candidate's failure.
+fn blame(run: &mut Run<'_, '_>, session: u32) -> Result<(), MeasureError> {
+    run.append(Record::Session(SessionEnd {
+        session,
+        status: SessionStatus::Aborted { side: Side::Baseline },
+        baseline_peak_rss_bytes: None,
+        candidate_peak_rss_bytes: None,
+        steady: false,
+    }))
+}
+
+/// Runs a session to its end; the baseline may fail once. Its second failure, if there is one.
+fn run_session(run: &mut Run<'_, '_>, mut todo: remaining::Todo) -> Result<Option<Failure>, MeasureError> {
     for attempt in 0.. {
         let session = todo.sessions[0];
         match session::run(run, &todo)? {
-            Ended::Recorded => return Ok(()),
-            Ended::Baseline(failure) if attempt > 0 => {
-                return Err(MeasureError::Baseline { session, failure });
-            }
+            Ended::Recorded => return Ok(None),
+            Ended::Baseline(failure) if attempt > 0 => return Ok(Some(failure)),
             Ended::Baseline(failure) => {
                 run.tell(&Event::BaselineRetry { session, failure: &failure });
-                match remaining::next(run.plan, &run.log) {
+                // The same session, whichever is put off.
+                match remaining::again(run.plan, &run.log, session) {
                     Some(again) if again.sessions[0] == session && !again.missing.is_empty() => todo = again,
-                    _ => return Ok(()),
+                    _ => return Ok(None),
                 }
             }
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -31,7 +31,6 @@ struct Moment {
 }
 
 /// The processes that are in memory, in the order of launch.
-#[derive(Default)]
 pub(crate) struct Processes {
     list: Vec<Process>,
     /// Processor time of those that were here and are gone.

@@ -144,6 +144,15 @@ fn warmth<'a>(plan: &'a Plan, attempts: &[&Attempt]) -> Vec<Warmth<'a>> {
     attempts.iter().filter_map(|attempt| warmth_of(plan, attempt.request, &attempt.outcome)).collect()
 }
 
+/// Whether the baseline went through a whole session beside another candidate than this one.
+pub(crate) fn baseline_answers_beside_others(plan: &Plan, log: &Log, candidate: &str) -> bool {
+    let sessions = log.sessions(plan);
+    plan.sessions.iter().zip(&sessions).any(|(planned, recorded)| {
+        let complete = recorded.end.is_some_and(|end| end.status == SessionStatus::Complete);
+        planned.candidate != candidate && complete
+    })
+}
+
 /// A record that follows from the log and was not written, because the process was killed before,
 /// or because a session has just ended.
 pub(crate) fn due(plan: &Plan, log: &Log) -> Option<Record> {
@@ -181,7 +190,16 @@ pub(crate) fn due(plan: &Plan, log: &Log) -> Option<Record> {
         if aborted < MAX_ABORTED {
             return None;
         }
-        let reason = format!("{aborted} of its sessions were aborted because its process failed");
+        let whose = |side| {
+            let status = SessionStatus::Aborted { side };
+            own().any(|(_, recorded)| recorded.end.is_some_and(|end| end.status == status))
+        };
+        let who = match (whose(Side::Candidate), whose(Side::Baseline)) {
+            (_, false) => "its process",
+            (false, true) => "the baseline, beside it alone,",
+            (true, true) => "its process, or the baseline, beside it alone,",
+        };
+        let reason = format!("{aborted} of its sessions were aborted because {who} failed");
         stop(plan, log, &candidate.name, reason).map(Record::Stop)
     })
 }
@@ -231,18 +249,39 @@ fn under_way(plan: &Plan, log: &Log) -> Option<Vec<u32>> {
 
 /// The next session to be launched, or the block that has begun.
 pub(crate) fn next(plan: &Plan, log: &Log) -> Option<Todo> {
+    next_without(plan, log, None)
+}
+
+/// The same, of another candidate than this one.
+pub(crate) fn next_without(plan: &Plan, log: &Log, without: Option<&str>) -> Option<Todo> {
     let recorded = log.sessions(plan);
     let stopped: BTreeSet<&str> = log.stops().map(|stop| stop.candidate.as_str()).collect();
     let is_left = |planned: &&PlannedSession| {
-        recorded[planned.index as usize].end.is_none() && !stopped.contains(planned.candidate.as_str())
+        let name = planned.candidate.as_str();
+        recorded[planned.index as usize].end.is_none() && !stopped.contains(name) && without != Some(name)
     };
     let sessions = match plan.is_shared() {
         true => under_way(plan, log)?,
         false => vec![plan.sessions.iter().find(is_left)?.index],
     };
-    let launch = sessions.iter().map(|&session| launches(&recorded[session as usize])).max()?;
-    let missing = missing(plan, &sessions, &recorded);
-    Some(Todo { sessions, launch, missing })
+    Some(todo(plan, sessions, &recorded))
+}
+
+/// What is left of the session, or block, that begins with this one; `None`: it has ended.
+pub(crate) fn again(plan: &Plan, log: &Log, session: u32) -> Option<Todo> {
+    let recorded = log.sessions(plan);
+    let sessions = match plan.is_shared() {
+        true => under_way(plan, log)?,
+        false => vec![session],
+    };
+    let left = recorded[session as usize].end.is_none() || plan.is_shared();
+    left.then(|| todo(plan, sessions, &recorded))
+}
+
+fn todo(plan: &Plan, sessions: Vec<u32>, recorded: &[RecordedSession<'_>]) -> Todo {
+    let launch = sessions.iter().map(|&session| launches(&recorded[session as usize])).max().unwrap_or(0);
+    let missing = missing(plan, &sessions, recorded);
+    Todo { sessions, launch, missing }
 }
 
 /// Measured time in the log: `started_ns` begins anew with each execution of `measure`, so the

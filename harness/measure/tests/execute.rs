@@ -248,6 +248,35 @@ fn the_baseline_is_launched_anew_once_then_the_run_ends_and_can_go_on() {
     assert!(disk.text().starts_with(&kept));
 }
 
+/// The baseline's processes of the sessions beside `fast` die; those of the others do not.
+#[test]
+fn a_baseline_that_fails_beside_one_candidate_alone_is_that_candidates_failure() {
+    let plan = plan(3, 2, "");
+    let (disk, clock) = (MemoryDisk::default(), FakeClock::default());
+    // In the plan's order, but that another candidate's session follows one in which it failed.
+    let (mut poisoned, mut left) = (Vec::new(), plan.sessions.iter().collect::<Vec<_>>());
+    let mut blamed = 0;
+    while !left.is_empty() {
+        if left.remove(0).candidate != "fast" {
+            poisoned.push(MockScript::default());
+        } else if blamed < 2 {
+            // It is tried twice; after two such sessions the candidate is stopped.
+            poisoned.extend([faulty("die@1"), faulty("die@1")]);
+            blamed += 1;
+            if let Some(next) = left.iter().position(|session| session.candidate != "fast") {
+                left.remove(next);
+                poisoned.push(MockScript::default());
+            }
+        }
+    }
+    let mut launcher = launcher(&clock);
+    launcher.insert("baseline", poisoned);
+    let summary = run(&plan, &disk, &clock, &mut launcher).expect("finished");
+    assert_eq!((summary.complete, summary.aborted), (3, 2), "{summary:?}");
+    let [(name, reason)] = &summary.stopped[..] else { panic!("{summary:?}") };
+    assert!(name == "fast" && reason.contains("the baseline, beside it alone, failed"), "{reason}");
+}
+
 #[test]
 fn the_budget_starts_no_further_session() {
     let plan = plan(8, 2, "budget_s = 1.0");

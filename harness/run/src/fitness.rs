@@ -38,7 +38,7 @@ fn confinement(sandbox: &SandboxStatus) -> Check {
     let found = Check::fit("sandbox", WHY, sandbox.to_string());
     match (sandbox.is_sandboxed(), sandbox.gap()) {
         (false, _) => found.but(Fitness::NoWeights, "install bubblewrap, and allow user namespaces"),
-        (true, Some(gap)) => found.but(Fitness::Advice, gap),
+        (true, Some(gap)) => found.but(Fitness::NoWeights, gap),
         (true, None) => found,
     }
 }

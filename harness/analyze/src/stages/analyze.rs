@@ -298,6 +298,25 @@ fn process(estimates: &mut CandidateEstimates, sessions: &[Measured<'_>]) {
     estimates.failures = failures(sessions);
 }
 
+/// The baseline's last failure in a session that was ended for it: it fails beside this candidate alone.
+fn baseline_failed_beside(recorded: &RecordedSession<'_>) -> Option<Failure> {
+    let own = SessionStatus::Aborted { side: Side::Baseline };
+    recorded.end.filter(|end| end.status == own)?;
+    let launches = recorded.launches.iter().filter(|launch| launch.side == Side::Baseline);
+    let launch = launches.filter_map(|launch| match &launch.outcome {
+        LaunchOutcome::Failed(failure) => Some(failure),
+        LaunchOutcome::Ready { .. } => None,
+    });
+    let attempts = recorded.attempts.iter().filter(|attempt| attempt.side == Side::Baseline);
+    let attempt = attempts.filter_map(|attempt| match &attempt.outcome {
+        Outcome::Failed(failure) => Some(failure),
+        Outcome::Answered { .. } => None,
+    });
+    let Failure { kind, detail } = launch.chain(attempt).last()?;
+    let detail = format!("the baseline fails beside it alone: {detail}");
+    Some(Failure { kind: *kind, detail })
+}
+
 /// The candidate's failures by kind, each with the first one's words.
 fn failures(sessions: &[Measured<'_>]) -> Vec<FailureCount> {
     let mut counts: BTreeMap<FailureKind, FailureCount> = BTreeMap::new();
@@ -310,6 +329,9 @@ fn failures(sessions: &[Measured<'_>]) -> Vec<FailureCount> {
         entry.count += 1;
     };
     for session in sessions {
+        if let Some(failure) = baseline_failed_beside(session.recorded) {
+            add(&failure);
+        }
         for launch in session.recorded.launches.iter().filter(|launch| launch.side == Side::Candidate) {
             if let LaunchOutcome::Failed(failure) = &launch.outcome {
                 add(failure);

@@ -8,7 +8,7 @@ use edgemaxx_files::folder_digest;
 use edgemaxx_run::prepare::{command, limits};
 use edgemaxx_run::resolve::own_engine;
 
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, InFile as _};
 use crate::terminal::{answer, note};
 
 /// Runs the `install` command of a candidate's edgemaxx.toml, once, before anything is planned.
@@ -41,17 +41,19 @@ impl Args {
         if !self.folder.is_dir() {
             return Err(Failure::input(format!("{}: no such folder", self.folder.display())));
         }
-        let Some(engine) = own_engine(&self.folder)? else {
+        // The installer is started in it: what is named in it must not depend on where we are.
+        let folder = self.folder.canonicalize().in_file(&self.folder)?;
+        let Some(engine) = own_engine(&folder)? else {
             return answer("nothing to install: the candidate names no engine of its own");
         };
         if engine.install.is_empty() {
             return answer("nothing to install: its edgemaxx.toml has no install command");
         }
         note(&format!("installing: {}", engine.install.join(" ")));
-        let places: [&Path; 1] = [&self.folder];
+        let places: [&Path; 1] = [&folder];
         let spec = InstallSpec {
             command: command(&engine.install, &places, true).0,
-            folder: self.folder.clone(),
+            folder: folder.clone(),
             limits: limits(engine.resources, true),
             timeout: Duration::from_secs(self.minutes * 60),
             bytes: self.mib << 20,
@@ -69,7 +71,7 @@ impl Args {
             done.deps.display(),
             done.files,
             done.bytes.div_ceil(1 << 20),
-            folder_digest(&self.folder)?
+            folder_digest(&folder)?
         ))
     }
 }

@@ -132,3 +132,30 @@ fn an_installer_changes_the_candidates_digest_and_a_folder_without_one_is_fine()
     with("exit 7");
     assert_eq!(install().0, Some(4));
 }
+
+/// Where it is called from, and how often, makes no difference; nor does what Python leaves beside its sources.
+#[test]
+fn an_installer_of_a_relative_folder_gives_one_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("mine");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("engine.py"), "").unwrap();
+    let engine = "[engine]\ncommand = [\"python3\", \"engine.py\"]\ninstall = [\"python3\", \"inst.py\"]\n";
+    fs::write(own.join("edgemaxx.toml"), engine).unwrap();
+    let script = "import compileall, os\nos.makedirs('deps/pkg', exist_ok=True)\nopen('deps/pkg/a.py', 'w').write('x = 1')\n\
+                  compileall.compile_dir('deps')\n";
+    fs::write(own.join("inst.py"), script).unwrap();
+    let install = |from: &std::path::Path, what: &str| {
+        let output = edgemaxx().current_dir(from).args(["engine", "install", what]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), said.lines().last().unwrap_or_default().to_owned())
+    };
+    let first = install(folder.path(), "mine");
+    if first.0 == Some(3) || !std::path::Path::new("/usr/bin/python3").exists() {
+        return; // no sandbox or no Python here; the engine's own tests say so
+    }
+    assert!(first.0 == Some(0) && first.1.starts_with("digest of the candidate: "), "{first:?}");
+    assert_eq!(install(folder.path(), "./mine"), first);
+    assert_eq!(install(&own, "."), first);
+    assert!(!own.join("deps/pkg/__pycache__").exists());
+}

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use libc::c_long;
 use seccompiler::SeccompCmpArgLen::Dword;
-use seccompiler::SeccompCmpOp::{Eq, MaskedEq};
+use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCondition as Condition, SeccompFilter, SeccompRule, TargetArch,
 };
@@ -84,7 +84,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_munmap,
     libc::SYS_mremap,
     libc::SYS_mprotect,
-    libc::SYS_madvise,
     libc::SYS_msync,
     libc::SYS_mlock,
     libc::SYS_mlock2,
@@ -255,6 +254,9 @@ const NAMESPACES: u64 = (libc::CLONE_NEWUSER
 /// `RWF_NOWAIT`: tells whether a page is in memory.
 const NOWAIT: u64 = 8;
 
+/// Advice about memory that takes pages of files out of it.
+const PUT_AWAY: [libc::c_int; 2] = [libc::MADV_COLD, libc::MADV_PAGEOUT];
+
 /// Families of sockets: one of the kernel's own, such as that of its ciphers, would compute on behalf of who rests.
 const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 /// Commands of `fcntl`: no leases, no notes, no signal of one's own choice.
@@ -299,6 +301,9 @@ fn rules() -> Option<BTreeMap<c_long, Vec<SeccompRule>>> {
     };
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
         ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
+    let advice = PUT_AWAY.map(|advice| Condition::new(2, Dword, Ne, advice as u64).ok());
+    let advice: Vec<Condition> = advice.into_iter().collect::<Option<_>>()?;
+    rules.insert(libc::SYS_madvise, vec![SeccompRule::new(advice).ok()?]);
     rules.insert(libc::SYS_clone, without(0, NAMESPACES)?);
     rules.insert(libc::SYS_preadv2, without(5, NOWAIT)?);
     rules.insert(libc::SYS_pwritev2, without(5, NOWAIT)?);

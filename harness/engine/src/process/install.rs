@@ -130,8 +130,11 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
     Ok(content)
 }
 
+/// What Python keeps beside its sources, with the time of each.
+const COMPILED: &str = "__pycache__";
+
 /// What a stranger left becomes the folder's owner's, readable by all, and nothing in it makes who runs it somebody
-/// else (setuid).
+/// else (setuid). What differs from install to install and can be made again goes.
 fn tidy(path: &Path, owner: &fs::Metadata) -> std::io::Result<()> {
     if nix::unistd::geteuid().is_root() {
         lchown(path, Some(owner.uid()), Some(owner.gid()))?;
@@ -144,7 +147,13 @@ fn tidy(path: &Path, owner: &fs::Metadata) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(if program { 0o755 } else { 0o644 }))?;
     if data.is_dir() {
         for entry in fs::read_dir(path)? {
-            tidy(&entry?.path(), owner)?;
+            let inner = entry?.path();
+            if inner.file_name().is_some_and(|name| name == COMPILED) && !inner.is_symlink() && inner.is_dir()
+            {
+                fs::remove_dir_all(&inner)?;
+            } else {
+                tidy(&inner, owner)?;
+            }
         }
     }
     Ok(())

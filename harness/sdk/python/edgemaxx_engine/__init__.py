@@ -31,6 +31,11 @@ import threading
 import time
 from typing import Any, Callable, Dict, Optional, Protocol, Tuple, Union
 
+# What `edgemaxx engine install` has fetched lies beside the engine.
+_DEPS = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0] if sys.argv else "")), "deps")
+if os.path.isdir(_DEPS) and _DEPS not in sys.path:
+    sys.path.insert(0, _DEPS)
+
 MAGIC, VERSION = b"EDGEMAXX", (2, 0)
 HELLO, LOAD, HEARTBEAT, READY, GENERATE, PART, ANSWER, ERROR, BYE = range(1, 10)
 NAMES = "? hello load heartbeat ready generate part answer error bye".split()
