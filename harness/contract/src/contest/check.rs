@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::engine::{EngineSpec, engine};
 use super::spec::{
-    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, Measurement, QualitySpec, Recipe,
-    Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
+    BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, Measurement, QualitySpec,
+    Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
 };
 use super::wire::{
     WireBaseline, WireCandidate, WireContest, WireCopies, WireGate, WireMeasurement, WireQuality, WireRecipe,
