@@ -40,6 +40,7 @@ pub fn markdown(view: &RunView<'_>) -> String {
     let _ = writeln!(md, "|--:|:--|--:|--:|:--|--:|--:|--:|:--|");
     for (entry, estimates) in view.ranked() {
         let speedup = estimates.and_then(|e| e.speedup.as_ref());
+        let proven = estimates.and_then(|e| e.speedup_simultaneous.as_ref()).or(speedup);
         let lower = estimates.and_then(|e| e.similarity.as_ref()?.lower);
         let reasons = entry.reasons.iter().map(|r| cell(r, 300)).collect::<Vec<_>>().join("; ");
         let standing = standing_words(entry.standing);
@@ -50,7 +51,7 @@ pub fn markdown(view: &RunView<'_>) -> String {
             cell(&entry.name, 100),
             entry.tier.map_or_else(|| "—".to_owned(), |t| t.to_string()),
             number::optional(speedup.map(|s| s.point), number::speedup),
-            speedup.map_or_else(
+            proven.map_or_else(
                 || "—".to_owned(),
                 |s| number::interval(s.lower, s.upper, |v| number::fixed(v, 3))
             ),

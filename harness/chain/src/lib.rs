@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amount;
 pub mod commitment;
 mod error;
 mod node;
@@ -13,6 +14,7 @@ mod test_support;
 pub mod timelock;
 pub mod weights;
 
+pub use amount::tao;
 pub use error::ChainError;
 pub use node::{
     Attempt, BlockAt, BlockSeen, Call, Chain, ChainCommitment, Committed, ConnectOptions, Hindrance, Journal,

@@ -21,10 +21,21 @@ pub(crate) struct ChainArgs {
     #[arg(long, value_name = "N", env = "BT_NETUID", default_value_t = NETUID)]
     pub(crate) netuid: u16,
     /// finney, test, local, or endpoints (ws://… or wss://…) separated by commas.
-    #[arg(long = "subtensor.network", value_name = "NETWORK", env = "BT_NETWORK", default_value = "finney")]
+    #[arg(
+        long = "subtensor.network",
+        visible_alias = "network",
+        value_name = "NETWORK",
+        env = "BT_NETWORK",
+        default_value = "finney"
+    )]
     network: String,
     /// Endpoints, the preferred first, instead of the network's own.
-    #[arg(long = "subtensor.chain_endpoint", value_name = "URL,…", env = "BT_CHAIN_ENDPOINT")]
+    #[arg(
+        long = "subtensor.chain_endpoint",
+        visible_alias = "endpoint",
+        value_name = "URL,…",
+        env = "BT_CHAIN_ENDPOINT"
+    )]
     endpoint: Option<String>,
     /// Say on standard error what is asked of whom.
     #[arg(long = "logging.debug")]
@@ -39,13 +50,26 @@ pub(crate) struct ChainArgs {
 #[command(next_help_heading = "Wallet")]
 pub(crate) struct WalletArgs {
     /// Wallet.
-    #[arg(long = "wallet.name", value_name = "NAME", env = "BT_WALLET", default_value = "default")]
+    #[arg(long = "wallet.name", visible_aliases = ["wallet", "wallet-name"], short = 'w', value_name = "NAME", env = "BT_WALLET", default_value = "default")]
     name: String,
     /// Its hotkey; the coldkey is never touched.
-    #[arg(long = "wallet.hotkey", value_name = "NAME", env = "BT_WALLET_HOTKEY", default_value = "default")]
+    #[arg(
+        long = "wallet.hotkey",
+        visible_alias = "wallet-hotkey",
+        short = 'H',
+        value_name = "NAME",
+        env = "BT_WALLET_HOTKEY",
+        default_value = "default"
+    )]
     hotkey: String,
     /// Folder of wallets [default: ~/.bittensor/wallets].
-    #[arg(long = "wallet.path", value_name = "DIR", env = "BT_WALLET_PATH")]
+    #[arg(
+        long = "wallet.path",
+        visible_alias = "wallet-path",
+        short = 'p',
+        value_name = "DIR",
+        env = "BT_WALLET_PATH"
+    )]
     path: Option<PathBuf>,
     /// File (mode 0600) with the password of an encrypted hotkey; else BT_WALLET_PASSWORD, else it is asked for.
     #[arg(long = "wallet.password-file", value_name = "FILE")]

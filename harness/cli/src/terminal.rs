@@ -2,10 +2,13 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use edgemaxx_contract::text::{is_hidden, line, visible};
 use edgemaxx_run::child::Failure;
+use serde_json::json;
 
 use crate::error::{exit_of, words};
 
@@ -16,7 +19,7 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (message, exit) = (words(&error), exit_of(&error));
-    note(&format!("error: {message}"));
+    say("error", &message);
     Failure { class: exit.into(), message }.tell();
     exit.into()
 }
@@ -32,6 +35,32 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
 /// A line for the person, on standard error; nobody there to read it is no error. Much of what is said quotes others, so
 /// further lines stand behind a bar: none can pass for a line of ours, or for a command to a CI.
 pub(crate) fn note(text: &str) {
+    match text.split_once(": ") {
+        Some((level @ ("error" | "warning" | "alarm"), rest)) => say(level, rest),
+        _ => say("info", text),
+    }
+}
+
+/// Whether notes are lines of JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on every note is a line of JSON: nothing else comes to standard error, whatever happens.
+pub(crate) fn notes_as_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+/// A line of JSON of our own making, on standard error.
+pub(crate) fn note_json(value: &serde_json::Value) {
+    let _ = writeln!(std::io::stderr(), "{value}");
+}
+
+/// A note of some level; for a person, an ordinary one has no name.
+fn say(level: &str, text: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        return note_json(&json!({ "unix_s": now, "level": level, "message": text }));
+    }
+    let text = if level == "info" { text.to_owned() } else { format!("{level}: {text}") };
     let lines: Vec<String> = text.trim_end().split('\n').map(line).collect();
     let _ = writeln!(std::io::stderr(), "{}", lines.join("\n  | "));
 }

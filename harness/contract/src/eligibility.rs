@@ -6,15 +6,25 @@ use crate::estimate::{Certificate, CertificateVerdict};
 use crate::plan::Extent;
 use crate::ranking::Ranking;
 
-/// Why no weights may be set from a run with this certificate, of this extent, measured there; `None`: they may.
+/// Why no weights may be set from a run with this certificate, of this extent, measured there, for a contest that tolerates
+/// a noise floor of `tolerated` (a relative half-width); `None`: they may.
 pub fn weights_refused(
     certificate: &Certificate,
+    tolerated: f64,
     extent: Extent,
     environment: &Environment,
 ) -> Option<String> {
     let mut reasons = Vec::new();
     match certificate.verdict {
-        CertificateVerdict::Fit => {}
+        CertificateVerdict::Fit => match certificate.noise_floor {
+            Some(floor) if floor <= tolerated => {}
+            Some(floor) => reasons.push(format!(
+                "the run is unfit: its noise floor is ±{:.1}%, and the contest tolerates ±{:.1}%",
+                100.0 * floor,
+                100.0 * tolerated
+            )),
+            None => reasons.push("the run is unfit: its noise floor is not known".to_owned()),
+        },
         CertificateVerdict::Unfit => reasons.push(format!("the run is unfit: {}", certificate.reason)),
     }
     match extent {
@@ -64,7 +74,7 @@ mod tests {
             verdict,
             reason: "no tie".to_owned(),
             speedup: None,
-            noise_floor: None,
+            noise_floor: Some(0.02),
             minimum_detectable_effect: None,
             identical_answers: 0,
             pairs: 0,
@@ -105,7 +115,7 @@ mod tests {
     #[test]
     fn each_reason_alone_keeps_weights_from_a_run() {
         let refused = |verdict, extent, sandbox, unfit: &[&str]| {
-            weights_refused(&certificate(verdict), extent, &environment(sandbox, unfit))
+            weights_refused(&certificate(verdict), 0.05, extent, &environment(sandbox, unfit))
         };
         let (fit, full) = (CertificateVerdict::Fit, Extent::Full);
         assert_eq!(refused(fit, full, CONFINED, &[]), None);
@@ -118,6 +128,23 @@ mod tests {
         ];
         for (found, expected) in cases {
             assert_eq!(found.as_deref(), Some(expected));
+        }
+        // A control that ties because nothing can be told from noise certifies nothing.
+        for (floor, expected) in [
+            (Some(0.05), None),
+            (
+                Some(0.34),
+                Some("the run is unfit: its noise floor is ±34.0%, and the contest tolerates ±5.0%"),
+            ),
+            (
+                Some(f64::NAN),
+                Some("the run is unfit: its noise floor is ±NaN%, and the contest tolerates ±5.0%"),
+            ),
+            (None, Some("the run is unfit: its noise floor is not known")),
+        ] {
+            let certificate = Certificate { noise_floor: floor, ..certificate(fit) };
+            let found = weights_refused(&certificate, 0.05, full, &environment(CONFINED, &[]));
+            assert_eq!(found.as_deref(), expected);
         }
         // Whatever an open sandbox is called.
         for reason in ["no bwrap", "", "bubblewrap"] {

@@ -21,6 +21,7 @@ pub mod origin;
 pub mod pay;
 pub mod prepare;
 pub mod progress;
+pub mod public;
 pub mod resolve;
 pub mod shell;
 pub mod sources;

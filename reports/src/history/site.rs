@@ -16,7 +16,7 @@ use crate::summary::{Summary, SummaryCandidate, SummaryEstimate};
 use crate::text::visible;
 
 /// Days shown side by side in the leaderboard over time.
-const DAYS: usize = 14;
+const DAYS: usize = 10;
 
 /// A run of the history.
 #[derive(Debug, Clone)]

@@ -42,6 +42,8 @@ pub(crate) fn rows(view: &RunView<'_>) -> Vec<BoardRow> {
         .enumerate()
         .map(|(index, (entry, estimates))| {
             let speedup = estimates.and_then(|e| e.speedup.as_ref());
+            // The one that the verdict rests on: it holds for all candidates at once.
+            let proven = estimates.and_then(|e| e.speedup_simultaneous.as_ref()).or(speedup);
             let similarity = estimates.and_then(|e| e.similarity.as_ref());
             let description = view.plan.pipeline(&entry.name).map_or("", |p| p.description.as_str());
             BoardRow {
@@ -55,7 +57,7 @@ pub(crate) fn rows(view: &RunView<'_>) -> Vec<BoardRow> {
                 standing: standing_key(entry.standing),
                 standing_words: standing_words(entry.standing),
                 speedup: number::optional(speedup.map(|s| s.point), number::speedup),
-                speedup_interval: speedup.map_or_else(String::new, |s| {
+                speedup_interval: proven.map_or_else(String::new, |s| {
                     number::interval(s.lower, s.upper, |v| number::fixed(v, 3))
                 }),
                 speedup_key: key(speedup.map(|s| s.point)),

@@ -1,7 +1,7 @@
 //! The forest plot: every candidate's speedup with its intervals on one axis.
 
 use super::scale::{Scale, extent};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, NAME, Svg};
 use crate::number;
 use crate::text::shorten;
 
@@ -57,7 +57,7 @@ pub(crate) fn forest(id: &str, rows: &[Row], required: f64, noise: Option<f64>) 
 
     for (index, row) in rows.iter().enumerate() {
         let y = top + ROW * (index as f64 + 0.5);
-        svg.text("name", Anchor::End, left - 14.0, y + 4.0, &shorten(&row.name, 24));
+        svg.text("name", Anchor::End, left - 14.0, y + 4.0, &shorten(&row.name, NAME));
         let (Some(point), (lower, upper)) = (row.point, row.inner) else {
             svg.text("note", Anchor::Middle, (left + right) / 2.0, y + 4.0, "not measured");
             svg.text("value", Anchor::Start, right + 14.0, y + 4.0, number::UNDEFINED);

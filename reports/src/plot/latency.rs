@@ -1,7 +1,7 @@
 //! Latency distributions as rainclouds: density above, box and single samples below.
 
 use super::scale::{Scale, extent};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, NAME, Svg};
 use crate::number;
 use crate::text::shorten;
 
@@ -48,7 +48,7 @@ pub(crate) fn clouds(id: &str, clouds: &[Cloud]) -> String {
     svg.text("note", Anchor::Middle, (left + right) / 2.0, bottom + 34.0, "latency, ms → slower");
     for (index, cloud) in clouds.iter().enumerate() {
         let y = top + ROW * index as f64 + 32.0;
-        svg.text("name", Anchor::End, left - 14.0, y + 2.0, &shorten(&cloud.name, 24));
+        svg.text("name", Anchor::End, left - 14.0, y + 2.0, &shorten(&cloud.name, NAME));
         let Some(five) = five_numbers(&cloud.values) else {
             svg.text("note", Anchor::Start, left + 6.0, y + 2.0, "not measured");
             continue;

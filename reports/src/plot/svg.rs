@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use crate::number::coordinate as c;
 use crate::text::{escape, visible};
 
+/// Letters of a name that fit beside a plot, wide ones too: a hotkey's first and no others.
+pub(super) const NAME: usize = 20;
+
 /// Where text is anchored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Anchor {

@@ -56,7 +56,12 @@ pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment)
         estimates: Digest::of(estimates.to_json()),
         extent: estimates.extent,
         fitness: estimates.certificate.verdict,
-        weights_refused: weights_refused(&estimates.certificate, estimates.extent, environment),
+        weights_refused: weights_refused(
+            &estimates.certificate,
+            contest.noise_floor,
+            estimates.extent,
+            environment,
+        ),
         winner,
         verdict,
         entries: entries.collect(),

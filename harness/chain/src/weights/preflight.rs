@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::amount::tao;
+
 /// A rule of the chain, by the name of the error that breaking it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Rule {
@@ -127,7 +129,7 @@ pub fn preflight(
         demand(
             facts.owner || stake >= minimum,
             Rule::NotEnoughStakeToSetWeights,
-            format!("stake {stake} RAO, {minimum} demanded; add stake to the hotkey"),
+            format!("stake {} TAO, {} demanded; add stake to the hotkey", tao(stake), tao(minimum)),
         );
     }
     demand(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edgemaxx_chain::{ChainCommitment, Pin};
+use edgemaxx_chain::{ChainCommitment, Pin, tao};
 use edgemaxx_seal::{WalletEntry, list_wallets};
 use serde::Serialize;
 
@@ -103,10 +103,10 @@ fn neurons(read: &Read) -> anyhow::Result<()> {
     }
     let [left, right] = [Align::Left, Align::Right];
     let mut table = Table::new([right, left, right, left, right]);
-    table.row(["uid", "hotkey", "stake", "permit", "last set"]);
+    table.row(["uid", "hotkey", "stake, TAO", "permit", "last set"]);
     for n in &metagraph.neurons {
         let permit = if n.permit { "yes" } else { "—" };
-        let cells = [n.uid.to_string(), n.hotkey.to_string(), n.stake.to_string()];
+        let cells = [n.uid.to_string(), n.hotkey.to_string(), tao(n.stake)];
         let [uid, hotkey, stake] = cells;
         table.row([uid, hotkey, stake, permit.to_owned(), n.last_update.to_string()]);
     }
@@ -152,12 +152,14 @@ fn first_block(block: &Block) -> anyhow::Result<()> {
     let chain = read.chain.connect()?;
     let Some(at) = block.at else {
         let pin = read.chain.pin(&chain)?;
-        return if read.json { answer_json(&pin) } else { answer(&format!("{} {:?}", pin.number, pin.hash)) };
+        let clock = pin.timestamp_ms.map_or(String::new(), |ms| format!(" {}", time(ms)));
+        let line = format!("{} {:?}{clock}", pin.number, pin.hash);
+        return if read.json { answer_json(&pin) } else { answer(&line) };
     };
     let ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
     match chain.first_block_at(ms)? {
         Some(found) if read.json => answer_json(&found),
-        Some(found) => answer(&format!("{} {:?}", found.number, found.hash)),
+        Some(found) => answer(&format!("{} {:?} {}", found.number, found.hash, time(found.timestamp_ms))),
         None => Err(crate::error::Failure::error(
             crate::error::Exit::No,
             format!("no block at or after {at} is final yet; try again a little later"),
@@ -184,8 +186,15 @@ fn wallet_lines(wallet: &WalletEntry) -> Vec<String> {
     lines
 }
 
+/// A block's own time for people.
+fn time(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| ms.to_string(), |time| time.to_string())
+}
+
 fn head(read: &Read, pin: &Pin, what: &str) -> String {
-    format!("netuid {} at block {}: {what}", read.chain.netuid, pin.number)
+    let time = pin.timestamp_ms.map_or(String::new(), |ms| format!(", {}", time(ms)));
+    format!("netuid {} at block {}{time}: {what}", read.chain.netuid, pin.number)
 }
 
 fn json(read: &Read, pin: &Pin, content: Content<'_>) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{ESTIMATES_FILE, RANKING_FILE};
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::audit::{self, Agreement, Extract, Likeness};
+use edgemaxx_run::audit::{self, Agreement, Extract, Likeness, Means};
 use edgemaxx_run::origin::Origin;
 use edgemaxx_run::stage::rank::rank_run;
 use serde::Serialize;
@@ -21,10 +21,18 @@ use crate::terminal::{answer, answer_json};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx reproduce days/2026-11-22 --candidate 5F3sa2TJ… --base fixtures/contests
+  edgemaxx reproduce https://example.org/days/2026-11-22 --candidate 5F3sa2TJ… --base fixtures/contests
   edgemaxx reproduce runs/mine --candidate student-5 --rounds 3 --json")]
 pub(crate) struct Args {
-    /// Published run folder.
+    /// Published run folder, or its address (http:// or https://) on a static site.
+    #[arg(value_name = "RUN|URL")]
     run: PathBuf,
+    /// Who must have signed what lies at an address (SS58).
+    #[arg(long, value_name = "ADDRESS")]
+    hotkey: Option<String>,
+    /// Fetch no day larger than this.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_gib: u32,
     /// The candidate's name: in a validator's run, its hotkey.
     #[arg(long, value_name = "NAME")]
     candidate: String,
@@ -52,7 +60,20 @@ struct Answer {
 }
 
 impl Args {
-    pub(crate) fn execute(self) -> anyhow::Result<()> {
+    pub(crate) fn execute(mut self) -> anyhow::Result<()> {
+        let fetched = tempfile::tempdir()?;
+        if let Some(address) = audit::address(&self.run) {
+            if self.base.is_none() {
+                return Err(Failure::input(
+                    "--base: name the folder of the contest, with its checkpoints; a site has none",
+                ));
+            }
+            let hotkey = self.hotkey.clone();
+            let means = Means { previous: None, base: None, hotkey, allow_unsigned: false };
+            let most = u64::from(self.max_gib) << 30;
+            self.run = audit::fetch(address, fetched.path(), most, &means, &Terminal)?;
+            audit::whole(&self.run, &means)?;
+        }
         let folder = RunFolder::open(&self.run)?;
         let base = Origin::base(self.base.as_deref(), &self.run)?;
         let part = Extract { candidate: Some(&self.candidate), rounds: self.rounds, pairs: usize::MAX };

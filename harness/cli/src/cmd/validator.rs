@@ -23,7 +23,7 @@ use edgemaxx_validator::world::Clock as _;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
-use crate::terminal::{answer_json, answer_lines, note};
+use crate::terminal::{answer_json, answer_lines, note, notes_as_json};
 use crate::validator::{
     Alarms, ChildBench, LocalCheckpoints, Log, Rendered, SealedDays, Subtensor, WallClock, not_published,
 };
@@ -119,7 +119,7 @@ struct Run {
     /// Shell command for every new alarm, which is in EDGEMAXX_ALARM.
     #[arg(long, value_name = "COMMAND")]
     alarm_command: Option<String>,
-    /// Log lines as JSON.
+    /// Everything on standard error as lines of JSON: the log, notes, alarms, the error that ends it.
     #[arg(long)]
     log_json: bool,
     #[command(flatten)]
@@ -155,6 +155,9 @@ impl Args {
 
 impl Run {
     fn execute(&self) -> anyhow::Result<()> {
+        if self.log_json {
+            notes_as_json();
+        }
         if self.at == At::Next && !self.once {
             return Err(Failure::input("--at next: begins a day in advance each time; it needs --once"));
         }

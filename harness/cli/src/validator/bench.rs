@@ -10,9 +10,12 @@ use edgemaxx_files::write_whole;
 use edgemaxx_run::Class;
 use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
 use edgemaxx_run::follow::Follower;
+use edgemaxx_run::public::without_paths;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::terminal::note;
 
 /// For an engine to finish the request in flight when it is asked to end.
 const GRACE: Duration = Duration::from_secs(180);
@@ -97,7 +100,9 @@ impl Bench for ChildBench {
         let failure = Failure::told_at(&self.failure(job));
         let why = failure.as_ref().map_or("it said nothing", |failure| &failure.message);
         let log = self.data.join(format!("{}.log", job.day));
-        let said = format!("the contest ended with {status}: {why} ({})", log.display());
+        note(&format!("the contest ended with {status}: {why}; its own words are in {}", log.display()));
+        // The day says it to everybody.
+        let said = format!("the contest ended with {status}: {}", without_paths(why, Some(&self.base)));
         match failure {
             Some(Failure { class: Class::Input, .. }) => Err(BenchTrouble::Hopeless(said)),
             _ => Err(BenchTrouble::Unfit(said)),

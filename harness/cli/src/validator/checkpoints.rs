@@ -10,6 +10,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_run::copies::salt;
 use edgemaxx_run::likeness::{Likeness, Repeat, repeats};
+use edgemaxx_run::public::without_paths;
 use edgemaxx_run::resolve::{FolderDigests, candidate_file};
 use edgemaxx_run::sources::{pinned, source_folder};
 use edgemaxx_run::{Class, RunError};
@@ -47,11 +48,16 @@ fn prepare(base: &Path, source: &str, task: TaskRef) -> Said {
         candidate_file(&source_folder(base, &spec.source)?, task)?;
         FolderDigests::default().of(base, &spec)
     };
-    prepare().map_err(|error| match error.class() {
-        _ if error.is_gone() => CheckpointTrouble::Gone(error.words()),
-        // What is wrong with the files stays wrong; what is wrong with the way to them may not.
-        Class::Chain | Class::Environment => CheckpointTrouble::Away(error.words()),
-        _ => CheckpointTrouble::Invalid(error.words()),
+    prepare().map_err(|error| {
+        // The day says it to everybody.
+        let folder = source_folder(base, source).ok();
+        let words = without_paths(&error.words(), folder.as_deref());
+        match error.class() {
+            _ if error.is_gone() => CheckpointTrouble::Gone(words),
+            // What is wrong with the files stays wrong; what is wrong with the way to them may not.
+            Class::Chain | Class::Environment => CheckpointTrouble::Away(words),
+            _ => CheckpointTrouble::Invalid(words),
+        }
     })
 }
 

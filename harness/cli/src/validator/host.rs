@@ -9,7 +9,7 @@ use edgemaxx_validator::status::Status;
 use edgemaxx_validator::world::Clock;
 use serde_json::json;
 
-use crate::terminal::note;
+use crate::terminal::{note, note_json};
 
 /// The wall clock; sleeps end when the program is asked to.
 pub(crate) struct WallClock(pub(crate) Arc<AtomicBool>);
@@ -55,7 +55,7 @@ impl Log {
                 "unix_s": now, "level": level, "day": seen.0, "phase": seen.1, "trouble": seen.2,
                 "submissions": status.submissions, "weights": status.weights,
             });
-            note(&line.to_string());
+            note_json(&line);
         } else {
             let when = jiff::Timestamp::from_second(now).map_or(String::new(), |time| time.to_string());
             let trouble = seen.2.as_ref().map_or(String::new(), |what| format!(": {what}"));

@@ -30,6 +30,8 @@ impl Subnet {
         let ground = Playground::new("");
         let checkpoint = repository("fixtures/models/emoji-sdxl").canonicalize().unwrap();
         ground.replace("contest.toml", "checkpoint = \"model\"", &format!("checkpoint = {checkpoint:?}"));
+        // Of the order, not the noise of a busy machine.
+        ground.replace("contest.toml", "[score]", "[rewards]\nnoise_floor = 10.0\n[score]");
         // Long beside what a busy machine adds: who wins is no question of luck.
         ground.replace("contest.toml", "\"4000\"", "\"80000\"");
         Self { node, hub: Server::start(), home: tempfile::tempdir().unwrap(), ground, checkpoint }
@@ -331,6 +333,38 @@ fn what_cannot_be_run_is_said_at_once() {
     run.arg("--contest").arg(ground.contest()).arg("--data").arg(ground.path("data"));
     let (code, said) = failure(&mut run);
     assert_eq!((code, said.contains("candidates come from the chain")), (2, true), "{said}");
+    // With --log-json that is a line of JSON, as everything else.
+    let (code, said) = failure(run.arg("--log-json"));
+    let line: Value = serde_json::from_str(said.trim_end()).expect("one line of JSON");
+    assert_eq!((code, line["level"].as_str()), (2, Some("error")), "{said}");
+    assert!(
+        line["message"].as_str().is_some_and(|text| text.contains("candidates come from the chain")),
+        "{said}"
+    );
     let (code, said) = failure(edgemaxx().args(["validator", "status", "--data"]).arg(ground.path("none")));
     assert_eq!((code, said.contains("no validator has run here")), (2, true), "{said}");
+    // btcli's newer flags mean the same as its older ones.
+    for words in [["--network", "nowhere"], ["--subtensor.network", "nowhere"]] {
+        let (code, said) = failure(edgemaxx().args(["chain", "neurons"]).args(words));
+        assert_eq!((code, said.contains("`nowhere` is no network")), (2, true), "{said}");
+    }
+    let wallet = |words: &[&str]| {
+        let mut status = edgemaxx();
+        status.args(["miner", "status", "--network", "local"]).args(words);
+        failure(status.arg("--wallet.path").arg(ground.path("wallets"))).1
+    };
+    let old = wallet(&["--wallet.name", "w1", "--wallet.hotkey", "h1"]);
+    assert!(old.contains("w1") && old.contains("h1"), "{old}");
+    assert_eq!(wallet(&["-w", "w1", "-H", "h1"]), old);
+    assert_eq!(wallet(&["--wallet-name", "w1", "--wallet-hotkey", "h1"]), old);
+    // A published day can be measured again from its address, with the contest's own checkpoints.
+    let reproduce = |words: &[&str]| {
+        failure(
+            edgemaxx().args(["reproduce", "http://127.0.0.1:9/2026-11-22", "--candidate", "x"]).args(words),
+        )
+    };
+    let (code, said) = reproduce(&[]);
+    assert_eq!((code, said.contains("--base: name the folder")), (2, true), "{said}");
+    let (code, said) = reproduce(&["--base", "."]);
+    assert_eq!(code, 5, "{said}");
 }

@@ -88,6 +88,12 @@ impl Contest {
             quality: quality(wire.quality, task, &baseline.checkpoint)?,
             baseline,
             score: score(&wire.score, task)?,
+            noise_floor: within(
+                "rewards.noise_floor",
+                wire.rewards.noise_floor.unwrap_or(0.05),
+                1e-4,
+                100.0,
+            )?,
             rewards: rewards(&wire.rewards)?,
             copies: copies(&wire.copies)?,
             incumbent: wire.incumbent,

@@ -39,6 +39,8 @@ pub struct Contest {
     pub quality: QualitySpec,
     /// How proven speed and quality become a score.
     pub score: ScoreSpec,
+    /// The noise floor, a relative half-width, beyond which no weights are set.
+    pub noise_floor: f64,
     /// How scores become weights.
     pub rewards: Rewards,
     /// How much of an earlier entry makes a later one its copy.

@@ -180,6 +180,8 @@ pub(super) struct WireScore {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WireRewards {
+    #[serde(default)]
+    pub noise_floor: Option<f64>,
     pub formula: Option<RewardFormula>,
     pub top_tier_share: Option<f64>,
     pub margin: Option<f64>,

@@ -23,11 +23,16 @@ pub(super) fn first_at(chain: &Chain, block: &BlockRef, moment: i64) -> Result<H
         return Ok(Held::Yes(format!("{number} is {hash}; this node no longer has its time")));
     };
     if time != block.unix_s {
-        return wrong(format!("block {number} is of {time} s since 1970, not {}", block.unix_s));
+        return wrong(format!("block {number} is of {}, not of {}", shown(time), shown(block.unix_s)));
     }
     let before = chain.block(number.saturating_sub(1))?.and_then(|before| before.timestamp_ms);
     if time < moment || before.is_some_and(|before| seconds(before) >= moment) {
-        return wrong(format!("block {number} is not the first at or after {moment} s since 1970"));
+        return wrong(format!("block {number} is not the first at or after {}", shown(moment)));
     }
     Ok(Held::Yes(format!("{number} is {hash}, the first after submissions closed")))
+}
+
+/// A moment for people, in UTC.
+fn shown(unix_s: i64) -> String {
+    jiff::Timestamp::from_second(unix_s).map_or_else(|_| unix_s.to_string(), |time| time.to_string())
 }

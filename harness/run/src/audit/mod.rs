@@ -16,5 +16,5 @@ mod verdict;
 pub use chain::on_chain;
 pub use check::{Check, Means, Verdict};
 pub use fetch::{address, fetch};
-pub use order::audit;
+pub use order::{audit, whole};
 pub use rerun::{Agreement, Extract, Likeness, agreement, compare_pictures, extract, measure_again, rerun};

@@ -6,6 +6,7 @@ use edgemaxx_contract::run_files::PLAN_FILE;
 
 use super::check::{Check, Checks, Means};
 use super::{plan, recompute, sealed, verdict};
+use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::progress::Observer;
 
@@ -21,6 +22,15 @@ pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> 
         checks.add("weights", verdict::weights(path, means));
     }
     checks.0
+}
+
+/// That a sealed run is signed as it must be, and whole: what lies there may be read then.
+///
+/// # Errors
+/// The first that is not.
+pub fn whole(path: &Path, means: &Means) -> Result<()> {
+    sealed::signature(path, means)?;
+    sealed::files(path).map(drop)
 }
 
 /// The checks of a day on which something was measured.

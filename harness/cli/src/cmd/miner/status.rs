@@ -1,6 +1,6 @@
 //! `edgemaxx miner status`: what validators see of this hotkey.
 
-use edgemaxx_chain::{ChainCommitment, Neuron, Pin};
+use edgemaxx_chain::{ChainCommitment, Neuron, Pin, tao};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -47,7 +47,7 @@ impl Args {
             answer_json(&Status { netuid, pin, hotkey, neuron, commitment })?;
         } else {
             let place = neuron.map_or("not registered".to_owned(), |n| {
-                format!("uid {}, registered in block {}, stake {}", n.uid, n.registered_at, n.stake)
+                format!("uid {}, registered in block {}, stake {} TAO", n.uid, n.registered_at, tao(n.stake))
             });
             let entry = commitment.map_or("nothing committed".to_owned(), |c| {
                 format!("committed in block {}: {}", c.block, meaning(&c.meaning))
