@@ -127,22 +127,10 @@ fn check_prompt_digest(path: &Path) -> Result<()> {
 
 fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<Vec<PipelinePlan>> {
     let mut digests = FolderDigests::default();
+    engine_files(Some(&contest.baseline.engine), base).within(|| "baseline".to_owned())?;
     let checkpoint = pinned(base, &contest.baseline.checkpoint, observer)?;
-<<<<<<< HEAD
     let digest = digests.of(base, &checkpoint)?;
     let baseline = baseline(contest, checkpoint, digest);
-=======
-    engine_files(Some(&contest.baseline.engine), base).within(|| "baseline".to_owned())?;
-    let baseline = PipelinePlan {
-        name: contest.baseline.name.clone(),
-        role: Role::Baseline,
-        description: contest.baseline.description.clone(),
-        digest: digests.of(base, &checkpoint)?,
-        checkpoint,
-        settings: contest.baseline.settings.clone(),
-        engine: contest.baseline.engine.clone(),
-    };
->>>>>>> 6ec18fe (Say what a miner stumbles over where it lies: links out of sight, missing files, flags, gates, recipes; show a result in the README)
     let mut control = PipelinePlan {
         name: CONTROL.to_owned(),
         role: Role::Control,
@@ -156,28 +144,18 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
             control.description = spec.description.clone();
             continue;
         }
-<<<<<<< HEAD
         let context = || format!("candidate {:?}", spec.name);
+        engine_files(spec.engine.as_ref(), base).within(context)?;
         let checkpoint = pinned(base, &spec.checkpoint, observer).within(context)?;
         let digest = match digests.of(base, &checkpoint) {
             Err(RunError::Folder(_)) => unreadable(),
             digest => digest.within(context)?,
-=======
-        let context = || format!("candidate {:?}", candidate.name);
-        engine_files(candidate.engine.as_ref(), base).within(context)?;
-        let checkpoint = pinned(base, &candidate.checkpoint, observer).within(context)?;
-        let own = if candidate.checkpoint.source == contest.baseline.checkpoint.source {
-            CandidateFile::default()
-        } else {
-            candidate_file(&source_folder(base, &checkpoint.source)?, contest.task)?
->>>>>>> 6ec18fe (Say what a miner stumbles over where it lies: links out of sight, missing files, flags, gates, recipes; show a result in the README)
         };
         candidates.push(candidate(contest, base, spec, checkpoint, digest)?);
     }
     Ok([baseline, control].into_iter().chain(candidates).collect())
 }
 
-<<<<<<< HEAD
 /// The digest of a checkpoint that is none, since its folder leads elsewhere or has no end: its candidate fails with that.
 fn unreadable() -> Digest {
     Digest::of("a checkpoint that cannot be read")
@@ -247,13 +225,13 @@ pub fn look(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<(
     let name = prompts.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let text = if prompts.exists() { read_text(&prompts)? } else { String::new() };
     open_all(contest, base, &pipelines, (&name, &text), observer)
-=======
+}
+
 /// Looks for the files of an engine that the contest itself names: found missing at the launch, they would leave a run
 /// folder behind.
 fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
     let Some(EngineSpec::Command(command)) = engine else { return Ok(()) };
     command.files.iter().try_for_each(|file| crate::prepare::own_file(base, file).map(drop))
->>>>>>> 6ec18fe (Say what a miner stumbles over where it lies: links out of sight, missing files, flags, gates, recipes; show a result in the README)
 }
 
 /// What a candidate says of itself, in its folder.
