@@ -284,8 +284,7 @@ fn commanded(
     // A candidate's files lie in its folder, which it reads anyway.
     if !engine.own {
         for file in &engine.files {
-            let path = base.join(file);
-            read_only.push(path.canonicalize().in_file(&path)?);
+            read_only.push(own_file(base, file)?);
         }
     }
     Ok(ProcessSpec {
@@ -294,6 +293,20 @@ fn commanded(
         limits: limits(engine.resources, engine.own),
         folder: Some(own),
         ..process(command, plan, host)
+    })
+}
+
+/// A file that a contest names under `engine.files`; such paths are relative to the contest.
+///
+/// # Errors
+/// There is none.
+pub fn own_file(base: &Path, file: &str) -> Result<PathBuf> {
+    let path = base.join(file);
+    path.canonicalize().map_err(|error| {
+        let place = path.display();
+        RunError::input(format!(
+            "engine.files: {place}: {error}; `files` are relative to the contest's folder"
+        ))
     })
 }
 
