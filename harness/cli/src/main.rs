@@ -5,10 +5,12 @@ mod error;
 mod progress;
 mod shell;
 mod site;
+#[cfg(feature = "chain")]
 mod subtensor;
 mod table;
 mod target;
 mod terminal;
+#[cfg(feature = "validator")]
 mod validator;
 
 use clap::Parser as _;

@@ -68,6 +68,7 @@ fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> anyhow::Resul
 const ON_CHAIN_FILE: &str = "on-chain.json";
 
 /// Notes where the weights of a published day stand; `false`: it was noted already.
+#[cfg(feature = "validator")]
 pub(crate) fn note_weights(published: &Path, day: &str, weights_block: u64) -> anyhow::Result<bool> {
     let mut blocks = weights_blocks(published);
     if !published.join(day).is_dir() || blocks.insert(day.to_owned(), weights_block) == Some(weights_block) {

@@ -1,7 +1,8 @@
 //! A repository's main branch on the hub: what it holds, and commits to it. Large files go to the hub's store first;
 //! those that are there already are not sent again.
 
-use crate::download::{identify, io};
+use crate::download::identify;
+use crate::error::io;
 use crate::http::{Http, Payload, accept, header, shown};
 use crate::remote::{ContentId, Kept, Remote, RemoteFile};
 use crate::{CheckpointFile, HubError, Step};

@@ -1,17 +1,17 @@
 //! The Hugging Face cache: `<cache>/models--owner--name/{refs/<name>, blobs/<etag>, snapshots/<commit>/…}`, laid out by
 //! hf-hub, so that Hugging Face's other tools find what is there and need not fetch it again.
 
-use crate::download::io;
+use crate::HubError;
+use crate::error::io;
 use crate::source::is_commit;
-use crate::{HubError, Resolved, Rules, resolve_folder};
-use hf_hub::{Repo, RepoType};
+use hf_hub::Repo;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A cache folder in Hugging Face's layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cache(PathBuf);
+pub struct Cache(pub(crate) PathBuf);
 
 impl Cache {
     /// The cache at `folder`.
@@ -41,12 +41,6 @@ impl Cache {
         hf_hub::Cache::new(self.0.clone()).model(repository.to_owned()).pointer_path(commit)
     }
 
-    /// Notes which commit the name of a revision stands for.
-    pub(crate) fn name_commit(&self, repository: &str, name: &str, commit: &str) -> std::io::Result<()> {
-        let repo = Repo::with_revision(repository.to_owned(), RepoType::Model, name.to_owned());
-        hf_hub::Cache::new(self.0.clone()).repo(repo).create_ref(commit)
-    }
-
     /// Where clones of git mirrors are kept.
     pub(crate) fn mirrors(&self) -> PathBuf {
         self.0.join("edgemaxx-mirrors")
@@ -74,32 +68,8 @@ impl Cache {
         if snapshot.is_dir() { Ok((commit, snapshot)) } else { Err(missing()) }
     }
 
-    /// A commit that was once fetched whole, if it is still what it was then.
-    pub(crate) fn whole(&self, repository: &str, commit: &str, rules: &Rules) -> Option<Resolved> {
-        let noted = fs::read_to_string(self.note(repository, commit)).ok()?;
-        let snapshot = self.commit(repository, commit);
-        let resolved =
-            resolve_folder(&snapshot, &self.repository(repository), Some(commit.to_owned()), rules).ok()?;
-        (contents(&resolved) == noted).then_some(resolved)
-    }
-
-    /// Notes that a commit is here as a whole.
-    pub(crate) fn note_whole(
-        &self,
-        repository: &str,
-        commit: &str,
-        resolved: &Resolved,
-    ) -> Result<(), HubError> {
-        let path = self.note(repository, commit);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(io(folder))?;
-        }
-        let part = path.with_extension(format!("{}.part", std::process::id()));
-        fs::write(&part, contents(resolved)).map_err(io(&part))?;
-        fs::rename(&part, &path).map_err(io(&path))
-    }
-
-    fn note(&self, repository: &str, commit: &str) -> PathBuf {
+    /// Where it is noted that a commit was fetched whole.
+    pub(crate) fn note(&self, repository: &str, commit: &str) -> PathBuf {
         self.repository(repository).join("edgemaxx-whole").join(commit)
     }
 
@@ -141,11 +111,6 @@ impl Cache {
         }
         Ok(free)
     }
-}
-
-/// A commit's files with their sizes and digests, as text.
-fn contents(resolved: &Resolved) -> String {
-    resolved.files.iter().map(|file| format!("{} {} {}\n", file.digest, file.size, file.path)).collect()
 }
 
 /// What the files of a snapshot are in truth; links to nothing are left out.

@@ -1,6 +1,7 @@
 //! From the hub into the cache, in Hugging Face's layout: what is there is kept, what is half there is continued,
 //! what does not have the promised size and digest is thrown away.
 
+use crate::error::io;
 use crate::http::{Http, header, shown};
 use crate::remote::{ContentId, Kept, Remote, RemoteFile};
 use crate::rules::Rules;
@@ -231,10 +232,6 @@ fn link(blob: &Path, snapshot: &Path, path: &str) -> Result<(), HubError> {
 
 fn make_parent(path: &Path) -> Result<(), HubError> {
     path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(io(folder)))
-}
-
-pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> HubError + '_ {
-    move |source| HubError::Io { path: path.to_owned(), source }
 }
 
 /// What stays as it is in a path that is part of an address.

@@ -1,6 +1,6 @@
 //! What can be wrong with a checkpoint, each with the next step.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use edgemaxx_files::WalkError;
 
@@ -190,4 +190,8 @@ fn advice(status: u16) -> &'static str {
         500..=599 => "the hub has trouble: try again later; what was transferred is kept",
         _ => "check the source and HF_ENDPOINT",
     }
+}
+
+pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> HubError + '_ {
+    move |source| HubError::Io { path: path.to_owned(), source }
 }

@@ -1,6 +1,6 @@
 //! A checkpoint from a local git mirror: cloned at one commit into the cache, large files included.
 
-use crate::download::io;
+use crate::error::io;
 use crate::source::is_commit;
 use crate::{Cache, HubError};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};

@@ -1,7 +1,8 @@
 //! Files of a static site, each of a size and digest promised elsewhere. No token, no listing, no trust.
 
 use crate::HubError;
-use crate::download::{encoded, io};
+use crate::download::encoded;
+use crate::error::io;
 use crate::http::{Http, Patience};
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use std::cell::Cell;

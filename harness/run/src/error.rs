@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+#[cfg(feature = "chain")]
 use edgemaxx_chain::ChainError;
 use edgemaxx_contract::format::DocumentError;
 use edgemaxx_contract::input::InputError;
@@ -62,6 +63,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// The chain said no, or nothing.
+    #[cfg(feature = "chain")]
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// The hub or a site did.
@@ -138,28 +140,36 @@ pub fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
 
 /// The class of an error of chain, wallet or hub.
 fn of_outside(cause: &(dyn Error + 'static)) -> Option<Class> {
-    let chain = |error: &ChainError| {
-        let ours = matches!(
-            error,
-            ChainError::Network(_)
-                | ChainError::Weights(_)
-                | ChainError::Commitment(_)
-                | ChainError::Journal { .. }
-        );
-        if ours { Class::Input } else { Class::Chain }
-    };
     let hub = |error: &HubError| if error.is_remote() { Class::Chain } else { Class::Input };
     // An error of ours that is but another's has that one's causes, and not that one itself, among its own.
-    match cause.downcast_ref::<RunError>() {
-        Some(RunError::Chain(error)) => return Some(chain(error)),
-        Some(RunError::Hub(error)) => return Some(hub(error)),
-        _ => {}
+    if let Some(RunError::Hub(error)) = cause.downcast_ref() {
+        return Some(hub(error));
     }
-    cause
-        .downcast_ref()
-        .map(chain)
+    of_chain(cause)
         .or_else(|| cause.downcast_ref().map(hub))
         .or_else(|| cause.downcast_ref::<WalletError>().map(|_| Class::Input))
+}
+
+/// The class of an error of the chain.
+#[cfg(feature = "chain")]
+fn of_chain(cause: &(dyn Error + 'static)) -> Option<Class> {
+    let error = match cause.downcast_ref() {
+        Some(RunError::Chain(error)) => error,
+        _ => cause.downcast_ref::<ChainError>()?,
+    };
+    let ours = matches!(
+        error,
+        ChainError::Network(_)
+            | ChainError::Weights(_)
+            | ChainError::Commitment(_)
+            | ChainError::Journal { .. }
+    );
+    Some(if ours { Class::Input } else { Class::Chain })
+}
+
+#[cfg(not(feature = "chain"))]
+fn of_chain(_: &(dyn Error + 'static)) -> Option<Class> {
+    None
 }
 
 /// An error in words, with its causes; most of ours say their cause themselves.
@@ -225,6 +235,7 @@ mod tests {
         assert_eq!(disk.class(), Class::Environment);
         let file: Result<()> = Err(full()).in_file(Path::new("a"));
         assert_eq!(file.unwrap_err().class(), Class::Environment);
+        #[cfg(feature = "chain")]
         assert_eq!(RunError::from(ChainError::Network("x".to_owned())).class(), Class::Input);
     }
 }

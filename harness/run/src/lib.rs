@@ -13,6 +13,7 @@ pub mod fitness;
 pub mod folder;
 pub mod follow;
 pub mod hub;
+pub mod left_out;
 pub mod likeness;
 pub mod measured;
 pub mod native;
@@ -28,6 +29,7 @@ pub mod sources;
 pub mod stage;
 pub mod state;
 mod stop_rule;
+#[cfg(feature = "chain")]
 pub mod submissions;
 pub mod task;
 

@@ -4,18 +4,25 @@
 
 pub mod collect;
 pub mod contest_file;
+#[cfg(feature = "daemon")]
 mod describe;
+#[cfg(feature = "daemon")]
 pub mod driver;
+#[cfg(feature = "daemon")]
 mod fetching;
 pub mod housekeeping;
 pub mod machine;
 pub mod policy;
+#[cfg(feature = "daemon")]
 pub mod publish;
+#[cfg(feature = "daemon")]
 mod reading;
 pub mod schedule;
+#[cfg(feature = "daemon")]
 pub mod serve;
 pub mod state;
 pub mod status;
+#[cfg(feature = "daemon")]
 pub mod store;
 pub mod verdict;
 pub mod world;

@@ -1,6 +1,7 @@
 //! The verbs, one per file.
 
 pub(crate) mod analyze;
+#[cfg(feature = "chain")]
 pub(crate) mod chain;
 mod ci;
 mod compare;
@@ -14,6 +15,7 @@ mod engine_install;
 mod forecast;
 mod generate;
 mod history;
+mod left_out;
 mod man;
 pub(crate) mod measure;
 mod miner;
@@ -26,12 +28,19 @@ mod reproduce;
 mod run;
 mod seal;
 mod stats;
+#[cfg(feature = "validator")]
 mod validator;
 mod verify;
+#[cfg(feature = "chain")]
 mod weights;
 
 use clap::{Parser, Subcommand};
 use edgemaxx_run::build::VERSION;
+
+#[cfg(not(feature = "validator"))]
+use self::left_out::validator;
+#[cfg(not(feature = "chain"))]
+use self::left_out::{chain, weights};
 
 /// Reproducible benchmarks of generative models, with the statistics to believe them.
 ///

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_hub::{CheckpointFile, FilesUpload};
-use edgemaxx_run::hub;
-use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
+use edgemaxx_seal::manifest::{self, Manifest};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::progress::Terminal;
 use crate::site;
 use crate::target::Target;
 use crate::terminal::{answer, answer_json};
@@ -75,6 +72,7 @@ impl Args {
 }
 
 /// The commit that holds the day.
+#[cfg(feature = "hub")]
 fn to_hub(
     run: &Path,
     manifest: &Manifest,
@@ -82,6 +80,10 @@ fn to_hub(
     repository: &str,
     private: bool,
 ) -> anyhow::Result<String> {
+    use edgemaxx_hub::{CheckpointFile, FilesUpload};
+    use edgemaxx_run::hub;
+    use edgemaxx_seal::manifest::MANIFEST_FILE;
+
     let file = |path: &str, size, digest| CheckpointFile { path: path.to_owned(), size, digest };
     let mut files: Vec<CheckpointFile> =
         manifest.files.iter().map(|sealed| file(&sealed.path, sealed.bytes, sealed.digest)).collect();
@@ -91,5 +93,10 @@ fn to_hub(
     let message = format!("Day {day}, manifest {}", digest.short());
     let upload =
         FilesUpload { repository, folder: run, place: &day, files: &files, message: &message, private };
-    Ok(hub::publish_files(&upload, &Terminal)?.revision)
+    Ok(hub::publish_files(&upload, &crate::progress::Terminal)?.revision)
+}
+
+#[cfg(not(feature = "hub"))]
+fn to_hub(_: &Path, _: &Manifest, _: Digest, _: &str, _: bool) -> anyhow::Result<String> {
+    Err(edgemaxx_run::left_out::left_out("--to hf:OWNER/NAME", "hub").into())
 }

@@ -1,12 +1,13 @@
 //! `edgemaxx verify`: is a published run what it says?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use edgemaxx_chain::{Chain, ConnectOptions, Network};
 use edgemaxx_contract::run_files::ORIGIN_FILE;
-use edgemaxx_run::RunFolder;
 use edgemaxx_run::audit::{self, Agreement, Check, Means, Verdict};
+#[cfg(not(all(feature = "chain", feature = "hub")))]
+use edgemaxx_run::left_out::left_out;
 use edgemaxx_run::origin::Origin;
+use edgemaxx_run::{RunError, RunFolder};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -81,7 +82,7 @@ impl Args {
         let scratch = tempfile::tempdir()?;
         if let Some(address) = audit::address(&self.run) {
             let into = self.keep.as_deref().unwrap_or(scratch.path());
-            self.run = audit::fetch(address, into, u64::from(self.max_gib) << 30, &means, &Terminal)?;
+            self.run = fetch(address, into, u64::from(self.max_gib) << 30, &means)?;
         } else if !self.run.is_dir() {
             return Err(Failure::input(format!(
                 "{shown}: no such folder; name a sealed run, or its address"
@@ -98,8 +99,7 @@ impl Args {
         let mut agreements = None;
         let failed = |checks: &[Check]| checks.iter().any(|check| check.verdict == Verdict::Failed);
         if let (Some(network), false) = (&self.chain, failed(&checks)) {
-            let chain = Chain::connect(network, ConnectOptions::default())?;
-            checks.extend(audit::on_chain(&self.run, &chain)?);
+            checks.extend(on_chain(&self.run, network)?);
         }
         if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
             let base = self.base.as_deref().ok_or_else(|| {
@@ -130,6 +130,33 @@ impl Args {
             )),
         }
     }
+}
+
+#[cfg(feature = "hub")]
+fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> Result<PathBuf, RunError> {
+    audit::fetch(address, into, most, means, &Terminal)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(_: &str, _: &Path, _: u64, _: &Means) -> Result<PathBuf, RunError> {
+    Err(left_out("verify URL", "hub"))
+}
+
+#[cfg(feature = "chain")]
+use edgemaxx_chain::Network;
+
+#[cfg(feature = "chain")]
+fn on_chain(run: &Path, network: &Network) -> Result<Vec<Check>, RunError> {
+    let chain = edgemaxx_chain::Chain::connect(network, edgemaxx_chain::ConnectOptions::default())?;
+    audit::on_chain(run, &chain)
+}
+
+#[cfg(not(feature = "chain"))]
+type Network = String;
+
+#[cfg(not(feature = "chain"))]
+fn on_chain(_: &Path, _: &Network) -> Result<Vec<Check>, RunError> {
+    Err(left_out("verify --chain", "chain"))
 }
 
 fn table(checks: &[Check]) -> Vec<String> {

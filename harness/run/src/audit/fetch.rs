@@ -18,11 +18,6 @@ use crate::progress::Observer;
 /// Largest manifest: a hundred thousand pictures.
 const MOST_MANIFEST: u64 = 32 << 20;
 
-/// The address, if that is what was given instead of a folder.
-pub fn address(run: &Path) -> Option<&str> {
-    run.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"))
-}
-
 /// Fetches the day at `address` into a folder named by its day below `into`, and beside it as much of the day
 /// before as the chain of days needs, where the site has that. What is not as the manifest says ends the
 /// fetching: the audit finds and names it. Files that are there already are not fetched again.

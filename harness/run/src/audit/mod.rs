@@ -1,20 +1,29 @@
 //! Auditing a sealed run: every check by itself, in the order in which one rests on the other.
 
+mod address;
+#[cfg(feature = "chain")]
 mod chain;
 mod check;
+#[cfg(feature = "chain")]
 mod dates;
+#[cfg(feature = "hub")]
 mod fetch;
+#[cfg(feature = "chain")]
 mod first_block;
 mod order;
 mod plan;
 mod recompute;
 mod rerun;
 mod sealed;
+#[cfg(feature = "chain")]
 mod submitted;
 mod verdict;
 
+pub use address::address;
+#[cfg(feature = "chain")]
 pub use chain::on_chain;
 pub use check::{Check, Means, Verdict};
-pub use fetch::{address, fetch};
+#[cfg(feature = "hub")]
+pub use fetch::fetch;
 pub use order::{audit, whole};
 pub use rerun::{Agreement, Extract, Likeness, agreement, compare_pictures, extract, measure_again, rerun};

@@ -5,11 +5,19 @@ mod check;
 mod optimize;
 mod oracle;
 mod recipe;
+#[cfg(all(feature = "chain", feature = "hub"))]
 mod seals;
 mod search;
+#[cfg(feature = "chain")]
 mod status;
+#[cfg(all(feature = "chain", feature = "hub"))]
 mod submit;
 mod tune;
+
+#[cfg(not(feature = "chain"))]
+use super::left_out::status;
+#[cfg(not(all(feature = "chain", feature = "hub")))]
+use super::left_out::submit;
 
 /// Optimises a checkpoint, tunes its settings, publishes and commits it.
 #[derive(Debug, clap::Args)]
