@@ -262,6 +262,7 @@ mod tests {
         };
         let bytes = |hotkey: &str, opens| entry(hotkey, opens).to_bytes().unwrap();
         let blocks = BTreeMap::from([
+            (1, Vec::new()),
             (5, vec![("d", 4, bytes("d", None))]),
             (10, vec![("a", 2, seal("a"))]),
             (20, vec![("c", 3, bytes("c", None)), ("b", 7, bytes("b", None))]),
