@@ -28,7 +28,7 @@ fn table() -> SampleTable {
             pairs: (0..PAIRS).map(|_| pair()).collect(),
         });
         let sessions = sessions.collect();
-        candidates.push(CandidateSamples { name: format!("candidate-{candidate}"), sessions });
+        candidates.push(CandidateSamples::whole(format!("candidate-{candidate}"), sessions));
     }
     let digest = Digest::of("bench");
     SampleTable { baseline: "baseline".to_owned(), candidates, warnings: Vec::new(), digest }

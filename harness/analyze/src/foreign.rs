@@ -5,7 +5,7 @@ use serde::Serialize;
 use edgemaxx_contract::estimate::Claim;
 
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
-use crate::samples::{CandidateSamples, SampleTable};
+use crate::samples::{CandidateSamples, Counted, SampleTable};
 
 /// What `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,10 +29,13 @@ pub struct CandidateReport {
     pub sessions: u32,
     /// Pairs.
     pub pairs: u32,
+    /// How many there should be, and what became of the others.
+    pub counted: Counted,
     /// Baseline's latency over the candidate's.
     pub speedup: Speedup,
-    /// `faster`, `slower` or `tie`, with the family-wise error in hand. An ambiguous verdict
-    /// (other without throttled samples) is a tie, and a warning names it.
+    /// `faster`, `slower` or `tie`, with the family-wise error in hand; `cannot tell` where answers are missing, where all
+    /// differences are equal, and where there are too few for a p-value. An ambiguous verdict (other without throttled samples) is a tie, and a
+    /// warning names it.
     pub claim: &'static str,
     /// Two-sided p-value of "as fast as the baseline".
     pub p_value: Option<f64>,
@@ -113,7 +116,9 @@ fn candidate(
             upper: summary.lower.map(|d| (-d).exp()),
             method: summary.method.name(),
         },
+        counted: samples.counted.clone(),
         claim: match inferred.claim {
+            Claim::Tie if inferred.p_value.is_none() => "cannot tell",
             Claim::Faster => "faster",
             Claim::Slower => "slower",
             Claim::Tie | Claim::Ambiguous => "tie",

@@ -1,6 +1,7 @@
 //! The one shape of measurements that all analysis starts from, whatever file they came from.
 
 use edgemaxx_contract::digest::Digest;
+use serde::Serialize;
 
 use crate::elimination::SessionSpeed;
 use crate::inference::compare::Series;
@@ -48,6 +49,41 @@ impl Session {
     }
 }
 
+/// How many pairs there should be of a candidate, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// Requests that either side was asked in sessions that the candidate took part in.
+    pub expected: u64,
+    /// Those that both sides answered.
+    pub compared: u64,
+    /// The others.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Requests that do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub why: String,
+}
+
+impl Counted {
+    /// Whether nothing is missing.
+    pub fn is_whole(&self) -> bool {
+        self.compared == self.expected && self.left_out.is_empty()
+    }
+}
+
+/// As a table and a warning say it.
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} requests answered on both sides", self.compared, self.expected)?;
+        self.left_out.iter().try_for_each(|left| write!(f, "; {} {}", left.count, left.why))
+    }
+}
+
 /// All that was measured of one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateSamples {
@@ -55,9 +91,22 @@ pub struct CandidateSamples {
     pub name: String,
     /// Sessions with at least one pair, by ascending key.
     pub sessions: Vec<Session>,
+    /// How many pairs there should be.
+    pub counted: Counted,
+    /// How far all its log ratios may lie from the truth for a reason that their spread does not show: a coarse clock, or
+    /// without bound, answers that are missing.
+    pub blur: f64,
 }
 
 impl CandidateSamples {
+    /// A candidate of which nothing is missing.
+    pub fn whole(name: impl Into<String>, sessions: Vec<Session>) -> Self {
+        let mut whole = Self { name: name.into(), sessions, counted: Counted::default(), blur: 0.0 };
+        whole.counted.expected = whole.pairs() as u64;
+        whole.counted.compared = whole.counted.expected;
+        whole
+    }
+
     /// Number of pairs.
     pub fn pairs(&self) -> usize {
         self.sessions.iter().map(|session| session.pairs.len()).sum()
@@ -78,6 +127,7 @@ impl CandidateSamples {
         Series {
             keys: self.sessions.iter().map(|session| session.key).collect(),
             means: self.sessions.iter().map(Session::mean).collect(),
+            blur: self.blur,
         }
     }
 
@@ -88,7 +138,7 @@ impl CandidateSamples {
             let pairs: Vec<Pair> = session.pairs.iter().copied().filter(|p| !p.throttled).collect();
             (!pairs.is_empty()).then_some(Session { key: session.key, pairs })
         });
-        Self { name: self.name.clone(), sessions: sessions.collect() }
+        Self { sessions: sessions.collect(), ..self.clone() }
     }
 }
 
@@ -117,6 +167,15 @@ impl SampleTable {
         }
     }
 
+    /// Lets nothing be claimed of a candidate some of whose answers are missing: which ones are is hardly by chance.
+    pub(crate) fn doubt_what_is_missing(&mut self) {
+        for candidate in self.candidates.iter_mut().filter(|candidate| !candidate.counted.is_whole()) {
+            candidate.blur = f64::INFINITY;
+            self.warnings
+                .push(format!("{:?}: {}; nothing is claimed of it", candidate.name, candidate.counted));
+        }
+    }
+
     /// Whether any pair was throttled.
     pub fn any_throttled(&self) -> bool {
         self.candidates.iter().flat_map(CandidateSamples::all_pairs).any(|pair| pair.throttled)
@@ -134,13 +193,11 @@ mod tests {
     #[test]
     fn series_are_means_of_log_ratios() {
         let e = std::f64::consts::E;
-        let samples = CandidateSamples {
-            name: "x".into(),
-            sessions: vec![
-                Session { key: 4, pairs: vec![pair(1.0, e, false), pair(1.0, e * e * e, true)] },
-                Session { key: 7, pairs: vec![pair(e, 1.0, true)] },
-            ],
-        };
+        let sessions = vec![
+            Session { key: 4, pairs: vec![pair(1.0, e, false), pair(1.0, e * e * e, true)] },
+            Session { key: 7, pairs: vec![pair(e, 1.0, true)] },
+        ];
+        let samples = CandidateSamples::whole("x", sessions);
         let series = samples.series();
         assert_eq!(series.keys, [4, 7]);
         assert!((series.means[0] - 2.0).abs() < 1e-12 && (series.means[1] + 1.0).abs() < 1e-12);

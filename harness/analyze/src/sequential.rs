@@ -157,7 +157,7 @@ impl Boundary {
         if n < first {
             return Summary::bare(student::mean(session_means), level, n, Method::Student);
         }
-        Summary { level, ..student::interval(session_means, 1.0 - self.alpha(n)) }
+        Summary { level, ..student::varying(session_means, 1.0 - self.alpha(n)) }
     }
 }
 

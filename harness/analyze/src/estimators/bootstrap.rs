@@ -95,8 +95,8 @@ fn summarise(values: &[f64], means: &mut [f64], method: Method, level: f64) -> S
     if means.is_empty() {
         return Summary::bare(point, level, n, method);
     }
-    if values.iter().all(|&value| value == values[0]) {
-        return super::student::from_error(point, 0.0, 1.0, level, n, method);
+    if !super::student::varies(values) {
+        return Summary::bare(point, level, n, method);
     }
     let shape = if method == Method::Bca { Shape::bca(values, means) } else { Shape::PLAIN };
     let normal = Normal::standard();

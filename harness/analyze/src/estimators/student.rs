@@ -8,6 +8,26 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::summary::{Method, Summary};
 
+/// Values that differ by less are the same number, rounded at different places.
+const DUST: f64 = 1e-12;
+
+/// Whether values have a spread. Of those that have none it is not known how far they are from the truth: a clock too
+/// coarse, or numbers that were never measured, look the same.
+pub fn varies(values: &[f64]) -> bool {
+    let (least, most) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &value| {
+        (least.min(value), most.max(value))
+    });
+    most - least > DUST
+}
+
+/// As [`interval`], of values whose spread is all that is known of their error: a bare point where they have none.
+pub fn varying(values: &[f64], level: f64) -> Summary {
+    if varies(values) {
+        return interval(values, level);
+    }
+    Summary::bare(mean(values), level, values.len(), Method::Student)
+}
+
 /// Mean and standard error of the mean; `None` with fewer than two values.
 pub fn mean_and_error(values: &[f64]) -> Option<(f64, f64)> {
     if values.len() < 2 {
@@ -143,6 +163,14 @@ mod tests {
         assert_close(p_two_sided(2.5, 4.0), 0.06676654481198814);
         assert_close(p_two_sided(-5.3, 7.0), 0.0011233681603250605);
         assert!((p_two_sided(40.0, 4.0) / 2.3340163226012678e-06 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn values_without_a_spread_tell_nothing() {
+        assert!(!varies(&[]) && !varies(&[0.3]) && !varies(&[0.1 + 0.2, 0.3]) && varies(&[0.3, 0.3 + 1e-9]));
+        let same = varying(&[0.01; 6], 0.95);
+        assert_eq!((same.point, same.lower, same.upper, same.p_value, same.n), (0.01, None, None, None, 6));
+        assert_eq!(varying(&A, 0.95), interval(&A, 0.95));
     }
 
     #[test]

@@ -125,10 +125,36 @@ impl Engine {
             .zip(by_sessions)
             .map(|(candidate, summary)| match candidate.sessions.len() {
                 0 => None,
-                1 => Some(autocorrelation::interval(&candidate.log_ratios(), level)),
-                _ => Some(summary),
+                1 => {
+                    let ratios = candidate.log_ratios();
+                    Some(rounded(autocorrelation::interval(&ratios, level), &ratios, candidate.blur))
+                }
+                _ => Some(rounded(summary, &candidate.series().means, candidate.blur)),
             })
             .collect()
+    }
+}
+
+/// What a summary of `values` still says where rounding may have moved all of them by `blur`, and hidden as much of their
+/// spread; nothing where they have none.
+///
+/// Each true value lies within `blur` of what was read. Then the true mean lies within `blur` of the one read, and the true
+/// deviation is at most the one read plus blur·√(n/(n − 1)), by Minkowski's inequality; both at once is more than can be.
+fn rounded(summary: Summary, values: &[f64], blur: f64) -> Summary {
+    let Summary { point, level, n, method, .. } = summary;
+    if !student::varies(values) || blur.is_infinite() {
+        return Summary::bare(point, level, n, method);
+    }
+    let (Some((mean, error)), true) = (student::mean_and_error(values), blur > 0.0) else { return summary };
+    let freedom = n as f64 - 1.0;
+    let hidden = blur / freedom.sqrt();
+    let reach = blur + student::critical(1.0 - level, freedom) * hidden;
+    let p_value = student::p_two_sided((mean.abs() - blur).max(0.0) / (error + hidden), freedom);
+    Summary {
+        lower: summary.lower.map(|lower| lower - reach),
+        upper: summary.upper.map(|upper| upper + reach),
+        p_value: summary.p_value.map(|p| p.max(p_value)),
+        ..summary
     }
 }
 
@@ -210,6 +236,11 @@ fn warnings(table: &SampleTable, settings: &Settings) -> Vec<String> {
     let mut warnings = table.warnings.clone();
     for candidate in &table.candidates {
         let name = &candidate.name;
+        if candidate.sessions.len() >= 2 && !student::varies(&candidate.series().means) {
+            warnings.push(format!(
+                "{name:?}: all differences are equal to the last digit: a clock that coarse tells nothing, and nothing is claimed"
+            ));
+        }
         match candidate.sessions.len() {
             0 => {}
             1 => {

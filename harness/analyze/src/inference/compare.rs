@@ -11,6 +11,8 @@ pub struct Series {
     pub keys: Vec<u32>,
     /// Mean log ratio (candidate over baseline) per session.
     pub means: Vec<f64>,
+    /// See [`CandidateSamples::blur`](crate::samples::CandidateSamples::blur).
+    pub blur: f64,
 }
 
 impl Series {
@@ -34,7 +36,18 @@ pub struct Difference {
 /// Compares two candidates by their speed.
 pub fn compare(first: &Series, second: &Series) -> Difference {
     let rounds = Rounds::of(&first.keys, &second.keys);
-    rounds.difference(&rounds.first(&first.means), &rounds.second(&second.means))
+    let (ours, theirs) = (rounds.first(&first.means), rounds.second(&second.means));
+    let found = rounds.difference(&ours, &theirs);
+    // Once for the bias that rounding may hide, once for the spread.
+    let blur = 2.0 * (first.blur + second.blur);
+    if blur == 0.0 {
+        return found;
+    }
+    if found.point.abs() <= blur {
+        return Difference { p_value: 1.0, ..found };
+    }
+    let nearer: Vec<f64> = ours.iter().map(|value| value - blur.copysign(found.point)).collect();
+    Difference { p_value: rounds.difference(&nearer, &theirs).p_value, ..found }
 }
 
 /// The sessions by which two candidates are compared.
@@ -84,7 +97,7 @@ impl Rounds {
             None => apart.p_value,
             Some(_) => {
                 let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
-                let paired = student::interval(&differences, 0.95).p_value;
+                let paired = student::varying(&differences, 0.95).p_value;
                 let smaller = apart.p_value.unwrap_or(1.0).min(paired.unwrap_or(1.0));
                 Some((2.0 * smaller).min(1.0))
             }
@@ -112,6 +125,9 @@ pub fn welch_interval(first: &[f64], second: &[f64], level: f64) -> Summary {
     else {
         return Summary::bare(difference, level, n, Method::Student);
     };
+    if !student::varies(first) && !student::varies(second) {
+        return Summary::bare(difference, level, n, Method::Student);
+    }
     let (a, b) = (error_a.powi(2), error_b.powi(2));
     let freedom =
         (a + b).powi(2) / (a.powi(2) / (first.len() - 1) as f64 + b.powi(2) / (second.len() - 1) as f64);
@@ -124,7 +140,23 @@ mod tests {
     use crate::estimators::known::{A, B, assert_close};
 
     fn series(keys: std::ops::Range<u32>, means: &[f64]) -> Series {
-        Series { keys: keys.collect(), means: means.to_vec() }
+        Series { keys: keys.collect(), means: means.to_vec(), blur: 0.0 }
+    }
+
+    #[test]
+    fn equals_to_the_last_digit_prove_nothing_nor_does_what_rounding_could_hide() {
+        let (flat, lower) = (series(0..5, &[-0.1; 5]), series(0..5, &[-0.2; 5]));
+        assert_eq!(compare(&flat, &lower).p_value, 1.0);
+        let apart = series(5..10, &[-0.2; 5]);
+        assert_eq!(compare(&flat, &apart).p_value, 1.0);
+        let near: Vec<f64> = A.iter().map(|value| value - 0.1).collect();
+        let (sharp, near) = (series(0..8, &A), series(0..8, &near));
+        assert_eq!(compare(&sharp, &near).p_value, compare(&near, &sharp).p_value);
+        let rough = |blur| Series { blur, ..near.clone() };
+        assert!(compare(&sharp, &near).p_value < compare(&sharp, &rough(0.04)).p_value);
+        assert!(compare(&sharp, &rough(0.04)).p_value < 0.05);
+        assert_eq!(compare(&sharp, &rough(0.06)).p_value, 1.0);
+        assert_eq!(compare(&sharp, &rough(f64::INFINITY)).p_value, 1.0);
     }
 
     #[test]

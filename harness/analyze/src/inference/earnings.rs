@@ -121,6 +121,7 @@ mod tests {
             let series = |of: &Earner| Series {
                 keys: of.rounds.clone(),
                 means: of.speeds.iter().map(|speed| -speed).collect(),
+                blur: 0.0,
             };
             let factor = QualityFactor { gate: 0.75, exponent };
             let (found, speeds) = (compare_earnings(&a, &b, factor, 1.0), compare(&series(&a), &series(&b)));

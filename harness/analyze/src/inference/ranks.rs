@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::compare::{Series, compare};
 use super::proofs::Proofs;
+use crate::estimators::student;
 use crate::random::Seed;
 
 /// Simulated draws for [`Ranks::p_best`].
@@ -56,7 +57,7 @@ pub fn by_speed(series: &[Series]) -> Vec<usize> {
 }
 
 fn p_best(series: &[Series], possible: &[bool], seed: Seed) -> Vec<Option<f64>> {
-    if series.is_empty() || series.iter().any(|s| s.means.len() < 2) {
+    if series.is_empty() || series.iter().any(|s| !student::varies(&s.means) || s.blur.is_infinite()) {
         return vec![None; series.len()];
     }
     let sessions = series.iter().flat_map(|s| s.keys.iter().copied()).max().map_or(0, |k| k + 1);
@@ -127,7 +128,7 @@ mod tests {
                     let common = if together { *common } else { 0.0 };
                     shift + common + 0.003 * stream.normal()
                 });
-                Series { keys: (start..start + sessions).collect(), means: means.collect() }
+                Series { keys: (start..start + sessions).collect(), means: means.collect(), blur: 0.0 }
             })
             .collect()
     }

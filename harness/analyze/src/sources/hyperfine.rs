@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::SourceError;
 use super::rows::Rows;
-use crate::samples::SampleTable;
+use crate::samples::{LeftOut, SampleTable};
 
 #[derive(Deserialize)]
 struct Export {
@@ -111,6 +111,16 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
         )));
     }
     let mut table = rows.pair_up(path, baseline, Digest::of(&bytes))?;
+    for candidate in &mut table.candidates {
+        let of = |name: &String| names.iter().position(|known| known == name);
+        let times = [of(&candidate.name), of(&table.baseline)].into_iter().flatten();
+        let most = times.map(|index| export.results[index].times.len()).max().unwrap_or(runs);
+        if most > runs {
+            candidate.counted.expected = most as u64;
+            let why = "runs beyond those of the command with the fewest".to_owned();
+            candidate.counted.left_out.push(LeftOut { count: (most - runs) as u64, why });
+        }
+    }
     if export.results.iter().any(|result| result.times.len() != runs) {
         table
             .warnings

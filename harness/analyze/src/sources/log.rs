@@ -9,7 +9,7 @@ use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_contract::sample::{Attempt, Log, Mark, RecordedSession};
 
 use super::error::SourceError;
-use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
+use crate::samples::{CandidateSamples, LeftOut, Pair, SampleTable, Session};
 
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let text = |path: &Path| {
@@ -32,7 +32,8 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
             known: format!("{name} (in a run, every pair has the plan's baseline on one side)"),
         });
     }
-    let table = from_log(&plan, &log);
+    let mut table = from_log(&plan, &log);
+    table.doubt_what_is_missing();
     if table.candidates.iter().all(|candidate| candidate.sessions.is_empty()) {
         let problem = "no complete pair; both sides of a pair must have answered".to_owned();
         return Err(SourceError::Nothing { path: path.to_owned(), problem });
@@ -47,16 +48,24 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
     let recorded = log.sessions(plan);
     let candidates = plan.candidates().iter().map(|candidate| {
         let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
+        let begun: Vec<_> = own
+            .filter_map(|planned| Some((planned, recorded.get(planned.index as usize)?)))
+            .filter(|(_, recorded)| !recorded.attempts.is_empty())
+            .collect();
         let mut sessions: Vec<Session> = Vec::new();
-        for session in
-            own.filter_map(|planned| session_from_log(planned, recorded.get(planned.index as usize)?))
-        {
+        for session in begun.iter().filter_map(|(planned, recorded)| session_from_log(planned, recorded)) {
             match sessions.last_mut().filter(|last| last.key == session.key) {
                 Some(last) => last.pairs.extend(session.pairs),
                 None => sessions.push(session),
             }
         }
-        CandidateSamples { name: candidate.name.clone(), sessions }
+        let mut samples = CandidateSamples::whole(candidate.name.clone(), sessions);
+        samples.counted.expected = begun.iter().map(|(planned, _)| planned.pairs.len() as u64).sum();
+        let lost = samples.counted.expected.saturating_sub(samples.counted.compared);
+        if lost > 0 {
+            samples.counted.left_out.push(LeftOut { count: lost, why: "failed, or not asked".to_owned() });
+        }
+        samples
     });
     SampleTable {
         baseline: plan.baseline().name.clone(),

@@ -1,13 +1,13 @@
 //! Rows of foreign measurements, kept compactly (ten million fit), and paired up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
 use rayon::prelude::*;
 
 use super::error::SourceError;
-use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
+use crate::samples::{CandidateSamples, LeftOut, Pair, SampleTable, Session};
 
 /// Names numbered in order of first appearance.
 #[derive(Debug, Default)]
@@ -82,7 +82,10 @@ impl Rows {
             (row.session, row.request, row.pipeline != baseline, row.pipeline, index)
         };
         order.par_sort_unstable_by_key(key);
+        let takes_part = self.takes_part();
         let mut found: Vec<BTreeMap<u32, Vec<(u32, Pair)>>> = vec![BTreeMap::new(); pipelines.len()];
+        // Of each pipeline: requests that both sides answered, those that only the baseline did, those that only it did.
+        let mut counts = vec![[0u64; 3]; pipelines.len()];
         let mut alone: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
         for group in order.chunk_by(|a, b| {
             let (a, b) = (&self.rows[*a as usize], &self.rows[*b as usize]);
@@ -91,6 +94,16 @@ impl Rows {
             self.refuse_duplicates(path, group)?;
             let first = &self.rows[group[0] as usize];
             let partner = (first.pipeline == baseline).then_some(first);
+            let own: Vec<u32> = group.iter().map(|&index| self.rows[index as usize].pipeline).collect();
+            for &pipeline in &takes_part[first.session as usize] {
+                let answered = own.contains(&pipeline);
+                match (partner, answered) {
+                    (Some(_), true) => counts[pipeline as usize][0] += 1,
+                    (Some(_), false) => counts[pipeline as usize][1] += 1,
+                    (None, true) => counts[pipeline as usize][2] += 1,
+                    (None, false) => {}
+                }
+            }
             for &index in &group[usize::from(partner.is_some())..] {
                 let row = &self.rows[index as usize];
                 let Some(partner) = partner else {
@@ -107,6 +120,7 @@ impl Rows {
                 found[row.pipeline as usize].entry(row.session).or_default().push((index, pair));
             }
         }
+        let step_ms = self.step_ms();
         let mut candidates = Vec::new();
         for (pipeline, sessions) in found.into_iter().enumerate() {
             if pipeline as u32 == baseline {
@@ -126,8 +140,16 @@ impl Rows {
                 pairs.sort_unstable_by_key(|(index, _)| *index);
                 Session { key, pairs: pairs.into_iter().map(|(_, pair)| pair).collect() }
             };
-            candidates
-                .push(CandidateSamples { name, sessions: sessions.into_iter().map(in_order).collect() });
+            let [both, unanswered, alone] = counts[pipeline];
+            let mut samples = CandidateSamples::whole(name, sessions.into_iter().map(in_order).collect());
+            samples.counted.expected = both + unanswered + alone;
+            let lacks =
+                [(unanswered, "without an answer of it"), (alone, "without an answer of the baseline")];
+            let lacks = lacks.into_iter().filter(|(count, _)| *count > 0);
+            samples.counted.left_out =
+                lacks.map(|(count, why)| LeftOut { count, why: why.to_owned() }).collect();
+            samples.blur = blur(&samples, step_ms);
+            candidates.push(samples);
         }
         let warnings = alone.iter().map(|(&pipeline, &(count, index))| {
             format!(
@@ -137,12 +159,51 @@ impl Rows {
                 self.line(index)
             )
         });
-        Ok(SampleTable {
+        let mut table = SampleTable {
             baseline: pipelines[baseline as usize].clone(),
-            candidates,
             warnings: warnings.collect(),
+            candidates,
             digest,
-        })
+        };
+        for candidate in table.candidates.iter().filter(|candidate| candidate.blur > 0.0) {
+            table.warnings.push(format!(
+                "{:?}: latencies are multiples of {step_ms} ms; rounding alone may move its speedup by {:.2}%, and its \
+                 interval is wider by more than that",
+                candidate.name,
+                100.0 * candidate.blur.exp_m1()
+            ));
+        }
+        table.doubt_what_is_missing();
+        Ok(table)
+    }
+
+    /// The pipelines with a row in each session, in order.
+    fn takes_part(&self) -> Vec<Vec<u32>> {
+        let mut pipelines = vec![BTreeSet::new(); self.sessions.list.len()];
+        for row in &self.rows {
+            pipelines[row.session as usize].insert(row.pipeline);
+        }
+        pipelines.into_iter().map(|set| set.into_iter().collect()).collect()
+    }
+
+    /// The largest step of which all latencies are multiples: what the clock told, or who wrote them down; 0 where that is
+    /// finer than a nanosecond, or where there are too few to tell a clock's step from chance.
+    fn step_ms(&self) -> f64 {
+        if self.rows.len() < TELLING {
+            return 0.0;
+        }
+        let mut step = 0u64;
+        for row in &self.rows {
+            let ns = row.latency_ms * 1e6;
+            if (ns - ns.round()).abs() > 1e-3 || ns > 9e15 {
+                return 0.0;
+            }
+            step = gcd(step, ns.round() as u64);
+            if step == 1 {
+                break;
+            }
+        }
+        step as f64 / 1e6
     }
 
     fn line(&self, index: u32) -> usize {
@@ -179,6 +240,23 @@ impl Rows {
             }),
         }
     }
+}
+
+/// Rows from which a common step is hardly by chance.
+const TELLING: usize = 16;
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Rounding that moves no ratio by more than this is not worth a word.
+const FINE: f64 = 1e-4;
+
+/// How far rounding to a step may have moved the log ratios: half a step of either latency.
+fn blur(samples: &CandidateSamples, step_ms: f64) -> f64 {
+    let pair = |pair: &Pair| step_ms / 2.0 * (1.0 / pair.baseline_ms + 1.0 / pair.candidate_ms);
+    let blur = samples.all_pairs().map(pair).sum::<f64>() / samples.pairs().max(1) as f64;
+    if blur > FINE { blur } else { 0.0 }
 }
 
 /// Names for a message; long lists are cut.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, read};
+use crate::foreign::AnalyzeReport;
+use crate::inference::Settings;
 use crate::samples::SampleTable;
 
 struct Folder(tempfile::TempDir);
@@ -183,6 +185,86 @@ fn hyperfine_exports_may_begin_with_a_mark_and_scan_parameters() {
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(&path, [&[0xff, 0xfe], wide.as_slice()].concat()).unwrap();
     assert!(read(&path, None).unwrap_err().to_string().contains("expected UTF-8, found UTF-16"));
+}
+
+/// Five sessions of forty requests, the later ones slow, in which `new` takes `share` of the time.
+fn sessions(share: f64, step: f64, answers: impl Fn(usize) -> bool) -> String {
+    let mut text = HEADER.to_owned();
+    for session in 0..5 {
+        for request in 0..40 {
+            let old = if request < 20 { 100.0 } else { 400.0 } * (1.0 + 0.001 * f64::from(session * 7 % 5));
+            let new = old * share * (1.0 + 0.0003 * f64::from(session * 3 % 4));
+            let write = |ms: f64| (ms / step).round() * step;
+            text += &format!("s{session},r{request},old,{}\n", write(old));
+            if answers(request) {
+                text += &format!("s{session},r{request},new,{}\n", write(new));
+            }
+        }
+    }
+    text
+}
+
+fn report(text: &str) -> AnalyzeReport {
+    let table = Folder::new().csv(text).unwrap();
+    AnalyzeReport::of(&table, &Settings::default()).unwrap()
+}
+
+#[test]
+fn what_is_missing_is_counted_and_proves_nothing() {
+    let whole = report(&sessions(0.8, 1e-6, |_| true));
+    let found = &whole.candidates[0];
+    assert_eq!((found.claim, found.counted.expected, found.counted.compared), ("faster", 200, 200));
+    assert_eq!(found.counted.to_string(), "200 of 200 requests answered on both sides");
+    assert!(whole.warnings.is_empty(), "{:?}", whole.warnings);
+    let halved = report(&sessions(0.8, 1e-6, |request| request < 20));
+    let found = &halved.candidates[0];
+    assert_eq!(
+        (found.claim, found.p_value, found.speedup.lower, found.p_best),
+        ("cannot tell", None, None, None)
+    );
+    assert_eq!((found.counted.expected, found.counted.compared), (200, 100));
+    let said = "\"new\": 100 of 200 requests answered on both sides; 100 without an answer of it; nothing is claimed of it";
+    assert!(halved.warnings.iter().any(|warning| warning == said), "{:?}", halved.warnings);
+    let json = serde_json::to_value(&halved).unwrap();
+    assert_eq!(json["candidates"][0]["counted"]["left_out"][0]["count"], 100);
+    // The other way round: what the baseline did not answer.
+    let text = sessions(0.8, 1e-6, |_| true);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("s0,r1,old")).collect();
+    let found = &report(&lines.join("\n")).candidates[0];
+    assert_eq!((found.claim, found.counted.expected, found.counted.compared), ("cannot tell", 200, 199));
+}
+
+#[test]
+fn a_coarse_clock_claims_no_more_than_it_told() {
+    // All equal: nothing.
+    let mut text = HEADER.to_owned();
+    for session in 0..5 {
+        text += &format!("s{session},r,old,100\ns{session},r,new,93\n");
+    }
+    let flat = report(&text);
+    let found = &flat.candidates[0];
+    assert_eq!((found.claim, found.p_value, found.speedup.lower), ("cannot tell", None, None));
+    assert!(
+        flat.warnings.iter().any(|warning| warning.contains("equal to the last digit")),
+        "{:?}",
+        flat.warnings
+    );
+    // Whole milliseconds tell a fifth of a second from a quarter, with a wider interval than the clock's digits have.
+    let (fine, coarse) = (report(&sessions(0.8, 1e-6, |_| true)), report(&sessions(0.8, 1.0, |_| true)));
+    let width = |report: &AnalyzeReport| {
+        let speedup = &report.candidates[0].speedup;
+        speedup.upper.unwrap() - speedup.lower.unwrap()
+    };
+    assert_eq!(coarse.candidates[0].claim, "faster");
+    assert!(width(&coarse) > 5.0 * width(&fine), "{} {}", width(&coarse), width(&fine));
+    assert!(
+        coarse.warnings.iter().any(|warning| warning.contains("multiples of 1 ms")),
+        "{:?}",
+        coarse.warnings
+    );
+    // And half a percent from nothing they do not.
+    assert_eq!(report(&sessions(0.995, 1e-6, |_| true)).candidates[0].claim, "faster");
+    assert_ne!(report(&sessions(0.995, 1.0, |_| true)).candidates[0].claim, "faster");
 }
 
 #[test]

@@ -58,6 +58,13 @@ fn verdict(samples: Option<&CandidateSamples>, log_ratio: Option<&Summary>) -> (
     let (Some(samples), Some(summary)) = (samples, log_ratio) else {
         return unfit("the baseline was not measured against itself".to_owned());
     };
+    let means = samples.series().means;
+    if means.len() >= 2 && !student::varies(&means) {
+        return unfit(
+            "the control's sessions are equal to the last digit: a clock that coarse tells nothing"
+                .to_owned(),
+        );
+    }
     let (sessions, Some(p_value), Some(half)) =
         (samples.sessions.len(), summary.p_value, summary.half_width())
     else {
@@ -90,10 +97,7 @@ mod tests {
             key: key as u32,
             pairs: vec![Pair { baseline_ms: 100.0, candidate_ms: 100.0 * d.exp(), throttled: false }],
         };
-        CandidateSamples {
-            name: "clone".into(),
-            sessions: log_ratios.iter().enumerate().map(session).collect(),
-        }
+        CandidateSamples::whole("clone", log_ratios.iter().enumerate().map(session).collect())
     }
 
     fn certify(log_ratios: &[f64]) -> Certificate {

@@ -225,7 +225,11 @@ fn ranks(repetitions: usize, seed: Seed) -> Vec<Row> {
                 let shift = if candidate < 3 { -0.01 } else { 0.0 };
                 let start = if together { 0 } else { 5 * candidate };
                 let mean = |base: &f64| shift + 0.003 * stream.normal() + if together { *base } else { 0.0 };
-                Series { keys: (start..start + 5).collect(), means: common.iter().map(mean).collect() }
+                Series {
+                    keys: (start..start + 5).collect(),
+                    means: common.iter().map(mean).collect(),
+                    blur: 0.0,
+                }
             })
             .collect()
     };

@@ -102,7 +102,7 @@ fn foreign_table(report: &AnalyzeReport) -> Vec<String> {
             candidate.claim.to_string(),
             format!("p {p}"),
             format!("rank {}–{}", candidate.rank.lower, candidate.rank.upper),
-            format!("{} sessions, {} pairs, {}", candidate.sessions, candidate.pairs, speedup.method),
+            format!("{} sessions, {}, {}", candidate.sessions, candidate.counted, speedup.method),
         ]);
     }
     [vec![heading], table.lines()].concat()

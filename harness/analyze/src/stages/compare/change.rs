@@ -84,7 +84,7 @@ impl Change {
 /// The interval of one run alone.
 fn own(group: Group<'_>, level: f64) -> (Summary, &'static str) {
     match group.looks {
-        None => (student::interval(group.means, level), "t on session means"),
+        None => (student::varying(group.means, level), "t on session means"),
         Some(looks) => {
             let boundary = looks.boundary(1.0 - level);
             let summary = boundary.interval(group.means, level, looks.first());
