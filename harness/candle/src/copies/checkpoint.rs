@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::sequence::Sequence;
 use super::sketch::{LEAST_BITS, Line, SignReader, Sketcher};
 
 /// Why a checkpoint could not be fingerprinted.
@@ -32,6 +33,8 @@ pub enum CopiesError {
 type Result<T, E = CopiesError> = std::result::Result<T, E>;
 
 const CHUNK: usize = 4 << 20;
+/// Numbers in a row that are looked at whatever their shape: vectors of a model's own are shorter.
+const LEAST_SEQUENCE: u64 = 1 << 15;
 /// Limit of safetensors itself.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -39,8 +42,9 @@ const MAX_HEADER: u64 = 100_000_000;
 pub(super) struct TensorSketch {
     pub(super) name: String,
     pub(super) elements: u64,
-    /// Rows, then columns.
-    pub(super) lines: [Vec<Line>; 2],
+    /// Along rows, along columns, and along all numbers in a row; of bytes that say not what they are, the last of every
+    /// way to read them.
+    pub(super) lines: Vec<Vec<Line>>,
 }
 
 /// What is kept of a checkpoint.
@@ -70,7 +74,7 @@ impl Fingerprint {
         Ok(Self { tensors })
     }
 
-    /// Weights in matrices large enough to be told apart.
+    /// Weights in tensors large enough to be told apart.
     pub fn elements(&self) -> u64 {
         self.tensors.iter().map(|t| t.elements).sum()
     }
@@ -130,7 +134,8 @@ fn sketch_file(path: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
     Ok(sketches.into_iter().flatten().collect())
 }
 
-/// The sketch of one tensor; `None` for vectors and for matrices too small to be told apart.
+/// The sketch of one tensor, whatever its shape and the type it is said to have; `None` for those too small to be told
+/// apart.
 fn sketch_tensor(
     file: &File,
     path: &Path,
@@ -140,33 +145,57 @@ fn sketch_tensor(
     info: &TensorInfo,
     salt: u64,
 ) -> Result<Option<TensorSketch>> {
-    let end = base + info.data_offsets.1 as u64;
+    let (start, end) = (base + info.data_offsets.0 as u64, base + info.data_offsets.1 as u64);
     if end > length {
         return Err(broken(
             path,
             format!("tensor `{name}` ends at byte {end}, the file at {length}: truncated"),
         ));
     }
-    let (Some(reader), [rows, rest @ ..]) = (SignReader::of(info.dtype), info.shape.as_slice()) else {
-        return Ok(None);
+    let bytes = end.saturating_sub(start);
+    let reader = SignReader::of(info.dtype);
+    let mut matrix = match (reader, info.shape.as_slice()) {
+        (Some(reader), [rows, rest @ ..]) if !rest.is_empty() => {
+            let columns: usize = rest.iter().product();
+            let large = *rows > 0 && columns > 0 && (*rows).max(columns) >= LEAST_BITS;
+            large.then(|| (Sketcher::new(reader, *rows, columns, salt), *rows, columns * reader.size()))
+        }
+        _ => None,
     };
-    let columns: usize = rest.iter().product();
-    if rest.is_empty() || *rows == 0 || columns == 0 || (*rows).max(columns) < LEAST_BITS {
+    // Bytes that are no numbers by their type may be those of any.
+    let ways: &[(usize, usize)] = match reader.map(SignReader::size) {
+        Some(1) => &[(1, 0)],
+        Some(2) => &[(2, 0)],
+        Some(4) => &[(4, 0)],
+        Some(_) => &[(8, 0)],
+        None => &[(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)],
+    };
+    let size = reader.map_or(2, SignReader::size) as u64;
+    let long = bytes / size >= LEAST_SEQUENCE;
+    let mut sequences: Vec<Sequence> = if long {
+        ways.iter().map(|&(size, skip)| Sequence::new(size, skip, bytes, salt)).collect()
+    } else {
+        Vec::new()
+    };
+    if matrix.is_none() && sequences.is_empty() {
         return Ok(None);
     }
-    let row = columns * reader.size();
-    let mut sketcher = Sketcher::new(reader, *rows, columns, salt);
-    let mut buffer = vec![0; (CHUNK / row).clamp(1, *rows) * row];
-    let mut at = base + info.data_offsets.0 as u64;
+    let step = matrix.as_ref().map_or(CHUNK, |(_, rows, row)| (CHUNK / row).clamp(1, *rows) * row);
+    let mut buffer = vec![0; step];
+    let mut at = start;
     while at < end {
         let n = buffer.len().min((end - at) as usize);
         read_at(file, &mut buffer[..n], at)
             .map_err(|source| CopiesError::Read { path: path.to_owned(), source })?;
-        buffer[..n].chunks_exact(row).for_each(|r| sketcher.push(r));
+        if let Some((sketcher, _, row)) = &mut matrix {
+            buffer[..n].chunks_exact(*row).for_each(|r| sketcher.push(r));
+        }
+        sequences.iter_mut().for_each(|sequence| sequence.push(&buffer[..n]));
         at += n as u64;
     }
-    let elements = *rows as u64 * columns as u64;
-    Ok(Some(TensorSketch { name: name.to_owned(), elements, lines: sketcher.finish() }))
+    let mut lines: Vec<Vec<Line>> = matrix.into_iter().flat_map(|(sketcher, ..)| sketcher.finish()).collect();
+    lines.extend(sequences.into_iter().map(Sequence::finish));
+    Ok(Some(TensorSketch { name: name.to_owned(), elements: bytes / size, lines }))
 }
 
 #[cfg(unix)]

@@ -77,6 +77,9 @@ pub fn compare(of: &Fingerprint, among: &Fingerprint) -> Similarity {
 
 /// The tensor in which most of `lines` reappear, and the share of signs that differ.
 fn partner(lines: &[Line], index: &BTreeMap<u32, Vec<(usize, &Line)>>) -> Option<(usize, f64)> {
+    if lines.is_empty() {
+        return None;
+    }
     let mut votes: BTreeMap<usize, (u32, u32, u32)> = BTreeMap::new();
     for line in lines {
         for (tensor, other) in index.get(&line.key).into_iter().flatten() {

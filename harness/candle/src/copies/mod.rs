@@ -8,6 +8,7 @@
 mod checkpoint;
 mod compare;
 mod find;
+mod sequence;
 mod sketch;
 
 pub use checkpoint::{CopiesError, Fingerprint};

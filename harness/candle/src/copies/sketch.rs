@@ -3,7 +3,7 @@
 use safetensors::Dtype;
 
 /// Signs kept of a line; the first [`KEY_BITS`] name it, the others measure the distance.
-const LINE_BITS: usize = 256;
+pub(super) const LINE_BITS: usize = 256;
 const KEY_BITS: usize = 32;
 /// A line must have this many weights to be told from another by chance.
 pub(super) const LEAST_BITS: usize = 96;
@@ -21,7 +21,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    const EMPTY: Self = Self { key: 0, negative: [0; 4], known: [0; 4] };
+    pub(super) const EMPTY: Self = Self { key: 0, negative: [0; 4], known: [0; 4] };
 
     fn set(&mut self, bit: usize, sign: Option<bool>) {
         if let Some(negative) = sign {
@@ -30,8 +30,31 @@ impl Line {
         }
     }
 
+    /// Forgets the oldest sign for the next one.
+    pub(super) fn shift(&mut self, sign: Option<bool>) {
+        let shift = |words: &mut [u64; 4], bit: bool| {
+            for word in 0..3 {
+                words[word] = words[word] >> 1 | words[word + 1] << 63;
+            }
+            words[3] = words[3] >> 1 | u64::from(bit) << 63;
+        };
+        shift(&mut self.negative, sign == Some(true));
+        shift(&mut self.known, sign.is_some());
+    }
+
+    /// The key that [`Self::finish`] would give it.
+    pub(super) fn name(&self) -> u32 {
+        let negated = self.negative[0] & 1 == 1;
+        (if negated { !self.negative[0] & self.known[0] } else { self.negative[0] }) as u32
+    }
+
+    /// An order by content.
+    pub(super) fn order(&self) -> (u32, [u64; 4]) {
+        (self.key.wrapping_mul(0x9E37_79B1), self.negative)
+    }
+
     /// Makes a line equal to its negation and fixes its key; `None` where it says too little.
-    fn finish(mut self) -> Option<Self> {
+    pub(super) fn finish(mut self) -> Option<Self> {
         let known: u32 = self.known.iter().map(|w| w.count_ones()).sum();
         if (known as usize) < LEAST_BITS / 2 {
             return None;
@@ -154,7 +177,7 @@ impl Sketcher {
 
 /// Keeps lines by content, so that two copies keep the same ones in whatever order they are stored.
 fn lowest(mut lines: Vec<Line>) -> Vec<Line> {
-    lines.sort_unstable_by_key(|l| (l.key.wrapping_mul(0x9E37_79B1), l.negative));
+    lines.sort_unstable_by_key(Line::order);
     lines.dedup_by_key(|l| l.key);
     lines.truncate(KEPT);
     lines

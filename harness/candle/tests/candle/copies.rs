@@ -193,3 +193,47 @@ fn broken_checkpoints_are_named() {
     std::fs::write(&path, [&5u64.to_le_bytes()[..], b"oops!"].concat()).unwrap();
     assert!(message(dir.path()).contains("malformed header"));
 }
+
+/// One tensor for all that a checkpoint holds, as numbers or as bytes, behind a byte of something else.
+#[test]
+fn shape_and_type_hide_no_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = Fingerprint::of(&models().join("emoji-sdxl/unet"), 3).unwrap();
+    let student = read("emoji-sdxl-student/unet");
+    let plain = folder.path().join("plain.safetensors");
+    write(&plain, &student, Dtype::F32);
+    let original = Fingerprint::of(&plain, 3).unwrap();
+    let all: Vec<u8> =
+        student.values().flat_map(|(_, values)| values.iter().flat_map(|v| v.to_le_bytes())).collect();
+    let half: Vec<u8> = all.chunks_exact(4).flat_map(|v| [v[2], v[3]]).collect();
+    let shifted = [[0x55].as_slice(), &half].concat();
+    for (name, dtype, data) in [
+        ("flat", Dtype::F32, &all),
+        ("half", Dtype::BF16, &half),
+        ("bytes", Dtype::U8, &all),
+        ("shifted", Dtype::U8, &shifted),
+    ] {
+        let path = folder.path().join(format!("{name}.safetensors"));
+        let size = match dtype {
+            Dtype::F32 => 4,
+            Dtype::BF16 => 2,
+            _ => 1,
+        };
+        let view = TensorView::new(dtype, vec![data.len() / size], data).unwrap();
+        safetensors::serialize_to_file([("all", view)], None, &path).unwrap();
+        let copy = Fingerprint::of(&path, 3).unwrap();
+        let entries = [
+            Entry { name: "late", block: 2, fingerprint: &copy },
+            Entry { name: "early", block: 1, fingerprint: &original },
+        ];
+        let found = find_copies(&entries, &teacher);
+        assert_eq!(found.len(), 1, "{name}");
+        assert_eq!((found[0].copy.as_str(), found[0].original.as_str()), ("late", "early"), "{name}");
+        // And the other way round.
+        let entries = [
+            Entry { name: "late", block: 2, fingerprint: &original },
+            Entry { name: "early", block: 1, fingerprint: &copy },
+        ];
+        assert!(find_copies(&entries, &teacher).iter().all(|found| found.original == "early"), "{name}");
+    }
+}
