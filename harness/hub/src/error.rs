@@ -59,7 +59,9 @@ pub enum HubError {
         text: String,
     },
     /// Publishing needs a token.
-    #[error("no token: set HF_TOKEN (or run `hf auth login`) to one that may write to the repository")]
+    #[error(
+        "no token: set HF_TOKEN (or run `hf auth login`) to one that may write to the repository, and unset HF_HUB_DISABLE_IMPLICIT_TOKEN"
+    )]
     NoToken,
     /// Publishing needs the network.
     #[error("HF_HUB_OFFLINE is set, and publishing needs the hub; unset it")]

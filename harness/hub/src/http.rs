@@ -18,6 +18,9 @@ pub(crate) struct Token(String);
 impl Token {
     pub(crate) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
+        // As shells and files of variables leave it.
+        let bare = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+        let text = bare('"').or_else(|| bare('\'')).unwrap_or(text).trim();
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
     }
 }

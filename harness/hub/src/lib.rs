@@ -57,7 +57,7 @@ pub struct Hub {
 
 impl Hub {
     /// As Hugging Face's own tools are set up: `HF_ENDPOINT`, `HF_TOKEN` (else the file that `hf auth login`
-    /// writes), `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`.
+    /// writes) unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// When the endpoint is no address.
@@ -76,7 +76,12 @@ impl Hub {
             let path = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home?.join("token")))?;
             std::fs::read_to_string(path).ok()
         };
-        let token = set("HF_TOKEN").or_else(file).and_then(|text| http::Token::new(&text));
+        // As Hugging Face's own tools: no token is sent that was not named for this very request, and none can be here.
+        let implicit = !set("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|value| {
+            matches!(value.trim().to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
+        });
+        let token = set("HF_TOKEN").or_else(file).filter(|_| implicit);
+        let token = token.and_then(|text| http::Token::new(&text));
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         Ok(Self { cache, http: Some(http::Http::new(&endpoint, token, patience)?) })
     }

@@ -8,6 +8,12 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What may take long whatever it is: three tries of a site that does not answer at once.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The slowest line that is waited for after that, bytes per second.
+const SLOWEST: u64 = 4096;
 
 /// A folder that a web server hands out as it is.
 #[derive(Debug)]
@@ -46,10 +52,19 @@ impl Site {
     /// When the site does not answer, refuses, or sends more.
     pub fn read(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, HubError> {
         let url = self.url(path);
+        let began = Instant::now();
         let read = || -> Result<Vec<u8>, HubError> {
-            let mut content = Vec::new();
+            let (mut content, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
             let mut answer = self.http.get(&url, &[])?.1;
-            answer.body_mut().as_reader().take(most + 1).read_to_end(&mut content).map_err(lost(&url))?;
+            let mut body = answer.body_mut().as_reader();
+            while content.len() as u64 <= most {
+                let n = body.read(&mut buffer).map_err(lost(&url))?;
+                if n == 0 {
+                    break;
+                }
+                content.extend_from_slice(&buffer[..n]);
+                in_time(&url, began, content.len() as u64)?;
+            }
             Ok(content)
         };
         match found(self.http.persist(read, || 0))? {
@@ -81,6 +96,7 @@ impl Site {
         }
         let url = self.url(path);
         let told = Cell::new(0);
+        let began = Instant::now();
         let attempt = || -> Result<bool, HubError> {
             let mut answer = self.http.get(&url, &[])?.1;
             let mut out = File::create(target).map_err(io(target))?;
@@ -94,6 +110,7 @@ impl Site {
                 out.write_all(&buffer[..n]).map_err(io(target))?;
                 builder.update(&buffer[..n]);
                 have += n as u64;
+                in_time(&url, began, have)?;
                 if have > told.get() && have <= bytes {
                     watch(have - told.replace(have));
                 }
@@ -106,6 +123,16 @@ impl Site {
             None => Fetched::Missing,
         })
     }
+}
+
+/// Ends what would have no end: a site that has not sent a slow line's worth by now.
+fn in_time(url: &str, began: Instant, have: u64) -> Result<(), HubError> {
+    let due = began.elapsed().saturating_sub(PATIENCE).as_secs().saturating_mul(SLOWEST);
+    if have >= due {
+        return Ok(());
+    }
+    let why = format!("it sent {have} bytes in {} seconds", began.elapsed().as_secs());
+    Err(HubError::Site { url: url.to_owned(), why })
 }
 
 fn lost(url: &str) -> impl Fn(std::io::Error) -> HubError + '_ {
