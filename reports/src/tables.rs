@@ -10,6 +10,7 @@ use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::sample::{Arrival, Attempt, Log, Mark, Outcome, Phase, Record};
 use edgemaxx_contract::telemetry::AttemptTelemetry;
+use edgemaxx_contract::text::visible;
 use polars::prelude::*;
 
 use crate::day::DayView;
@@ -59,11 +60,15 @@ impl Table {
     /// # Errors
     /// [`TableError`].
     pub fn to_csv(&self) -> Result<Vec<u8>, TableError> {
+        let failed = |source| TableError { table: self.name, source };
+        let mut frame = self.frame.clone();
+        for name in self.columns() {
+            let Ok(texts) = self.frame.column(&name).map_err(failed)?.str().cloned() else { continue };
+            let cells: Vec<Option<String>> = texts.iter().map(|text| text.map(cell)).collect();
+            frame.with_column(Column::new(name.into(), cells)).map_err(failed)?;
+        }
         let mut bytes = Vec::new();
-        CsvWriter::new(&mut bytes)
-            .n_threads(1)
-            .finish(&mut self.frame.clone())
-            .map_err(|source| TableError { table: self.name, source })?;
+        CsvWriter::new(&mut bytes).n_threads(1).finish(&mut frame).map_err(failed)?;
         Ok(bytes)
     }
 
@@ -79,6 +84,13 @@ impl Table {
             .map_err(|source| TableError { table: self.name, source })?;
         Ok(bytes)
     }
+}
+
+/// Foreign text as a cell that a spreadsheet takes for text, every character visible: what begins like a formula gets an
+/// apostrophe before it.
+fn cell(text: &str) -> String {
+    let shown = visible(text);
+    if shown.starts_with(['=', '+', '-', '@', '\t']) { format!("'{shown}") } else { shown }
 }
 
 fn text(name: &str, values: impl Iterator<Item = String>) -> Column {
@@ -410,4 +422,19 @@ pub fn quality(log: &QualityLog, task: &str) -> Result<Table, TableError> {
     columns.push(text("baseline_answer_sha256", rows().map(|r| r.baseline_answer.to_string())));
     columns.push(text("candidate_answer_sha256", rows().map(|r| r.candidate_answer.to_string())));
     Table::new("quality", columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_write_no_formulas() {
+        let names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a\u{1b}[31m", "plain"].map(str::to_owned);
+        let table = Table::new("odd", vec![text("name", names.into_iter())]).unwrap();
+        let csv = String::from_utf8(table.to_csv().unwrap()).unwrap();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[..4], ["name", "'=1+1", "'+1", "'-1"]);
+        assert!(lines[5].contains("'\t=1") && lines[6] == "a⟨U+001B⟩[31m" && lines[7] == "plain", "{csv}");
+    }
 }
