@@ -19,6 +19,9 @@ use crate::task::{self, Settings, SettingsPatch, TaskRef};
 /// Name of the control when the contest names none.
 pub const CONTROL: &str = "control";
 
+/// Pairs of all candidates and the control in all sessions: a plan of more takes gigabytes, and a week on any device.
+const MOST_PAIRS: u64 = 1_000_000;
+
 impl Contest {
     /// Reads a contest file's text.
     ///
@@ -67,6 +70,13 @@ impl Contest {
         {
             return Err(bad("incumbent", "the name of a [[candidate]]", format!("{incumbent:?}")));
         }
+        let measurement = measurement(&wire.measurement)?;
+        let entered = candidates.len() as u64 + 1;
+        let pairs = u64::from(measurement.sessions) * u64::from(measurement.pairs) * entered;
+        if pairs > MOST_PAIRS {
+            let expected = format!("at most {MOST_PAIRS} for all candidates and the control together");
+            return Err(bad("measurement.sessions times measurement.pairs", &expected, pairs));
+        }
         Ok(Self {
             digest: Digest::of(text),
             title: wire.title.unwrap_or_else(|| wire.name.clone()),
@@ -84,7 +94,7 @@ impl Contest {
             candidates,
             gone_minutes,
             open_minutes,
-            measurement: measurement(&wire.measurement)?,
+            measurement,
             quality: quality(wire.quality, task, &baseline.checkpoint)?,
             baseline,
             score: score(&wire.score, task)?,

@@ -49,6 +49,9 @@ pub fn fetch(
         ))
     })?;
     let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
+    if let (Some(manifest), Some((_, last))) = (&parsed, folder.rsplit_once('/')) {
+        sealed::is_day(&manifest.day, last.parse().ok().as_ref())?;
+    }
     let name = parsed.as_ref().map_or("unreadable".to_owned(), |manifest| manifest.day.to_string());
     let run = into.join(name);
     write(&run, &text)?;

@@ -12,7 +12,8 @@ use crate::progress::Observer;
 /// The checks of a run up to the first that fails.
 pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> {
     let mut checks = Checks::default();
-    let whole = checks.add("signature", sealed::signature(path, means))
+    let whole = checks.add("day", sealed::day(path))
+        && checks.add("signature", sealed::signature(path, means))
         && checks.add("files", sealed::files(path))
         && checks.add("day before", sealed::previous(path, means));
     if whole && path.join(PLAN_FILE).is_file() {

@@ -2,11 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 
 use super::check::{Held, Means};
-use crate::error::{Result, RunError};
+use crate::error::{Class, InFile as _, Result, RunError};
+
+/// The day is that whose name its folder has, where that is a day's.
+pub(super) fn day(run: &Path) -> Result<Held> {
+    let (manifest, _) = manifest::read(run)?;
+    let named = run.canonicalize().in_file(run)?;
+    let named = named.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Day>().ok());
+    is_day(&manifest.day, named.as_ref())?;
+    Ok(Held::Yes(manifest.day.to_string()))
+}
+
+/// Refuses another day than was asked for.
+pub(super) fn is_day(found: &Day, asked: Option<&Day>) -> Result<()> {
+    match asked.filter(|asked| *asked != found) {
+        None => Ok(()),
+        Some(asked) => Err(RunError::of(
+            Class::No,
+            format!(
+                "{MANIFEST_FILE}: of the day {found}, which is shown as {asked}: an older day proves nothing of a newer one"
+            ),
+        )),
+    }
+}
 
 /// The manifest is spelled as written, and signed by who it says.
 pub(super) fn signature(run: &Path, means: &Means) -> Result<Held> {

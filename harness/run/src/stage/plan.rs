@@ -1,5 +1,6 @@
 //! Drawing the plan: contest and entropy in, plan.json out.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
@@ -134,6 +135,15 @@ impl Draw {
 /// # Errors
 /// A file cannot be written.
 pub fn save(folder: &RunFolder, resolved: &Resolved, plan: &Plan) -> Result<()> {
+    // Of two that plan into one folder at once the second finds the first one's lock, or its plan.
+    let place = File::open(folder.path()).in_file(folder.path())?;
+    let taken = matches!(place.try_lock(), Err(TryLockError::WouldBlock));
+    if taken || folder.holds(PLAN_FILE) {
+        return Err(RunError::input(format!(
+            "{}: another run was planned here meanwhile; name another folder with --out",
+            folder.path().display()
+        )));
+    }
     folder.write(ORIGIN_FILE, Origin { base: resolved.base.clone() }.text()?)?;
     folder.write(CONTEST_FILE, &resolved.text)?;
     folder.write(PROMPTS_FILE, &resolved.prompts)?;

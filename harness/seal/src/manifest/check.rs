@@ -10,6 +10,9 @@ use super::error::SealError;
 use super::folder::{NOT_PUBLISHED, digest_of, published, read};
 use crate::sign;
 
+/// By how much a file may be longer than it was, and still be read to its end to say what it is now.
+const LONGER: u64 = 1 << 30;
+
 /// Whether the manifest is signed by who it says; the signer's address, `None` when nobody signed.
 ///
 /// # Errors
@@ -50,6 +53,13 @@ pub fn check_files(folder: &Path, manifest: &Manifest) -> Result<(), SealError> 
 pub fn check_file(folder: &Path, file: &SealedFile) -> Result<(), SealError> {
     if !is_of_a_run(&file.path) {
         return Err(SealError::differs(MANIFEST_FILE, format!("names {:?}, no path of a run", file.path)));
+    }
+    // One without end is not read to it.
+    let found = std::fs::metadata(folder.join(&file.path)).map_or(0, |found| found.len());
+    if found > file.bytes.saturating_add(LONGER) {
+        let sealed = format!("sealed {} ({} bytes)", file.digest.short(), file.bytes);
+        let problem = format!("altered since it was sealed: {sealed}, found {found} bytes");
+        return Err(SealError::differs(&file.path, problem));
     }
     let (bytes, digest) = match digest_of(&folder.join(&file.path)) {
         Err(SealError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

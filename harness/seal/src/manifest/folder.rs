@@ -11,10 +11,13 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::run_files::{ARTEFACTS_FOLDER, ORIGIN_FILE, QUALITY_FILE};
-use edgemaxx_files::write_whole;
+use edgemaxx_files::{open_plain, write_whole};
 
 use super::document::{MANIFEST_FILE, Manifest};
 use super::error::SealError;
+
+/// A larger manifest is none: this one has a hundred thousand files.
+const MOST_MANIFEST: u64 = 64 << 20;
 
 /// Names this machine's folders, so it is neither sealed nor published.
 pub(super) const NOT_PUBLISHED: [&str; 2] = [ORIGIN_FILE, MANIFEST_FILE];
@@ -76,7 +79,9 @@ pub fn sealed_days(days: &Path) -> Vec<Day> {
 /// [`SealError`] names `manifest.json` and what is wrong with it.
 pub fn read(folder: &Path) -> Result<(Manifest, Digest), SealError> {
     let path = folder.join(MANIFEST_FILE);
-    let bytes = fs::read(&path).map_err(SealError::io(&path))?;
+    let (file, _) = open_plain(&path).map_err(|error| SealError::io(&path)(error.source))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_MANIFEST).read_to_end(&mut bytes).map_err(SealError::io(&path))?;
     let differs = |problem: String| SealError::differs(MANIFEST_FILE, problem);
     let text = text_of(&bytes).map_err(|error| differs(error.to_string()))?;
     let manifest = Manifest::from_json(text).map_err(|error| differs(error.to_string()))?;
@@ -106,7 +111,7 @@ pub fn publish(folder: &Path, manifest: &Manifest, target: &Path) -> Result<(), 
 
 /// The length and digest of a file.
 pub(super) fn digest_of(path: &Path) -> Result<(u64, Digest), SealError> {
-    let mut file = fs::File::open(path).map_err(SealError::io(path))?;
+    let (mut file, _) = open_plain(path).map_err(|error| SealError::io(path)(error.source))?;
     let mut builder = DigestBuilder::default();
     let (mut buffer, mut bytes) = (vec![0; 1 << 16], 0);
     loop {
