@@ -135,7 +135,9 @@ pub fn compare_runs(
     {
         let reason = format!(
             "the baseline itself changed by {:+.1}%: the machine was in another state, or the engine is another \
-             build, and such a change need not be the same for all; measure again, or allow it with --max-drift",
+             build, and such a change need not be the same for all; measure again; on a machine \
+             that others use, measure both versions in one run, the old one as its baseline, and compare that run alone; \
+             or allow it with --max-drift",
             100.0 * (after / before - 1.0)
         );
         let difference = RunDifference {
