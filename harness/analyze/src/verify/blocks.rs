@@ -134,7 +134,8 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
             Some(0.945),
             None,
             |stream| {
-                let series = |means: Vec<f64>| Series { keys: (0..means.len() as u32).collect(), means, blur: 0.0 };
+                let series =
+                    |means: Vec<f64>| Series { keys: (0..means.len() as u32).collect(), means, blur: 0.0 };
                 let series: Vec<Series> = draw(generator, turns, stream).into_iter().map(series).collect();
                 let ranks = Ranks::of(&series, LEVEL, None);
                 ranks.sets.iter().all(|set| *set == (1, CANDIDATES as u32 + 1))
