@@ -21,7 +21,11 @@ fn ground(more: &str) -> Playground {
 fn a_run_in_blocks_is_planned_measured_resumed_judged_and_audited() {
     for residency in ["together", "alternating"] {
         let ground = ground(&format!("residency = {residency:?}\nearly_rounds = 2\nearly_pairs = 2"));
-        let run = ground.measured("run");
+        // 4: somebody could not be measured; and whether real latencies make the control a tie is chance.
+        let output = ground.run("run").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(3 | 4)), "{said}");
+        let run = ground.path("run");
         let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
         let plan = Plan::from_json(&read("plan.json")).unwrap();
         let log = Log::parse_for(&read("samples.jsonl"), &plan).unwrap();
