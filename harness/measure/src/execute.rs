@@ -4,9 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Plan, Side};
-use edgemaxx_contract::sample::{
-    Chain, Failure, Header, Log, Outcome, Record, SessionEnd, SessionStatus,
-};
+use edgemaxx_contract::sample::{Chain, Failure, Header, Log, Outcome, Record, SessionEnd, SessionStatus};
 use edgemaxx_engine::Launcher;
 
 use crate::count::Tally;

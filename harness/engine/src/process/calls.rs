@@ -1,5 +1,5 @@
-//! Calls of the system that engines may make: what PyTorch, ONNX Runtime, OpenVINO, CUDA, Python, Node.js and our own
-//! engines make; whatever else is answered as if this kernel did not have it.
+//! Calls of the system that engines may make: what programs that compute are known to make. Our own engines, PyTorch,
+//! the CUDA driver, Python and C programs were run with it. Whatever else is answered as if this kernel did not have it.
 //!
 //! Left out are, among others, ways to pass on what one knows through the page cache (`fadvise64`, `mincore`,
 //! `cachestat`, `readahead`, `preadv2` with `RWF_NOWAIT`) or keys (`keyctl`, `add_key`), to stop others (`F_SETLEASE`),
