@@ -158,7 +158,7 @@ mod tests {
     fn each_bound_that_is_missing_keeps_weights_from_a_run() {
         let refused = |bounds: Option<Bounds>| {
             let environment = Environment { bounds, ..environment(CONFINED, &[]) };
-            weights_refused(&certificate(CertificateVerdict::Fit), Extent::Full, &environment)
+            weights_refused(&certificate(CertificateVerdict::Fit), 0.05, Extent::Full, &environment)
         };
         for rest in [Rest::CgroupV1, Rest::Stop] {
             assert_eq!(refused(Some(Bounds { rest, card_rest: None, ..held() })), None, "{rest:?}");

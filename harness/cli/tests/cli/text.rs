@@ -151,22 +151,31 @@ fn a_language_contest_goes_from_file_to_report() {
         assert!(page.contains(shown), "{shown}");
     }
 
-    // Anybody derives it again: with the baseline, its judgements too; without it, all the rest.
-    for base in [Some(home.path()), None] {
-        let mut verify = edgemaxx();
-        verify.arg("verify").arg(&run).args(["--allow-unsigned", "--json"]);
-        base.map(|base| verify.arg("--base").arg(base));
-        let output = verify.output().unwrap();
+    // Anybody derives it again: with the baseline, its judgements too; without it, all the rest, the plan by its own word
+    // for the tokens of its prompts.
+    edgemaxx().arg("seal").arg(&run).assert().success();
+    for here in [true, false] {
+        if !here {
+            fs::remove_file(run.join("origin.json")).unwrap();
+        }
+        let output =
+            edgemaxx().arg("verify").arg(&run).args(["--allow-unsigned", "--json"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}");
-        assert_eq!(said.contains("pairs judged again"), base.is_some(), "{said}");
+        assert!(output.status.success() && said.contains("drawn again from"), "{said}");
+        assert_eq!(said.contains("60 pairs judged again"), here, "{said}");
     }
     // One token of one answer is another: its digest says so.
     let artefact = fs::read_dir(run.join("artefacts")).unwrap().next().unwrap().unwrap().path();
     let ids: Vec<u32> = serde_json::from_slice(&fs::read(&artefact).unwrap()).unwrap();
     fs::write(&artefact, serde_json::to_vec(&ids.iter().map(|id| id ^ 1).collect::<Vec<_>>()).unwrap())
         .unwrap();
-    let (code, said) = failure(edgemaxx().arg("quality").arg(&run));
+    let (code, said) = failure(
+        edgemaxx()
+            .arg("quality")
+            .arg(&run)
+            .arg("--baseline")
+            .arg(repository("fixtures/models/stories-llama")),
+    );
     assert!(code == 2 && said.contains("its content has digest"), "{said}");
 }
 

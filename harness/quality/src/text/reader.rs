@@ -10,6 +10,9 @@ use crate::error::{QualityError, Result};
 /// A margin counts as this much at most: how far off a token is says no more then.
 pub const MOST_MARGIN: f64 = 8.0;
 
+/// Bytes of weights below which one thread reads alone.
+const ALONE: usize = 64 << 20;
+
 /// What the model says of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
@@ -64,7 +67,7 @@ impl Reader {
     /// It cannot be read.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = checkpoint(folder).map_err(fail)?;
-        let model = Llama::open(&path, &LlamaOptions::default()).map_err(fail)?;
+        let model = open(&path, None).map_err(fail)?;
         Ok(Self { vocabulary: Vocabulary::open(&path).map_err(fail)?, path, model })
     }
 
@@ -75,9 +78,8 @@ impl Reader {
     pub fn read(&mut self, ask: &Ask, answer: &[u32]) -> Result<Read> {
         let needed = ask.prompt_ids.len() + answer.len();
         if needed > self.model.capacity() {
-            let context = Some(needed.max(2 * self.model.capacity()).min(self.model.config().positions));
-            let options = LlamaOptions { context, ..LlamaOptions::default() };
-            self.model = Llama::open(&self.path, &options).map_err(fail)?;
+            let context = needed.max(2 * self.model.capacity()).min(self.model.config().positions);
+            self.model = open(&self.path, Some(context)).map_err(fail)?;
         }
         let (temperature, mut noise) = match ask.decoding {
             AskedDecoding::Greedy => (1.0, None),
@@ -103,6 +105,18 @@ impl Reader {
             .map_err(fail)?;
         Ok(read)
     }
+}
+
+/// A model with as many threads as are worth meeting one another: on a busy machine a small one waits for them longer than
+/// it computes.
+fn open(path: &Path, context: Option<usize>) -> edgemaxx_candle::Result<Llama> {
+    let options = LlamaOptions { context, threads: Some(1), ..LlamaOptions::default() };
+    let model = Llama::open(path, &options)?;
+    if model.bytes_per_token() < ALONE {
+        return Ok(model);
+    }
+    drop(model);
+    Llama::open(path, &LlamaOptions { threads: None, ..options })
 }
 
 /// The largest, the first of several, and its place.
