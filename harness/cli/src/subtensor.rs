@@ -123,6 +123,13 @@ impl WalletArgs {
         Ok(Wallet::new(&self.folder()?, &self.name, &self.hotkey)?)
     }
 
+    /// What is missing where neither a wallet nor a development key is here, in words.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let folder = self.folder().ok()?;
+        (self.insecure_dev_key.is_none() && !folder.join(&self.name).exists())
+            .then(|| format!("no wallet {} in {}", self.name, folder.display()))
+    }
+
     fn dev_key(&self, chain: &ChainArgs) -> anyhow::Result<Option<Keypair>> {
         let Some(uri) = &self.insecure_dev_key else { return Ok(None) };
         if !chain.is_local() {

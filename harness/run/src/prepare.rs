@@ -19,7 +19,7 @@ use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::open;
 use crate::resolve::FolderDigests;
-use crate::sources::source_folder;
+use crate::sources::{own_file, source_folder};
 use crate::task::kit;
 
 /// How engines are started on this machine.
@@ -284,8 +284,7 @@ fn commanded(
     // A candidate's files lie in its folder, which it reads anyway.
     if !engine.own {
         for file in &engine.files {
-            let path = base.join(file);
-            read_only.push(path.canonicalize().in_file(&path)?);
+            read_only.push(own_file(base, file)?);
         }
     }
     Ok(ProcessSpec {

@@ -17,7 +17,7 @@ use edgemaxx_files::{file_digest, folder_digest};
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::open::open_all;
 use crate::progress::Observer;
-use crate::sources::{checkpoint_files, pinned, source_folder, unet_folder};
+use crate::sources::{checkpoint_files, own_file, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
 
 /// A contest with what it points at.
@@ -127,6 +127,7 @@ fn check_prompt_digest(path: &Path) -> Result<()> {
 
 fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<Vec<PipelinePlan>> {
     let mut digests = FolderDigests::default();
+    engine_files(Some(&contest.baseline.engine), base).within(|| "baseline".to_owned())?;
     let checkpoint = pinned(base, &contest.baseline.checkpoint, observer)?;
     let digest = digests.of(base, &checkpoint)?;
     let baseline = baseline(contest, checkpoint, digest);
@@ -144,6 +145,7 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
             continue;
         }
         let context = || format!("candidate {:?}", spec.name);
+        engine_files(spec.engine.as_ref(), base).within(context)?;
         let checkpoint = pinned(base, &spec.checkpoint, observer).within(context)?;
         let digest = match digests.of(base, &checkpoint) {
             Err(RunError::Folder(_)) => unreadable(),
@@ -223,6 +225,13 @@ pub fn look(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<(
     let name = prompts.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let text = if prompts.exists() { read_text(&prompts)? } else { String::new() };
     open_all(contest, base, &pipelines, (&name, &text), observer)
+}
+
+/// Looks for the files of an engine that the contest itself names: found missing at the launch, they would leave a run
+/// folder behind.
+fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
+    let Some(EngineSpec::Command(command)) = engine else { return Ok(()) };
+    command.files.iter().try_for_each(|file| own_file(base, file).map(drop))
 }
 
 /// What a candidate says of itself, in its folder.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use edgemaxx_candle::schedule::SCHEDULERS;
 use edgemaxx_candle::{Accelerator, CheckpointSource, GenerateRequest, LoadOptions, Pipeline, Trace};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::noise::torch_randn;
@@ -168,6 +169,12 @@ impl Args {
         }
         for folder in std::iter::once(&self.checkpoint).chain(&self.unet) {
             checkpoint_files(folder)?;
+        }
+        if let Some(class) = self.scheduler.as_deref().filter(|class| !SCHEDULERS.contains(class)) {
+            return Err(Failure::input(format!(
+                "--scheduler {class}: expected {}, the built-in engine's",
+                SCHEDULERS.join(" or ")
+            )));
         }
         let began = Instant::now();
         let asked = picture::SettingsPatch {

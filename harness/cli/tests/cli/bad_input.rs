@@ -322,3 +322,40 @@ fn contests_that_cannot_be_done() {
     fs::write(it.path("mine/edgemaxx.toml"), "[generation]\nscheduler = \"PNDM\"\n").unwrap();
     edgemaxx().arg("plan").arg(it.contest()).arg("--out").arg(it.path("out")).assert().success();
 }
+
+#[test]
+fn an_engine_that_lacks_a_file_is_named_and_leaves_no_folder() {
+    let ground = Playground::new(
+        &(candidate("fine", &[])
+            + "[[candidate]]\nname = \"lacking\"\n[candidate.engine]\ncommand = [\"edgemaxx\"]\nfiles = [\"no/such\"]\n"),
+    );
+    let (code, message) = failure(&mut ground.run("out"));
+    assert!(code == 2 && message.contains("candidate \"lacking\""), "{message}");
+    assert!(message.contains("no/such") && message.contains("relative to the contest's folder"), "{message}");
+    assert!(!ground.path("out").exists(), "the next run may have this name");
+}
+
+#[test]
+fn an_unknown_scheduler_is_the_flags_fault() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = edgemaxx();
+    command.arg("generate").arg("--checkpoint").arg(repository("fixtures/models/emoji-sdxl"));
+    command.args(["--prompt", "x", "--scheduler", "NoScheduler", "--out"]).arg(out.path().join("x.png"));
+    let (code, message) = failure(&mut command);
+    assert!(
+        code == 2 && message.contains("error: --scheduler NoScheduler: expected EulerDiscreteScheduler"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_submission_is_tried_without_a_wallet() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = edgemaxx();
+    command.args(["miner", "submit", "--repository", "me/mine", "--contest", "c", "--dry-run", "--from"]);
+    command.arg(repository("fixtures/models/emoji-sdxl")).arg("--wallet.path").arg(home.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("no wallet default in "), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing was published or signed"));
+}

@@ -177,3 +177,40 @@ fn a_recipe_for_what_no_engine_runs_makes_no_checkpoint() {
     optimize("scheduler=DDIMScheduler").assert().success();
     assert!(std::fs::read_to_string(to.join("edgemaxx.toml")).unwrap().contains("DDIMScheduler"));
 }
+
+/// As a virtual environment's Python does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_leads_out_of_sight_says_where() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    if !edgemaxx_engine::detect_sandbox().is_sandboxed() {
+        crate::node::skipped("no sandbox here, so that engines see everything; install bubblewrap");
+        return;
+    }
+    let (venv, base) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bin = |folder: &tempfile::TempDir| {
+        let bin = folder.path().canonicalize().unwrap().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        bin
+    };
+    let (link, python) = (bin(&venv).join("python"), bin(&base).join("python3.11"));
+    std::fs::write(&python, "#!/bin/sh\nexit 3\n").unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&python, &link).unwrap();
+    let check = |read: &[&std::path::Path]| {
+        let mut command = edgemaxx();
+        command.args(["engine", "check"]);
+        read.iter().for_each(|folder| drop(command.arg("--read").arg(folder)));
+        String::from_utf8(command.arg("--").arg(&link).output().unwrap().stdout).unwrap()
+    };
+    let base = base.path().canonicalize().unwrap();
+    let said = check(&[venv.path()]);
+    let expected = format!(
+        "a link to {}, which the engine cannot see; let it read {}",
+        python.display(),
+        base.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    let said = check(&[venv.path(), &base]);
+    assert!(!said.contains("a link to"), "it starts, and is no engine: {said}");
+}

@@ -138,3 +138,19 @@ fn folders_are_named_as_packages() {
         );
     }
 }
+
+#[test]
+fn the_readme_lists_the_crates_in_the_words_of_the_architecture() {
+    let read = |name: &str| std::fs::read_to_string(crate::common::repository(name)).unwrap();
+    let table = |text: &str| {
+        let from = text.find("| crate | what it knows |").expect("a table of crates");
+        text[from..].lines().take_while(|line| line.starts_with('|')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let listed = table(&read("README.md"));
+    assert_eq!(listed, table(&read("ARCHITECTURE.md")));
+    for package in dependencies().keys() {
+        let folder =
+            if package == "report" { "(reports)".to_owned() } else { format!("(harness/{package})") };
+        assert!(listed.iter().any(|row| row.contains(&folder)), "{package} is in no row");
+    }
+}

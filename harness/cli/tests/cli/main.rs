@@ -7,6 +7,7 @@ mod node;
 #[path = "../../../hub/tests/server/mod.rs"]
 mod server;
 
+mod action;
 mod bad_input;
 mod blocks;
 mod cases;

@@ -240,7 +240,6 @@ pub(super) fn arguments(
     for node in spec.pins.nodes() {
         line.paths("--dev-bind-try", &node, &node);
     }
-    let visible = |path: &Path| SYSTEM.iter().any(|folder| path.starts_with(folder));
     let mut shown = BTreeSet::new();
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
         line.way_to(path, &mut shown);
@@ -281,6 +280,25 @@ pub(super) fn arguments(
     line.0.push(program.into());
     line.0.extend(spec.command.iter().skip(1).cloned());
     Ok(line.0)
+}
+
+/// Whether engines see a path because it belongs to the system.
+fn visible(path: &Path) -> bool {
+    SYSTEM.iter().any(|folder| path.starts_with(folder))
+}
+
+/// The file that `program`, which lies in a folder that the engine reads, links to where it does not; and the folder that
+/// this file belongs to.
+pub(super) fn out_of_sight(spec: &ProcessSpec, program: &Path) -> Option<(PathBuf, PathBuf)> {
+    let reads = |path: &Path| spec.read_only.iter().any(|folder| path.starts_with(folder));
+    let target = program.canonicalize().ok()?;
+    let seen = visible(&target) || reads(&target) || target.starts_with("/proc");
+    if !reads(program) || seen {
+        return None;
+    }
+    let folder = target.parent()?;
+    let whole = folder.parent().filter(|_| folder.ends_with("bin")).unwrap_or(folder);
+    Some((target.clone(), whole.to_owned()))
 }
 
 /// Entries of `/proc` besides those of processes that somebody may write to.

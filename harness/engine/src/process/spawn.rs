@@ -73,6 +73,17 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    if spec.sandbox.is_sandboxed()
+        && let Some((target, folder)) = sandbox::out_of_sight(spec, &program)
+    {
+        return Err(format!(
+            "{}: a link to {}, which the engine cannot see; let it read {}, too (--read, or `files` in a contest: a \
+             virtual environment needs the Python that it was made from)",
+            program.display(),
+            target.display(),
+            folder.display()
+        ));
+    }
     let stranger = sandbox::stranger();
     let owner = spec.sandbox.user().filter(|user| matches!(user, User::Stranger | User::StrangerThroughout));
     if let Some(user) = owner {

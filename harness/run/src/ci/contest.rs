@@ -11,8 +11,8 @@ pub const REFERENCE: &str = "reference";
 /// See [`REFERENCE`].
 pub const CHANGE: &str = "change";
 
-/// More sessions than a time budget leaves room for: time or certainty ends the measurement.
-const SESSIONS: i64 = 100;
+/// Time or certainty ends the measurement earlier; more looks would cost each of them precision.
+const SESSIONS: i64 = 40;
 
 /// A version of the pipeline: the contest file whose `[baseline]` it is.
 #[derive(Debug, Clone)]

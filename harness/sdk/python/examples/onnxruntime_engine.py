@@ -58,24 +58,34 @@ def tokenizer(folder, part):
 
 
 def load(job):
-    import numpy as np
     import onnxruntime
 
-    folder, settings = job["checkpoint"], job["settings"]
-    if job["task"] != "picture" or job["replaced"] or settings["dtype"] != "f32":
-        raise edgemaxx_engine.Refusal("this engine makes pictures with the checkpoint's own parts in f32")
     options = onnxruntime.SessionOptions()
     # the pinned OMP_NUM_THREADS does not reach this pool, and its threads must not wait actively
     options.intra_op_num_threads = job["threads"]
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
+    def compiled(path):
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        names = [put.name for put in session.get_inputs()]
+        return lambda *values: session.run(None, dict(zip(names, values)))
+
+    return pipeline(job, compiled)
+
+
+def pipeline(job, compiled):
+    """SDXL of the exported models; `compiled` makes a function of arrays of an ONNX file."""
+    import numpy as np
+
+    folder, settings = job["checkpoint"], job["settings"]
+    if job["task"] != "picture" or job["replaced"] or settings["dtype"] != "f32":
+        raise edgemaxx_engine.Refusal("this engine makes pictures with the checkpoint's own parts in f32")
+
     def model(name):
         path = os.path.join(folder, "onnx", name + ".onnx")
         if not os.path.exists(path):
             raise edgemaxx_engine.Refusal("no onnx/%s.onnx in the checkpoint; write it with --export" % name)
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        names = [put.name for put in session.get_inputs()]
-        return lambda *values: session.run(None, dict(zip(names, values)))
+        return compiled(path)
 
     encoders = [model("text_encoder"), model("text_encoder_2")]
     unet, vae = model("unet"), model("vae_decoder")

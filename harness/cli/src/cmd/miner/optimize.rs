@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use edgemaxx_candle::CheckpointSource;
-use edgemaxx_candle::derive::{Recipe, derive};
+use edgemaxx_candle::derive::{Recipe, Storage, derive};
 use edgemaxx_candle::prune::prune_layers;
 use edgemaxx_run::resolve::CANDIDATE_FILE;
 use edgemaxx_run::task::of_checkpoint;
@@ -66,6 +66,7 @@ pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result
     if to.exists() {
         return Err(Failure::input(format!("{}: exists; name a new folder with --to", to.display())));
     }
+    undone(steps).map_err(Failure::input)?;
     let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).in_file(parent)?;
     let work = tempfile::Builder::new().prefix(".optimize").tempdir_in(parent).in_file(parent)?;
@@ -78,6 +79,23 @@ pub(super) fn optimize(steps: &[Step], from: &Path, to: &Path) -> anyhow::Result
     // What no engine could run never stands under its name.
     check(&current).with_context(|| format!("{}: not made", to.display()))?;
     std::fs::rename(&current, to).in_file(to)
+}
+
+/// Refuses a step that silently undoes an earlier one.
+fn undone(steps: &[Step]) -> Result<(), String> {
+    let int8 = steps.iter().position(|step| *step == Step::Store(Storage::Int8));
+    let after = int8.map_or(&[][..], |at| &steps[at + 1..]);
+    let wider = after.iter().find_map(|step| match step {
+        Step::Store(Storage::F16) => Some("f16"),
+        Step::Store(Storage::Bf16) => Some("bf16"),
+        _ => None,
+    });
+    wider.map_or(Ok(()), |wider| {
+        Err(format!(
+            "{wider} after int8 would store the matrices in 16 bits again; name one of the two (compute={wider} is the \
+             format to compute in)"
+        ))
+    })
 }
 
 fn apply(step: &Step, from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -164,4 +182,22 @@ fn set(path: &Path, key: &str, value: &toml::Value) -> anyhow::Result<()> {
         .ok_or_else(|| Failure::input(format!("{}: generation: expected a table", path.display())))?;
     generation.insert(key.to_owned(), value.clone());
     std::fs::write(path, toml::to_string(&file)?).in_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_step_undoes_an_earlier_one() {
+        let steps = |text: &str| text.split(' ').map(|step| step.parse().unwrap()).collect::<Vec<Step>>();
+        for fine in ["int8", "f16 int8", "bf16", "int8 steps=8 compute=bf16", "prune=1 int8"] {
+            assert_eq!(undone(&steps(fine)), Ok(()), "{fine}");
+        }
+        for (undoing, wider) in [("int8 steps=8 bf16", "bf16 after int8"), ("f16 int8 f16", "f16 after int8")]
+        {
+            let error = undone(&steps(undoing)).unwrap_err();
+            assert!(error.starts_with(wider), "{error}");
+        }
+    }
 }

@@ -135,7 +135,12 @@ impl Args {
         let opens = (!self.in_the_open).then_some(Opening { block: 0, salt: Salt([0; 16]) });
         Submission { opens, ..longest }.to_bytes()?;
         let (folder, checked, known) = self.checkpoint()?;
-        let signer = if self.no_commit { None } else { Some(self.signer()?) };
+        // Without a wallet nobody's uid can be told, and all else still can.
+        let missing = self.wallet.missing().filter(|_| self.dry_run && !self.no_commit);
+        if let Some(missing) = &missing {
+            note(&format!("{missing}: whether its hotkey is registered is not known"));
+        }
+        let signer = if self.no_commit || missing.is_some() { None } else { Some(self.signer()?) };
         if let Some(contest) = &self.bench {
             self.measure(contest, &folder)?;
         }

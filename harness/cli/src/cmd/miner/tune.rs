@@ -86,7 +86,8 @@ struct Point {
     name: String,
     speedup: Option<Estimate>,
     similarity: Option<Estimate>,
-    gates_passed: bool,
+    /// Whether all of the contest's gates are proven; absent: it has none.
+    gates_passed: Option<bool>,
     /// What the contest would pay for it; 0 for whatever is not accepted.
     score: f64,
     /// No other is proven at least as good in both and better in one.
@@ -224,7 +225,7 @@ fn merit(point: &Point) -> f64 {
     let slow = point.speedup.as_ref().map_or(-1.0, |e| e.point.max(1e-3).ln().min(0.0));
     match point.score > 0.0 {
         true => point.score,
-        false => slow - if point.gates_passed { 0.0 } else { 1.0 },
+        false => slow - if point.gates_passed == Some(false) { 1.0 } else { 0.0 },
     }
 }
 
@@ -233,7 +234,7 @@ fn point(c: &CandidateEstimates, ranking: &Ranking) -> Point {
         name: c.name.clone(),
         speedup: c.speedup_simultaneous.clone().or_else(|| c.speedup.clone()),
         similarity: c.similarity.clone(),
-        gates_passed: !c.gates.is_empty() && c.gates.iter().all(|g| g.passed),
+        gates_passed: (!c.gates.is_empty()).then(|| c.gates.iter().all(|g| g.passed)),
         score: ranking.entries.iter().find(|e| e.name == c.name).map_or(0.0, |e| e.score),
         front: false,
     }
@@ -264,7 +265,11 @@ fn table(points: &[Point], out: &Path) -> Vec<String> {
     table.row(["front", "settings", "speedup", "similarity", "gates"]);
     for p in points {
         let mark = if p.front { "  *" } else { "" };
-        let gates = if p.gates_passed { "passed" } else { "missed" };
+        let gates = match p.gates_passed {
+            Some(true) => "passed",
+            Some(false) => "missed",
+            None => "none",
+        };
         let (speedup, similarity) = (shown(&p.speedup, 3), shown(&p.similarity, 4));
         table.row([mark.to_owned(), p.name.clone(), speedup, similarity, gates.to_owned()]);
     }
@@ -285,7 +290,7 @@ mod tests {
             name: name.into(),
             speedup: estimate(Some(speed)),
             similarity: estimate(likeness),
-            gates_passed: true,
+            gates_passed: Some(true),
             score: 0.0,
             front: false,
         }
@@ -299,6 +304,15 @@ mod tests {
             Ok(("weights".to_owned(), vec!["f16".into(), "q8_0".into()]))
         );
         assert!(setting("lookup").is_err() && setting("=1").is_err() && setting("lookup=").is_err());
+    }
+
+    #[test]
+    fn a_contest_without_gates_has_none_to_miss() {
+        let mut points = [at("a", 2.0, Some(0.9)), at("b", 2.0, Some(0.9)), at("c", 2.0, Some(0.9))];
+        (points[1].gates_passed, points[2].gates_passed) = (Some(false), None);
+        let lines = table(&points, Path::new("out"));
+        let last: Vec<&str> = lines[1..4].iter().filter_map(|line| line.split_whitespace().last()).collect();
+        assert_eq!(last, ["passed", "missed", "none"], "{lines:?}");
     }
 
     #[test]
