@@ -19,7 +19,7 @@ use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::open;
 use crate::resolve::FolderDigests;
-use crate::sources::source_folder;
+use crate::sources::{own_file, source_folder};
 use crate::task::kit;
 
 /// How engines are started on this machine.

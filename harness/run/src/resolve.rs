@@ -17,7 +17,7 @@ use edgemaxx_files::{file_digest, folder_digest};
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::open::open_all;
 use crate::progress::Observer;
-use crate::sources::{checkpoint_files, pinned, source_folder, unet_folder};
+use crate::sources::{checkpoint_files, own_file, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
 
 /// A contest with what it points at.

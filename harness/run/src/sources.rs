@@ -94,3 +94,17 @@ pub fn checkpoint_files(folder: &Path) -> Result<Vec<FoundFile>, WalkError> {
     let boundary = boundary(folder).map_err(|source| WalkError::Io { path: folder.to_owned(), source })?;
     files_of(folder, &boundary, &Bounds::CHECKPOINT)
 }
+
+/// A file that a contest names under `engine.files`; such paths are relative to the contest.
+///
+/// # Errors
+/// There is none.
+pub fn own_file(base: &Path, file: &str) -> Result<PathBuf> {
+    let path = base.join(file);
+    path.canonicalize().map_err(|error| {
+        let place = path.display();
+        RunError::input(format!(
+            "engine.files: {place}: {error}; `files` are relative to the contest's folder"
+        ))
+    })
+}

@@ -21,7 +21,7 @@ pub enum Commitment {
     Legacy(LegacySubmission),
     /// A validator's: the digest of a day that it sealed.
     Day(DaySeal),
-    /// Something else; kept as such, so that a decoding change never passes for an empty day.
+    /// Something else; kept as such, so that a change of how it is read never passes for an empty day.
     Unreadable(Unreadable),
 }
 

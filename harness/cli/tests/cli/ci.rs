@@ -114,7 +114,8 @@ fn the_version_of_a_revision_is_built_and_measured_beside_the_files_as_they_are(
             edgemaxx()
                 .arg("ci")
                 .arg(ground.contest())
-                .args(["--against", revision, "--out"])
+                .arg(format!("--against={revision}"))
+                .arg("--out")
                 .arg(ground.path(out)),
         )
     };

@@ -4,7 +4,7 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::Log;
 
 /// Log ratio of a candidate's processor time for a request to the baseline's, for each of its sessions in which both are
-/// known: over the pairs that both answered, all of them or none, since the system counts it in coarse steps.
+/// known: over the pairs that both answered, all of them or none, since the system counts it in coarse ticks.
 pub(super) fn by_session(plan: &Plan, log: &Log, candidate: &str) -> Vec<f64> {
     let sessions = plan.sessions.iter().filter(|session| session.candidate == candidate);
     sessions
