@@ -296,20 +296,6 @@ fn commanded(
     })
 }
 
-/// A file that a contest names under `engine.files`; such paths are relative to the contest.
-///
-/// # Errors
-/// There is none.
-pub fn own_file(base: &Path, file: &str) -> Result<PathBuf> {
-    let path = base.join(file);
-    path.canonicalize().map_err(|error| {
-        let place = path.display();
-        RunError::input(format!(
-            "engine.files: {place}: {error}; `files` are relative to the contest's folder"
-        ))
-    })
-}
-
 /// The usual limits with what is asked for; who is not trusted can only lower them.
 pub fn limits(asked: Resources, only_lower: bool) -> Limits {
     let usual = Limits::default();

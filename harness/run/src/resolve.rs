@@ -231,7 +231,7 @@ pub fn look(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<(
 /// folder behind.
 fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
     let Some(EngineSpec::Command(command)) = engine else { return Ok(()) };
-    command.files.iter().try_for_each(|file| crate::prepare::own_file(base, file).map(drop))
+    command.files.iter().try_for_each(|file| own_file(base, file).map(drop))
 }
 
 /// What a candidate says of itself, in its folder.
