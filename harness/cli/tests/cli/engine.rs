@@ -200,7 +200,7 @@ fn a_program_that_leads_out_of_sight_says_where() {
     let check = |read: &[&std::path::Path]| {
         let mut command = edgemaxx();
         command.args(["engine", "check"]);
-        for folder in &read {
+        for folder in read {
             command.arg("--read").arg(folder);
         }
         String::from_utf8(command.arg("--").arg(&link).output().unwrap().stdout).unwrap()
