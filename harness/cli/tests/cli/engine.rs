@@ -200,7 +200,9 @@ fn a_program_that_leads_out_of_sight_says_where() {
     let check = |read: &[&std::path::Path]| {
         let mut command = edgemaxx();
         command.args(["engine", "check"]);
-        read.iter().for_each(|folder| drop(command.arg("--read").arg(folder)));
+        for folder in read {
+            command.arg("--read").arg(folder);
+        }
         String::from_utf8(command.arg("--").arg(&link).output().unwrap().stdout).unwrap()
     };
     let base = base.path().canonicalize().unwrap();
