@@ -1,6 +1,6 @@
 //! Amounts for people.
 
-/// An amount of RAO in TAO (or a subnet's own token), the billionfold; nothing is rounded.
+/// An amount of RAO in TAO (or a subnet's own coin), the billionfold; nothing is rounded.
 pub fn tao(rao: u64) -> String {
     let (whole, rest) = (rao / 1_000_000_000, rao % 1_000_000_000);
     let digits = format!("{rest:09}");

@@ -115,7 +115,10 @@ fn nothing_usable_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "model.bin", b"pickle");
     assert!(matches!(resolve(folder.path(), &Rules::default()), Err(HubError::Empty { .. })));
-    assert!(matches!(resolve(&folder.path().join("no"), &Rules::default()), Err(HubError::Io { .. })));
+    assert!(matches!(
+        resolve(&folder.path().join("no"), &Rules::default()),
+        Err(HubError::Folder(WalkError::Io { .. }))
+    ));
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Rows {
                 found[row.pipeline as usize].entry(row.session).or_default().push((index, pair));
             }
         }
-        let step_ms = self.step_ms();
+        let tick_ms = self.tick_ms();
         let mut candidates = Vec::new();
         for (pipeline, sessions) in found.into_iter().enumerate() {
             if pipeline as u32 == baseline {
@@ -148,7 +148,7 @@ impl Rows {
             let lacks = lacks.into_iter().filter(|(count, _)| *count > 0);
             samples.counted.left_out =
                 lacks.map(|(count, why)| LeftOut { count, why: why.to_owned() }).collect();
-            samples.blur = blur(&samples, step_ms);
+            samples.blur = blur(&samples, tick_ms);
             candidates.push(samples);
         }
         let warnings = alone.iter().map(|(&pipeline, &(count, index))| {
@@ -167,7 +167,7 @@ impl Rows {
         };
         for candidate in table.candidates.iter().filter(|candidate| candidate.blur > 0.0) {
             table.warnings.push(format!(
-                "{:?}: latencies are multiples of {step_ms} ms; rounding alone may move its speedup by {:.2}%, and its \
+                "{:?}: latencies are multiples of {tick_ms} ms; rounding alone may move its speedup by {:.2}%, and its \
                  interval is wider by more than that",
                 candidate.name,
                 100.0 * candidate.blur.exp_m1()
@@ -186,24 +186,24 @@ impl Rows {
         pipelines.into_iter().map(|set| set.into_iter().collect()).collect()
     }
 
-    /// The largest step of which all latencies are multiples: what the clock told, or who wrote them down; 0 where that is
-    /// finer than a nanosecond, or where there are too few to tell a clock's step from chance.
-    fn step_ms(&self) -> f64 {
+    /// The largest tick of which all latencies are multiples: what the clock told, or who wrote them down; 0 where that is
+    /// finer than a nanosecond, or where there are too few to tell a clock's tick from chance.
+    fn tick_ms(&self) -> f64 {
         if self.rows.len() < TELLING {
             return 0.0;
         }
-        let mut step = 0u64;
+        let mut tick = 0u64;
         for row in &self.rows {
             let ns = row.latency_ms * 1e6;
             if (ns - ns.round()).abs() > 1e-3 || ns > 9e15 {
                 return 0.0;
             }
-            step = gcd(step, ns.round() as u64);
-            if step == 1 {
+            tick = gcd(tick, ns.round() as u64);
+            if tick == 1 {
                 break;
             }
         }
-        step as f64 / 1e6
+        tick as f64 / 1e6
     }
 
     fn line(&self, index: u32) -> usize {
@@ -242,7 +242,7 @@ impl Rows {
     }
 }
 
-/// Rows from which a common step is hardly by chance.
+/// Rows from which a common tick is hardly by chance.
 const TELLING: usize = 16;
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -252,9 +252,9 @@ fn gcd(a: u64, b: u64) -> u64 {
 /// Rounding that moves no ratio by more than this is not worth a word.
 const FINE: f64 = 1e-4;
 
-/// How far rounding to a step may have moved the log ratios: half a step of either latency.
-fn blur(samples: &CandidateSamples, step_ms: f64) -> f64 {
-    let pair = |pair: &Pair| step_ms / 2.0 * (1.0 / pair.baseline_ms + 1.0 / pair.candidate_ms);
+/// How far rounding to a tick may have moved the log ratios: half a tick of either latency.
+fn blur(samples: &CandidateSamples, tick_ms: f64) -> f64 {
+    let pair = |pair: &Pair| tick_ms / 2.0 * (1.0 / pair.baseline_ms + 1.0 / pair.candidate_ms);
     let blur = samples.all_pairs().map(pair).sum::<f64>() / samples.pairs().max(1) as f64;
     if blur > FINE { blur } else { 0.0 }
 }

@@ -231,8 +231,9 @@ fn quantising_costs_what_its_bits_say() {
         assert_eq!(logits, all_logits(&mut open(dir.path(), Some(weights), 3), &ids));
         far.push(distance(&logits[39], &whole[39]));
     }
-    assert!(far[0] > 1e-4 && far[0] < 0.02, "{far:?}");
-    assert!(far[1] > 4.0 * far[0] && far[1] < 0.5 && far[2] > 4.0 * far[0] && far[2] < 0.5, "{far:?}");
+    assert!(far[0] > 1e-4 && far[0] < 0.1, "{far:?}");
+    // Eight bits have some sixteen times as many values as four.
+    assert!(far[1..].iter().all(|far_4| (8.0..32.0).contains(&(far_4 / far[0]))), "{far:?}");
     let no = LlamaOptions { weights: Some(TensorType::Q4K), ..LlamaOptions::default() };
     let error = Llama::open(dir.path(), &no).err().expect("refused").to_string();
     assert!(error.contains("`weights`: found Q4K"), "{error}");

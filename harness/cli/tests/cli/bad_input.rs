@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Playground, candidate, edgemaxx, failure, repository};
+use crate::common::{Playground, candidate, copy_folder, edgemaxx, failure, repository};
 
 fn refused(ground: &Playground, expected: &[&str]) {
     let (code, message) = failure(&mut ground.run("out"));
@@ -63,7 +63,7 @@ fn prompts() {
 fn broken(change: impl FnOnce(&std::path::Path)) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
-    copy(&repository("fixtures/models/emoji-sdxl"), &model);
+    copy_folder(&repository("fixtures/models/emoji-sdxl"), &model);
     change(&model);
     let mut command = edgemaxx();
     command.args(["generate", "--prompt", "red apple", "--steps", "1", "--checkpoint"]);
@@ -96,7 +96,7 @@ fn a_picture_that_cannot_be_written_or_is_none() {
     let mut command = edgemaxx();
     command.args(["generate", "--prompt", "x", "--steps", "1000", "--out", "/dev/null", "--checkpoint"]);
     let folder = tempfile::tempdir().unwrap();
-    copy(&repository("fixtures/models/emoji-sdxl"), folder.path());
+    copy_folder(&repository("fixtures/models/emoji-sdxl"), folder.path());
     let scheduler = folder.path().join("scheduler/scheduler_config.json");
     edit(&scheduler, "\"num_train_timesteps\": 1000", "\"num_train_timesteps\": 999");
     let (code, message) = failure(command.arg(folder.path()));
@@ -120,15 +120,6 @@ fn a_device_that_is_not_there() {
         assert!(message.contains("scripts/build-cuda.sh"), "the cure: {message}");
     }
     assert!(!out.exists(), "no picture from another device");
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
-    }
 }
 
 fn edit(path: &std::path::Path, from: &str, to: &str) {
@@ -303,7 +294,7 @@ fn contests_that_cannot_be_done() {
     let it = ground();
     let engine = "engine = { command = [\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"] }";
     it.replace("contest.toml", engine, "");
-    copy(&repository("fixtures/models/emoji-sdxl"), &it.path("model"));
+    copy_folder(&repository("fixtures/models/emoji-sdxl"), &it.path("model"));
     it.replace("contest.toml", "width = 64", "width = 65");
     refused(&it, &["contest.toml", "request.width: expected a multiple of", "found 65"]);
     it.replace("contest.toml", "width = 65", "width = 64");

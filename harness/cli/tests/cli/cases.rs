@@ -11,7 +11,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
 use serde_json::{Value, json};
 
-use crate::common::{Playground, copy_run, edgemaxx, repository};
+use crate::common::{Playground, copy_folder, edgemaxx, repository};
 
 /// Longer than planning takes anywhere, and shorter than for ever.
 const LONG: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ fn said(output: &Output) -> (i32, String) {
 /// A contest of the tiny model against the candidate `mine`, whose folder is a copy of it.
 fn ground() -> Playground {
     let it = Playground::native("[[candidate]]\nname = \"mine\"\ncheckpoint = \"mine\"\n");
-    copy_run(&repository("fixtures/models/emoji-sdxl"), &it.path("mine"));
+    copy_folder(&repository("fixtures/models/emoji-sdxl"), &it.path("mine"));
     it
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Playground, candidate, edgemaxx, failure, repository};
+use crate::common::{Playground, candidate, copy_folder, edgemaxx, failure, repository};
 use crate::node::{NETUID, Node, Seed, hotkey};
 use crate::server::{Faults, Server};
 use assert_cmd::Command;
@@ -123,9 +123,22 @@ fn weights_are_rehearsed_set_shown_and_not_set_twice() {
     assert_eq!((&plan["call"], &plan["broken"]), (&json!("SubtensorModule.set_weights"), &json!([])));
     assert!(plan["call_bytes"].as_str().unwrap().starts_with("0x"));
 
-    // What a run decided goes to whose hotkeys its candidates are.
-    let run = repository("reports/examples/emoji-cpu");
+    // A run that does not say how its engines were held pays nobody.
+    let run = desk.path("run");
+    copy_folder(&repository("reports/examples/emoji-cpu"), &run);
     let set = ["weights", "set", run.to_str().unwrap()];
+    let (code, said) = failure(desk.as_uid(0, &set).arg("--dry-run"));
+    assert_eq!((code, said.contains("not recorded how engines were held")), (2, true), "{said}");
+
+    // What a run decided goes to whose hotkeys its candidates are.
+    let environment = run.join("environment.json");
+    let mut held: Value = serde_json::from_slice(&std::fs::read(&environment).unwrap()).unwrap();
+    held["bounds"] = json!({"rest": "cgroup-v2", "memory": true, "calls": true, "own_user": true, "cores": [0],
+        "harness_cores": [1]});
+    std::fs::write(&environment, held.to_string()).unwrap();
+    for verb in ["analyze", "rank"] {
+        edgemaxx().arg(verb).arg(&run).assert().success();
+    }
     let (code, said) = failure(desk.as_uid(0, &set).arg("--dry-run"));
     assert_eq!((code, said.contains("--hotkey \"student-5\"=ADDRESS")), (2, true), "{said}");
     let owners = [("student-5", 2), ("steps-10", 1)]

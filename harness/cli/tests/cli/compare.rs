@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Playground, candidate, copy_run, derive, edgemaxx, failure, retime};
+use crate::common::{Playground, candidate, copy_folder, derive, edgemaxx, failure, retime};
 use serde_json::Value;
 
 /// A measured run, and one copy of it for each `(name, factor of the candidate's latency)`.
@@ -13,7 +13,7 @@ fn runs(copies: &[(&str, f64)]) -> (Playground, Vec<PathBuf>) {
     ground.measured("measured");
     let paths = copies.iter().enumerate().map(|(seed, (name, factor))| {
         let path = ground.path(name);
-        copy_run(&ground.path("measured"), &path);
+        copy_folder(&ground.path("measured"), &path);
         retime(&path, seed as u64, |candidate| if candidate == "mine" { *factor } else { 1.0 });
         derive(&path);
         path

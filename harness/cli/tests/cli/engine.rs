@@ -1,6 +1,6 @@
 //! `edgemaxx engine check`: a good engine is praised, and bad ones are told what is wrong.
 
-use crate::common::{edgemaxx, failure, repository};
+use crate::common::{copy_folder, edgemaxx, failure, repository};
 use serde_json::Value;
 
 /// `edgemaxx engine check OPTIONS -- edgemaxx engine mock ARGUMENTS`, as JSON, and its exit code.
@@ -131,11 +131,7 @@ fn a_candidates_own_file_names_its_engine() {
 fn a_checkpoints_own_settings_are_those_of_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let (fixture, own) = (repository("fixtures/models/emoji-sdxl"), folder.path().join("own"));
-    std::fs::create_dir(&own).unwrap();
-    for entry in std::fs::read_dir(&fixture).unwrap() {
-        let entry = entry.unwrap();
-        std::os::unix::fs::symlink(entry.path(), own.join(entry.file_name())).unwrap();
-    }
+    copy_folder(&fixture, &own);
     let file = |text: &str| std::fs::write(own.join("edgemaxx.toml"), text).unwrap();
     let picture = |checkpoint: &std::path::Path, settings: &[&str]| {
         let out = folder.path().join("out.png");

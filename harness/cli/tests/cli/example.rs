@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{copy_run, edgemaxx, repository};
+use crate::common::{copy_folder, edgemaxx, repository};
 
 const EXAMPLE: &str = "reports/examples/emoji-cpu";
 /// Published without their pictures; the second with telemetry.
@@ -54,7 +54,7 @@ fn recompute(path: &str) {
     let example = repository(path);
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("run");
-    copy_run(&example, &again);
+    copy_folder(&example, &again);
     for name in DERIVED {
         fs::remove_file(again.join(name)).unwrap_or_else(|error| panic!("{path}/{name}: {error}"));
     }

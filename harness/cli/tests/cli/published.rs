@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::common::site::{Faults, Site};
-use crate::common::{ALICE, alice, alice_in, copy_run, edgemaxx, repository};
+use crate::common::{ALICE, alice, alice_in, copy_folder, edgemaxx, repository};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_seal::manifest::{MANIFEST_FILE, Manifest, SealedFile, Signature};
@@ -21,7 +21,7 @@ impl Published {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (run, seed) = (folder.path().join("run"), folder.path().join("seed"));
-        copy_run(&repository("reports/examples/emoji-cpu"), &run);
+        copy_folder(&repository("reports/examples/emoji-cpu"), &run);
         alice_in(&seed);
         let days = folder.path().join("days");
         let mut seal = edgemaxx();
@@ -61,7 +61,7 @@ impl Published {
 fn quality_of_a_published_run_asks_for_the_model_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    copy_run(&repository("reports/examples/emoji-cpu"), &run);
+    copy_folder(&repository("reports/examples/emoji-cpu"), &run);
     let output = edgemaxx().arg("quality").arg(&run).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let judged = fs::read_to_string(run.join("quality.jsonl")).unwrap();

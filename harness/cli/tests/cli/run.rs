@@ -83,7 +83,7 @@ fn a_picture_that_is_not_the_measured_one_is_in_no_report() {
     let whole: Vec<_> = pictures.iter().map(|picture| fs::read(picture).unwrap()).collect();
     let other = (1..whole.len()).find(|&i| whole[i] != whole[0]).unwrap();
     pictures.iter().for_each(|picture| fs::write(picture, &whole[other]).unwrap());
-    refused("its pixels have digest");
+    refused("its content has digest");
     pictures.iter().for_each(|picture| fs::remove_file(picture).unwrap());
     refused("No such file");
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::common::{
-    ALICE, Playground, alice, alice_in, candidate, copy_run, derive, edgemaxx, failure, repository, retime,
-    secret,
+    ALICE, Playground, alice, alice_in, candidate, copy_folder, derive, edgemaxx, failure, repository,
+    retime, secret,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_seal::manifest::Manifest;
@@ -19,7 +19,7 @@ struct Sealed {
 impl Sealed {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy_run(&repository("reports/examples/emoji-cpu"), &folder.path().join("run"));
+        copy_folder(&repository("reports/examples/emoji-cpu"), &folder.path().join("run"));
         alice_in(&folder.path().join("seed"));
         let sealed = Self { folder };
         sealed.seal();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::site::Site;
-use crate::common::{Playground, copy_run, edgemaxx, failure, repository};
+use crate::common::{Playground, copy_folder, edgemaxx, failure, repository};
 use crate::node::{NETUID, Node, Seed, hotkey, skipped};
 use crate::server::Server;
 use assert_cmd::Command;
@@ -57,7 +57,7 @@ impl Subnet {
     /// A checkpoint whose pictures take so many microseconds, and the command by which a miner publishes and commits it.
     pub(crate) fn submission(&self, uid: u16, name: &str, latency_us: &str, extra: &[&str]) -> Command {
         let folder = self.path(name);
-        copy_run(&self.checkpoint, &folder);
+        copy_folder(&self.checkpoint, &folder);
         let command = ["edgemaxx", "engine", "mock", "--latency-us", latency_us];
         std::fs::write(folder.join("edgemaxx.toml"), format!("[engine]\ncommand = {command:?}\n")).unwrap();
         let (from, repository) = (folder.display().to_string(), format!("{name}/sdxl"));
@@ -239,7 +239,7 @@ fn too_early_is_said_with_its_block_before_anything_is_published() {
 /// Both days, with nothing but what was published, from anywhere.
 fn audit(subnet: &Subnet, first: &str, second: &str) {
     let elsewhere = tempfile::tempdir().unwrap();
-    copy_run(&subnet.path("site"), elsewhere.path());
+    copy_folder(&subnet.path("site"), elsewhere.path());
     let (chain, signer) = (subnet.node.url(), address(0));
     let held = |run: &str, words: &[&str]| {
         let (code, said) = verify(elsewhere.path(), run, &["--hotkey", &signer, "--chain", &chain]);

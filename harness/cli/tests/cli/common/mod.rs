@@ -147,14 +147,14 @@ pub fn repository(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
 }
 
-/// Copies a run folder with its pictures.
-pub fn copy_run(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("create");
     for entry in std::fs::read_dir(from).expect("read") {
         let path = entry.expect("entry").path();
         let target = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
-            copy_run(&path, &target);
+            copy_folder(&path, &target);
         } else {
             std::fs::copy(&path, &target).expect("copy");
         }
