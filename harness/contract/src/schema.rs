@@ -81,6 +81,6 @@ string! {
     Digest, "Digest", "SHA-256, hexadecimal.", "pattern": "^[0-9a-f]{64}$";
     Day, "Day", "A calendar day.", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
     Entropy, "Entropy", "Public randomness: a block hash, or any literal.", "pattern": "^[!-~]{1,256}$";
-    Metric, "Metric", "The name of a metric.", "enum": Metric::all().map(|metric| metric.name()).collect::<Vec<_>>();
+    Metric, "Metric", "The name of a metric.", "enum": Metric::of_release().map(|metric| metric.name()).collect::<Vec<_>>();
     TaskRef, "Task", "The name of a task.", "pattern": "^[a-z0-9_-]+$";
 }

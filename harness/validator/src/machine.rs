@@ -12,6 +12,7 @@ use crate::state::{OnChain, Phase, State, Trouble, Unreachable};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum Step {
     /// Nothing before this moment.
     Wait {

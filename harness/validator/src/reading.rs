@@ -25,6 +25,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What came of it.
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub(crate) enum Read {
     Happened(Event),
     /// It is too early to read everything.

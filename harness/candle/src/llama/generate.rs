@@ -12,7 +12,7 @@ pub enum Choice {
     /// The largest logit.
     Greedy,
     /// A sample at a temperature, with this noise.
-    Sampled(f32, Noise),
+    Sampled(f32, Box<Noise>),
 }
 
 impl Choice {

@@ -182,7 +182,7 @@ fn guesses_change_no_token() {
     let mut model = open(dir.path(), None, 2);
     let prompt = tokens(20, 131);
     let mut made = |most: usize, ends: &[u32], sampled: bool, lookup: usize| {
-        let choice = if sampled { Choice::Sampled(0.7, Noise::new(5)) } else { Choice::Greedy };
+        let choice = if sampled { Choice::Sampled(0.7, Box::new(Noise::new(5))) } else { Choice::Greedy };
         let mut parts: Vec<Vec<u32>> = Vec::new();
         let wanted = Wanted { prompt: &prompt, most, ends, choice, lookup };
         let mut each = |ids: &[u32]| {

@@ -118,6 +118,6 @@ async fn own_stake(
     };
     let own: u64 = fetch::must(link, at, "TotalHotkeyAlpha", (hotkey.0, netuid)).await?;
     let root: u64 = fetch::must(link, at, "TotalHotkeyAlpha", (hotkey.0, 0u16)).await?;
-    let weighed = u128::from(own) + (u128::from(root) * u128::from(share) >> 64);
+    let weighed = u128::from(own) + ((u128::from(root) * u128::from(share)) >> 64);
     Ok(Some((u64::try_from(weighed).unwrap_or(u64::MAX), minimum)))
 }

@@ -58,7 +58,7 @@ const PASSAGE: usize = 256 << 10;
 /// # Errors
 /// [`PromptsError`] names the line.
 pub fn prompt_lines<'a>(file: &str, text: &'a str) -> Result<Vec<&'a str>, PromptsError> {
-    lines(file, text, PROMPT, |line| Ok(line))
+    lines(file, text, PROMPT, Ok)
 }
 
 /// The prompts of a file that may be long and have lines of their own: one per line, as it stands or, where it begins

@@ -8,7 +8,7 @@
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use libloading::{Library, Symbol};
@@ -167,10 +167,7 @@ fn exists(process: u32) -> bool {
 fn in_time<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = channel();
     std::thread::Builder::new().spawn(move || drop(sender.send(work()))).ok()?;
-    match receiver.recv_timeout(patience) {
-        Ok(value) => Some(value),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    receiver.recv_timeout(patience).ok()
 }
 
 #[cfg(test)]

@@ -342,7 +342,7 @@ fn closed(path: &Path, depth: u32) -> Option<PathBuf> {
     let Some(entries) = std::fs::read_dir(path).ok().filter(|_| open(path, 0o005)) else {
         return Some(path.to_owned());
     };
-    let Some(depth) = depth.checked_sub(1) else { return None };
+    let depth = depth.checked_sub(1)?;
     let mut inner: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     inner.sort();
     inner.iter().filter(|path| !path.is_symlink()).find_map(|path| closed(path, depth))

@@ -55,8 +55,8 @@ impl TextJudge {
         let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
         for (side, ids) in sides.into_iter().zip([&baseline, &candidate]) {
             let key = (pair.request, side.digest);
-            if !known.contains_key(&key) {
-                known.insert(key, reader.read(&ask, ids)?);
+            if let std::collections::btree_map::Entry::Vacant(e) = known.entry(key) {
+                e.insert(reader.read(&ask, ids)?);
             }
         }
         let [of_baseline, of_candidate] = sides.map(|side| &known[&(pair.request, side.digest)]);

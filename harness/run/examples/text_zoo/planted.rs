@@ -56,7 +56,7 @@ fn made(model: &mut Llama, ask: &Ask, sharper: f64) -> Result<Vec<u32>, Box<dyn 
     let choice = match ask.decoding {
         AskedDecoding::Greedy => Choice::Greedy,
         AskedDecoding::Sampled { temperature, seed } => {
-            Choice::Sampled((temperature / sharper) as f32, Noise::new(seed))
+            Choice::Sampled((temperature / sharper) as f32, Box::new(Noise::new(seed)))
         }
     };
     let most = ask.max_new_tokens as usize;

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, read};
 use edgemaxx_chain::{Chain, ChainError, Committed};
@@ -20,27 +21,28 @@ pub(super) trait Blocks {
     fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError>;
 }
 
+/// What each hotkey committed in one block.
+type ByHotkey = BTreeMap<AccountId, Vec<Committed>>;
+
 /// The blocks of a chain, each asked for once.
 pub(super) struct OnChain<'a> {
     pub(super) chain: &'a Chain,
     pub(super) netuid: u16,
-    pub(super) seen: RefCell<BTreeMap<u64, Option<BTreeMap<AccountId, Vec<Committed>>>>>,
+    pub(super) seen: RefCell<BTreeMap<u64, Option<ByHotkey>>>,
 }
 
 impl Blocks for OnChain<'_> {
     fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError> {
         let mut seen = self.seen.borrow_mut();
-        if !seen.contains_key(&number) {
+        if let Entry::Vacant(place) = seen.entry(number) {
             let found = match self.chain.committed_in(number, self.netuid) {
                 Err(ChainError::Discarded { .. }) => None,
                 found => Some(found?),
             };
-            seen.insert(number, found);
+            place.insert(found);
         }
         let hotkey = hotkey.parse::<AccountId>().ok();
-        let of = |all: &BTreeMap<AccountId, Vec<Committed>>| {
-            hotkey.and_then(|hotkey| all.get(&hotkey).cloned()).unwrap_or_default()
-        };
+        let of = |all: &ByHotkey| hotkey.and_then(|hotkey| all.get(&hotkey).cloned()).unwrap_or_default();
         Ok(seen[&number].as_ref().map(of))
     }
 }
@@ -224,8 +226,11 @@ mod tests {
     const SALT: Salt = Salt([3; 16]);
     const REVISION: &str = "000102030405060708090a0b0c0d0e0f10111213";
 
-    /// Block → hotkey, place, bytes.
-    struct Told(BTreeMap<u64, Vec<(&'static str, u32, Vec<u8>)>>);
+    /// Hotkey, place, bytes.
+    type Place = (&'static str, u32, Vec<u8>);
+
+    /// What stands in each block.
+    struct Told(BTreeMap<u64, Vec<Place>>);
 
     impl Blocks for Told {
         fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError> {

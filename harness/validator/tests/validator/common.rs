@@ -439,7 +439,7 @@ pub(crate) fn estimates(
         let middle = scatter.iter().sum::<f64>() / 8.0;
         let by_session = scatter.iter().zip(0..).map(|(value, round)| SessionEvidence {
             round,
-            log_ratio: -speedup.point.ln() + 5.0 * sd * (value - middle),
+            log_ratio: -speedup.point.ln() + (5.0 * sd).max(1e-4) * (value - middle),
             similarity: None,
         });
         CandidateEstimates {

@@ -46,8 +46,7 @@ impl Args {
                 "{}: its baseline is another one than that of {}: speedups over different baselines say nothing about one another",
                 self.run.display(),
                 self.published.display()
-            ))
-            .into());
+            )));
         }
         let mine: Estimates = local.document(ESTIMATES_FILE)?;
         let candidates: Vec<_> = mine.candidates.iter().filter(|of| of.role == Role::Candidate).collect();
@@ -61,8 +60,7 @@ impl Args {
                 "--candidate: expected one of {} in {}",
                 names.join(", "),
                 self.run.display()
-            ))
-            .into());
+            )));
         };
         let question = Question {
             contest: &contest,

@@ -10,7 +10,7 @@ const COMMON: usize = 4;
 const PART: usize = 8;
 
 /// Refuses prompts two of which begin with the same tokens: more than [`COMMON`] of them, and more than one in [`PART`].
-pub(super) fn check(file: &str, asks: &mut Vec<Ask>) -> Result<(), PromptsError> {
+pub(super) fn check(file: &str, asks: &mut [Ask]) -> Result<(), PromptsError> {
     // Sorted, whoever has the longest beginning in common stands side by side.
     asks.sort_by(|a, b| a.prompt_ids.cmp(&b.prompt_ids));
     for two in asks.windows(2) {
@@ -52,8 +52,8 @@ mod tests {
         let words = check("p", &mut alike).unwrap_err().to_string();
         assert!(words.contains("begin with the same 5 tokens"), "{words}");
         let long = |last: u32| ask(&(0..80).chain([last]).collect::<Vec<_>>());
-        assert!(check("p", &mut vec![long(1), long(2)]).is_err());
+        assert!(check("p", &mut [long(1), long(2)]).is_err());
         let head = |last: u32| ask(&(0..10).chain((0..80).map(|i| 1000 * last + i)).collect::<Vec<_>>());
-        assert_eq!(check("p", &mut vec![head(1), head(2)]), Ok(()), "10 of 90");
+        assert_eq!(check("p", &mut [head(1), head(2)]), Ok(()), "10 of 90");
     }
 }

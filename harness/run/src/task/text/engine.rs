@@ -53,7 +53,9 @@ pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Res
 fn write(model: &mut Llama, lookup: usize, ask: &Ask, stream: &mut Stream<'_, '_>) -> Result<(), String> {
     let choice = match ask.decoding {
         AskedDecoding::Greedy => Choice::Greedy,
-        AskedDecoding::Sampled { temperature, seed } => Choice::Sampled(temperature as f32, Noise::new(seed)),
+        AskedDecoding::Sampled { temperature, seed } => {
+            Choice::Sampled(temperature as f32, Box::new(Noise::new(seed)))
+        }
     };
     let wanted = Wanted {
         prompt: &ask.prompt_ids,
