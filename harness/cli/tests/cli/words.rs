@@ -76,7 +76,6 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
     ("harness/analyze/src/inference/power.rs", &["step", "steps"], "of an integration rule"),
     ("harness/analyze/src/sequential.rs", &["step", "width"], "of a random walk; of a table of statistics"),
     ("harness/analyze/src/sources/csv.rs", &["prompt"], "what the column `request` may be called, too"),
-    ("harness/analyze/src/stages/compare/processor.rs", &["steps"], "in which the system counts"),
     ("harness/analyze/src/stages/compare/comparable.rs", &["prompts"], "the file that is asked from"),
     ("harness/validator/src/driver.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/machine.rs", &["step"], "what a validator does next"),
