@@ -21,7 +21,7 @@ use crate::terminal::{answer, answer_json, note};
 
 /// Measures a change against the version before it, both in one run, and says whether it is slower or worse.
 ///
-/// The contest's [baseline] is the pipeline under test. Its version at a git revision, built in a worktree of its own,
+/// The contest's `[baseline]` is the pipeline under test. Its version at a git revision, built in a worktree of its own,
 /// becomes the reference; the files as they are here become the change. Nothing that happens to the machine enters the
 /// answer, since both answer the same requests in the same sessions.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ Exit codes:
   3  the A/A control was no tie in any attempt
   4  a version cannot be built, or the reference fails")]
 pub(crate) struct Args {
-    /// Contest whose [baseline] is the pipeline under test.
+    /// Contest whose `[baseline]` is the pipeline under test.
     #[arg(value_name = "CONTEST.toml")]
     contest: PathBuf,
     /// Revision that the change is compared with.
