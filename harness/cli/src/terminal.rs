@@ -45,6 +45,7 @@ pub(crate) fn note(text: &str) {
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// From now on every note is a line of JSON: nothing else comes to standard error, whatever happens.
+#[cfg(feature = "validator")]
 pub(crate) fn notes_as_json() {
     JSON.store(true, Ordering::Relaxed);
 }

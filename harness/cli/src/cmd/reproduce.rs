@@ -11,6 +11,7 @@ use edgemaxx_run::origin::Origin;
 use edgemaxx_run::stage::rank::rank_run;
 use serde::Serialize;
 
+use super::verify;
 use crate::error::Failure;
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
@@ -71,7 +72,7 @@ impl Args {
             let hotkey = self.hotkey.clone();
             let means = Means { previous: None, base: None, hotkey, allow_unsigned: false };
             let most = u64::from(self.max_gib) << 30;
-            self.run = audit::fetch(address, fetched.path(), most, &means, &Terminal)?;
+            self.run = verify::fetch(address, fetched.path(), most, &means)?;
             audit::whole(&self.run, &means)?;
         }
         let folder = RunFolder::open(&self.run)?;

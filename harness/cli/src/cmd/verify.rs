@@ -133,12 +133,12 @@ impl Args {
 }
 
 #[cfg(feature = "hub")]
-fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> Result<PathBuf, RunError> {
+pub(super) fn fetch(address: &str, into: &Path, most: u64, means: &Means) -> Result<PathBuf, RunError> {
     audit::fetch(address, into, most, means, &Terminal)
 }
 
 #[cfg(not(feature = "hub"))]
-fn fetch(_: &str, _: &Path, _: u64, _: &Means) -> Result<PathBuf, RunError> {
+pub(super) fn fetch(_: &str, _: &Path, _: u64, _: &Means) -> Result<PathBuf, RunError> {
     Err(left_out("verify URL", "hub"))
 }
 
