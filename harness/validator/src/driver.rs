@@ -88,6 +88,12 @@ pub struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
+    /// In this state, with nothing seen or fetched yet.
+    fn at(state: State, settings: Settings, store: Store, world: World<'a>) -> Self {
+        let (seen, fetching) = (Seen::default(), Fetching::default());
+        Self { settings, store, world, state, seen, fetching, looked_at: None }
+    }
+
     /// Goes on where the memory ends; begins with the current day, if it is not too late for it, or
     /// waits for the next noon. An empty memory learns the last sealed day from its folder; where that is the current
     /// day, its weights are set, again perhaps.
@@ -111,15 +117,7 @@ impl<'a> Driver<'a> {
                     let event = Event::Published(Box::new(sealed.weights.clone()), sealed.manifest);
                     let state = apply(&state, event, now, &settings.policy)?;
                     store.record(&state, now, "began with a day that was sealed already")?;
-                    return Ok(Self {
-                        settings,
-                        store,
-                        world,
-                        state,
-                        seen: Seen::default(),
-                        fetching: Fetching::default(),
-                        looked_at: None,
-                    });
+                    return Ok(Self::at(state, settings, store, world));
                 }
                 let late = now - noon(&current)? > settings.policy.late_start_s;
                 let done = previous.as_ref().map(|previous| &previous.day).filter(|day| **day >= current);
@@ -143,15 +141,7 @@ impl<'a> Driver<'a> {
                 state
             }
         };
-        Ok(Self {
-            settings,
-            store,
-            world,
-            state,
-            seen: Seen::default(),
-            fetching: Fetching::default(),
-            looked_at: None,
-        })
+        Ok(Self::at(state, settings, store, world))
     }
 
     /// Begins the day after this one at once, in advance, if this one is over: for trials.
