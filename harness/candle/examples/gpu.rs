@@ -117,7 +117,7 @@ impl Step {
     }
 
     fn condition(&self) -> Result<Condition> {
-        Ok(self.unet.condition(&self.context, &self.text, &self.sizes)?)
+        Ok(self.unet.condition(&self.context, &self.text, &self.sizes, 1.0)?)
     }
 
     fn record(&self) -> Result<Option<Recorded>> {
@@ -223,6 +223,7 @@ fn picture(root: PathBuf, dtype: DType, out: &Path, runs: usize, device: Device)
             1,
             pipeline.latent_shape(side, side)?.iter().product(),
         ),
+        seed: 1,
         steps: 20,
         guidance_scale: 5.0,
         width: side,

@@ -15,6 +15,8 @@ pub(crate) struct Branches {
     pub(crate) pooled: Vec<Tensor>,
     /// Original height, width, crop top, left, target height, width.
     pub(crate) sizes: [f32; 6],
+    /// Weight of the guidance, for a model that takes it.
+    pub(crate) guidance_scale: f64,
 }
 
 impl Branches {
@@ -54,11 +56,13 @@ impl<'a> Denoiser<'a> {
     ) -> Result<Self> {
         let Some(cuda) = cuda else {
             let each = branches.states.iter().zip(&branches.pooled);
-            let branches = each.map(|(s, p)| unet.condition(s, p, &branches.sizes)).collect::<Result<_>>()?;
+            let branches = each
+                .map(|(s, p)| unet.condition(s, p, &branches.sizes, branches.guidance_scale))
+                .collect::<Result<_>>()?;
             return Ok(Self::Each { unet, branches, dtype });
         };
         let (states, pooled) = (Tensor::cat(&branches.states, 0)?, Tensor::cat(&branches.pooled, 0)?);
-        let condition = unet.condition(&states, &pooled, &branches.sizes)?;
+        let condition = unet.condition(&states, &pooled, &branches.sizes, branches.guidance_scale)?;
         let mut recorded = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let [_, h, w, c] = *latents;
         let shape = [branches.states.len(), h, w, c];
@@ -103,7 +107,7 @@ impl Recorded {
     fn new(unet: &UNet, cuda: &Cuda, condition: Condition, shape: &[usize; 4], dtype: DType) -> Result<Self> {
         let device = condition.device();
         let input = Tensor::zeros(shape.to_vec(), dtype, device)?;
-        let wave = unet.wave(&vec![0.0; shape[0]], device, dtype)?;
+        let wave = unet.wave(&vec![0.0; shape[0]], &condition, device, dtype)?;
         let replay = cuda.record(&mut || unet.forward_wave(&input, &wave, &condition))?;
         Ok(Self { replay, input, wave, condition })
     }
@@ -128,7 +132,7 @@ impl Recorded {
         for i in (0..batch).step_by(given.max(1)) {
             self.input.slice_set(&input, 0, i)?;
         }
-        let wave = unet.wave(&vec![t; batch], self.wave.device(), self.wave.dtype())?;
+        let wave = unet.wave(&vec![t; batch], &self.condition, self.wave.device(), self.wave.dtype())?;
         self.wave.slice_set(&wave, 0, 0)?;
         Ok(self.replay.run()?)
     }

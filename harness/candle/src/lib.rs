@@ -13,6 +13,7 @@
 //!         prompt: "red apple".into(),
 //!         negative_prompt: None,
 //!         latents: edgemaxx_contract::noise::torch_randn(1, len),
+//!         seed: 1,
 //!         steps: 20,
 //!         guidance_scale: 5.0,
 //!         width: 64,
@@ -33,6 +34,7 @@ mod denoise;
 pub mod derive;
 mod description;
 mod error;
+mod float8;
 pub mod gguf;
 mod index;
 mod json;

@@ -5,7 +5,7 @@ use crate::denoise::{Branches, Denoiser, Recorded, guide};
 use crate::error::{Error, Result};
 use crate::index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
-use crate::schedule::{SCHEDULERS, Schedule, ScheduleConfig};
+use crate::schedule::{Noise, SCHEDULERS, Schedule, ScheduleConfig};
 use crate::trace::Trace;
 use crate::unet::{UNet, UNetConfig};
 use crate::vae::{Vae, VaeConfig};
@@ -53,9 +53,12 @@ pub struct GenerateRequest {
     pub negative_prompt: Option<String>,
     /// Initial noise with variance 1, `[1, channels, h, w]` row-major, see [`Pipeline::latent_shape`].
     pub latents: Vec<f32>,
+    /// What the latents were drawn from, and what the scheduler draws from after them, where it adds noise on the way.
+    pub seed: u64,
     /// Steps of the scheduler.
     pub steps: usize,
-    /// Weight of classifier-free guidance; 1 or less means none.
+    /// Weight of classifier-free guidance; 1 or less means none. A model that takes it as an input (`time_cond_proj_dim`)
+    /// is asked once a step, with it and without the negative prompt.
     pub guidance_scale: f64,
     /// Pixels, a multiple of the VAE's factor.
     pub width: usize,
@@ -261,14 +264,17 @@ impl Pipeline {
             Some(trace) => trace.put(name, &t()?),
             None => Ok(()),
         };
-        let schedule = Schedule::new(&self.schedule, r.steps)?;
+        let mut schedule = Schedule::new(&self.schedule, r.steps)?;
+        let mut noise = Noise::new(r.seed);
         let prompt = self.prompts.encode(&r.prompt)?;
         note("prompt_embeds", &|| Ok(prompt.states.clone()))?;
         note("pooled_prompt_embeds", &|| Ok(prompt.pooled.clone()))?;
         let (h, w) = (r.height as f32, r.width as f32);
         let sizes = [h, w, 0.0, 0.0, h, w];
-        let mut branches = Branches { states: vec![], pooled: vec![], sizes };
-        if r.guidance_scale > 1.0 {
+        let mut branches =
+            Branches { states: vec![], pooled: vec![], sizes, guidance_scale: r.guidance_scale };
+        // A model that takes the scale as an input was distilled to answer as if it were guided.
+        if r.guidance_scale > 1.0 && self.unet.config().guidance_embed.is_none() {
             let negative = self.negative(&prompt, r.negative_prompt.as_deref())?;
             note("negative_prompt_embeds", &|| Ok(negative.states.clone()))?;
             note("negative_pooled_prompt_embeds", &|| Ok(negative.pooled.clone()))?;
@@ -283,7 +289,7 @@ impl Pipeline {
         let cuda = self.cuda.as_ref();
         let denoiser =
             Denoiser::new(&self.unet, cuda, &branches, &[n, rows, columns, c], self.dtype, &self.recorded)?;
-        for (i, &t) in schedule.times().iter().enumerate() {
+        for (i, t) in schedule.times().to_vec().into_iter().enumerate() {
             let input = schedule.scale_input(&x, i)?;
             let outputs = denoiser.run(&input, t)?;
             if i == 0 {
@@ -293,7 +299,7 @@ impl Pipeline {
                 note("unet_first_output", &|| to_first(&Tensor::cat(&outputs, 0)?))?;
             }
             let output = guide(&outputs, r.guidance_scale)?;
-            x = schedule.step(&output, i, &x)?;
+            x = schedule.step(&output, i, &x, &mut noise)?;
         }
         note("final_latents", &|| to_first(&x))?;
         let x = self.vae.unscale(&x)?.to_dtype(self.vae_dtype)?;

@@ -288,6 +288,8 @@ impl Weights {
                 let row = bytes.len() / scale.len().max(1);
                 bytes.iter().enumerate().map(|(i, &q)| f32::from(q as i8) * scale[i / row]).collect()
             }
+            (Dtype::F8_E4M3, _) => bytes.iter().map(|b| crate::float8::e4m3(*b)).collect(),
+            (Dtype::F8_E5M2, _) => bytes.iter().map(|b| crate::float8::e5m2(*b)).collect(),
             _ => words(bytes, f32::from_le_bytes),
         })
     }
@@ -296,7 +298,9 @@ impl Weights {
     fn readable(&self, shape: &[usize], name: &str) -> Result<(Option<&Entry>, &Entry)> {
         let (full, entry) = self.entry(shape, name)?;
         match entry.dtype {
-            Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Ok((None, entry)),
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 | Dtype::F8_E4M3 | Dtype::F8_E5M2 => {
+                Ok((None, entry))
+            }
             Dtype::I8 => {
                 let channels = shape.first().copied().unwrap_or(1);
                 let (scale_name, scale) = self.entry(&[channels], &format!("{name}.scale"))?;
@@ -305,7 +309,11 @@ impl Weights {
                 }
                 Ok((Some(scale), entry))
             }
-            _ => Err(self.wrong_dtype(full, entry, "F32, F16, BF16, F64, or I8 with a `.scale`")),
+            _ => Err(self.wrong_dtype(
+                full,
+                entry,
+                "F32, F16, BF16, F64, F8_E4M3, F8_E5M2, or I8 with a `.scale`",
+            )),
         }
     }
 

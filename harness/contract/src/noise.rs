@@ -59,24 +59,54 @@ impl Mt19937 {
     }
 }
 
-/// Standard normal noise as `torch.randn` draws it on the CPU in float32 from a fresh generator with `seed`, for a
-/// tensor of `len` elements (row-major). Any seed up to 2⁶⁴−1; PyTorch uses its low 32 bits.
+/// PyTorch's CPU generator, for one tensor of noise after another.
+pub struct TorchNoise {
+    rng: Mt19937,
+    /// The second value of a pair, where only the first was asked for.
+    kept: Option<f64>,
+}
+
+impl TorchNoise {
+    /// A fresh generator. Any seed up to 2⁶⁴−1; PyTorch uses its low 32 bits.
+    pub fn new(seed: u64) -> Self {
+        Self { rng: Mt19937::new(seed), kept: None }
+    }
+
+    /// Standard normal noise as `torch.randn` draws it next on the CPU in float32, for a tensor of `len` elements
+    /// (row-major).
+    pub fn draw(&mut self, len: usize) -> Vec<f32> {
+        if len < 16 {
+            return (0..len).map(|_| self.one() as f32).collect();
+        }
+        let mut values: Vec<f32> = (0..len).map(|_| self.rng.f32()).collect();
+        for block in values.as_chunks_mut::<16>().0 {
+            box_muller_16(block);
+        }
+        // where 16 does not divide the length, the last 16 values are drawn anew
+        if !len.is_multiple_of(16) {
+            let mut tail: [f32; 16] = std::array::from_fn(|_| self.rng.f32());
+            box_muller_16(&mut tail);
+            values[len - 16..].copy_from_slice(&tail);
+        }
+        values
+    }
+
+    /// PyTorch's path for fewer than 16 values: pairs in double precision, the second of a pair kept for the next value.
+    fn one(&mut self) -> f64 {
+        if let Some(kept) = self.kept.take() {
+            return kept;
+        }
+        let (u1, u2) = (self.rng.f64(), self.rng.f64());
+        let radius = (-2.0 * (-u2).ln_1p()).sqrt();
+        let theta = std::f64::consts::TAU * u1;
+        self.kept = Some(radius * theta.sin());
+        radius * theta.cos()
+    }
+}
+
+/// Standard normal noise as `torch.randn` draws it first from a generator with `seed`: [`TorchNoise::draw`].
 pub fn torch_randn(seed: u64, len: usize) -> Vec<f32> {
-    let mut rng = Mt19937::new(seed);
-    if len < 16 {
-        return one_by_one(&mut rng, len);
-    }
-    let mut values: Vec<f32> = (0..len).map(|_| rng.f32()).collect();
-    for block in values.as_chunks_mut::<16>().0 {
-        box_muller_16(block);
-    }
-    // where 16 does not divide the length, the last 16 values are drawn anew
-    if !len.is_multiple_of(16) {
-        let mut tail: [f32; 16] = std::array::from_fn(|_| rng.f32());
-        box_muller_16(&mut tail);
-        values[len - 16..].copy_from_slice(&tail);
-    }
-    values
+    TorchNoise::new(seed).draw(len)
 }
 
 /// Turns 16 uniform values into normal ones: value j and j + 8 make a pair. The angle is rounded to f32 as in PyTorch.
@@ -88,19 +118,6 @@ fn box_muller_16(block: &mut [f32; 16]) {
         block[j] = (radius * theta.cos()) as f32;
         block[j + 8] = (radius * theta.sin()) as f32;
     }
-}
-
-/// PyTorch's path for fewer than 16 values: pairs in double precision, the second of a pair kept for the next call.
-fn one_by_one(rng: &mut Mt19937, len: usize) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len + 1);
-    while values.len() < len {
-        let (u1, u2) = (rng.f64(), rng.f64());
-        let radius = (-2.0 * (-u2).ln_1p()).sqrt();
-        let theta = std::f64::consts::TAU * u1;
-        values.extend([(radius * theta.cos()) as f32, (radius * theta.sin()) as f32]);
-    }
-    values.truncate(len);
-    values
 }
 
 #[cfg(test)]

@@ -1,11 +1,4 @@
-//! `scheduler_config.json` as diffusers writes it; absent keys take diffusers' defaults.
-use super::betas;
-use crate::error::{Error, Result};
-use crate::json::read_json;
-use crate::limits;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use std::path::Path;
+//! A schedule, independent of the number of steps.
 
 /// How the times of a picture are spread over the training schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +9,19 @@ pub enum Spacing {
     Leading,
     /// Counted down from the end.
     Trailing,
+}
+
+/// How the noise levels of a picture are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// They are those of the picture's times.
+    AtTimes,
+    /// Evenly in their seventh root (Karras et al. 2022).
+    Karras,
+    /// Evenly in their logarithm.
+    Exponential,
+    /// By the quantiles of a beta distribution (Lee et al. 2024).
+    Beta,
 }
 
 /// What the model predicts.
@@ -29,16 +35,7 @@ pub enum Prediction {
     Sample,
 }
 
-/// What only `DDIMScheduler` knows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DdimConfig {
-    /// Whether the step before time 0 is noiseless (else as noisy as time 0).
-    pub last_alpha_one: bool,
-    /// Largest magnitude of the predicted picture, where it is clipped.
-    pub clip: Option<f64>,
-}
-
-/// A schedule, independent of the number of steps.
+/// A schedule as a `scheduler_config.json` describes it ([`ScheduleConfig::read`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleConfig {
     /// Times of the training schedule.
@@ -49,186 +46,113 @@ pub struct ScheduleConfig {
     pub spacing: Spacing,
     /// Offset of the leading times.
     pub offset: usize,
+    /// Spread of the noise levels.
+    pub spread: Spread,
+    /// The smallest noise level that is spread to, instead of the schedule's own.
+    pub sigma_min: Option<f64>,
+    /// The largest.
+    pub sigma_max: Option<f64>,
     /// What the model predicts.
     pub prediction: Prediction,
-    /// Whether the last σ is that of time 0 instead of zero (Euler).
-    pub last_sigma_min: bool,
-    /// `Some` for DDIM, `None` for Euler.
-    pub ddim: Option<DdimConfig>,
+    /// What only the class's solver knows.
+    pub(super) kind: Kind,
 }
 
-#[derive(Deserialize)]
-#[serde(default)]
-struct Wire {
-    num_train_timesteps: usize,
-    beta_start: f64,
-    beta_end: f64,
-    beta_schedule: String,
-    trained_betas: Option<Vec<f32>>,
-    prediction_type: String,
-    timestep_spacing: Option<String>,
-    steps_offset: usize,
-    rescale_betas_zero_snr: bool,
-    final_sigmas_type: String,
-    clip_sample: bool,
-    clip_sample_range: f64,
-    set_alpha_to_one: bool,
+/// The solver, by diffusers' class.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    Euler(EulerConfig),
+    Ddim(Clipping),
+    Ddpm(DdpmConfig),
+    Dpm(DpmConfig),
+    UniPc(UniPcConfig),
+    Lcm(ConsistencyConfig),
+    Tcd(ConsistencyConfig),
+    Pndm { last_alpha_one: bool },
+    Lms,
+    Heun(HeunConfig),
 }
 
-impl Default for Wire {
-    fn default() -> Self {
-        Self {
-            num_train_timesteps: 1000,
-            beta_start: 0.0001,
-            beta_end: 0.02,
-            beta_schedule: "linear".to_string(),
-            trained_betas: None,
-            prediction_type: "epsilon".to_string(),
-            timestep_spacing: None,
-            steps_offset: 0,
-            rescale_betas_zero_snr: false,
-            final_sigmas_type: "zero".to_string(),
-            clip_sample: true,
-            clip_sample_range: 1.0,
-            set_alpha_to_one: true,
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct EulerConfig {
+    /// Whether the last level is that of time 0 instead of none.
+    pub(super) last_sigma_min: bool,
+    /// Whether noise is put back after each step.
+    pub(super) ancestral: bool,
 }
 
-/// Classes of schedulers that this engine knows.
-pub const SCHEDULERS: [&str; 2] = ["EulerDiscreteScheduler", "DDIMScheduler"];
+/// What becomes of a picture that is told before its last step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Clipping {
+    /// Whether the step before time 0 is noiseless (else as noisy as time 0).
+    pub(super) last_alpha_one: bool,
+    /// Largest magnitude of the picture, where it is clipped.
+    pub(super) clip: Option<f64>,
+}
 
-/// Keys that change the arithmetic, and the value (as JSON) this engine implements, which is the default.
-const ONLY: &[(&str, &[&str])] = &[
-    ("interpolation_type", &["\"linear\""]),
-    ("timestep_type", &["\"discrete\""]),
-    ("use_karras_sigmas", &["false", "null"]),
-    ("use_exponential_sigmas", &["false", "null"]),
-    ("use_beta_sigmas", &["false", "null"]),
-    ("thresholding", &["false"]),
-];
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct DdpmConfig {
+    pub(super) clip: Option<f64>,
+    pub(super) variance: Variance,
+}
 
-impl ScheduleConfig {
-    /// Reads and checks a `scheduler_config.json`; `class` stands for the class that it names, as in diffusers'
-    /// `from_config`.
-    pub fn read(path: &Path, class: Option<&str>) -> Result<Self> {
-        let raw: Map<String, Value> = read_json(path)?;
-        let bad = |field: &str, found: &dyn std::fmt::Display, expected: &str| {
-            Error::config(path, field, found, expected)
-        };
-        let own = raw.get("_class_name").and_then(Value::as_str);
-        let class = class.or(own).unwrap_or_default();
-        if !SCHEDULERS.contains(&class) {
-            let expected = format!("`{}`, the supported schedulers", SCHEDULERS.join("` or `"));
-            return Err(bad("_class_name", &format!("`{class}`"), &expected));
-        }
-        let is_ddim = class == "DDIMScheduler";
-        for (key, allowed) in ONLY {
-            let found = raw.get(*key).map_or_else(|| allowed[0].to_string(), Value::to_string);
-            if !allowed.contains(&found.as_str()) {
-                return Err(bad(key, &found, &allowed.join(" or ")));
-            }
-        }
-        let w: Wire = read_json(path)?;
-        Error::bound(path, "num_train_timesteps", w.num_train_timesteps, limits::TIMES)?;
-        if w.steps_offset > limits::TIMES {
-            return Err(bad("steps_offset", &w.steps_offset, &format!("at most {}", limits::TIMES)));
-        }
-        let betas = match (w.trained_betas, w.beta_schedule.as_str()) {
-            (Some(betas), _) => betas,
-            (None, "linear") => betas::linspace(w.beta_start, w.beta_end, w.num_train_timesteps),
-            (None, "scaled_linear") => betas::scaled_linear(w.beta_start, w.beta_end, w.num_train_timesteps),
-            (None, "squaredcos_cap_v2") => betas::squared_cosine(w.num_train_timesteps),
-            (None, other) => {
-                return Err(bad(
-                    "beta_schedule",
-                    &format!("`{other}`"),
-                    "`linear`, `scaled_linear` or `squaredcos_cap_v2`",
-                ));
-            }
-        };
-        if betas.len() != w.num_train_timesteps || betas.is_empty() {
-            let found = format!("{} betas for {} times", betas.len(), w.num_train_timesteps);
-            return Err(bad("num_train_timesteps", &found, "as many as there are betas, at least 1"));
-        }
-        // Every step adds some noise and leaves some of the picture, to the last.
-        let noised = betas.iter().all(|beta| (0.0..1.0).contains(beta)) && betas[0] > 0.0;
-        if !noised || betas::cumulative_alphas(&betas).last().is_none_or(|alpha| *alpha < 1e-20) {
-            let found = format!("betas from {} to {}", betas[0], betas[betas.len() - 1]);
-            let expected =
-                "each above 0 and below 1, and together so small that something of the picture is left";
-            return Err(bad("beta_start, beta_end or trained_betas", &found, expected));
-        }
-        let betas = if w.rescale_betas_zero_snr { betas::zero_terminal_snr(&betas) } else { betas };
-        let mut alphas = betas::cumulative_alphas(&betas);
-        if w.rescale_betas_zero_snr
-            && !is_ddim
-            && let Some(last) = alphas.last_mut()
-        {
-            // keeps Euler's first σ finite, as in diffusers
-            *last = 2f32.powi(-24);
-        }
-        let spacing = w.timestep_spacing.as_deref().unwrap_or(if is_ddim { "leading" } else { "linspace" });
-        let read = Self {
-            train_steps: w.num_train_timesteps,
-            alphas,
-            spacing: match spacing {
-                "linspace" => Spacing::Linspace,
-                "leading" => Spacing::Leading,
-                "trailing" => Spacing::Trailing,
-                other => {
-                    return Err(bad(
-                        "timestep_spacing",
-                        &format!("`{other}`"),
-                        "`linspace`, `leading` or `trailing`",
-                    ));
-                }
-            },
-            offset: w.steps_offset,
-            prediction: match w.prediction_type.as_str() {
-                "epsilon" => Prediction::Epsilon,
-                "v_prediction" => Prediction::Velocity,
-                "sample" => Prediction::Sample,
-                other => {
-                    return Err(bad(
-                        "prediction_type",
-                        &format!("`{other}`"),
-                        "`epsilon`, `v_prediction` or `sample`",
-                    ));
-                }
-            },
-            last_sigma_min: match w.final_sigmas_type.as_str() {
-                "zero" => false,
-                "sigma_min" => true,
-                other => {
-                    return Err(bad("final_sigmas_type", &format!("`{other}`"), "`zero` or `sigma_min`"));
-                }
-            },
-            ddim: is_ddim.then_some(DdimConfig {
-                last_alpha_one: w.set_alpha_to_one,
-                clip: w.clip_sample.then_some(w.clip_sample_range),
-            }),
-        };
-        // By whole strides from zero, no usual number of steps reaches the last time.
-        let reaches_the_last = read.spacing != Spacing::Leading;
-        if w.rescale_betas_zero_snr && read.prediction == Prediction::Epsilon && reaches_the_last {
-            return Err(bad(
-                "rescale_betas_zero_snr",
-                &"true with prediction_type `epsilon`",
-                "`v_prediction` or `sample`: nothing of the picture is left at the first step, and noise alone does not tell what it was",
-            ));
-        }
-        Ok(read)
-    }
+/// How much noise DDPM puts back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variance {
+    /// That of the posterior, given the picture.
+    Small,
+    /// All that the step takes away.
+    Large,
+}
 
-    /// The class that a `scheduler_config.json` names, where it names one.
-    pub fn class(path: &Path) -> Result<Option<String>> {
-        let raw: Map<String, Value> = read_json(path)?;
-        Ok(raw.get("_class_name").and_then(Value::as_str).map(str::to_string))
-    }
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct DpmConfig {
+    /// 1 to 3.
+    pub(super) order: usize,
+    /// Whether noise is put back after each call.
+    pub(super) stochastic: bool,
+    /// Whether a step of several calls begins anew from its beginning instead of going on from the last one's end.
+    pub(super) singlestep: bool,
+    pub(super) midway: Midway,
+    pub(super) lower_order_final: bool,
+    pub(super) euler_at_final: bool,
+    pub(super) last_sigma_min: bool,
+    /// Whether Karras' times are rounded instead of cut.
+    pub(super) rounded: bool,
+    /// Times noisier than this λ are left out.
+    pub(super) least_lambda: f64,
+}
 
-    /// Whether the picture would have to be told from its noise where nothing of it is left.
-    pub(super) fn starts_from_nothing(&self) -> bool {
-        self.prediction == Prediction::Epsilon && self.alphas.last() == Some(&0.0)
-    }
+/// Where a second-order step looks for its slope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Midway {
+    Midpoint,
+    Heun,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UniPcConfig {
+    pub(super) order: usize,
+    /// Whether the picture is told of the model's answers, or else the noise.
+    pub(super) predicts_picture: bool,
+    /// B(h) = h instead of eʰ − 1.
+    pub(super) bh1: bool,
+    pub(super) lower_order_final: bool,
+    pub(super) last_sigma_min: bool,
+    /// Steps whose samples are not corrected.
+    pub(super) uncorrected: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ConsistencyConfig {
+    /// Times that the model was distilled at.
+    pub(super) original_steps: usize,
+    pub(super) clip: Option<f64>,
+    /// Factor of the time in the boundary condition.
+    pub(super) scaling: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HeunConfig {
+    pub(super) clip: Option<f64>,
 }

@@ -1,81 +1,85 @@
-//! diffusers' `DDIMScheduler` with η = 0.
-use super::config::{DdimConfig, Prediction, ScheduleConfig, Spacing};
-use crate::error::{Error, Result};
+//! diffusers' `DDIMScheduler` with η = 0, as its pipeline asks for, and `DDPMScheduler`: what noise DDIM keeps, DDPM draws
+//! anew.
+
 use candle_core::Tensor;
 
-/// Times of one picture and the training schedule they index.
-pub struct Ddim {
-    pub(super) times: Vec<f32>,
-    /// ᾱ at each step and at the one after it.
-    alphas: Vec<(f32, f32)>,
+use super::alphas::Alphas;
+use super::config::{Clipping, DdpmConfig, Prediction, ScheduleConfig, Variance};
+use super::noise::Noise;
+use super::predict::{clipped, sum};
+use super::solver::Solver;
+use super::times::times;
+use crate::error::Result;
+
+/// One picture's way by DDIM.
+pub(super) struct Ddim {
+    alphas: Alphas,
     prediction: Prediction,
     clip: Option<f64>,
 }
 
 impl Ddim {
-    pub(super) fn new(c: &ScheduleConfig, ddim: DdimConfig, steps: usize) -> Result<Self> {
+    pub(super) fn new(c: &ScheduleConfig, clipping: Clipping, steps: usize) -> Result<Self> {
         let stride = c.train_steps / steps;
-        let times = times(c, steps);
-        let after_last = if ddim.last_alpha_one { 1.0 } else { c.alphas[0] };
-        let alphas = times
-            .iter()
-            .map(|&t| {
-                let now = c.alphas.get(t).ok_or_else(|| Error::Request {
-                    field: "steps",
-                    found: format!("{steps}, whose times reach {t} with steps_offset {}", c.offset),
-                    expected: format!("times below {}", c.train_steps),
-                })?;
-                if t + 1 == c.train_steps && c.starts_from_nothing() {
-                    let found = format!(
-                        "{steps}, whose first time is the last one, with rescale_betas_zero_snr and epsilon"
-                    );
-                    let expected = "fewer, or a model that predicts v".to_string();
-                    return Err(Error::Request { field: "steps", found, expected });
-                }
-                Ok((*now, if t >= stride { c.alphas[t - stride] } else { after_last }))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            times: times.iter().map(|&t| t as f32).collect(),
-            alphas,
-            prediction: c.prediction,
-            clip: ddim.clip,
-        })
-    }
-
-    pub(super) fn step(&self, output: &Tensor, i: usize, sample: &Tensor) -> Result<Tensor> {
-        let (now, next) = self.alphas[i];
-        let (signal, noise) = (f64::from(now.sqrt()), f64::from((1.0 - now).sqrt()));
-        let (picture, epsilon) = match self.prediction {
-            Prediction::Epsilon => (((sample - (output * noise)?)? / signal)?, output.clone()),
-            Prediction::Velocity => {
-                (((sample * signal)? - (output * noise)?)?, ((output * signal)? + (sample * noise)?)?)
-            }
-            Prediction::Sample => (output.clone(), ((sample - (output * signal)?)? / noise)?),
-        };
-        let picture = match self.clip {
-            Some(range) => picture.clamp(-range, range)?,
-            None => picture,
-        };
-        Ok(((picture * f64::from(next.sqrt()))? + (epsilon * f64::from((1.0 - next).sqrt()))?)?)
+        let times = times(c.spacing, c.train_steps, c.offset, steps, true);
+        let alphas = Alphas::new(c, clipping, &times, |i| (times[i] as usize).checked_sub(stride))?;
+        Ok(Self { alphas, prediction: c.prediction, clip: clipping.clip })
     }
 }
 
-/// Integer times; NumPy's rounding: halves to even.
-fn times(c: &ScheduleConfig, steps: usize) -> Vec<usize> {
-    let (total, n) = (c.train_steps as f64, steps as f64);
-    match c.spacing {
-        Spacing::Linspace => {
-            let stride = (total - 1.0) / (n - 1.0).max(1.0);
-            (0..steps).rev().map(|i| (i as f64 * stride).round_ties_even() as usize).collect()
+impl Solver for Ddim {
+    fn times(&self) -> &[f32] {
+        &self.alphas.times
+    }
+
+    fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, _: &mut Noise) -> Result<Tensor> {
+        let (now, next) = self.alphas.pairs[i];
+        let (alpha, sigma) = (now.sqrt(), (1.0 - now).sqrt());
+        let picture = clipped(self.prediction.picture(alpha, sigma, output, sample)?, self.clip)?;
+        let noise = self.prediction.noise(alpha, sigma, output, sample)?;
+        sum(&[(next.sqrt(), &picture), ((1.0 - next).sqrt(), &noise)])
+    }
+}
+
+/// One picture's way by DDPM.
+pub(super) struct Ddpm {
+    alphas: Alphas,
+    prediction: Prediction,
+    clip: Option<f64>,
+    variance: Variance,
+}
+
+impl Ddpm {
+    pub(super) fn new(c: &ScheduleConfig, ddpm: DdpmConfig, steps: usize) -> Result<Self> {
+        let times = times(c.spacing, c.train_steps, c.offset, steps, true);
+        let clipping = Clipping { last_alpha_one: true, clip: ddpm.clip };
+        let alphas = Alphas::new(c, clipping, &times, |i| times.get(i + 1).map(|t| *t as usize))?;
+        Ok(Self { alphas, prediction: c.prediction, clip: ddpm.clip, variance: ddpm.variance })
+    }
+}
+
+impl Solver for Ddpm {
+    fn times(&self) -> &[f32] {
+        &self.alphas.times
+    }
+
+    /// Ho et al. (2020), equations 6 and 7.
+    fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, noise: &mut Noise) -> Result<Tensor> {
+        let (now, next) = self.alphas.pairs[i];
+        let picture = self.prediction.picture(now.sqrt(), (1.0 - now).sqrt(), output, sample)?;
+        let picture = clipped(picture, self.clip)?;
+        let alpha = now / next;
+        let beta = 1.0 - alpha;
+        let (of_picture, of_sample) =
+            (next.sqrt() * beta / (1.0 - now), alpha.sqrt() * (1.0 - next) / (1.0 - now));
+        let mean = sum(&[(of_picture, &picture), (of_sample, sample)])?;
+        if self.alphas.times[i] == 0.0 {
+            return Ok(mean);
         }
-        Spacing::Leading => (0..steps).rev().map(|i| i * (c.train_steps / steps) + c.offset).collect(),
-        Spacing::Trailing => {
-            let stride = total / n;
-            let count = (total / stride).ceil() as usize;
-            (0..count)
-                .map(|i| ((total - i as f64 * stride).round_ties_even() as usize).saturating_sub(1))
-                .collect()
-        }
+        let variance = match self.variance {
+            Variance::Small => ((1.0 - next) / (1.0 - now) * beta).max(1e-20),
+            Variance::Large => beta,
+        };
+        sum(&[(1.0, &mean), (variance.sqrt(), &noise.draw(sample)?)])
     }
 }

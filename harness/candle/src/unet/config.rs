@@ -44,6 +44,7 @@ struct Wire {
     use_linear_projection: bool,
     flip_sin_to_cos: bool,
     freq_shift: f64,
+    time_cond_proj_dim: Option<usize>,
     addition_time_embed_dim: Option<usize>,
     projection_class_embeddings_input_dim: Option<usize>,
 }
@@ -71,6 +72,7 @@ impl Default for Wire {
             use_linear_projection: false,
             flip_sin_to_cos: true,
             freq_shift: 0.0,
+            time_cond_proj_dim: None,
             addition_time_embed_dim: None,
             projection_class_embeddings_input_dim: None,
         }
@@ -100,7 +102,6 @@ const ONLY: &[(&str, &[&str])] = &[
     ("resnet_skip_time_act", &["false"]),
     ("resnet_time_scale_shift", &["\"default\""]),
     ("reverse_transformer_layers_per_block", &["null"]),
-    ("time_cond_proj_dim", &["null"]),
     ("time_embedding_act_fn", &["null"]),
     ("time_embedding_dim", &["null"]),
     ("time_embedding_type", &["\"positional\""]),
@@ -147,6 +148,8 @@ pub struct UNetConfig {
     pub cosine_first: bool,
     /// Shift of the sinusoid's frequencies.
     pub freq_shift: f64,
+    /// Width of the sinusoid of the guidance scale, where the model was distilled to take it as an input.
+    pub guidance_embed: Option<usize>,
     /// Width of the sinusoid of each of the six size numbers.
     pub size_embed: usize,
     /// Width of the pooled text plus the six sinusoids.
@@ -257,6 +260,9 @@ impl UNetConfig {
             Ok(found)
         };
         Error::epsilon(path, "norm_eps", w.norm_eps)?;
+        if let Some(width) = w.time_cond_proj_dim {
+            Error::bound(path, "time_cond_proj_dim", width, limits::WIDTH)?;
+        }
         Ok(Self {
             in_channels: w.in_channels,
             out_channels: w.out_channels,
@@ -267,6 +273,7 @@ impl UNetConfig {
             linear_projection: w.use_linear_projection,
             cosine_first: w.flip_sin_to_cos,
             freq_shift: w.freq_shift,
+            guidance_embed: w.time_cond_proj_dim,
             size_embed: required("addition_time_embed_dim", w.addition_time_embed_dim)?,
             added: required(
                 "projection_class_embeddings_input_dim",

@@ -31,6 +31,17 @@ pub(super) fn sinusoid(
     Ok(Tensor::from_vec(out, (values.len(), dim), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
 }
 
+/// The sinusoid of a guidance scale, `[1, dim]` (diffusers' `get_guidance_scale_embedding` of the scale less one).
+pub(super) fn guidance_sinusoid(scale: f64, dim: usize, device: &Device, dtype: DType) -> Result<Tensor> {
+    let half = dim / 2;
+    let step = 10000f32.ln() / (half as f32 - 1.0);
+    let value = (scale - 1.0) as f32 * 1000.0;
+    let angles: Vec<f32> = (0..half).map(|i| value * (i as f32 * -step).exp()).collect();
+    let mut out: Vec<f32> = angles.iter().map(|a| a.sin()).chain(angles.iter().map(|a| a.cos())).collect();
+    out.resize(dim, 0.0);
+    Ok(Tensor::from_vec(out, (1, dim), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
+}
+
 /// Two layers with SiLU between them (diffusers' `TimestepEmbedding`).
 pub(super) struct Embedding {
     first: Linear,

@@ -1,10 +1,10 @@
 //! The whole UNet.
 use super::blocks::{Down, Mid, Up};
 use super::config::UNetConfig;
-use super::embedding::{Embedding, sinusoid};
+use super::embedding::{Embedding, guidance_sinusoid, sinusoid};
 use super::transformer::KeyValue;
 use crate::error::{Error, Result};
-use crate::nn::{Conv2d, GroupNorm};
+use crate::nn::{Conv2d, GroupNorm, Linear};
 use crate::weights::Weights;
 use candle_core::{D, Tensor};
 
@@ -13,6 +13,7 @@ pub struct UNet {
     config: UNetConfig,
     conv_in: Conv2d,
     time: Embedding,
+    guidance: Option<Linear>,
     added: Embedding,
     down: Vec<Down>,
     mid: Mid,
@@ -21,11 +22,12 @@ pub struct UNet {
     conv_out: Conv2d,
 }
 
-/// What does not change over the steps of one picture: the text's keys and values in every cross-attention, and the
-/// embedding of pooled text and sizes.
+/// What does not change over the steps of one picture: the text's keys and values in every cross-attention, the embedding
+/// of pooled text and sizes, and that of the guidance scale where the model takes it.
 pub struct Condition {
     text: Vec<KeyValue>,
     added: Tensor,
+    guidance: Option<Tensor>,
 }
 
 impl Condition {
@@ -37,7 +39,7 @@ impl Condition {
     /// Overwrites the numbers of this condition with those of another of the same shapes.
     pub(crate) fn overwrite(&self, with: &Self) -> Result<()> {
         let tensors = |c: &Self| -> Vec<Tensor> {
-            c.text.iter().flat_map(KeyValue::tensors).chain([&c.added]).cloned().collect()
+            c.text.iter().flat_map(KeyValue::tensors).chain([&c.added]).chain(&c.guidance).cloned().collect()
         };
         for (mine, other) in tensors(self).iter().zip(&tensors(with)) {
             mine.slice_set(other, 0, 0)?;
@@ -55,6 +57,10 @@ impl UNet {
         Ok(Self {
             conv_in: Conv2d::load(&w.pp("conv_in"), c.in_channels, first, 3, 1)?,
             time: Embedding::load(&w.pp("time_embedding"), first, 4 * first)?,
+            guidance: c
+                .guidance_embed
+                .map(|width| Linear::load(&w.pp("time_embedding.cond_proj"), width, first, false))
+                .transpose()?,
             added: Embedding::load(&w.pp("add_embedding"), c.added, 4 * first)?,
             down: (0..n)
                 .map(|i| Down::load(&w.pp(format!("down_blocks.{i}")), i, c))
@@ -75,8 +81,15 @@ impl UNet {
     }
 
     /// Prepares the conditioning of a picture: text states `[batch, tokens, context]`, pooled text `[batch, p]`, and
-    /// original height, width, crop top, left, target height, width (the same for the whole batch).
-    pub fn condition(&self, text: &Tensor, pooled: &Tensor, sizes: &[f32; 6]) -> Result<Condition> {
+    /// original height, width, crop top, left, target height, width (the same for the whole batch). The guidance scale
+    /// counts where the model takes it as an input ([`UNetConfig::guidance_embed`]).
+    pub fn condition(
+        &self,
+        text: &Tensor,
+        pooled: &Tensor,
+        sizes: &[f32; 6],
+        guidance_scale: f64,
+    ) -> Result<Condition> {
         let batch = pooled.dim(0)?;
         // rounded to the compute type first, as diffusers does
         let rounded = Tensor::new(sizes, &candle_core::Device::Cpu)?.to_dtype(pooled.dtype())?;
@@ -99,23 +112,35 @@ impl UNet {
         self.down.iter().try_for_each(|b| b.key_values(text, &mut pairs))?;
         self.mid.key_values(text, &mut pairs)?;
         self.up.iter().try_for_each(|b| b.key_values(text, &mut pairs))?;
-        Ok(Condition { text: pairs, added: self.added.forward(&added)? })
+        let guidance = match (&self.guidance, self.config.guidance_embed) {
+            (Some(layer), Some(width)) => {
+                let wave = guidance_sinusoid(guidance_scale, width, pooled.device(), pooled.dtype())?;
+                Some(layer.forward(&wave)?)
+            }
+            _ => None,
+        };
+        Ok(Condition { text: pairs, added: self.added.forward(&added)?, guidance })
     }
 
     /// Predicts from latents `[batch, h, w, in_channels]` at time `t` (of the training schedule, may be fractional):
     /// `[batch, h, w, out_channels]`.
     pub fn forward(&self, latents: &Tensor, t: f32, condition: &Condition) -> Result<Tensor> {
-        self.forward_wave(latents, &self.wave(&[t], latents.device(), latents.dtype())?, condition)
+        self.forward_wave(latents, &self.wave(&[t], condition, latents.device(), latents.dtype())?, condition)
     }
 
-    /// Sinusoids of times: `[times, n]`.
+    /// Sinusoids of times, and what the guidance scale adds to them: `[times, n]`.
     pub(crate) fn wave(
         &self,
         times: &[f32],
+        condition: &Condition,
         device: &candle_core::Device,
         dtype: candle_core::DType,
     ) -> Result<Tensor> {
-        sinusoid(times, self.config.levels[0].channels, &self.config, device, dtype)
+        let wave = sinusoid(times, self.config.levels[0].channels, &self.config, device, dtype)?;
+        match &condition.guidance {
+            Some(guidance) => Ok(wave.broadcast_add(guidance)?),
+            None => Ok(wave),
+        }
     }
 
     /// As [`Self::forward`], from the sinusoids of the time, one for all or one per image.

@@ -31,6 +31,11 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
+pub fn golden<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/candle/golden").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).expect(name)).expect(name)
+}
+
 pub fn teacher() -> CheckpointSource {
     CheckpointSource { root: fixtures().join("models/emoji-sdxl"), unet: None }
 }
@@ -53,6 +58,7 @@ pub fn request(pipeline: &Pipeline, case: &Case) -> GenerateRequest {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
         latents: edgemaxx_contract::noise::torch_randn(case.seed, len),
+        seed: case.seed,
         steps: case.steps,
         guidance_scale: case.guidance_scale,
         width: case.width,
@@ -87,13 +93,18 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// The distance of the values that were kept, relative to their norm.
+    pub fn distance(&self, got: &[f32]) -> f64 {
+        let picked: Vec<f32> = got.iter().copied().step_by(self.stride).collect();
+        distance(&picked, &self.values)
+    }
+
     /// Asserts that `got` agrees within `limit`, relative to the norm.
     pub fn check(&self, what: &str, shape: &[usize], got: &[f32], limit: f64) {
         assert_eq!(self.shape, shape, "{what}");
         let norm = got.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         assert!((norm - self.norm).abs() <= limit * self.norm, "{what}: norm {norm}, not {}", self.norm);
-        let picked: Vec<f32> = got.iter().copied().step_by(self.stride).collect();
-        let d = distance(&picked, &self.values);
+        let d = self.distance(got);
         assert!(d <= limit, "{what}: {d:.2e} > {limit:.0e}");
     }
 }

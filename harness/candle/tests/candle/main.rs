@@ -11,3 +11,4 @@ mod llama;
 mod llama_golden;
 mod reference;
 mod refusals;
+mod schedules;

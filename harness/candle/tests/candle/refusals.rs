@@ -114,10 +114,15 @@ fn unfit_configurations_are_refused_by_field() {
         (
             "scheduler/scheduler_config.json",
             "_class_name",
-            "UniPCMultistepScheduler".into(),
+            "DPMSolverSDEScheduler".into(),
             ["EulerDiscreteScheduler", "DDIMScheduler"],
         ),
-        ("scheduler/scheduler_config.json", "use_karras_sigmas", true.into(), ["use_karras_sigmas", "false"]),
+        (
+            "scheduler/scheduler_config.json",
+            "timestep_type",
+            "continuous".into(),
+            ["timestep_type", "discrete"],
+        ),
         ("scheduler/scheduler_config.json", "timestep_spacing", "even".into(), ["`even`", "`trailing`"]),
         (
             "unet/config.json",
@@ -186,6 +191,7 @@ fn request() -> GenerateRequest {
         prompt: "red apple".to_string(),
         negative_prompt: None,
         latents: vec![0.0; 1024],
+        seed: 0,
         steps: 1,
         guidance_scale: 1.0,
         width: 64,
@@ -268,6 +274,7 @@ fn shards_variants_and_unprefixed_keys_are_accepted() {
         prompt: "Two CATS, it's a dog's life! №7".to_string(),
         negative_prompt: None,
         latents: edgemaxx_contract::noise::torch_randn(3, 1024),
+        seed: 3,
         steps: 1,
         guidance_scale: 2.0,
         width: 64,

@@ -225,6 +225,7 @@ impl Args {
             prompt: self.prompt,
             negative_prompt: self.negative_prompt,
             latents: torch_randn(self.seed, shape.iter().product()),
+            seed: self.seed,
             steps: settings.steps as usize,
             guidance_scale: settings.guidance_scale,
             width,

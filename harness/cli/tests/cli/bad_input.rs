@@ -301,7 +301,7 @@ fn contests_that_cannot_be_done() {
     it.replace("contest.toml", "guidance_scale = 5.0", "guidance_scale = 5.0, scheduler = \"PNDM\"");
     refused(
         &it,
-        &["contest.toml", "baseline.generation.scheduler", "EulerDiscreteScheduler or DDIMScheduler"],
+        &["contest.toml", "baseline.generation.scheduler", "EulerDiscreteScheduler", "DDIMScheduler"],
     );
 
     let odd = "[[candidate]]\nname = \"odd\"\ngeneration = { scheduler = \"PNDM\" }\n";

@@ -57,6 +57,13 @@ fn edit(it: &Playground, file: &str, keys: &[(&str, Value)]) {
     fs::write(path, json.to_string()).unwrap();
 }
 
+/// Gives the candidate a scheduler, in both files that name it.
+fn scheduler(it: &Playground, class: &str, keys: &[(&str, Value)]) {
+    edit(it, "model_index.json", &[("scheduler", json!(["diffusers", class]))]);
+    edit(it, SCHEDULER, &[("_class_name", json!(class))]);
+    edit(it, SCHEDULER, keys);
+}
+
 /// As baseline refused by `plan` and `doctor`, as candidate warned of, and by `generate` in the same words.
 fn cannot_draw(change: impl Fn(&Playground), words: &[&str]) {
     let it = ground();
@@ -99,7 +106,7 @@ const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
 #[test]
 fn schedulers_that_nobody_here_knows() {
-    for class in ["EulerAncestralDiscreteScheduler", "LCMScheduler", "DPMSolverMultistepScheduler"] {
+    for class in ["DPMSolverSDEScheduler", "FlowMatchEulerDiscreteScheduler"] {
         cannot_draw(
             |it| edit(it, SCHEDULER, &[("_class_name", json!(class))]),
             &["scheduler_config.json", class],
@@ -117,16 +124,41 @@ fn schedulers_that_nobody_here_knows() {
 
 #[test]
 fn sigmas_and_models_that_nobody_here_knows() {
-    for key in ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] {
-        cannot_draw(|it| edit(it, SCHEDULER, &[(key, json!(true))]), &["scheduler_config.json", key]);
-    }
+    let two = [("use_karras_sigmas", json!(true)), ("use_beta_sigmas", json!(true))];
+    cannot_draw(|it| edit(it, SCHEDULER, &two), &["scheduler_config.json", "use_beta_sigmas", "at most one"]);
+    let continuous = [("timestep_type", json!("continuous"))];
+    cannot_draw(|it| edit(it, SCHEDULER, &continuous), &["scheduler_config.json", "timestep_type"]);
+    let steps = ["scheduler_config.json", "skip_prk_steps", "true"];
+    cannot_draw(|it| scheduler(it, "PNDMScheduler", &[]), &steps);
+    // The weights of what takes the scale are not there.
     cannot_draw(
         |it| edit(it, "unet/config.json", &[("time_cond_proj_dim", json!(256))]),
-        &["unet/config.json", "time_cond_proj_dim"],
+        &["unet/", "time_embedding.cond_proj.weight"],
     );
     let vae =
         |it: &Playground| edit(it, "model_index.json", &[("vae", json!(["diffusers", "AutoencoderTiny"]))]);
     cannot_draw(vae, &["model_index.json", "AutoencoderTiny", "AutoencoderKL"]);
+}
+
+#[test]
+fn schedulers_that_are_known_draw() {
+    let spread = |key: &'static str| [(key, json!(true))];
+    for (class, keys) in [
+        ("EulerAncestralDiscreteScheduler", vec![]),
+        ("LCMScheduler", vec![]),
+        ("DPMSolverMultistepScheduler", spread("use_karras_sigmas").to_vec()),
+        ("EulerDiscreteScheduler", spread("use_exponential_sigmas").to_vec()),
+    ] {
+        let it = ground();
+        scheduler(&it, class, &keys);
+        let (code, message) = verb(&it, "plan");
+        assert!(code == 0 && !message.contains("cannot answer"), "{class}: {message}");
+        let (code, message) = generate(&it, &[]);
+        assert_eq!(code, 0, "{class}: {message}");
+        let first = fs::read(it.path("x.png")).unwrap();
+        generate(&it, &[]);
+        assert_eq!(first, fs::read(it.path("x.png")).unwrap(), "{class}: noise on the way is of the seed");
+    }
 }
 
 #[test]
@@ -146,7 +178,7 @@ fn noise_alone_does_not_tell_a_picture() {
 }
 
 /// A safetensors file whose matrices are stored as 8-bit floats.
-fn in_eight_bits(path: &Path) {
+fn in_eight_bits(path: &Path, kind: &str) {
     let bytes = fs::read(path).unwrap();
     let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..start]).unwrap();
@@ -156,10 +188,7 @@ fn in_eight_bits(path: &Path) {
         let size = shape.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).product::<usize>();
         let at = data.len();
         data.resize(at + size, 0u8);
-        tensors.insert(
-            name.clone(),
-            json!({"dtype": "F8_E4M3", "shape": shape, "data_offsets": [at, at + size]}),
-        );
+        tensors.insert(name.clone(), json!({"dtype": kind, "shape": shape, "data_offsets": [at, at + size]}));
     }
     let header = Value::Object(tensors).to_string().into_bytes();
     fs::write(path, [(header.len() as u64).to_le_bytes().as_slice(), &header, &data].concat()).unwrap();
@@ -173,7 +202,12 @@ fn files_that_are_not_what_they_should_be() {
         |it| fs::write(it.path("mine/vae/config.json"), pointer).unwrap(),
         &["vae/config.json", "git lfs pull"],
     );
-    cannot_draw(|it| in_eight_bits(&it.path("mine").join(UNET)), &[UNET, "F8_E4M3"]);
+    cannot_draw(|it| in_eight_bits(&it.path("mine").join(UNET), "F8_E8M0"), &[UNET, "F8_E8M0"]);
+    // Numbers of eight bits are read; all zeros draw nothing much.
+    let it = ground();
+    in_eight_bits(&it.path("mine").join(UNET), "F8_E4M3");
+    let (code, message) = generate(&it, &[]);
+    assert_eq!(code, 0, "{message}");
     cannot_draw(
         |it| {
             let text = fs::read_to_string(it.path("mine/unet/config.json")).unwrap();

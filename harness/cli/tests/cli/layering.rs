@@ -50,7 +50,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("candle-transformers", &["quality"]),
     ("cudarc", &["candle"]),
     ("tokenizers", &["candle"]),
-    ("statrs", &["analyze"]),
+    ("statrs", &["analyze", "candle"]),
     ("polars", &["report"]),
     ("tera", &["report"]),
     ("quick-junit", &["report"]),

@@ -69,10 +69,12 @@ impl<'a> Maker<'a> {
         let (width, height) = (64, 64);
         let len = pipeline.latent_shape(width, height)?.iter().product();
         let one = |(i, prompt): (usize, &&str)| -> Result<Picture> {
+            let seed = self.seed * 10_000 + i as u64 + settings.seed_offset;
             let request = GenerateRequest {
                 prompt: (*prompt).to_owned(),
                 negative_prompt: None,
-                latents: torch_randn(self.seed * 10_000 + i as u64 + settings.seed_offset, len),
+                latents: torch_randn(seed, len),
+                seed,
                 steps: settings.steps.unwrap_or(20),
                 guidance_scale: settings.guidance_scale.unwrap_or(5.0),
                 width,

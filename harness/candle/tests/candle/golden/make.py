@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reference values for schedulers, sizes, prompts and another UNet, by diffusers in float32.
 
-    make.py [CASE …]    writes pipelines.json and unet.json beside this file
+    make.py [CASE …]    writes pipelines.json, unet.json and unet_guided.json beside this file
 
 Values in the repository were made with diffusers 0.42.1, transformers 5.23.0 and torch 2.15.0 on one thread. Tensors
 are kept as their norm and every n-th value.
@@ -86,9 +86,9 @@ def pipelines(wanted):
         yield case
 
 
-def unet():
+def unet(**more):
     """Another architecture, its weights drawn tensor by tensor in the order of their names."""
-    config = {
+    config = more | {
         "sample_size": 12, "in_channels": 4, "out_channels": 4, "block_out_channels": [32, 64, 96],
         "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
         "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
@@ -111,7 +111,9 @@ def unet():
                 z = 0.05 * z
             tensor.copy_(z)
         sizes = torch.tensor([[48.0, 40.0, 0.0, 0.0, 48.0, 40.0]])
-        out = model(draw(1, (1, 4, 13, 10)), 301, encoder_hidden_states=draw(2, (1, 7, 24)),
+        width = config.get("time_cond_proj_dim")
+        scale = StableDiffusionXLPipeline.get_guidance_scale_embedding(None, torch.tensor([7.5 - 1]), width) if width else None
+        out = model(draw(1, (1, 4, 13, 10)), 301, encoder_hidden_states=draw(2, (1, 7, 24)), timestep_cond=scale,
                     added_cond_kwargs={"text_embeds": draw(3, (1, 20)), "time_ids": sizes}).sample
     return {"config": config, "tensors": {n: list(t.shape) for n, t in tensors}, "output": digest(out, 64)}
 
@@ -123,3 +125,4 @@ def write(name, value):
 if __name__ == "__main__":
     write("pipelines.json", list(pipelines(sys.argv[1:])))
     write("unet.json", unet())
+    write("unet_guided.json", unet(time_cond_proj_dim=20))

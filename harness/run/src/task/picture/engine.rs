@@ -66,6 +66,7 @@ fn generate(pipeline: &Pipeline, request: &Request) -> Result<Picture, String> {
                 // The protocol has no "none": an empty negative prompt is none, as in diffusers.
                 negative_prompt: Some(ask.negative_prompt.clone()).filter(|text| !text.is_empty()),
                 latents: request.latents.clone(),
+                seed: ask.seed,
                 steps: ask.steps as usize,
                 guidance_scale: ask.guidance_scale,
                 width: ask.width as usize,

@@ -1,0 +1,49 @@
+//! How much of the picture is left at whole times: ᾱ, the square of its factor.
+
+use super::config::{Clipping, Prediction, ScheduleConfig};
+use crate::error::{Error, Result};
+
+/// ᾱ at each step's time and at the one after it.
+pub(super) struct Alphas {
+    pub(super) times: Vec<f32>,
+    pub(super) pairs: Vec<(f32, f32)>,
+}
+
+impl Alphas {
+    /// Looks up `times`, and of each the time after it; `None` is that after the last, where the picture is whole or,
+    /// where the configuration says so, as noisy as at time 0.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where a time is beyond the training schedule, or nothing of the picture is left at one.
+    pub(super) fn new(
+        c: &ScheduleConfig,
+        clipping: Clipping,
+        times: &[f32],
+        after: impl Fn(usize) -> Option<usize>,
+    ) -> Result<Self> {
+        let after_last = if clipping.last_alpha_one { 1.0 } else { c.alphas[0] };
+        let pairs = times.iter().enumerate().map(|(i, &t)| {
+            let t = t as usize;
+            let now = at(c, t, times.len())?;
+            if now == 0.0 && c.prediction == Prediction::Epsilon {
+                let found = format!(
+                    "{}, whose times reach the last one, {t}, with rescale_betas_zero_snr and epsilon",
+                    times.len()
+                );
+                let expected = "fewer, or a model that predicts v".to_string();
+                return Err(Error::Request { field: "steps", found, expected });
+            }
+            Ok((now, after(i).map_or(Ok(after_last), |next| at(c, next, times.len()))?))
+        });
+        Ok(Self { times: times.to_vec(), pairs: pairs.collect::<Result<_>>()? })
+    }
+}
+
+/// ᾱ at a time.
+pub(super) fn at(c: &ScheduleConfig, t: usize, steps: usize) -> Result<f32> {
+    c.alphas.get(t).copied().ok_or_else(|| Error::Request {
+        field: "steps",
+        found: format!("{steps}, whose times reach {t} with steps_offset {}", c.offset),
+        expected: format!("times below {}", c.train_steps),
+    })
+}

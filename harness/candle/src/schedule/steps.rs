@@ -1,0 +1,75 @@
+//! The steps of one picture.
+
+use candle_core::Tensor;
+
+use super::config::{Kind, ScheduleConfig};
+use super::consistency::{Lcm, Tcd};
+use super::ddim::{Ddim, Ddpm};
+use super::dpm::Dpm;
+use super::euler::Euler;
+use super::heun::Heun;
+use super::lms::Lms;
+use super::noise::Noise;
+use super::pndm::Pndm;
+use super::solver::Solver;
+use super::unipc::UniPc;
+use crate::error::{Error, Result};
+
+/// The calls of the model for one picture: which time it is asked about, how its input is scaled, how its answer is used.
+pub struct Schedule(Box<dyn Solver>);
+
+impl Schedule {
+    /// The schedule for `steps` steps, which can take more calls of the model than that.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where `steps` is zero, beyond the training schedule or too many for the solver.
+    pub fn new(config: &ScheduleConfig, steps: usize) -> Result<Self> {
+        if steps == 0 || steps > config.train_steps {
+            return Err(Error::Request {
+                field: "steps",
+                found: steps.to_string(),
+                expected: format!("1 to {}", config.train_steps),
+            });
+        }
+        let c = config;
+        Ok(Self(match &config.kind {
+            Kind::Euler(euler) => Box::new(Euler::new(c, *euler, steps)),
+            Kind::Ddim(ddim) => Box::new(Ddim::new(c, *ddim, steps)?),
+            Kind::Ddpm(ddpm) => Box::new(Ddpm::new(c, *ddpm, steps)?),
+            Kind::Dpm(dpm) => Box::new(Dpm::new(c, *dpm, steps)?),
+            Kind::UniPc(unipc) => Box::new(UniPc::new(c, unipc.clone(), steps)),
+            Kind::Lcm(lcm) => Box::new(Lcm::new(c, *lcm, steps)?),
+            Kind::Tcd(tcd) => Box::new(Tcd::new(c, *tcd, steps)?),
+            Kind::Pndm { last_alpha_one } => Box::new(Pndm::new(c, *last_alpha_one, steps)?),
+            Kind::Lms => Box::new(Lms::new(c, steps)),
+            Kind::Heun(heun) => Box::new(Heun::new(c, *heun, steps)),
+        }))
+    }
+
+    /// Times to ask the model about, one per call.
+    pub fn times(&self) -> &[f32] {
+        self.0.times()
+    }
+
+    /// Factor of the initial noise.
+    pub fn initial_scale(&self) -> f32 {
+        self.0.initial_scale()
+    }
+
+    /// The model's input at call `i`.
+    ///
+    /// # Errors
+    /// The computation fails.
+    pub fn scale_input(&self, sample: &Tensor, i: usize) -> Result<Tensor> {
+        self.0.scale_input(sample, i)
+    }
+
+    /// The sample after call `i`, from the one before it and the model's output; both f32, `[batch, h, w, channels]`.
+    /// Calls are made in their order.
+    ///
+    /// # Errors
+    /// The computation fails.
+    pub fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, noise: &mut Noise) -> Result<Tensor> {
+        self.0.step(output, i, sample, noise)
+    }
+}
