@@ -4,14 +4,13 @@ mod cmd;
 mod error;
 mod progress;
 mod shell;
-mod site;
 #[cfg(feature = "chain")]
 mod subtensor;
 mod table;
 mod target;
 mod terminal;
 #[cfg(feature = "validator")]
-mod validator;
+mod validator_log;
 
 use clap::Parser as _;
 

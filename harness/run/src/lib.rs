@@ -16,6 +16,7 @@ pub mod hub;
 pub mod left_out;
 pub mod likeness;
 pub mod measured;
+pub mod miner;
 pub mod native;
 pub mod open;
 pub mod origin;
@@ -25,6 +26,7 @@ pub mod progress;
 pub mod public;
 pub mod resolve;
 pub mod shell;
+pub mod site;
 pub mod sources;
 pub mod stage;
 pub mod state;
@@ -32,6 +34,8 @@ mod stop_rule;
 #[cfg(feature = "chain")]
 pub mod submissions;
 pub mod task;
+#[cfg(feature = "validator")]
+pub mod validator;
 
 pub use error::{Class, Result, RunError};
 pub use folder::RunFolder;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
 use edgemaxx_files::write_whole;
 use edgemaxx_report::HistoryRun;
+use edgemaxx_run::site::{self, SITE_FILE};
 
 use crate::error::{Failure, InFile as _};
-use crate::site::{self, SITE_FILE};
+use crate::progress::Terminal;
 use crate::terminal::{answer, note};
 
 /// Builds a site from the runs in a folder: days, leaderboard over time, trends, drift, lasting changes.
@@ -32,7 +33,7 @@ const REPORTS: &str = "reports";
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let found = site::find_runs(&self.runs)?;
+        let found = site::find_runs(&self.runs, &Terminal)?;
         if found.is_empty() {
             return Err(Failure::input(format!(
                 "{}: no folder in it holds a {SUMMARY_FILE} that can be read; `edgemaxx run` or `edgemaxx report` writes one",

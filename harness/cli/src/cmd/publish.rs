@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_run::site;
 use edgemaxx_seal::manifest::{self, Manifest};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::site;
+use crate::progress::Terminal;
 use crate::target::Target;
 use crate::terminal::{answer, answer_json};
 
@@ -56,7 +57,7 @@ impl Args {
             Target::Folder(folder) => {
                 let target = folder.join(&day);
                 manifest::publish(&self.run, &manifest, &target)?;
-                site::index(folder)?;
+                site::index(folder, &Terminal)?;
                 (target.display().to_string(), None)
             }
             Target::Hub(repository) => {
@@ -93,7 +94,7 @@ fn to_hub(
     let message = format!("Day {day}, manifest {}", digest.short());
     let upload =
         FilesUpload { repository, folder: run, place: &day, files: &files, message: &message, private };
-    Ok(hub::publish_files(&upload, &crate::progress::Terminal)?.revision)
+    Ok(hub::publish_files(&upload, &Terminal)?.revision)
 }
 
 #[cfg(not(feature = "hub"))]

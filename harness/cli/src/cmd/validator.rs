@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use edgemaxx_files::write_whole;
 use edgemaxx_run::follow::Follower;
 use edgemaxx_run::resolve::read_text;
+use edgemaxx_run::validator::{
+    ChildBench, LocalCheckpoints, Rendered, SealedDays, Subtensor, WallClock, not_published,
+};
 use edgemaxx_validator::contest_file;
 use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
 use edgemaxx_validator::housekeeping::Keep;
@@ -21,12 +24,11 @@ use edgemaxx_validator::store::{Store, StoreError};
 use edgemaxx_validator::world::Clock as _;
 
 use crate::error::{Exit, Failure, InFile as _};
+use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
 use crate::terminal::{answer_json, answer_lines, note, notes_as_json};
-use crate::validator::{
-    Alarms, ChildBench, LocalCheckpoints, Log, Rendered, SealedDays, Subtensor, WallClock, not_published,
-};
+use crate::validator_log::{Alarms, Log};
 
 /// In a validator's folder: its status as it last was.
 const STATUS_FILE: &str = "status.json";
@@ -196,13 +198,19 @@ impl Run {
             journal,
             block: None,
         };
-        let mut checkpoints = LocalCheckpoints::new(&base, &contest);
+        let mut checkpoints = LocalCheckpoints::new(&base, &contest, &Terminal);
         let mut pages = Rendered;
-        let mut bench = ChildBench::new(&base, &self.data, self.device);
+        let mut bench = ChildBench::new(&base, &self.data, self.device, &Terminal);
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
-        let mut sealed_days =
-            SealedDays::new(std::env::current_exe()?, &self.data, folder.clone(), repository, keep);
+        let mut sealed_days = SealedDays::new(
+            std::env::current_exe()?,
+            &self.data,
+            folder.clone(),
+            repository,
+            keep,
+            &Terminal,
+        );
         let settings = Settings {
             netuid: self.chain.netuid,
             contest: text,

@@ -1,13 +1,7 @@
 //! `edgemaxx miner`: from a checkpoint to an entry on chain.
 
-mod bench;
-mod check;
 mod optimize;
 mod oracle;
-mod recipe;
-#[cfg(all(feature = "chain", feature = "hub"))]
-mod seals;
-mod search;
 #[cfg(feature = "chain")]
 mod status;
 #[cfg(all(feature = "chain", feature = "hub"))]

@@ -10,15 +10,11 @@ use edgemaxx_contract::digest::hex;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_hub::{Source, Upload};
 use edgemaxx_run::hub;
+use edgemaxx_run::miner::{Checked, Seals, Step, bench, check, check_resolved, optimize};
 use edgemaxx_run::resolve::read_text;
 use edgemaxx_seal::{AccountId, Keypair};
 use serde::Serialize;
 
-use super::bench::bench;
-use super::check::{Checked, check, check_resolved};
-use super::optimize::optimize;
-use super::recipe::Step;
-use super::seals::Seals;
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, meaning, submit_options};
@@ -217,7 +213,7 @@ impl Args {
             let name = from.file_name().unwrap_or_default().to_string_lossy();
             from.with_file_name(format!("{name}-optimized"))
         });
-        optimize(&self.optimize, from, &to)?;
+        optimize(&self.optimize, from, &to, &Terminal)?;
         note(&format!("optimised checkpoint: {}", to.display()));
         let checked = check(&to)?;
         Ok((to, checked, None))
@@ -310,7 +306,7 @@ impl Args {
         let checkpoint = Some(path.display().to_string());
         let mine = Entrant { name: "mine".to_owned(), checkpoint, ..Entrant::default() };
         let out = tempfile::Builder::new().prefix("bench-").tempdir()?.keep();
-        let ranking = bench(contest, &[mine], self.quick, &out)?.ranking;
+        let ranking = bench(contest, &[mine], self.quick, &out, &Terminal)?.ranking;
         let entry = ranking.entries.iter().find(|e| e.name == "mine");
         let standing = entry.map(|e| e.standing);
         if standing == Some(Standing::Accepted) {

@@ -6,12 +6,12 @@ use edgemaxx_contract::contest::Entrant;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
 use edgemaxx_contract::plan::Role;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_run::miner::{bench, choose};
 use serde::Serialize;
 use toml::Value;
 
-use super::bench::bench;
-use super::search::choose;
 use crate::error::{Failure, InFile as _};
+use crate::progress::Terminal;
 use crate::table::{Align, Table};
 use crate::terminal::{answer_json, answer_lines, note};
 
@@ -101,7 +101,7 @@ impl Args {
         let measure = |chosen: &[usize], out: &Path| -> anyhow::Result<Vec<Point>> {
             let candidates: Vec<Entrant> =
                 chosen.iter().map(|&i| grid[i].candidate(from.as_deref())).collect();
-            let benched = bench(&self.contest, &candidates, self.quick, out)?;
+            let benched = bench(&self.contest, &candidates, self.quick, out, &Terminal)?;
             let scored = |c| point(c, &benched.ranking);
             Ok(benched
                 .estimates

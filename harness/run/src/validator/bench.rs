@@ -7,36 +7,38 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::run_files::{PLAN_FILE, REPORT_FILE};
 use edgemaxx_files::write_whole;
-use edgemaxx_run::Class;
-use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
-use edgemaxx_run::follow::Follower;
-use edgemaxx_run::public::without_paths;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::terminal::note;
+use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::error::Class;
+use crate::follow::Follower;
+use crate::progress::Observer;
+use crate::public::without_paths;
 
 /// For an engine to finish the request in flight when it is asked to end.
 const GRACE: Duration = Duration::from_secs(180);
 
 /// Runs contests in a child process.
-pub(crate) struct ChildBench {
+pub struct ChildBench<'a> {
     /// Folder that contests' paths are relative to.
     base: PathBuf,
     /// Where the children's words go.
     data: PathBuf,
     /// The card that engines see, where one is named.
     device: Option<u32>,
+    observer: &'a dyn Observer,
     child: Option<Child>,
     /// How far it is.
     follower: Follower,
 }
 
-impl ChildBench {
-    pub(crate) fn new(base: &Path, data: &Path, device: Option<u32>) -> Self {
+impl<'a> ChildBench<'a> {
+    /// Runs contests whose paths are relative to `base`, and keeps what they say in `data`.
+    pub fn new(base: &Path, data: &Path, device: Option<u32>, observer: &'a dyn Observer) -> Self {
         let (base, data) = (base.to_owned(), data.to_owned());
-        Self { base, data, device, child: None, follower: Follower::default() }
+        Self { base, data, device, observer, child: None, follower: Follower::default() }
     }
 
     /// Where the child writes down how it failed.
@@ -77,7 +79,7 @@ impl ChildBench {
     }
 }
 
-impl Bench for ChildBench {
+impl Bench for ChildBench<'_> {
     fn advance(&mut self, job: &Job) -> Result<BenchState, BenchTrouble> {
         let unfit =
             |error: std::io::Error| BenchTrouble::Unfit(format!("the contest cannot be run: {error}"));
@@ -100,7 +102,8 @@ impl Bench for ChildBench {
         let failure = Failure::told_at(&self.failure(job));
         let why = failure.as_ref().map_or("it said nothing", |failure| &failure.message);
         let log = self.data.join(format!("{}.log", job.day));
-        note(&format!("the contest ended with {status}: {why}; its own words are in {}", log.display()));
+        self.observer
+            .note(&format!("the contest ended with {status}: {why}; its own words are in {}", log.display()));
         // The day says it to everybody.
         let said = format!("the contest ended with {status}: {}", without_paths(why, Some(&self.base)));
         match failure {

@@ -9,16 +9,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use edgemaxx_contract::plan::Day;
 use edgemaxx_files::write_whole;
-use edgemaxx_run::child::{FAILURE_VARIABLE, Failure};
-use edgemaxx_run::hub;
 use edgemaxx_seal::manifest::{self, SealedFile, sealed_days};
 use edgemaxx_validator::housekeeping::{Keep, Places, tidy};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
-use crate::error::words;
-use crate::site;
+use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::progress::Observer;
+use crate::{hub, site};
 
 /// In a day's folder: where on the hub it is.
 const MARK: &str = ".published";
@@ -30,12 +29,13 @@ const RECENT: usize = 7;
 const ONCE_ATTEMPTS: u32 = 5;
 
 /// Follows the validator's days.
-pub(crate) struct SealedDays {
+pub struct SealedDays<'a> {
     /// This program, for uploads.
     program: PathBuf,
     days: PathBuf,
     data: PathBuf,
     keep: Keep,
+    observer: &'a dyn Observer,
     policy: Policy,
     /// The published folder.
     folder: Option<PathBuf>,
@@ -48,19 +48,22 @@ pub(crate) struct SealedDays {
     tidied: Option<String>,
 }
 
-impl SealedDays {
-    pub(crate) fn new(
+impl<'a> SealedDays<'a> {
+    /// Looks after the days in `data`: published to `folder`, and by `program` to `repository`.
+    pub fn new(
         program: PathBuf,
         data: &Path,
         folder: Option<PathBuf>,
         repository: Option<String>,
         keep: Keep,
+        observer: &'a dyn Observer,
     ) -> Self {
         Self {
             program,
             days: data.join("days"),
             data: data.to_owned(),
             keep,
+            observer,
             policy: Policy::default(),
             folder,
             repository,
@@ -72,13 +75,13 @@ impl SealedDays {
     }
 
     /// Does what is to be done now and does not wait; what was done, for the journal.
-    pub(crate) fn tick(&mut self, status: &Status, now: i64) -> Vec<String> {
+    pub fn tick(&mut self, status: &Status, now: i64) -> Vec<String> {
         let mut said = Vec::new();
         if status.phase > Phase::Publishing && self.indexed.as_ref() != Some(&status.day) {
             if let Some(folder) = &self.folder
-                && let Err(error) = site::index(folder)
+                && let Err(error) = site::index(folder, self.observer)
             {
-                said.push(format!("{} has no new index: {}", folder.display(), words(&error)));
+                said.push(format!("{} has no new index: {}", folder.display(), error.words()));
             }
             self.indexed = Some(status.day.clone());
         }
@@ -86,9 +89,10 @@ impl SealedDays {
             && let Some(block) = weights.block
         {
             let noted = site::note_weights(folder, &weights.day, block);
-            let again = noted.and_then(|new| if new { site::index(folder).map(drop) } else { Ok(()) });
+            let again =
+                noted.and_then(|new| if new { site::index(folder, self.observer).map(drop) } else { Ok(()) });
             said.extend(
-                again.err().map(|error| format!("the weights' block is not noted: {}", words(&error))),
+                again.err().map(|error| format!("the weights' block is not noted: {}", error.words())),
             );
         }
         said.extend(self.publish(now));
@@ -104,11 +108,7 @@ impl SealedDays {
     }
 
     /// For a single day: waits for its upload, five attempts at most; `sleep` gives up by `false`.
-    pub(crate) fn finish(
-        &mut self,
-        mut sleep: impl FnMut(u64) -> bool,
-        now: impl Fn() -> i64,
-    ) -> Vec<String> {
+    pub fn finish(&mut self, mut sleep: impl FnMut(u64) -> bool, now: impl Fn() -> i64) -> Vec<String> {
         let mut said = Vec::new();
         loop {
             said.extend(self.publish(now()));
@@ -120,7 +120,7 @@ impl SealedDays {
     }
 
     /// Ends an upload that is under way; it can be gone on with.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some((_, mut child)) = self.upload.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -220,12 +220,12 @@ impl SealedDays {
 }
 
 /// What of the validator's days could not be published yet, whoever asks.
-pub(crate) fn not_published(days: &Path) -> Vec<String> {
+pub fn not_published(days: &Path) -> Vec<String> {
     let why = |day: &Day| fs::read_to_string(days.join(day.to_string()).join(FAILED)).ok();
     sealed_days(days).iter().rev().take(RECENT).filter_map(why).collect()
 }
 
-impl Places for SealedDays {
+impl Places for SealedDays<'_> {
     fn hold(&mut self, day: &Day, file: &SealedFile) -> bool {
         let in_folder = |folder: &PathBuf| manifest::check_file(&folder.join(day.to_string()), file).is_ok();
         let places = self.folder.is_some() || self.repository.is_some();
@@ -247,6 +247,7 @@ mod tests {
     use edgemaxx_seal::manifest::MANIFEST_FILE;
 
     use super::*;
+    use crate::progress::Silent;
 
     /// A data folder with sealed days, and a program that says what an upload says.
     struct Ground {
@@ -269,7 +270,7 @@ mod tests {
         }
 
         /// What the program does: `$2` is the day's folder.
-        fn sealed_days(&self, script: &str) -> SealedDays {
+        fn sealed_days(&self, script: &str) -> SealedDays<'static> {
             let program = self.dir.path().join("program");
             fs::write(
                 &program,
@@ -278,7 +279,14 @@ mod tests {
             .unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             let keep = Keep { checkpoints_days: None, answers_days: None };
-            SealedDays::new(program, &self.dir.path().join("data"), None, Some("owner/days".to_owned()), keep)
+            SealedDays::new(
+                program,
+                &self.dir.path().join("data"),
+                None,
+                Some("owner/days".to_owned()),
+                keep,
+                &Silent,
+            )
         }
 
         fn asked(&self) -> Vec<String> {
@@ -288,7 +296,7 @@ mod tests {
     }
 
     /// Ticks until something is said.
-    fn said(followed: &mut SealedDays, now: i64) -> Option<String> {
+    fn said(followed: &mut SealedDays<'_>, now: i64) -> Option<String> {
         for _ in 0..500 {
             if let Some(said) = followed.publish(now) {
                 return Some(said);

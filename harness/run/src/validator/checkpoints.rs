@@ -8,15 +8,15 @@ use edgemaxx_candle::copies::Fingerprint;
 use edgemaxx_contract::contest::{CheckpointSpec, Contest};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
-use edgemaxx_run::copies::salt;
-use edgemaxx_run::likeness::{Likeness, Repeat, repeats};
-use edgemaxx_run::public::without_paths;
-use edgemaxx_run::resolve::{FolderDigests, candidate_file};
-use edgemaxx_run::sources::{pinned, source_folder};
-use edgemaxx_run::{Class, RunError};
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
-use crate::progress::Terminal;
+use crate::copies::salt;
+use crate::error::{Class, RunError};
+use crate::likeness::{Likeness, Repeat, repeats};
+use crate::progress::Observer;
+use crate::public::without_paths;
+use crate::resolve::{FolderDigests, candidate_file};
+use crate::sources::{pinned, source_folder};
 
 /// Checkpoints that are fetched at once: one that hardly comes holds up none of the others.
 const MOST_AT_ONCE: usize = 16;
@@ -25,26 +25,29 @@ const MOST_AT_ONCE: usize = 16;
 type Said = Result<Digest, CheckpointTrouble>;
 
 /// Checkpoints from folders and, where they are named so, from elsewhere.
-pub(crate) struct LocalCheckpoints {
+pub struct LocalCheckpoints {
     /// Folder that contests' paths are relative to.
     base: PathBuf,
     /// The contest: what candidates share with its baseline is nobody's own work.
     contest: Contest,
+    /// Told of what is fetched, from several threads.
+    observer: &'static dyn Observer,
     /// What is under way, by source.
     fetching: BTreeMap<String, Receiver<Said>>,
 }
 
 impl LocalCheckpoints {
-    pub(crate) fn new(base: &Path, contest: &Contest) -> Self {
-        Self { base: base.to_owned(), contest: contest.clone(), fetching: BTreeMap::new() }
+    /// Checkpoints for a contest whose paths are relative to `base`.
+    pub fn new(base: &Path, contest: &Contest, observer: &'static dyn Observer) -> Self {
+        Self { base: base.to_owned(), contest: contest.clone(), observer, fetching: BTreeMap::new() }
     }
 }
 
 /// Fetches and checks one checkpoint, however long that takes.
-fn prepare(base: &Path, source: &str, task: TaskRef) -> Said {
+fn prepare(base: &Path, source: &str, task: TaskRef, observer: &dyn Observer) -> Said {
     let prepare = || -> Result<Digest, RunError> {
         let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
-        let spec = pinned(base, &spec, &Terminal)?;
+        let spec = pinned(base, &spec, observer)?;
         candidate_file(&source_folder(base, &spec.source)?, task)?;
         FolderDigests::default().of(base, &spec)
     };
@@ -67,8 +70,9 @@ impl Checkpoints for LocalCheckpoints {
             if self.fetching.len() < MOST_AT_ONCE {
                 let (say, said) = channel();
                 let (base, name, task) = (self.base.clone(), source.to_owned(), self.contest.task);
+                let observer = self.observer;
                 // Whoever gave up listening needs no answer.
-                std::thread::spawn(move || drop(say.send(prepare(&base, &name, task))));
+                std::thread::spawn(move || drop(say.send(prepare(&base, &name, task, observer))));
                 self.fetching.insert(source.to_owned(), said);
             }
             return None;

@@ -1,4 +1,4 @@
-//! One step of an optimisation, as it is written on the command line.
+//! One step of an optimisation, and how it is written.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use edgemaxx_contract::task::text::Weights;
 
 /// A step.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub enum Step {
     /// Store all weights in another format.
     Store(Storage),
     /// Keep at most so many transformer layers per attention of the UNet.
@@ -18,20 +18,6 @@ pub(super) enum Step {
     /// The miner's own program, given the folders FROM and TO.
     Script(PathBuf),
 }
-
-/// What `--help` says of them.
-pub(super) const HELP: &str = "\
-Recipes, applied in the order given:
-  f16 · bf16        store the weights in 16 bits
-  int8              store matrices as int8 per channel, the rest as f16
-  prune=N           keep at most N transformer layers per attention of the UNet
-  steps=N           denoising steps            ⎫
-  guidance=G        guidance scale             ⎬ written to edgemaxx.toml
-  scheduler=CLASS   e.g. DDIMScheduler         ⎪
-  compute=FORMAT    f32, f16 or bf16           ⎭
-  weights=FORMAT    of a language model: how the engine keeps them, e.g. q8_0  ⎫ written to
-  lookup=N          of a language model: tokens guessed ahead                  ⎭ edgemaxx.toml
-  script=PROGRAM    run PROGRAM FROM TO: your own step";
 
 impl FromStr for Step {
     type Err = String;

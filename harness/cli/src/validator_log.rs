@@ -1,36 +1,11 @@
-//! Clock, log and alarms of this machine.
+//! What a validator says on standard error, and its alarms.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_validator::status::Status;
-use edgemaxx_validator::world::Clock;
 use serde_json::json;
 
 use crate::terminal::{note, note_json};
-
-/// The wall clock; sleeps end when the program is asked to.
-pub(crate) struct WallClock(pub(crate) Arc<AtomicBool>);
-
-impl Clock for WallClock {
-    fn now(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
-    }
-
-    fn sleep(&mut self, seconds: u64) -> bool {
-        let began = Instant::now();
-        while !self.0.load(Ordering::Relaxed) {
-            let left = Duration::from_secs(seconds).saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return true;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(100)));
-        }
-        false
-    }
-}
 
 /// A line on standard error whenever something changes: for people, or as JSON.
 pub(crate) struct Log {

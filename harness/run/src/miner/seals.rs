@@ -10,30 +10,33 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_files::write_whole;
 use serde::{Deserialize, Serialize};
 
-use crate::error::InFile as _;
+use crate::error::{InFile as _, Result};
 
 /// One seal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Kept {
+pub struct Kept {
     netuid: u16,
     contest: String,
     checkpoint: Digest,
     /// What opens it.
-    pub(super) salt: Salt,
+    pub salt: Salt,
     /// The block it stands in; `None`: it was not seen to stand.
-    pub(super) block: Option<u32>,
+    pub block: Option<u32>,
 }
 
 /// The seals of one hotkey on one chain.
-pub(super) struct Seals {
+pub struct Seals {
     path: PathBuf,
     all: Vec<Kept>,
 }
 
 impl Seals {
     /// Those kept in `path`; none where there is no such file.
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// They cannot be read: a damaged memory is not an empty one.
+    pub fn open(path: &Path) -> Result<Self> {
         let all = match fs::read_to_string(path) {
             Ok(text) => serde_json::from_str(&text).in_file(path)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -43,7 +46,7 @@ impl Seals {
     }
 
     /// The seal of a checkpoint for a contest, if there is one.
-    pub(super) fn find(&self, netuid: u16, contest: &str, checkpoint: &Digest) -> Option<&Kept> {
+    pub fn find(&self, netuid: u16, contest: &str, checkpoint: &Digest) -> Option<&Kept> {
         let is_it = |kept: &&Kept| {
             (kept.netuid, kept.contest.as_str(), &kept.checkpoint) == (netuid, contest, checkpoint)
         };
@@ -51,12 +54,10 @@ impl Seals {
     }
 
     /// The same; a new one with a fresh salt, kept before anybody sees it, where there is none.
-    pub(super) fn find_or_make(
-        &mut self,
-        netuid: u16,
-        contest: &str,
-        checkpoint: Digest,
-    ) -> anyhow::Result<Kept> {
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub fn find_or_make(&mut self, netuid: u16, contest: &str, checkpoint: Digest) -> Result<Kept> {
         if let Some(kept) = self.find(netuid, contest, &checkpoint) {
             return Ok(kept.clone());
         }
@@ -67,7 +68,10 @@ impl Seals {
     }
 
     /// Notes that `seal` stands in `block`.
-    pub(super) fn stands(&mut self, seal: &Kept, block: u32) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub fn stands(&mut self, seal: &Kept, block: u32) -> Result<()> {
         for kept in self.all.iter_mut().filter(|kept| kept.salt == seal.salt) {
             kept.block = Some(block);
         }
@@ -75,11 +79,12 @@ impl Seals {
     }
 
     /// For its owner alone: who has the salt can try checkpoints.
-    fn write(&self) -> anyhow::Result<()> {
+    fn write(&self) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder).in_file(folder)?;
         }
-        write_whole(&self.path, serde_json::to_string_pretty(&self.all)?.as_bytes()).in_file(&self.path)?;
+        let text = serde_json::to_string_pretty(&self.all).in_file(&self.path)?;
+        write_whole(&self.path, text.as_bytes()).in_file(&self.path)?;
         fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600)).in_file(&self.path)
     }
 }

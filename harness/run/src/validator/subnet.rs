@@ -5,27 +5,32 @@ use std::collections::BTreeMap;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, DaySeal};
 use edgemaxx_chain::weights::Rule;
-use edgemaxx_chain::{BlockAt, Chain as Node, ChainError, Committed, Journal, Pin, WeightsRequest};
+use edgemaxx_chain::{
+    BlockAt, Chain as Node, ChainError, Committed, Journal, Pin, SubmitOptions, WeightsRequest,
+};
 use edgemaxx_contract::day::BlockRef;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
-use edgemaxx_run::submissions;
 use edgemaxx_seal::{AccountId, Keypair};
 use edgemaxx_validator::world::{Chain, ChainTrouble, Head, Hindrance, Snapshot};
 
-use crate::subtensor::submit_options;
+use crate::submissions;
 
 /// A subnet of a Subtensor chain, and the hotkey that sets weights on it.
-pub(crate) struct Subtensor<'a> {
-    pub(crate) node: Node,
-    pub(crate) netuid: u16,
+pub struct Subtensor<'a> {
+    /// The connection.
+    pub node: Node,
+    /// The subnet.
+    pub netuid: u16,
     /// Entries for other contests are left alone.
-    pub(crate) contest: String,
-    pub(crate) key: &'a Keypair,
-    pub(crate) journal: RefCell<Journal>,
+    pub contest: String,
+    /// The hotkey.
+    pub key: &'a Keypair,
+    /// Of its submissions.
+    pub journal: RefCell<Journal>,
     /// The block that was found last, to read at.
-    pub(crate) block: Option<BlockAt>,
+    pub block: Option<BlockAt>,
 }
 
 fn trouble(error: &ChainError) -> ChainTrouble {
@@ -127,7 +132,7 @@ impl Chain for Subtensor<'_> {
             };
             let plan = self.node.plan_weights(&pin, &request)?;
             let mut journal = self.journal.borrow_mut();
-            Ok(self.node.set_weights(&plan, self.key, &mut journal, &submit_options())?.block)
+            Ok(self.node.set_weights(&plan, self.key, &mut journal, &SubmitOptions::default())?.block)
         };
         set().map_err(|error: ChainError| trouble(&error))
     }
@@ -144,7 +149,7 @@ impl Chain for Subtensor<'_> {
         let bytes = DaySeal { day: day.clone(), manifest }.to_bytes();
         let mut journal = self.journal.borrow_mut();
         self.node
-            .set_commitment(self.netuid, &bytes, self.key, &mut journal, &submit_options())
+            .set_commitment(self.netuid, &bytes, self.key, &mut journal, &SubmitOptions::default())
             .map(|landed| landed.block)
             .map_err(|error| trouble(&error))
     }

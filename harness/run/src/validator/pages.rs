@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use edgemaxx_run::stage::report::report_day;
 use edgemaxx_validator::world::Pages;
 
+use crate::stage::report::report_day;
+
 /// Renders what the day's folder holds.
-pub(crate) struct Rendered;
+pub struct Rendered;
 
 impl Pages for Rendered {
     fn write(&mut self, folder: &Path) -> Result<(), String> {

@@ -11,25 +11,32 @@ use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_report::{HistoryRun, QuietDay, Summary, history};
 
-use crate::error::InFile as _;
-use crate::terminal::note;
+use crate::error::{InFile as _, Result};
+use crate::progress::Observer;
 
 /// Marks a folder as ours to write into.
-pub(crate) const SITE_FILE: &str = "history.json";
+pub const SITE_FILE: &str = "history.json";
 
 /// Writes the site's own files into `out`, each as a whole.
-pub(crate) fn write(runs: &[HistoryRun], quiet: &[QuietDay], out: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write(runs: &[HistoryRun], quiet: &[QuietDay], out: &Path) -> Result<()> {
     for file in history(runs, quiet)? {
-        write_whole(&out.join(&file.path), file.text.as_bytes())?;
+        let path = out.join(&file.path);
+        write_whole(&path, file.text.as_bytes()).in_file(&path)?;
     }
     Ok(())
 }
 
 /// Makes the folder that days are published to a site that can be served as it is: an `index.html` that links each
 /// day's own page, those of days on which nothing was measured, too. The number of days listed.
-pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
+///
+/// # Errors
+/// The folder cannot be read or written, or a day in it says what is no day.
+pub fn index(published: &Path, observer: &dyn Observer) -> Result<usize> {
     let (blocks, mut runs) = (weights_blocks(published), Vec::new());
-    for (folder, summary) in find_runs(published)? {
+    for (folder, summary) in find_runs(published, observer)? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.parse::<Day>().is_ok() {
             let report = folder.join(REPORT_FILE).is_file().then(|| format!("{name}/report.html"));
@@ -39,7 +46,7 @@ pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
     let quiet = quiet_days(published, &blocks)?;
     let foreign = published.join("index.html").exists() && !published.join(SITE_FILE).exists();
     if foreign {
-        note(&format!("{}: holds an index.html that is not ours; it stays", published.display()));
+        observer.note(&format!("{}: holds an index.html that is not ours; it stays", published.display()));
     } else if !runs.is_empty() || !quiet.is_empty() {
         write(&runs, &quiet, published)?;
     }
@@ -47,10 +54,10 @@ pub(crate) fn index(published: &Path) -> anyhow::Result<usize> {
 }
 
 /// The days below `published` on which nothing was measured, in order.
-fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> anyhow::Result<Vec<QuietDay>> {
+fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> Result<Vec<QuietDay>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(published).in_file(published)? {
-        let folder = entry?.path();
+        let folder = entry.in_file(published)?.path();
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_page = folder.join(REPORT_FILE).is_file() && !folder.join(SUMMARY_FILE).exists();
         let Some(day) = name.parse::<Day>().ok().filter(|_| is_page) else { continue };
@@ -68,13 +75,17 @@ fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> anyhow::Resul
 const ON_CHAIN_FILE: &str = "on-chain.json";
 
 /// Notes where the weights of a published day stand; `false`: it was noted already.
-#[cfg(feature = "validator")]
-pub(crate) fn note_weights(published: &Path, day: &str, weights_block: u64) -> anyhow::Result<bool> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn note_weights(published: &Path, day: &str, weights_block: u64) -> Result<bool> {
     let mut blocks = weights_blocks(published);
     if !published.join(day).is_dir() || blocks.insert(day.to_owned(), weights_block) == Some(weights_block) {
         return Ok(false);
     }
-    write_whole(&published.join(ON_CHAIN_FILE), &serde_json::to_vec_pretty(&blocks)?)?;
+    let path = published.join(ON_CHAIN_FILE);
+    let text = serde_json::to_vec_pretty(&blocks).in_file(&path)?;
+    write_whole(&path, &text).in_file(&path)?;
     Ok(true)
 }
 
@@ -86,7 +97,10 @@ fn weights_blocks(published: &Path) -> BTreeMap<String, u64> {
 
 /// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read is
 /// left out, with a warning.
-pub(crate) fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn find_runs(path: &Path, observer: &dyn Observer) -> Result<Vec<(PathBuf, Summary)>> {
     let entries = fs::read_dir(path).in_file(path)?;
     let mut folders: Vec<PathBuf> =
         entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().in_file(path)?;
@@ -101,12 +115,12 @@ pub(crate) fn find_runs(path: &Path) -> anyhow::Result<Vec<(PathBuf, Summary)>> 
         let summary = match read.and_then(|text| Summary::from_json(&text).in_file(&file)) {
             Ok(summary) => summary,
             Err(error) => {
-                note(&format!("warning: {error}; left out"));
+                observer.note(&format!("warning: {error}; left out"));
                 continue;
             }
         };
         if let Some((first, _)) = found.iter().find(|(_, known)| known.samples == summary.samples) {
-            note(&format!("{}: the same run as {}, left out", folder.display(), first.display()));
+            observer.note(&format!("{}: the same run as {}, left out", folder.display(), first.display()));
             continue;
         }
         found.push((folder, summary));
