@@ -1,8 +1,9 @@
 //! Derived checkpoints: a base with its weights stored differently, disturbed, or with another UNet. The same input
 //! gives the same bytes.
 use crate::error::{Error, Result};
-use crate::pipeline::{CheckpointSource, unet_dir};
+use crate::pipeline::CheckpointSource;
 use crate::tensors::{self, Entry};
+use crate::unet::Replacement;
 use crate::weights::{Weights, component_files};
 use candle_core::{DType, Device};
 use edgemaxx_contract::noise::torch_randn;
@@ -62,17 +63,22 @@ pub fn derive(source: &CheckpointSource, recipe: &Recipe, out: &Path) -> Result<
         copy_folder(&root.join(name), &out.join(name), |_| true)?;
     }
     for (name, stem) in MODELS {
-        let from = if name == "unet" { unet_dir(source) } else { root.join(name) };
+        let unet = (name == "unet").then(|| Replacement::of(root, source.unet.as_deref()));
+        let from = unet.as_ref().map_or_else(|| root.join(name), |unet| unet.folder().to_path_buf());
         let to = out.join(name);
         let noise = recipe.noise.filter(|_| name == "unet" || name == "vae");
         let files = component_files(&from, stem)?;
-        if recipe.storage.is_none() && noise.is_none() {
+        let elsewhere = unet.as_ref().is_some_and(|unet| !unet.is_folder());
+        if recipe.storage.is_none() && noise.is_none() && !elsewhere {
             let index = |p: &Path| p.to_string_lossy().ends_with(".index.json");
             copy_folder(&from, &to, |p| files.iter().any(|f| f == p) || is_json(p) || index(p))?;
             continue;
         }
         copy_folder(&from, &to, |p| is_json(p) && !p.to_string_lossy().ends_with(".index.json"))?;
-        let weights = Weights::open_files(files, DType::F32, &Device::Cpu)?;
+        let weights = match &unet {
+            Some(unet) => unet.open(DType::F32, &Device::Cpu)?,
+            None => Weights::open_files(files, DType::F32, &Device::Cpu)?,
+        };
         rewrite(&weights, recipe.storage, noise, &to.join(format!("{stem}.safetensors")))?;
     }
     Ok(())
@@ -136,7 +142,9 @@ fn rewrite(weights: &Weights, storage: Option<Storage>, noise: Option<Noise>, pa
     for name in names {
         let Some((dtype, shape)) = weights.info(name) else { continue };
         let entry = |name: String, dtype, shape: &[usize]| Entry { name, dtype, shape: shape.to_vec() };
-        let float = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::I8].contains(&dtype);
+        let float =
+            [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::I8, Dtype::F8_E4M3, Dtype::F8_E5M2]
+                .contains(&dtype);
         match storage {
             _ if !float => entries.push(entry(name.to_string(), dtype, shape)),
             Some(Storage::Int8) if shape.len() >= 2 && shape.iter().product::<usize>() >= INT8_ELEMENTS => {
@@ -145,8 +153,10 @@ fn rewrite(weights: &Weights, storage: Option<Storage>, noise: Option<Noise>, pa
             }
             Some(Storage::Int8 | Storage::F16) => entries.push(entry(name.to_string(), Dtype::F16, shape)),
             Some(Storage::Bf16) => entries.push(entry(name.to_string(), Dtype::BF16, shape)),
-            // disturbed values no longer fit the scales they came from
-            None if dtype == Dtype::I8 => entries.push(entry(name.to_string(), Dtype::F16, shape)),
+            // changed values no longer fit the scales or the few bits that they came from
+            None if [Dtype::I8, Dtype::F8_E4M3, Dtype::F8_E5M2].contains(&dtype) => {
+                entries.push(entry(name.to_string(), Dtype::F16, shape))
+            }
             None => entries.push(entry(name.to_string(), dtype, shape)),
         }
     }

@@ -7,7 +7,7 @@ use crate::index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
 use crate::schedule::{Noise, SCHEDULERS, Schedule, ScheduleConfig};
 use crate::trace::Trace;
-use crate::unet::{UNet, UNetConfig};
+use crate::unet::{Replacement, UNet, UNetConfig};
 use crate::vae::{Vae, VaeConfig};
 use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor};
@@ -150,7 +150,8 @@ impl Pipeline {
             (None, named) => (named, differing(named, &scheduler_config)?),
         };
         let schedule = ScheduleConfig::read(&scheduler_config, class)?;
-        let unet_dir = unet_dir(source);
+        let unet_source = Replacement::of(root, source.unet.as_deref());
+        let unet_dir = unet_source.folder();
         let unet_config = UNetConfig::read(&unet_dir.join("config.json"))?;
         let vae_dir = root.join("vae");
         let vae_config = VaeConfig::read(&vae_dir.join("config.json"))?;
@@ -162,13 +163,13 @@ impl Pipeline {
             return Err(Error::config(&unet_dir.join("config.json"), "in_channels", found, expected));
         }
         let vae_dtype = if vae_config.force_upcast && dtype == DType::F16 { DType::F32 } else { dtype };
+        let as_asked = |weights: Weights| match reading {
+            Reading::Fused => weights,
+            Reading::Plain => weights.plain(),
+            Reading::Not => weights.unread(),
+        };
         let component = |dir: &Path, stem: &str, dtype| -> Result<Weights> {
-            let weights = Weights::open_dir(dir, stem, dtype, &device)?;
-            Ok(match reading {
-                Reading::Fused => weights,
-                Reading::Plain => weights.plain(),
-                Reading::Not => weights.unread(),
-            })
+            Ok(as_asked(Weights::open_dir(dir, stem, dtype, &device)?))
         };
         let cuda = Cuda::of(&device)?.filter(|_| reading == Reading::Fused);
         let model = "diffusion_pytorch_model";
@@ -177,7 +178,7 @@ impl Pipeline {
         let (prompts, unet, vae) = threads.install(|| -> Result<_> {
             Ok((
                 PromptEncoder::load(root, |dir| component(dir, "model", dtype))?,
-                UNet::load(&component(&unet_dir, model, dtype)?, unet_config)?,
+                UNet::load(&as_asked(unet_source.open(dtype, &device)?), unet_config)?,
                 Vae::load(&vae_weights(component(&vae_dir, model, vae_dtype)?), vae_config)?,
             ))
         })?;
@@ -368,15 +369,6 @@ fn text_fits(prompts: &PromptEncoder, unet: &UNetConfig, path: &Path) -> Result<
         return Err(Error::config(path, "projection_class_embeddings_input_dim", unet.added, expected));
     }
     Ok(())
-}
-
-/// The folder of the UNet: the replacement, or its `unet` subfolder, or the checkpoint's own.
-pub(crate) fn unet_dir(source: &CheckpointSource) -> PathBuf {
-    match &source.unet {
-        Some(dir) if dir.join("config.json").is_file() => dir.clone(),
-        Some(dir) => dir.join("unet"),
-        None => source.root.join("unet"),
-    }
 }
 
 /// `[batch, channels, h, w]` → `[batch, h, w, channels]`.

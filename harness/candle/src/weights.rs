@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[derive(Clone)]
 struct Entry {
     file: usize,
     dtype: Dtype,
@@ -22,7 +23,7 @@ struct Entry {
 }
 
 struct Store {
-    files: Vec<(PathBuf, Mmap)>,
+    files: Vec<(PathBuf, Arc<Mmap>)>,
     entries: BTreeMap<String, Entry>,
 }
 
@@ -32,10 +33,20 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
+/// What is added to weights when they are read.
+pub(crate) trait Change: Send + Sync {
+    /// Whether the tensor of this full name changes.
+    fn concerns(&self, name: &str) -> bool;
+
+    /// Changes its values, in row-major order.
+    fn apply(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<()>;
+}
+
 /// Named weights below a prefix; cheap to clone.
 #[derive(Clone)]
 pub struct Weights {
     store: Arc<Store>,
+    change: Option<Arc<dyn Change>>,
     prefix: String,
     dtype: DType,
     device: Device,
@@ -145,10 +156,11 @@ impl Weights {
                 let entry = Entry { file: files.len(), dtype: info.dtype, shape: info.shape.clone(), range };
                 entries.insert(name, entry);
             }
-            files.push((path, map));
+            files.push((path, Arc::new(map)));
         }
         Ok(Self {
             store: Arc::new(Store { files, entries }),
+            change: None,
             prefix: String::new(),
             dtype,
             device: device.clone(),
@@ -156,6 +168,20 @@ impl Weights {
             unread: false,
             cuda: Cuda::of(device)?,
         })
+    }
+
+    /// The same weights with something added to them.
+    #[must_use]
+    pub(crate) fn changed(&self, change: impl Change + 'static) -> Self {
+        Self { change: Some(Arc::new(change)), ..self.clone() }
+    }
+
+    /// The tensors of the same files that `name_of` names, by these names.
+    #[must_use]
+    pub(crate) fn renamed(&self, name_of: impl Fn(&str) -> Option<String>) -> Self {
+        let named = self.store.entries.iter().filter_map(|(name, e)| Some((name_of(name)?, e.clone())));
+        let store = Store { files: self.store.files.clone(), entries: named.collect() };
+        Self { store: Arc::new(store), ..self.clone() }
     }
 
     /// The weights below `name`.
@@ -262,7 +288,8 @@ impl Weights {
             Dtype::F32 => Some(DType::F32),
             _ => None,
         };
-        if let (Some(dtype), false) = (stored, self.device.is_cpu()) {
+        let changes = self.change.as_ref().is_some_and(|change| change.concerns(&self.full(name)));
+        if let (Some(dtype), false) = (stored, self.device.is_cpu() || changes) {
             // straight from the file to the device, which converts faster
             let read = || Tensor::from_raw_buffer(self.bytes(entry), dtype, shape, &self.device);
             let tensor = match &self.cuda {
@@ -279,7 +306,7 @@ impl Weights {
     pub fn values(&self, shape: &[usize], name: &str) -> Result<Vec<f32>> {
         let (scale, entry) = self.readable(shape, name)?;
         let bytes = self.bytes(entry);
-        Ok(match (entry.dtype, scale) {
+        let mut values = match (entry.dtype, scale) {
             (Dtype::F16, _) => words(bytes, |b| f16::from_le_bytes(b).to_f32()),
             (Dtype::BF16, _) => words(bytes, |b| bf16::from_le_bytes(b).to_f32()),
             (Dtype::F64, _) => words(bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
@@ -291,7 +318,12 @@ impl Weights {
             (Dtype::F8_E4M3, _) => bytes.iter().map(|b| crate::float8::e4m3(*b)).collect(),
             (Dtype::F8_E5M2, _) => bytes.iter().map(|b| crate::float8::e5m2(*b)).collect(),
             _ => words(bytes, f32::from_le_bytes),
-        })
+        };
+        let full = self.full(name);
+        if let Some(change) = self.change.as_ref().filter(|change| change.concerns(&full)) {
+            change.apply(&full, shape, &mut values)?;
+        }
+        Ok(values)
     }
 
     /// A tensor that this engine can read, its shape checked, and the scale of its channels where it is stored as int8.

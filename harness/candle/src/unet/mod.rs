@@ -2,10 +2,14 @@
 mod blocks;
 mod config;
 mod embedding;
+mod ldm;
+mod lora;
 mod model;
+mod replacement;
 mod resnet;
 mod transformer;
 
 pub use config::UNetConfig;
 pub use model::{Condition, UNet};
+pub(crate) use replacement::Replacement;
 pub(crate) use resnet::{Resnet, ResnetShape};

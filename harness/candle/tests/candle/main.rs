@@ -11,4 +11,5 @@ mod llama;
 mod llama_golden;
 mod reference;
 mod refusals;
+mod replaced;
 mod schedules;

@@ -88,7 +88,10 @@ fn own(checkpoint: &CheckpointSource) -> Option<(Option<u32>, Option<Ready>)> {
     let config = |folder: &Path| -> Option<Value> { read_json(&folder.join("config.json")).ok() };
     let unet = match &checkpoint.unet {
         None => config(&checkpoint.root.join("unet")),
-        Some(folder) => config(&folder.join("unet")).or_else(|| config(folder)),
+        // A LoRA, or a single file, has none.
+        Some(folder) => config(&folder.join("unet"))
+            .or_else(|| config(folder))
+            .or_else(|| config(&checkpoint.root.join("unet"))),
     }?;
     let vae = config(&checkpoint.root.join("vae"))?;
     let number = |name: &str| u32::try_from(unet.get(name)?.as_u64()?).ok();

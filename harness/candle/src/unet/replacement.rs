@@ -1,0 +1,95 @@
+//! What a checkpoint's UNet is: its own folder, another in its place, a single file of a whole pipeline, or a LoRA.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device};
+
+use super::config::UNetConfig;
+use super::{ldm, lora};
+use crate::error::{Error, Result};
+use crate::weights::{Weights, component_files};
+
+/// Stem of the names of a UNet's files.
+pub(crate) const STEM: &str = "diffusion_pytorch_model";
+
+/// Where a UNet's configuration and weights are.
+pub(crate) struct Replacement {
+    /// The folder with `config.json`.
+    folder: PathBuf,
+    /// The file that stands for, or changes, the weights in that folder.
+    file: Option<PathBuf>,
+}
+
+impl Replacement {
+    /// That of a checkpoint at `root`, with `unet` in its UNet's place: a folder in diffusers' layout or one that has such a
+    /// `unet` in it, or a folder with one safetensors file and no configuration.
+    pub(crate) fn of(root: &Path, unet: Option<&Path>) -> Self {
+        let own = root.join("unet");
+        let Some(unet) = unet else { return Self { folder: own, file: None } };
+        let folders = [unet.to_path_buf(), unet.join("unet")];
+        if let Some(folder) = folders.iter().find(|folder| folder.join("config.json").is_file()) {
+            return Self { folder: folder.clone(), file: None };
+        }
+        match only_file(unet) {
+            Some(file) => Self { folder: own, file: Some(file) },
+            None => Self { folder: folders[1].clone(), file: None },
+        }
+    }
+
+    /// The folder with `config.json`.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether all of the UNet lies in [`Self::folder`].
+    pub(crate) fn is_folder(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Opens the weights.
+    ///
+    /// # Errors
+    /// They are missing, damaged, or of another UNet than `config.json` describes.
+    pub(crate) fn open(&self, dtype: DType, device: &Device) -> Result<Weights> {
+        let own = || Weights::open_files(component_files(&self.folder, STEM)?, dtype, device);
+        let Some(file) = &self.file else { return own() };
+        let config = UNetConfig::read(&self.folder.join("config.json"))?;
+        let layers: Vec<usize> = config.levels.iter().map(|level| level.layers).collect();
+        let single = Weights::open_files(vec![file.clone()], dtype, device)?;
+        if lora::is_lora(single.names()) {
+            let base = own()?;
+            let change = lora::Lora::open(file, &base, &layers)?;
+            return Ok(base.changed(change));
+        }
+        let names = own()?;
+        let theirs: std::collections::BTreeMap<String, String> = names
+            .names()
+            .flat_map(|name| {
+                let theirs = ldm::name_of(name, &layers).map(|theirs| format!("{}{theirs}", ldm::PREFIX));
+                // a level that goes up without attention has its convolution one place earlier
+                let without = theirs.as_ref().map(|theirs| theirs.replace(".2.conv.", ".1.conv."));
+                [theirs, without].into_iter().flatten().map(|theirs| (theirs, name.to_string()))
+            })
+            .collect();
+        if !single.names().any(|name| theirs.contains_key(name)) {
+            return Err(Error::Damaged {
+                path: file.clone(),
+                message: format!(
+                    "expected a LoRA, or a single file of a whole pipeline (`{}…`), found neither: it begins with `{}`",
+                    ldm::PREFIX,
+                    single.names().next().unwrap_or_default()
+                ),
+            });
+        }
+        Ok(single.renamed(|name| theirs.get(name).cloned()))
+    }
+}
+
+/// The one safetensors file of a folder.
+fn only_file(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let mut files =
+        entries.filter(|path| path.is_file() && path.extension().is_some_and(|e| e == "safetensors"));
+    let first = files.next()?;
+    files.next().is_none().then_some(first)
+}
