@@ -247,6 +247,9 @@ fn rows_of_candidate(candidate: &CandidateEstimates) -> Vec<(&str, String, &'sta
         ("baseline_peak_rss", "byte", &candidate.baseline_peak_rss_bytes),
         ("energy", "J", &candidate.energy_j),
         ("baseline_energy", "J", &candidate.baseline_energy_j),
+        ("energy_unit", "J", &candidate.energy_unit_j),
+        ("baseline_energy_unit", "J", &candidate.baseline_energy_unit_j),
+        ("energy_unit_ratio", "ratio", &candidate.energy_unit_ratio),
         ("peak_vram", "byte", &candidate.peak_vram_bytes),
         ("baseline_peak_vram", "byte", &candidate.baseline_peak_vram_bytes),
     ] {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contest::Cost;
 use crate::digest::Digest;
 use crate::document;
 use crate::format::Format;
@@ -170,6 +171,18 @@ pub struct CandidateEstimates {
     /// How its answers came, where they come in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<Streaming>,
+    /// Energy that the GPU draws for a unit of an answer, joules; `None` where answers have no units or telemetry does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_unit_j: Option<Estimate>,
+    /// The same for the baseline in these sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_energy_unit_j: Option<Estimate>,
+    /// The candidate's over the baseline's, from the mean of the sessions' log ratios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_unit_ratio: Option<Estimate>,
+    /// Every limit of the contest with its ratio.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitEstimate>,
     /// Each kind of request apart, where a contest has several, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<OfKind>,
@@ -403,6 +416,21 @@ pub struct GateEstimate {
     /// One-sided: `lower` for metrics where higher is better, `upper` for the others.
     pub bound: Option<Estimate>,
     /// Whether the bound is on the right side of the threshold.
+    pub passed: bool,
+}
+
+/// A limit of the contest, and whether the candidate proved to keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LimitEstimate {
+    /// What is bounded.
+    pub of: Cost,
+    /// The largest ratio accepted.
+    pub at_most: f64,
+    /// The candidate's over the baseline's; `None` where it was not measured.
+    pub ratio: Option<Estimate>,
+    /// Whether the ratio's upper end is within.
     pub passed: bool,
 }
 

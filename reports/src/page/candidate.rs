@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::{CheckpointSpec, EngineSpec};
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Claim, Compared, Estimate, GateEstimate, HonestyVerdict, Latency, Streaming,
+    CandidateEstimates, Claim, Compared, Estimate, GateEstimate, HonestyVerdict, Latency, LimitEstimate,
+    Streaming,
 };
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::PipelinePlan;
@@ -95,7 +96,9 @@ pub(crate) fn drill(
     Drill {
         facts: estimates.map_or_else(Vec::new, |e| facts(view.plan.task, e, shots)),
         settings: pipeline.map_or_else(Vec::new, |pipeline| settings(view.plan.task, pipeline)),
-        gates: estimates.map_or_else(Vec::new, |e| e.gates.iter().map(|g| gate(view, g)).collect()),
+        gates: estimates.map_or_else(Vec::new, |e| {
+            e.gates.iter().map(|g| gate(view, g)).chain(e.limits.iter().map(|l| limit(view, l))).collect()
+        }),
         latency: estimates.map_or_else(Vec::new, |e| latency(view.plan.task, e)),
         quality: estimates.map_or_else(Vec::new, quality),
         failures: estimates.map_or_else(Vec::new, |e| {
@@ -225,6 +228,13 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
         let what = task.unit().map_or("Answers".to_owned(), |unit| capitalised(unit.several));
         facts.push(Fact::new(format!("{what} per second"), ranged(rate, |v| number::significant(v, 4))));
     }
+    if let (Some(unit), Some(own), Some(baseline)) =
+        (task.unit(), &e.energy_unit_j, &e.baseline_energy_unit_j)
+    {
+        let joules = |v: f64| format!("{} J", number::significant(v, 4));
+        let text = format!("{}; the baseline {}", ranged(own, joules), ranged(baseline, joules));
+        facts.push(Fact::new(format!("Energy for each {}", unit.one), text));
+    }
     if let Some(speedup) = &e.speedup {
         facts.push(Fact::new("Method", visible(&speedup.method)));
     }
@@ -296,6 +306,18 @@ fn gate(view: &RunView<'_>, gate: &GateEstimate) -> GateRow {
         ),
         passed: gate.passed,
         reason: found.map_or_else(String::new, |g| visible(&g.reason)),
+    }
+}
+
+fn limit(view: &RunView<'_>, limit: &LimitEstimate) -> GateRow {
+    let found = view.contest.score.limits.iter().find(|other| other.of == limit.of);
+    let upper = limit.ratio.as_ref().and_then(|ratio| ratio.upper);
+    GateRow {
+        what: format!("{}, of the baseline’s", limit.of),
+        demand: format!("≤ {}", number::speedup(limit.at_most)),
+        bound: upper.map_or_else(|| UNDEFINED.to_owned(), |upper| format!("≤ {}", number::speedup(upper))),
+        passed: limit.passed,
+        reason: found.map_or_else(String::new, |limit| visible(&limit.reason)),
     }
 }
 

@@ -137,6 +137,10 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
             honesty: Vec::new(),
+            energy_unit_j: None,
+            baseline_energy_unit_j: None,
+            energy_unit_ratio: None,
+            limits: Vec::new(),
             streaming: None,
             kinds: Vec::new(),
         }

@@ -17,7 +17,7 @@ use edgemaxx_contract::sample::{
 
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
-use super::resources::{disagreement, resources};
+use super::resources::{disagreement, energy_of_units, limits, resources};
 use super::{honesty, judge, stream};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
@@ -136,6 +136,10 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.worst_requests = judge::worst_requests(records, contest);
         let answered = stream::answered(plan, &recorded_of);
         estimates.streaming = stream::streaming(&answered, settings.level);
+        if plan.task.unit().is_some() {
+            energy_of_units(&mut estimates, &recorded_of, telemetry, settings.level);
+        }
+        estimates.limits = limits(&estimates, contest);
         estimates.kinds = stream::kinds(&answered, settings.level);
         estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);
         candidates.push(estimates);
@@ -244,6 +248,10 @@ fn speed(
         worst_requests: Vec::new(),
         honesty: Vec::new(),
         streaming: None,
+        energy_unit_j: None,
+        baseline_energy_unit_j: None,
+        energy_unit_ratio: None,
+        limits: Vec::new(),
         kinds: Vec::new(),
     }
 }

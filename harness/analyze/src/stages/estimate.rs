@@ -29,6 +29,17 @@ pub(crate) fn speedup(log_ratio: &Summary, method: &str) -> Estimate {
     }
 }
 
+/// exp of a mean log ratio and its bounds.
+pub(crate) fn exponent(log_ratio: &Estimate) -> Estimate {
+    let exp = |bound: Option<f64>| bound.map(f64::exp);
+    Estimate {
+        point: log_ratio.point.exp(),
+        lower: exp(log_ratio.lower),
+        upper: exp(log_ratio.upper),
+        ..log_ratio.clone()
+    }
+}
+
 /// The mean of one side's latencies, milliseconds, with an interval over sessions.
 pub(crate) fn mean_latency(
     samples: &CandidateSamples,

@@ -6,7 +6,7 @@ use edgemaxx_contract::eligibility::weights_refused;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
     CandidateEstimates, CertificateVerdict, Claim, Estimate, Estimates, GateEstimate, HonestyCheck,
-    HonestyKind, HonestyVerdict,
+    HonestyKind, HonestyVerdict, LimitEstimate,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Role;
@@ -149,6 +149,7 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         return (Standing::Failed, reasons);
     }
     reasons.extend(candidate.gates.iter().filter(|gate| !gate.passed).map(failed_gate));
+    reasons.extend(candidate.limits.iter().filter(|limit| !limit.passed).map(kept_limit));
     if !has_quality {
         let why = if candidate.similarity.is_some() {
             "has too few pairs for a bound"
@@ -194,6 +195,15 @@ fn failed_gate(gate: &GateEstimate) -> String {
     let found =
         bound.map_or("too few pairs for a bound".to_owned(), |bound| format!("{side} bound {bound:.4}"));
     format!("{} of {}: {wanted} {} must be proven, {found}", gate.statistic, gate.metric, gate.threshold)
+}
+
+fn kept_limit(limit: &LimitEstimate) -> String {
+    let found = match limit.ratio.as_ref().map(|ratio| ratio.upper) {
+        None => "it was not measured".to_owned(),
+        Some(None) => "too few sessions for a bound".to_owned(),
+        Some(Some(upper)) => format!("upper bound {upper:.4}"),
+    };
+    format!("{}: at most {} times the baseline's must be proven, {found}", limit.of, limit.at_most)
 }
 
 fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize, kept: bool) -> String {

@@ -1,11 +1,14 @@
 //! What an engine needs besides time: loading, memory, energy. The unit is the session, as for speed.
 
-use edgemaxx_contract::estimate::{CandidateEstimates, Estimate, TelemetrySummary};
+use edgemaxx_contract::contest::{Contest, Cost, Limit};
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, Compared, Estimate, LimitEstimate, Streaming, TelemetrySummary,
+};
 use edgemaxx_contract::plan::Side;
-use edgemaxx_contract::sample::{LaunchOutcome, Phase, RecordedSession};
+use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase, RecordedSession};
 use edgemaxx_contract::telemetry::EnergySource;
 
-use super::estimate::over_sessions;
+use super::estimate::{exponent, over_sessions, plain};
 use crate::estimators::student;
 use crate::telemetry::Derived;
 
@@ -82,6 +85,63 @@ fn energy(
     over_sessions(&means, level, &format!("session means, {}", worst.words()))
 }
 
+/// Energy for each unit of an answer, of both sides and as a ratio, in the candidate's sessions.
+pub(super) fn energy_of_units(
+    estimates: &mut CandidateEstimates,
+    sessions: &[(u32, &RecordedSession<'_>)],
+    telemetry: Option<&Derived>,
+    level: f64,
+) {
+    let Some(telemetry) = telemetry else { return };
+    // Sums of joules and of units: an answer of ten units counts as ten.
+    let joules_per_unit = |recorded: &RecordedSession<'_>, side: Side| {
+        let (mut joules, mut all) = (0.0, 0.0);
+        for attempt in &recorded.attempts {
+            let Outcome::Answered { units, .. } = attempt.outcome else { continue };
+            if attempt.side == side
+                && matches!(attempt.phase, Phase::Measured { .. })
+                && let Some((energy, _)) = telemetry.attempt(attempt).and_then(|a| a.energy_j)
+            {
+                joules += energy;
+                all += f64::from(units);
+            }
+        }
+        (joules > 0.0 && all > 0.0).then(|| joules / all)
+    };
+    let both: Vec<[f64; 2]> = sessions
+        .iter()
+        .filter_map(|(_, recorded)| {
+            Some([joules_per_unit(recorded, Side::Baseline)?, joules_per_unit(recorded, Side::Candidate)?])
+        })
+        .collect();
+    let side =
+        |at: usize| over_sessions(&both.iter().map(|two| two[at]).collect::<Vec<_>>(), level, "sessions");
+    (estimates.baseline_energy_unit_j, estimates.energy_unit_j) = (side(0), side(1));
+    let logs: Vec<f64> = both.iter().map(|[baseline, candidate]| (candidate / baseline).ln()).collect();
+    estimates.energy_unit_ratio =
+        (!logs.is_empty()).then(|| exponent(&plain(&student::interval(&logs, level), "t on sessions")));
+}
+
+/// What each limit of the contest comes to.
+pub(super) fn limits(estimates: &CandidateEstimates, contest: &Contest) -> Vec<LimitEstimate> {
+    let streaming = estimates.streaming.as_ref();
+    let ratio =
+        |of: fn(&Streaming) -> Option<&Compared>| streaming.and_then(of).map(|times| times.ratio.clone());
+    let limit = |limit: &Limit| {
+        let ratio = match limit.of {
+            Cost::First => ratio(|s| Some(&s.first)),
+            Cost::Next => ratio(|s| s.next.as_ref()),
+            Cost::GapP50 => ratio(|s| s.gap_p50.as_ref()),
+            Cost::GapP99 => ratio(|s| s.gap_p99.as_ref()),
+            Cost::Energy => estimates.energy_unit_ratio.clone(),
+        };
+        let upper = ratio.as_ref().and_then(|ratio| ratio.upper);
+        let passed = upper.is_some_and(|upper| upper <= limit.at_most);
+        LimitEstimate { of: limit.of, at_most: limit.at_most, ratio, passed }
+    };
+    contest.score.limits.iter().map(limit).collect()
+}
+
 /// What is wrong with the GPU's own account of its energy, if anything.
 pub(super) fn disagreement(telemetry: &TelemetrySummary) -> Option<String> {
     let (counter, integral) = telemetry.energy_counter_j.zip(telemetry.energy_integral_j)?;
@@ -103,7 +163,9 @@ mod tests {
         Throttle,
     };
 
-    use super::super::tests::{Run, noisy_run};
+    use edgemaxx_contract::ranking::Standing;
+
+    use super::super::tests::{CONFINED, Run, environment, noisy_run};
     use super::super::{Evidence, analyze, settings_of};
     use super::*;
 
@@ -224,5 +286,53 @@ mod tests {
         let derived = Derived::of(&run.log, &telemetry, Digest::of("t"));
         let found = analyzed(&run, &derived);
         assert!(found.warnings.iter().any(|w| w.contains("do not trust its energy")), "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn limits_are_held_to_the_upper_end_of_a_measured_ratio() {
+        let mut run = in_order(noisy_run("telemetry", Extent::Full, |_, _| ()));
+        let telemetry = telemetry(&run.plan, &run.log);
+        let derived = Derived::of(&run.log, &telemetry, Digest::of("t"));
+        let recorded = run.log.sessions(&run.plan);
+        let sessions: Vec<(u32, &RecordedSession<'_>)> = run
+            .plan
+            .sessions
+            .iter()
+            .filter(|session| session.candidate == "quick")
+            .map(|session| (session.index, &recorded[session.index as usize]))
+            .collect();
+        let found = analyzed(&run, &derived);
+        let mut quick = found.candidates.iter().find(|c| c.name == "quick").unwrap().clone();
+        assert_eq!(quick.energy_unit_ratio, None, "these answers have no units");
+        energy_of_units(&mut quick, &sessions, Some(&derived), 0.95);
+        assert!((quick.energy_unit_j.as_ref().unwrap().point - 200.0).abs() < 1.0);
+        let energy = quick.energy_unit_ratio.as_ref().unwrap();
+        assert!(
+            (energy.point - 0.5).abs() < 0.01 && energy.upper.is_some_and(|upper| upper < 0.6),
+            "{energy:?}"
+        );
+
+        let bound = |of, at_most| Limit { of, at_most, reason: "a test".to_owned() };
+        run.contest.score.limits =
+            vec![bound(Cost::Energy, 0.6), bound(Cost::Energy, 0.4), bound(Cost::First, 1000.0)];
+        quick.limits = limits(&quick, &run.contest);
+        let passed: Vec<bool> = quick.limits.iter().map(|limit| limit.passed).collect();
+        assert_eq!(passed, [true, false, false], "what was not measured is not kept");
+        let ranked = |quick: &CandidateEstimates| {
+            let mut found = found.clone();
+            *found.candidates.iter_mut().find(|c| c.name == "quick").unwrap() = quick.clone();
+            let ranking = crate::stages::rank(&found, &run.contest, &environment(CONFINED));
+            ranking.entries.into_iter().find(|entry| entry.name == "quick").unwrap()
+        };
+        let rejected = ranked(&quick);
+        assert_eq!((rejected.standing, rejected.score), (Standing::RejectedQuality, 0.0));
+        let words = rejected.reasons.join("; ");
+        assert!(
+            words.contains("energy for each unit: at most 0.4 times the baseline's must be proven, upper bound 0.5")
+                && words.contains("time to the first part: at most 1000 times the baseline's must be proven, it was not measured"),
+            "{words}"
+        );
+        quick.limits.truncate(1);
+        assert_eq!(ranked(&quick).standing, Standing::Accepted);
     }
 }

@@ -1,10 +1,10 @@
 //! How answers came that come in parts, and each kind of request apart.
 
-use edgemaxx_contract::estimate::{Compared, Estimate, OfKind, Streaming};
+use edgemaxx_contract::estimate::{Compared, OfKind, Streaming};
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Arrival, Attempt, Outcome, RecordedSession};
 
-use super::estimate::{over_sessions, plain};
+use super::estimate::{exponent, over_sessions, plain};
 use crate::estimators::quantiles::Sorted;
 use crate::estimators::student;
 
@@ -58,7 +58,7 @@ fn of(sessions: &[Vec<&Answered<'_>>], level: f64) -> Option<Streaming> {
         compared(&sessions.collect::<Vec<_>>(), level)
     };
     Some(Streaming {
-        first: by_pair(first)?,
+        first: firsts_of(sessions, level)?,
         next: by_pair(next),
         gap_p50: by_session(0.5),
         gap_p99: by_session(0.99),
@@ -90,11 +90,31 @@ pub(super) fn kinds(sessions: &[Vec<Answered<'_>>], level: f64) -> Vec<OfKind> {
     names.into_iter().filter_map(of_kind).collect()
 }
 
+/// The times to the first part. An answer that came whole beside one in parts had its first when it had its last.
+fn firsts_of(sessions: &[Vec<&Answered<'_>>], level: f64) -> Option<Compared> {
+    let both = |pair: &&Answered<'_>| {
+        let sides = [pair.baseline, pair.candidate];
+        let streams = sides.iter().any(|attempt| first(attempt).is_some());
+        let [baseline, candidate] = sides.map(|attempt| first(attempt).or_else(|| whole(attempt)));
+        Some([baseline?, candidate?]).filter(|_| streams)
+    };
+    let sessions = sessions.iter().map(|pairs| pairs.iter().filter_map(both).collect());
+    compared(&sessions.collect::<Vec<Vec<[f64; 2]>>>(), level)
+}
+
 /// Milliseconds to the first part.
 fn first(attempt: &Attempt) -> Option<f64> {
     match &attempt.outcome {
         Outcome::Answered { first_ns: Some(first), .. } if *first > 0 => Some(*first as f64 / 1e6),
         _ => None,
+    }
+}
+
+/// Milliseconds to the end.
+fn whole(attempt: &Attempt) -> Option<f64> {
+    match &attempt.outcome {
+        Outcome::Answered { latency_ns, .. } => Some(*latency_ns as f64 / 1e6),
+        Outcome::Failed(_) => None,
     }
 }
 
@@ -130,11 +150,10 @@ fn compared(sessions: &[Vec<[f64; 2]>], level: f64) -> Option<Compared> {
     let ratios = means(&|[baseline, candidate]| (candidate / baseline).ln());
     let log =
         (!ratios.is_empty()).then(|| plain(&student::interval(&ratios, level), "t on session means"))?;
-    let exp = |value: Option<f64>| value.map(f64::exp);
     Some(Compared {
         candidate_ms: over_sessions(&means(&|pair| pair[1]), level, "session means")?,
         baseline_ms: over_sessions(&means(&|pair| pair[0]), level, "session means")?,
-        ratio: Estimate { point: log.point.exp(), lower: exp(log.lower), upper: exp(log.upper), ..log },
+        ratio: exponent(&log),
     })
 }
 
@@ -192,6 +211,10 @@ mod tests {
         let sessions = vec![vec![Answered { kind: None, baseline: &whole, candidate: &whole }]];
         assert_eq!(streaming(&sessions, 0.95), None);
         assert!(kinds(&sessions, 0.95).is_empty());
+        let parts = attempt(110, Some(10), &[10, 110]);
+        let sessions = vec![vec![Answered { kind: None, baseline: &parts, candidate: &whole }]];
+        let first = streaming(&sessions, 0.95).expect("one side streams").first;
+        assert_eq!((first.baseline_ms.point, first.candidate_ms.point), (10.0, 110.0), "no way to look fast");
         // A stream in one part has a first one and nothing after it.
         let burst = attempt(110, Some(110), &[110]);
         let sessions = vec![vec![Answered { kind: None, baseline: &burst, candidate: &burst }]];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::{EngineSpec, engine};
+use super::limit::Limit;
 use super::spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, Measurement, QualitySpec,
     Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,
@@ -378,7 +379,24 @@ fn score(wire: &WireScore, task: TaskRef) -> Result<ScoreSpec, InputError> {
             0.0,
             16.0,
         )?,
+        limits: limits(&wire.limits, task)?,
     })
+}
+
+/// Bounds on what only answers in parts have, and energy for each unit, are for tasks whose answers have units.
+fn limits(limits: &[Limit], task: TaskRef) -> Result<Vec<Limit>, InputError> {
+    for (index, limit) in limits.iter().enumerate() {
+        let field = |key: &str| format!("score.limit[{index}].{key}");
+        if task.unit().is_none() {
+            let expected = format!("none: {} come whole", task.answer().several);
+            return Err(bad(field("of"), &expected, limit.of));
+        }
+        if limits[..index].iter().any(|other| other.of == limit.of) {
+            return Err(bad(field("of"), "a bound named once", format!("the {} twice", limit.of)));
+        }
+        within(&field("at_most"), limit.at_most, 0.001, 1000.0)?;
+    }
+    Ok(limits.to_vec())
 }
 
 /// A metric of the task that a score can multiply speed with: the last of them, where none is named. A name is written

@@ -6,6 +6,7 @@
 mod candidate_file;
 mod check;
 mod engine;
+mod limit;
 mod spec;
 mod variant;
 mod wire;
@@ -13,6 +14,7 @@ mod wire;
 pub use candidate_file::CandidateFile;
 pub use check::CONTROL;
 pub use engine::{CommandSpec, EngineSpec, Resources};
+pub use limit::{Cost, Limit};
 pub use spec::{
     BaselineSpec, CandidateSpec, CheckpointSpec, Contest, CopiesSpec, Device, DeviceKind, Measurement,
     QualitySpec, Recipe, Residency, RewardFormula, Rewards, ScoreSpec, Stopping, Timeouts,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::engine::EngineSpec;
+use super::limit::Limit;
 use crate::digest::Digest;
 use crate::metric::{Gate, Metric, Model};
 use crate::task::{RequestSpec, Settings, SettingsPatch, TaskRef};
@@ -318,6 +319,9 @@ pub struct ScoreSpec {
     pub similarity_gate: f64,
     /// Exponent of the quality factor ((bound − gate) / (1 − gate)); 0 ignores it.
     pub similarity_exponent: f64,
+    /// What its answers may cost elsewhere; all must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
 }
 
 /// How ranks become weights.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::engine::WireEngine;
+use super::limit::Limit;
 use super::spec::{DeviceKind, Residency, RewardFormula};
 use crate::metric::Metric;
 
@@ -175,6 +176,8 @@ pub(super) struct WireScore {
     pub similarity: Option<String>,
     pub similarity_gate: Option<f64>,
     pub similarity_exponent: Option<f64>,
+    #[serde(default, rename = "limit")]
+    pub limits: Vec<Limit>,
 }
 
 #[derive(Debug, Default, Deserialize)]

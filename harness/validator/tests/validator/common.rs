@@ -480,6 +480,10 @@ pub(crate) fn estimates(
             quality: Vec::new(),
             worst_requests: Vec::new(),
             honesty: Vec::new(),
+            energy_unit_j: None,
+            baseline_energy_unit_j: None,
+            energy_unit_ratio: None,
+            limits: Vec::new(),
             streaming: None,
             kinds: Vec::new(),
         }
