@@ -10,16 +10,24 @@ use candle_core::{DType, Result, Tensor, bail};
 const SCORES: usize = 1 << 26;
 
 /// A compiled kernel: rows of queries, keys a stage, bytes of a row in shared memory.
-struct Shape {
-    name: &'static str,
-    rows: usize,
+pub(super) struct Shape {
+    pub(super) name: &'static str,
+    pub(super) rows: usize,
     keys: usize,
     row_bytes: usize,
 }
 
+impl Shape {
+    /// Bytes of shared memory: the queries, then two stages of keys and of values.
+    pub(super) fn shared(&self) -> usize {
+        (4 * self.keys).max(self.rows) * self.row_bytes
+    }
+}
+
 /// The kernel for heads of a width. Many queries per block pay where there are queries enough for all multiprocessors.
-fn shape(width: usize, queries: usize, keys: usize) -> Option<Shape> {
+pub(super) fn shape(width: usize, queries: usize, keys: usize) -> Option<Shape> {
     Some(match width {
+        32 => Shape { name: "flash_32", rows: 64, keys: 64, row_bytes: 80 },
         40 => Shape { name: "flash_40", rows: 64, keys: 64, row_bytes: 112 },
         64 if queries >= 2048 && keys >= 512 => {
             Shape { name: "flash_64_long", rows: 128, keys: 64, row_bytes: 128 }
@@ -84,12 +92,12 @@ impl Cuda {
             row(&k),
             row(&v),
             int(heads * width),
+            int(1),
         ];
-        let shared = (4 * s.keys).max(s.rows) * s.row_bytes;
         let grid = (queries.div_ceil(s.rows) as u32, heads as u32, batch as u32);
         let threads = 128;
         let name = format!("{}_{}", s.name, suffix(q.of.dtype())?);
-        self.launch(Module::Flash, &name, grid, threads, shared, &args)?;
+        self.launch(Module::Flash, &name, grid, threads, s.shared(), &args)?;
         Ok(y)
     }
 

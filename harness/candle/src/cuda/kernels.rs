@@ -3,7 +3,7 @@ use super::Cuda;
 use super::memory::{address, suffix};
 use crate::nn::Activation;
 use candle_core::{Error, Result, Tensor, bail};
-use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg as _};
+use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg as _, sys};
 
 /// Source of a kernel.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,7 @@ pub(super) enum Module {
     Flash,
     Glue,
     Norm,
+    Text,
 }
 
 impl Module {
@@ -19,6 +20,7 @@ impl Module {
             Self::Flash => ("edgemaxx-flash", include_str!("kernels/flash.ptx")),
             Self::Glue => ("edgemaxx-glue", include_str!("kernels/glue.ptx")),
             Self::Norm => ("edgemaxx-norm", include_str!("kernels/norm.ptx")),
+            Self::Text => ("edgemaxx-text", include_str!("kernels/text.ptx")),
         }
     }
 }
@@ -32,6 +34,8 @@ pub(super) enum Arg {
     Float(f32),
 }
 
+/// Bytes of shared memory that a block may have without asking for them.
+const USUAL_SHARED: usize = 48 << 10;
 /// Threads of kernels that treat every vector alike.
 const THREADS: u32 = 256;
 
@@ -48,6 +52,10 @@ impl Cuda {
     ) -> Result<()> {
         let (id, ptx) = module.ptx();
         let function = self.shared.device.get_or_load_custom_func(name, id, ptx)?;
+        if shared > USUAL_SHARED {
+            let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            function.set_attribute(most, shared as i32).map_err(Error::wrap)?;
+        }
         let mut launch = function.builder();
         for arg in args {
             match arg {

@@ -18,11 +18,17 @@ mod norm;
 mod product;
 #[cfg(feature = "cuda")]
 mod replay;
+#[cfg(feature = "cuda")]
+mod text;
 #[cfg(not(feature = "cuda"))]
 mod without;
 
 #[cfg(feature = "cuda")]
-pub(crate) use self::{device::Cuda, replay::Replay};
+pub(crate) use self::{
+    device::Cuda,
+    replay::Replay,
+    text::{Form, Heads, Memory, Norm, Places, Recording, Rows, Steps},
+};
 #[cfg(not(feature = "cuda"))]
 pub(crate) use without::{Cuda, Replay};
 

@@ -3,6 +3,10 @@
 use crate::cpu::{Group, Kind};
 use half::{bf16, f16};
 
+fn words<const N: usize>(bytes: &[u8], to: &mut [f32], read: impl Fn([u8; N]) -> f32) {
+    to.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(v, b)| *v = read(*b));
+}
+
 /// How a tensor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TensorType {
@@ -90,15 +94,6 @@ impl TensorType {
         }
     }
 
-    /// A number that is stored as it is.
-    pub(crate) fn float(self, row: &[u8], index: usize) -> f32 {
-        match self {
-            Self::F32 => f32::from_le_bytes(array(row, index * 4)),
-            Self::Bf16 => bf16::from_le_bytes(array(row, index * 2)).to_f32(),
-            _ => half_at(row, index * 2),
-        }
-    }
-
     /// Group `index` of a row of quantised numbers, as [`Kind::group`] counts them.
     pub(crate) fn group(self, row: &[u8], index: usize) -> Group {
         let (numbers, bytes) = self.block();
@@ -118,9 +113,11 @@ impl TensorType {
 
     /// All numbers of a row.
     pub(crate) fn row(self, row: &[u8], to: &mut [f32]) {
-        if self.block().0 == 1 {
-            to.iter_mut().enumerate().for_each(|(i, v)| *v = self.float(row, i));
-            return;
+        match self {
+            Self::F32 => return words(row, to, f32::from_le_bytes),
+            Self::F16 => return words(row, to, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            Self::Bf16 => return words(row, to, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            _ => {}
         }
         let shifted = [Self::Q4_1, Self::Q4K].contains(&self);
         for (g, values) in to.chunks_exact_mut(self.kind().group()).enumerate() {

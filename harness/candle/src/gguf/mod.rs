@@ -6,5 +6,5 @@ mod value;
 
 pub use block::TensorType;
 pub use file::{Gguf, TensorInfo};
-pub(crate) use quantise::quantised;
+pub(crate) use quantise::{quantised, round, rounds};
 pub use value::Value;

@@ -1,7 +1,7 @@
 //! Numbers made into groups that share a scale, as llama.cpp's reference quantisers make them.
 use super::block::TensorType;
 use crate::cpu::Group;
-use half::f16;
+use half::{bf16, f16};
 
 /// Thirty-two numbers as a group of `to`; `None` where it is not a quantisation that is made here.
 pub(crate) fn quantised(to: TensorType, values: &[f32; 32]) -> Option<Group> {
@@ -32,6 +32,28 @@ pub(crate) fn quantised(to: TensorType, values: &[f32; 32]) -> Option<Group> {
     })
 }
 
+/// Whether rows of `width` numbers can be rounded to a type.
+pub(crate) fn rounds(to: TensorType, width: usize) -> bool {
+    to.block().0 == 1 || (quantised(to, &[0.0; 32]).is_some() && width.is_multiple_of(32))
+}
+
+/// What is left of numbers that were stored as a type; [`rounds`] says whether they can be.
+pub(crate) fn round(to: TensorType, numbers: &[f32]) -> Vec<f32> {
+    match to {
+        TensorType::F32 => numbers.to_vec(),
+        TensorType::F16 => numbers.iter().map(|v| f16::from_f32(*v).to_f32()).collect(),
+        TensorType::Bf16 => numbers.iter().map(|v| bf16::from_f32(*v).to_f32()).collect(),
+        _ => {
+            let back = |values: &[f32; 32]| {
+                let group =
+                    quantised(to, values).map(|g| g.numbers.map(|n| g.scale * f32::from(n) + g.shift));
+                group.unwrap_or(*values)
+            };
+            numbers.as_chunks::<32>().0.iter().flat_map(back).collect()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +78,26 @@ mod tests {
             assert!(quantised(to, &[0.0; 32]).is_some_and(|g| g.numbers == [0; 32] && g.scale == 0.0));
         }
         assert_eq!(quantised(TensorType::Q4K, &values), None);
+    }
+
+    #[test]
+    fn numbers_are_rounded_as_they_would_be_stored() {
+        let numbers: Vec<f32> = (0..64).map(|i| (i as f32 * 0.37).sin()).collect();
+        for (to, most) in [
+            (TensorType::F32, 0.0),
+            (TensorType::F16, 3e-4),
+            (TensorType::Bf16, 2.1e-3),
+            (TensorType::Q8_0, 0.005),
+            (TensorType::Q4_0, 0.07),
+        ] {
+            let rounded = round(to, &numbers);
+            let off = numbers.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+            assert!(
+                rounded.len() == 64 && off <= most && (most == 0.0 || off > most / 10.0),
+                "{to:?}: {off}"
+            );
+            assert!(rounds(to, 64));
+        }
+        assert!(rounds(TensorType::F16, 20) && !rounds(TensorType::Q8_0, 20) && !rounds(TensorType::Q6K, 64));
     }
 }

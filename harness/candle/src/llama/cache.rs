@@ -1,6 +1,7 @@
 //! Keys and values of the tokens read so far, laid out once for the longest text, in the panels that products read: keys with
 //! positions as columns, values with positions as rows.
 use crate::cpu::{COLUMNS, Line, Shared};
+use crate::gguf::{TensorType, round};
 use memmap2::MmapMut;
 
 /// Sizes of a cache.
@@ -48,13 +49,15 @@ impl Sizes {
 /// The cache; memory that was never written to takes none.
 pub(super) struct Cache {
     sizes: Sizes,
+    rounding: Option<TensorType>,
     data: MmapMut,
 }
 
 impl Cache {
-    pub(super) fn new(sizes: Sizes) -> std::io::Result<Self> {
+    /// A cache of numbers that are rounded to a type as they are stored.
+    pub(super) fn new(sizes: Sizes, rounding: Option<TensorType>) -> std::io::Result<Self> {
         let lines = sizes.layers * sizes.kv_heads * sizes.head();
-        Ok(Self { sizes, data: MmapMut::map_anon(lines * size_of::<Line>())? })
+        Ok(Self { sizes, rounding, data: MmapMut::map_anon(lines * size_of::<Line>())? })
     }
 
     pub(super) fn sizes(&self) -> Sizes {
@@ -66,7 +69,7 @@ impl Cache {
         let lines = self.data.len() / size_of::<Line>();
         // SAFETY: pages are aligned beyond a line's 64 bytes, any bits are numbers, and the borrow is exclusive.
         let lines = unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast::<Line>(), lines) };
-        SharedCache { sizes: self.sizes, lines: Shared::new(lines) }
+        SharedCache { sizes: self.sizes, rounding: self.rounding, lines: Shared::new(lines) }
     }
 }
 
@@ -74,6 +77,7 @@ impl Cache {
 #[derive(Clone, Copy)]
 pub(super) struct SharedCache<'a> {
     sizes: Sizes,
+    rounding: Option<TensorType>,
     lines: Shared<'a, Line>,
 }
 
@@ -89,6 +93,8 @@ impl<'a> SharedCache<'a> {
     pub(super) unsafe fn put(&self, layer: usize, head: usize, position: usize, key: &[f32], value: &[f32]) {
         let s = self.sizes;
         assert!(position < s.capacity);
+        let rounded = self.rounding.map(|to| [key, value].map(|numbers| round(to, numbers)));
+        let [key, value] = rounded.as_ref().map_or([key, value], |both| [&both[0], &both[1]]);
         let start = s.start(layer, head);
         // SAFETY: the caller vouches for the head.
         let lines = unsafe { self.lines.write(start..start + s.head()) };

@@ -8,6 +8,7 @@ mod cache;
 mod config;
 mod forward;
 mod generate;
+mod gpu;
 mod metadata;
 mod model;
 mod rope;
@@ -18,6 +19,7 @@ mod weights;
 
 pub use config::{LlamaConfig, RopeScaling};
 pub use generate::{Choice, Wanted};
+pub use gpu::GpuLlama;
 pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;

@@ -7,7 +7,7 @@ use super::tokenizer::LlamaTokenizer;
 use super::weights::{from_folder, from_gguf};
 use crate::cpu::{Isa, Team};
 use crate::error::{Error, Result};
-use crate::gguf::{Gguf, TensorType};
+use crate::gguf::{Gguf, TensorType, rounds};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -30,6 +30,9 @@ pub struct LlamaOptions {
     pub context: Option<usize>,
     /// What the frequencies of positions are divided by, over what the file says; `None` for 1.
     pub rope_factor: Option<f64>,
+    /// What keys and values of the tokens read are rounded to: f16, bf16, or groups of 32 as Q8_0, Q4_0 or Q4_1; `None` for
+    /// f32. It shows what such a cache does to the answers; the numbers are kept as f32 all the same.
+    pub cache: Option<TensorType>,
 }
 
 /// A model of LLaMA's layout on the CPU.
@@ -81,7 +84,13 @@ impl Llama {
             return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
         }
         let sizes = Sizes { layers: c.layers, kv_heads: c.kv_heads, head_width: c.head_width, capacity };
-        let cache = Cache::new(sizes).map_err(Error::io(path))?;
+        let rounding = options.cache.filter(|to| *to != TensorType::F32);
+        if rounding.is_some_and(|to| !rounds(to, c.head_width)) {
+            let found = format!("{rounding:?} of heads of {}", c.head_width);
+            let expected = "F32, F16 or BF16, or Q8_0, Q4_0 or Q4_1 of heads of a multiple of 32".to_owned();
+            return Err(Error::Request { field: "cache", found, expected });
+        }
+        let cache = Cache::new(sizes, rounding).map_err(Error::io(path))?;
         let own = (0..team.count()).map(|_| Mutex::default()).collect();
         let buffers = Buffers::default();
         let (tokenizer, path) = (tokenizer.map_err(|e| e.to_string()), path.to_path_buf());

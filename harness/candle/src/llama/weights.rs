@@ -7,18 +7,56 @@ use crate::error::{Error, Result};
 use crate::gguf::{Gguf, TensorType, quantised};
 use crate::weights::Weights;
 use candle_core::DType;
-use half::{bf16, f16};
 use safetensors::Dtype;
+use std::borrow::Cow;
 use std::path::Path;
 
+/// A matrix as its file has it, row by row.
+pub(super) struct Stored<'a> {
+    pub(super) of: TensorType,
+    bytes: Cow<'a, [u8]>,
+    row: usize,
+    /// Width of the heads whose rows are turned from pairs side by side to pairs half a head apart.
+    heads: Option<usize>,
+}
+
+impl Stored<'_> {
+    pub(super) fn row(&self, index: usize) -> &[u8] {
+        let from = self.heads.map_or(index, |width| apart(index, width));
+        &self.bytes[from * self.row..][..self.row]
+    }
+}
+
 /// Where tensors come from.
-trait Source {
+pub(super) trait Source {
     fn path(&self) -> &Path;
     fn has(&self, name: &str) -> bool;
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>>;
     /// A matrix of `columns` stored rows of `inner` values. Where `heads` is given, their rows are turned from pairs side by
     /// side to pairs half a head apart, if the source has them so.
-    fn matrix(&self, name: &str, columns: usize, inner: usize, heads: Option<usize>) -> Result<Matrix>;
+    fn stored(&self, name: &str, columns: usize, inner: usize, heads: Option<usize>) -> Result<Stored<'_>>;
+}
+
+/// A matrix, packed as the type to `keep` it in, or as the file has it.
+fn matrix(
+    source: &impl Source,
+    keep: Option<TensorType>,
+    name: &str,
+    (columns, inner): (usize, usize),
+    heads: Option<usize>,
+) -> Result<Matrix> {
+    let stored = source.stored(name, columns, inner, heads)?;
+    let of = stored.of;
+    match keep {
+        None if of.block().0 > 1 => {
+            Matrix::of_groups(of.kind(), inner, columns, |c, g| of.group(stored.row(c), g))
+                .map_err(Error::io(source.path()))
+        }
+        keep => {
+            let read = |c, to: &mut [f32]| of.row(stored.row(c), to);
+            kept_as(keep.unwrap_or(of), (inner, columns), source.path(), read)
+        }
+    }
 }
 
 /// Packs a matrix of rows of numbers, kept as a type that may be a quantisation.
@@ -44,10 +82,17 @@ fn kept_as(
     packed.map_err(Error::io(path))
 }
 
-struct Folder<'a> {
+/// A folder in transformers' layout.
+pub(super) struct Folder<'a> {
     dir: &'a Path,
     weights: Weights,
-    keep: Option<TensorType>,
+}
+
+impl<'a> Folder<'a> {
+    pub(super) fn open(dir: &'a Path) -> Result<Self> {
+        let weights = Weights::open_dir(dir, "model", DType::F32, &candle_core::Device::Cpu)?;
+        Ok(Self { dir, weights })
+    }
 }
 
 impl Source for Folder<'_> {
@@ -63,75 +108,41 @@ impl Source for Folder<'_> {
         self.weights.values(&[len], name)
     }
 
-    fn matrix(&self, name: &str, columns: usize, inner: usize, _: Option<usize>) -> Result<Matrix> {
+    fn stored(&self, name: &str, columns: usize, inner: usize, _: Option<usize>) -> Result<Stored<'_>> {
         let shape = [columns, inner];
         let (dtype, bytes) = self.weights.stored(&shape, name)?;
-        let stored = match dtype {
-            Dtype::F16 => TensorType::F16,
-            Dtype::BF16 => TensorType::Bf16,
-            _ => TensorType::F32,
-        };
-        let keep = self.keep.unwrap_or(stored);
-        let row = bytes.len() / columns;
-        let row = |column: usize| &bytes[column * row..][..row];
-        let size = (inner, columns);
-        match dtype {
-            Dtype::F32 => kept_as(keep, size, self.dir, |c, to| words(row(c), to, f32::from_le_bytes)),
-            Dtype::F16 => kept_as(keep, size, self.dir, |c, to| {
-                words(row(c), to, |b| f16::from_le_bytes(b).to_f32());
-            }),
-            Dtype::BF16 => kept_as(keep, size, self.dir, |c, to| {
-                words(row(c), to, |b| bf16::from_le_bytes(b).to_f32());
-            }),
+        let (of, bytes) = match dtype {
+            Dtype::F32 => (TensorType::F32, Cow::from(bytes)),
+            Dtype::F16 => (TensorType::F16, bytes.into()),
+            Dtype::BF16 => (TensorType::Bf16, bytes.into()),
             _ => {
                 let values = self.weights.values(&shape, name)?;
-                kept_as(keep, size, self.dir, |c, to| to.copy_from_slice(&values[c * inner..][..inner]))
+                (TensorType::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into())
             }
-        }
+        };
+        Ok(Stored { of, row: bytes.len() / columns, bytes, heads: None })
     }
 }
 
-fn words<const N: usize>(bytes: &[u8], to: &mut [f32], read: impl Fn([u8; N]) -> f32) {
-    to.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(v, b)| *v = read(*b));
-}
-
-struct File<'a> {
-    gguf: &'a Gguf,
-    keep: Option<TensorType>,
-}
-
-impl Source for File<'_> {
+impl Source for Gguf {
     fn path(&self) -> &Path {
-        self.gguf.path()
+        self.path()
     }
 
     fn has(&self, name: &str) -> bool {
-        self.gguf.info(name).is_some()
+        self.info(name).is_some()
     }
 
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        self.gguf.tensor(name, &[len])?;
-        self.gguf.values_of(name)
+        self.tensor(name, &[len])?;
+        self.values_of(name)
     }
 
-    fn matrix(&self, name: &str, columns: usize, inner: usize, heads: Option<usize>) -> Result<Matrix> {
-        let (stored, bytes) = self.gguf.tensor(name, &[columns, inner])?;
-        let (numbers, size) = stored.block();
-        let row = inner / numbers * size;
-        let row = |column: usize| {
-            let from = heads.map_or(column, |heads| apart(column, columns / heads));
-            &bytes[from * row..][..row]
-        };
-        match self.keep {
-            None if stored.block().0 > 1 => {
-                Matrix::of_groups(stored.kind(), inner, columns, |c, g| stored.group(row(c), g))
-                    .map_err(Error::io(self.path()))
-            }
-            keep => {
-                let read = |c, to: &mut [f32]| TensorType::row(stored, row(c), to);
-                kept_as(keep.unwrap_or(stored), (inner, columns), self.path(), read)
-            }
-        }
+    fn stored(&self, name: &str, columns: usize, inner: usize, heads: Option<usize>) -> Result<Stored<'_>> {
+        let (of, bytes) = self.tensor(name, &[columns, inner])?;
+        let (numbers, size) = of.block();
+        let heads = heads.map(|heads| columns / heads);
+        Ok(Stored { of, row: inner / numbers * size, bytes: bytes.into(), heads })
     }
 }
 
@@ -142,23 +153,23 @@ fn apart(index: usize, width: usize) -> usize {
 }
 
 /// What tensors are called.
-struct Names {
-    embedding: &'static str,
-    norm: &'static str,
-    head: &'static str,
-    layer: &'static str,
-    attention_norm: &'static str,
-    query: &'static str,
-    key: &'static str,
-    value: &'static str,
-    output: &'static str,
-    mlp_norm: &'static str,
-    gate: &'static str,
-    up: &'static str,
-    down: &'static str,
+pub(super) struct Names {
+    pub(super) embedding: &'static str,
+    pub(super) norm: &'static str,
+    pub(super) head: &'static str,
+    pub(super) layer: &'static str,
+    pub(super) attention_norm: &'static str,
+    pub(super) query: &'static str,
+    pub(super) key: &'static str,
+    pub(super) value: &'static str,
+    pub(super) output: &'static str,
+    pub(super) mlp_norm: &'static str,
+    pub(super) gate: &'static str,
+    pub(super) up: &'static str,
+    pub(super) down: &'static str,
 }
 
-const TRANSFORMERS: Names = Names {
+pub(super) const TRANSFORMERS: Names = Names {
     embedding: "model.embed_tokens.weight",
     norm: "model.norm.weight",
     head: "lm_head.weight",
@@ -174,7 +185,7 @@ const TRANSFORMERS: Names = Names {
     down: "mlp.down_proj.weight",
 };
 
-const LLAMA_CPP: Names = Names {
+pub(super) const LLAMA_CPP: Names = Names {
     embedding: "token_embd.weight",
     norm: "output_norm.weight",
     head: "output.weight",
@@ -192,36 +203,45 @@ const LLAMA_CPP: Names = Names {
 
 /// Loads a folder in transformers' layout; `keep` is the type of the matrices, the stored one where `None`.
 pub(super) fn from_folder(dir: &Path, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
-    let weights = Weights::open_dir(dir, "model", DType::F32, &candle_core::Device::Cpu)?;
-    load(&Folder { dir, weights, keep }, &TRANSFORMERS, config)
+    load(&Folder::open(dir)?, &TRANSFORMERS, config, keep)
 }
 
 /// Loads a GGUF file; matrices stay as they are where `keep` is `None`.
 pub(super) fn from_gguf(gguf: &Gguf, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
-    let mut net = load(&File { gguf, keep }, &LLAMA_CPP, config)?;
-    let factors = "rope_freqs.weight";
-    if gguf.info(factors).is_some() {
-        let half = net.config.head_width / 2;
-        gguf.tensor(factors, &[half])?;
-        net.rope.divide(&gguf.values_of(factors)?);
-    }
+    let mut net = load(gguf, &LLAMA_CPP, config, keep)?;
+    divided(&mut net.rope, gguf, net.config.head_width)?;
     Ok(net)
 }
 
-fn load(source: &impl Source, names: &Names, config: LlamaConfig) -> Result<Net> {
+/// Divides frequencies by the factors that a GGUF file has for them, if any.
+pub(super) fn divided(rope: &mut Rope, gguf: &Gguf, head_width: usize) -> Result<()> {
+    let factors = "rope_freqs.weight";
+    if gguf.info(factors).is_some() {
+        gguf.tensor(factors, &[head_width / 2])?;
+        rope.divide(&gguf.values_of(factors)?);
+    }
+    Ok(())
+}
+
+/// Whether the embeddings serve as the head too.
+pub(super) fn tied(source: &impl Source, names: &Names, config: &LlamaConfig) -> bool {
+    config.tied || (!source.has(names.head) && source.path().is_file())
+}
+
+fn load(source: &impl Source, names: &Names, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
     let c = &config;
     let (wide, narrow) = (c.heads * c.head_width, c.kv_heads * c.head_width);
-    let embedding = source.matrix(names.embedding, c.vocabulary, c.width, None)?;
+    let embedding = matrix(source, keep, names.embedding, (c.vocabulary, c.width), None)?;
     let norm = source.vector(names.norm, c.width)?;
-    let head = match c.tied || (!source.has(names.head) && source.path().is_file()) {
+    let head = match tied(source, names, c) {
         true => None,
-        false => Some(source.matrix(names.head, c.vocabulary, c.width, None)?),
+        false => Some(matrix(source, keep, names.head, (c.vocabulary, c.width), None)?),
     };
     let mut layers = vec![];
     for i in 0..c.layers {
         let name = |n: &str| format!("{}.{i}.{n}", names.layer);
         let matrix = |n: &str, columns, inner, heads| -> Result<Matrix> {
-            source.matrix(&name(n), columns, inner, heads)
+            matrix(source, keep, &name(n), (columns, inner), heads)
         };
         layers.push(Layer {
             attention_norm: source.vector(&name(names.attention_norm), c.width)?,

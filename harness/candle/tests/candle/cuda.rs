@@ -91,3 +91,44 @@ fn bits_do_not_depend_on_what_was_made_before() {
         assert_eq!(make(&again, &b), other, "{dtype:?}: in another order");
     }
 }
+
+/// The tiny story-teller says on the card what it says on the CPU with the same weights, but for tokens that are all but
+/// equal; and the same again.
+#[test]
+fn texts_are_those_of_the_cpu() {
+    use edgemaxx_candle::gguf::TensorType;
+    use edgemaxx_candle::llama::{Choice, GpuLlama, Llama, LlamaOptions, Wanted};
+
+    if gpu().is_none() {
+        return;
+    }
+    let path = crate::common::fixtures().join("models/stories-llama");
+    for weights in [TensorType::F16, TensorType::Bf16, TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_1] {
+        let options =
+            LlamaOptions { weights: Some(weights), context: Some(200), ..LlamaOptions::default() };
+        let mut cpu = Llama::open(&path, &options).expect("CPU");
+        let mut gpu = GpuLlama::open(&path, &options).expect("GPU");
+        for count in [1, 63, 64, 150] {
+            let prompt: Vec<u32> = (0..count).map(|i| (i * 131 + 17) % 2048).collect();
+            let mut made = Vec::new();
+            for _ in 0..2 {
+                let mut ids = Vec::new();
+                let wanted =
+                    Wanted { prompt: &prompt, most: 40, ends: &[], choice: Choice::Greedy, lookup: 0 };
+                let mut each = |new: &[u32]| {
+                    ids.extend_from_slice(new);
+                    true
+                };
+                gpu.generate(wanted, &mut each).expect("an answer");
+                assert!(made.is_empty() || made == ids, "{weights:?}, {count}: not the same again");
+                made = ids;
+            }
+            let mut check = |at: usize, logits: &[f32]| {
+                let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let short = top - logits[made[at] as usize];
+                assert!(short < 0.1, "{weights:?}, {count}: token {at} is {short} from the CPU's");
+            };
+            cpu.score(&prompt, &made, &mut check).expect("a reading");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct Sizes {
-  int queries, keys, heads, causal;
+  int queries, keys, heads, causal, share;  // heads of queries that share one of keys
   float scale;  // times log2(e)
   int q_row, k_row, v_row, o_row;
 };
@@ -81,8 +81,8 @@ __device__ __forceinline__ void flash(const T* q, const T* k, const T* v, T* o, 
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int first = blockIdx.x * ROWS, head = blockIdx.y, batch = blockIdx.z;
   q += ((size_t)batch * z.queries + first) * z.q_row + head * WIDTH;
-  k += (size_t)batch * z.keys * z.k_row + head * WIDTH;
-  v += (size_t)batch * z.keys * z.v_row + head * WIDTH;
+  k += (size_t)batch * z.keys * z.k_row + head / z.share * WIDTH;
+  v += (size_t)batch * z.keys * z.v_row + head / z.share * WIDTH;
   o += ((size_t)batch * z.queries + first) * z.o_row + head * WIDTH;
 
   fetch<T, WIDTH, ROWS, THREADS, false>(base, q, z.q_row, z.queries - first);
@@ -249,11 +249,12 @@ __device__ __forceinline__ void flash(const T* q, const T* k, const T* v, T* o, 
 #define KERNEL(name, T, WIDTH, TILES, WARPS, KEYS, BLOCKS)                                                             \
   extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS)                                                     \
       name(const T* q, const T* k, const T* v, T* o, int queries, int keys, int heads, int causal, float scale, int q_row, \
-           int k_row, int v_row, int o_row) {                                                                          \
-    const Sizes z{queries, keys, heads, causal, scale, q_row, k_row, v_row, o_row};                                    \
+           int k_row, int v_row, int o_row, int share) {                                                                          \
+    const Sizes z{queries, keys, heads, causal, share, scale, q_row, k_row, v_row, o_row};                                    \
     flash<T, WIDTH, TILES, WARPS, KEYS>(q, k, v, o, z);                                                                \
   }
 #define KERNELS(type, T)                             \
+  KERNEL(flash_32_##type, T, 32, 1, 4, 64, 3)        \
   KERNEL(flash_40_##type, T, 40, 1, 4, 64, 3)        \
   KERNEL(flash_64_##type, T, 64, 1, 4, 64, 3)        \
   KERNEL(flash_64_long_##type, T, 64, 2, 4, 64, 2)   \

@@ -61,6 +61,17 @@ pub struct Settings {
     /// Tokens that are guessed ahead from what the text said before, and kept where the model says the same; 0: none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lookup: u32,
+    /// What keys and values of the tokens read are rounded to.
+    #[serde(default = "single", skip_serializing_if = "is_single")]
+    pub cache: Weights,
+}
+
+fn single() -> Weights {
+    Weights::F32
+}
+
+fn is_single(cache: &Weights) -> bool {
+    *cache == single()
 }
 
 fn unscaled() -> f64 {
@@ -78,13 +89,17 @@ fn is_zero(count: &u32) -> bool {
 impl Default for Settings {
     /// What a pipeline answers with where nobody says otherwise.
     fn default() -> Self {
-        Self { weights: Weights::Stored, rope_factor: unscaled(), lookup: 0 }
+        Self { weights: Weights::Stored, rope_factor: unscaled(), lookup: 0, cache: single() }
     }
 }
 
 impl Settings {
     pub(super) fn check(&self, input: &Input<'_>) -> Result<(), InputError> {
         input.within("rope_factor", self.rope_factor, 1.0, 1024.0)?;
+        if self.cache == Weights::Stored {
+            let expected = "f32, f16, bf16, q8_0, q4_0 or q4_1: no checkpoint stores a cache";
+            return Err(input.bad("cache", expected, self.cache));
+        }
         input.within("lookup", self.lookup, 0, 32).map(drop)
     }
 }
@@ -102,6 +117,9 @@ pub struct SettingsPatch {
     /// See [`Settings::lookup`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<u32>,
+    /// See [`Settings::cache`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Weights>,
 }
 
 impl SettingsPatch {
@@ -112,6 +130,7 @@ impl SettingsPatch {
             weights: self.weights.unwrap_or(usual.weights),
             rope_factor: self.rope_factor.unwrap_or(usual.rope_factor),
             lookup: self.lookup.unwrap_or(usual.lookup),
+            cache: self.cache.unwrap_or(usual.cache),
         }
     }
 }

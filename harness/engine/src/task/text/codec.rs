@@ -37,8 +37,9 @@ impl Codec for TextCodec {
     }
 
     fn settings(&self, request: &RequestSpec, settings: &task::Settings) -> Result<Object, String> {
-        let text::Settings { weights, rope_factor, lookup } = settings.view().map_err(words)?;
-        Ok(Settings { weights, rope_factor, lookup, context: shared(request)?.context() }.object())
+        let text::Settings { weights, rope_factor, lookup, cache } = settings.view().map_err(words)?;
+        let context = shared(request)?.context();
+        Ok(Settings { weights, rope_factor, lookup, cache, context }.object())
     }
 
     /// Nothing: both sides are asked the same, whatever their vocabularies, as long as there is room.

@@ -18,8 +18,15 @@ pub struct Settings {
     /// Tokens guessed ahead from what the text said before; absent: none.
     #[serde(default)]
     pub lookup: u32,
+    /// What keys and values are rounded to; absent: `f32`.
+    #[serde(default = "single")]
+    pub cache: Weights,
     /// Positions of the longest request with its answer.
     pub context: u32,
+}
+
+fn single() -> Weights {
+    Weights::F32
 }
 
 fn unscaled() -> f64 {
@@ -35,6 +42,9 @@ impl Settings {
         }
         if self.lookup > 0 {
             fields.insert("lookup".to_owned(), self.lookup.into());
+        }
+        if self.cache != single() {
+            fields.insert("cache".to_owned(), self.cache.name().into());
         }
         fields
     }
@@ -150,9 +160,21 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_read() {
-        let plain = Settings { weights: Weights::Stored, rope_factor: 1.0, lookup: 0, context: 9 };
+        let plain = Settings {
+            weights: Weights::Stored,
+            rope_factor: 1.0,
+            lookup: 0,
+            cache: Weights::F32,
+            context: 9,
+        };
         assert_eq!(plain.object().len(), 2, "what is not asked for is not said");
-        let other = Settings { weights: Weights::Q4_1, rope_factor: 2.5, lookup: 4, context: 9 };
+        let other = Settings {
+            weights: Weights::Q4_1,
+            rope_factor: 2.5,
+            lookup: 4,
+            cache: Weights::Q8_0,
+            context: 9,
+        };
         for settings in [plain, other] {
             assert_eq!(Settings::parse(&settings.object()), Ok(settings));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use edgemaxx_candle::Accelerator;
 use edgemaxx_candle::gguf::TensorType;
-use edgemaxx_candle::llama::{Choice, Llama, LlamaOptions, Wanted, checkpoint};
+use edgemaxx_candle::llama::{Choice, GpuLlama, Llama, LlamaConfig, LlamaOptions, Wanted, checkpoint};
 use edgemaxx_contract::task::text::{AskedDecoding, Noise, Weights};
 use edgemaxx_engine::Load;
 use edgemaxx_engine::task::text::{Ask, Ready, Settings, Stream};
@@ -30,9 +30,6 @@ pub(super) type Writer = Box<dyn FnMut(&Ask, &mut Stream<'_, '_>) -> Result<(), 
 /// # Errors
 /// In words, why not.
 pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Result<(Ready, Writer), String> {
-    if device != Accelerator::Cpu {
-        return Err(format!("the built-in engine writes texts on the CPU only, not on {}", device.name()));
-    }
     if let Some(part) = load.replaced.keys().next() {
         return Err(format!("a checkpoint that writes texts has no {part:?} to replace"));
     }
@@ -43,32 +40,52 @@ pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Res
         threads: Some(load.threads as usize),
         context: Some(settings.context as usize),
         rope_factor: (settings.rope_factor != 1.0).then_some(settings.rope_factor),
+        cache: kept(settings.cache),
     };
-    let mut model = Llama::open(&path, &options).map_err(said)?;
-    let ready = Ready { vocabulary: model.config().vocabulary as u32, positions: model.capacity() as u32 };
     let lookup = settings.lookup as usize;
-    Ok((ready, Box::new(move |ask, stream| write(&mut model, lookup, ask, stream))))
+    let ready = |config: &LlamaConfig, positions: usize| Ready {
+        vocabulary: config.vocabulary as u32,
+        positions: positions as u32,
+    };
+    if device == Accelerator::Cuda {
+        let mut model = GpuLlama::open(&path, &options).map_err(said)?;
+        let ready = ready(model.config(), model.capacity());
+        let make = move |wanted: Wanted<'_>, each: &mut Each<'_>| model.generate(wanted, each);
+        return Ok((ready, writer(lookup, make)));
+    }
+    let mut model = Llama::open(&path, &options).map_err(said)?;
+    let ready = ready(model.config(), model.capacity());
+    Ok((ready, writer(lookup, move |wanted, each| model.generate(wanted, each))))
 }
 
-fn write(model: &mut Llama, lookup: usize, ask: &Ask, stream: &mut Stream<'_, '_>) -> Result<(), String> {
-    let choice = match ask.decoding {
-        AskedDecoding::Greedy => Choice::Greedy,
-        AskedDecoding::Sampled { temperature, seed } => {
-            Choice::Sampled(temperature as f32, Box::new(Noise::new(seed)))
-        }
-    };
-    let wanted = Wanted {
-        prompt: &ask.prompt_ids,
-        most: ask.max_new_tokens as usize,
-        ends: if ask.ignore_eos { &[] } else { &ask.end_ids },
-        choice,
-        lookup,
-    };
-    let mut sent = Ok(());
-    let mut each = |ids: &[u32]| {
-        sent = stream.send(ids);
-        sent.is_ok()
-    };
-    model.generate(wanted, &mut each).map_err(|error| error.to_string())?;
-    sent
+/// Is given tokens as soon as they are known, and says whether to go on.
+type Each<'a> = dyn FnMut(&[u32]) -> bool + 'a;
+
+/// Answers requests with a model.
+fn writer(
+    lookup: usize,
+    mut make: impl FnMut(Wanted<'_>, &mut Each<'_>) -> edgemaxx_candle::Result<()> + 'static,
+) -> Writer {
+    Box::new(move |ask, stream| {
+        let choice = match ask.decoding {
+            AskedDecoding::Greedy => Choice::Greedy,
+            AskedDecoding::Sampled { temperature, seed } => {
+                Choice::Sampled(temperature as f32, Box::new(Noise::new(seed)))
+            }
+        };
+        let wanted = Wanted {
+            prompt: &ask.prompt_ids,
+            most: ask.max_new_tokens as usize,
+            ends: if ask.ignore_eos { &[] } else { &ask.end_ids },
+            choice,
+            lookup,
+        };
+        let mut sent = Ok(());
+        let mut each = |ids: &[u32]| {
+            sent = stream.send(ids);
+            sent.is_ok()
+        };
+        make(wanted, &mut each).map_err(|error| error.to_string())?;
+        sent
+    })
 }

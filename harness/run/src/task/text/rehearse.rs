@@ -8,7 +8,7 @@ use crate::sources::source_folder;
 use crate::task::kit::Rehearsal;
 
 /// Refuses a contest whose own words cannot be done: changes of checkpoints that only pictures have, the built-in engine
-/// elsewhere than on the CPU, and a baseline that cannot be loaded, which judges all answers.
+/// where it is not, and a baseline that cannot be loaded, which judges all answers.
 ///
 /// # Errors
 /// Names the field, what was expected, and what was found.
@@ -29,8 +29,9 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
         }
     }
     let native = resolved.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
-    if native && contest.device.kind != DeviceKind::Cpu {
-        let expected = "cpu, where the built-in engine writes texts, or an engine named for every pipeline";
+    if native && contest.device.kind == DeviceKind::Metal {
+        let expected =
+            "cpu or cuda, where the built-in engine writes texts, or an engine named for every pipeline";
         return bad("device.kind".to_owned(), expected, format!("{:?}", contest.device.kind).to_lowercase());
     }
     // Who has an engine of his own must have a baseline that the built-in one can read, too.
