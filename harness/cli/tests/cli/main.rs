@@ -36,5 +36,7 @@ mod schemas;
 mod seal;
 mod terminal;
 mod text;
+mod text_cheats;
+mod text_engines;
 mod validator;
 mod words;

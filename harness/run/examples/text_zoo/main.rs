@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let classes: Vec<&Class> = Class::of_task("text").collect();
     let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
-    println!("engine | agreement, change | margin | nll | passes {}", names.join(" / "));
+    println!("engine | agreement, change | first | margin | nll | passes {}", names.join(" / "));
     for (name, engine) in ENGINES {
         let mut records = [Vec::new(), Vec::new()];
         for (at, (kind, ask)) in asks.iter().enumerate() {
@@ -93,11 +93,18 @@ fn main() -> Result<(), Box<dyn Error>> {
                 records.iter().flatten().filter_map(|record| record.value(metric)).collect();
             Ok(values.iter().sum::<f64>() / values.len() as f64)
         };
-        let passes: Vec<String> =
-            classes.iter().map(|class| format!("{:.1}%", 100.0 * passing(class, &records))).collect();
+        let passes: Vec<String> = classes
+            .iter()
+            .map(|class| {
+                let (share, missed) = passing(class, &records);
+                let missed = missed.map_or(String::new(), |gate| format!(" ({gate})"));
+                format!("{:.1}%{missed}", 100.0 * share)
+            })
+            .collect();
         println!(
-            "{name} | {:+.4} | {:+.4} | {:+.4} | {}",
+            "{name} | {:+.4} | {:+.4} | {:+.4} | {:+.4} | {}",
             mean("agreement_change")?,
+            mean("first_agreement_change")?,
             mean("margin_change")?,
             mean("nll_change")?,
             passes.join(" / ")
@@ -106,9 +113,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The share of drawn contests in which all gates of a class are proven.
-fn passing(class: &Class, records: &[Vec<QualityRecord>; 2]) -> f64 {
+/// The share of drawn contests in which all gates of a class are proven, and the metric of the one most often missed.
+fn passing(class: &Class, records: &[Vec<QualityRecord>; 2]) -> (f64, Option<String>) {
     let gates = class.gates();
+    let mut missed = vec![0usize; gates.len()];
     let mut state = 1u64;
     let mut below = |bound: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -125,7 +133,15 @@ fn passing(class: &Class, records: &[Vec<QualityRecord>; 2]) -> f64 {
                 drawn.push(&records[deck[at]]);
             }
         }
-        passed += usize::from(gates.iter().all(|asked| gate(&drawn, asked, 0.95).passed));
+        let mut all = true;
+        for (asked, missed) in gates.iter().zip(&mut missed) {
+            let proven = gate(&drawn, asked, 0.95).passed;
+            *missed += usize::from(!proven);
+            all &= proven;
+        }
+        passed += usize::from(all);
     }
-    passed as f64 / CONTESTS as f64
+    let most =
+        missed.iter().zip(&gates).max_by_key(|(missed, _)| **missed).filter(|(missed, _)| **missed > 0);
+    (passed as f64 / CONTESTS as f64, most.map(|(_, gate)| gate.metric.to_string()))
 }

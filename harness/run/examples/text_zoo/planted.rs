@@ -21,27 +21,32 @@ pub(crate) struct Engines {
     q4_0: Llama,
     q4_1: Llama,
     rope: Llama,
+    cache_q8_0: Llama,
+    cache_q4_0: Llama,
 }
 
 impl Engines {
     pub(crate) fn load(path: &Path) -> Result<Self, Box<dyn Error>> {
         let path: PathBuf = checkpoint(path)?;
-        let open = |weights: TensorType, rope_factor: Option<f64>| {
+        let open = |weights: TensorType, rope_factor: Option<f64>, cache: Option<TensorType>| {
             let options = LlamaOptions {
                 weights: Some(weights),
                 rope_factor,
+                cache,
                 threads: Some(1),
                 ..LlamaOptions::default()
             };
             Llama::open(&path, &options)
         };
         Ok(Self {
-            plain: open(TensorType::F32, None)?,
-            f16: open(TensorType::F16, None)?,
-            q8_0: open(TensorType::Q8_0, None)?,
-            q4_0: open(TensorType::Q4_0, None)?,
-            q4_1: open(TensorType::Q4_1, None)?,
-            rope: open(TensorType::F32, Some(2.0))?,
+            plain: open(TensorType::F32, None, None)?,
+            f16: open(TensorType::F16, None, None)?,
+            q8_0: open(TensorType::Q8_0, None, None)?,
+            q4_0: open(TensorType::Q4_0, None, None)?,
+            q4_1: open(TensorType::Q4_1, None, None)?,
+            rope: open(TensorType::F32, Some(2.0), None)?,
+            cache_q8_0: open(TensorType::F32, None, Some(TensorType::Q8_0))?,
+            cache_q4_0: open(TensorType::F32, None, Some(TensorType::Q4_0))?,
         })
     }
 
@@ -82,6 +87,8 @@ pub(crate) const ENGINES: &[(&str, Engine)] = &[
     ("q8_0", |e, _, ask, _, _| made(&mut e.q8_0, ask, 1.0).map(Some)),
     ("q4_1", |e, _, ask, _, _| made(&mut e.q4_1, ask, 1.0).map(Some)),
     ("q4_0", |e, _, ask, _, _| made(&mut e.q4_0, ask, 1.0).map(Some)),
+    ("keys and values in eight bits", |e, _, ask, _, _| made(&mut e.cache_q8_0, ask, 1.0).map(Some)),
+    ("keys and values in four bits", |e, _, ask, _, _| made(&mut e.cache_q4_0, ask, 1.0).map(Some)),
     ("wrong rope", |e, _, ask, _, _| made(&mut e.rope, ask, 1.0).map(Some)),
     ("wrong rope on every fourth prompt", |e, number, ask, baseline, _| {
         if number.is_multiple_of(4) {
@@ -93,6 +100,13 @@ pub(crate) const ENGINES: &[(&str, Engine)] = &[
     ("four bits on every second prompt", |e, number, ask, _, _| {
         let model = if number.is_multiple_of(2) { &mut e.q4_0 } else { &mut e.q8_0 };
         made(model, ask, 1.0).map(Some)
+    }),
+    ("four bits on short prompts", |e, _, ask, baseline, _| {
+        if ask.prompt_ids.len() < 40 {
+            made(&mut e.q4_0, ask, 1.0).map(Some)
+        } else {
+            Ok(Some(baseline.to_vec()))
+        }
     }),
     ("logits × 1.5", |e, _, ask, _, _| match ask.decoding {
         AskedDecoding::Greedy => Ok(None),

@@ -1,0 +1,142 @@
+//! Engines of texts that cheat, as processes behind the protocol: what each saves it really saves, and earns nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{edgemaxx, repository};
+
+/// A candidate of `fixtures/engines/texts.py`.
+fn engine(name: &str) -> String {
+    let folder = |relative: &str| repository(relative).canonicalize().unwrap().display().to_string();
+    let (engines, sdk) = (folder("fixtures/engines"), folder("harness/sdk/python"));
+    let program = env!("CARGO_BIN_EXE_edgemaxx");
+    format!(
+        "[[candidate]]\nname = {name:?}\n\
+         engine = {{ command = [\"python3\", \"{engines}/texts.py\", {name:?}, {program:?}], \
+         files = [{engines:?}, {sdk:?}, {program:?}] }}\n"
+    )
+}
+
+/// What became of every candidate, and why; and the run's estimates.
+fn run(request: &str, names: &[&str]) -> (BTreeMap<String, (String, String)>, Value) {
+    let home = tempfile::tempdir().unwrap();
+    let candidates: String = names.iter().map(|name| engine(name)).collect();
+    let contest = format!(
+        r#"
+format = 1
+name = "cheats"
+task = "text"
+[device]
+kind = "cpu"
+[request]
+prompts = "{prompts}"
+{request}
+[[request.stratum]]
+name = "prefill"
+prompt_tokens = 128
+max_new_tokens = 16
+[[request.stratum]]
+name = "decode"
+prompt_tokens = 24
+max_new_tokens = 32
+[baseline]
+checkpoint = "{model}"
+generation = {{ weights = "f32" }}
+{candidates}
+[measurement]
+sessions = 3
+pairs = 9
+warmup_min = 1
+warmup_max = 1
+threads = 1
+load_timeout_s = 60
+request_timeout_s = 60
+[quality]
+class = "8-bit"
+"#,
+        prompts = repository("prompts/stories-v1.txt").display(),
+        model = repository("fixtures/models/stories-llama").display(),
+    );
+    let path = home.path().join("contest.toml");
+    fs::write(&path, contest).unwrap();
+    let out = home.path().join("run");
+    let mut command = edgemaxx();
+    command.arg("run").arg(&path).arg("--out").arg(&out).args(["--day", "2026-11-22"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{said}");
+    let json = |name: &str, out: &Path| -> Value {
+        serde_json::from_slice(&fs::read(out.join(name)).unwrap_or_else(|e| panic!("{name}: {e}: {said}")))
+            .unwrap()
+    };
+    let ranking = json("ranking.json", &out);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let entries = ranking["entries"].as_array().unwrap().iter();
+    let standings =
+        entries.map(|e| (text(&e["name"]), (text(&e["standing"]), e["reasons"].to_string()))).collect();
+    (standings, json("estimates.json", &out))
+}
+
+/// Holds every candidate to what it should come to; words of the reason are looked for.
+fn check(standings: &BTreeMap<String, (String, String)>, expected: &[(&str, &[&str], &str)]) {
+    let wrong = expected.iter().filter(|(name, standing, words)| {
+        let (found, reasons) = &standings[*name];
+        !standing.contains(&found.as_str()) || !reasons.contains(words)
+    });
+    let wrong: Vec<_> = wrong.map(|(name, ..)| (name, &standings[*name])).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Nothing against it but its speed, which is the machine's affair.
+const FINE: &[&str] = &["accepted", "not_faster"];
+const REJECTED: &[&str] = &["rejected_quality"];
+const FAILED: &[&str] = &["failed"];
+
+#[test]
+fn who_saves_work_it_should_have_done_earns_nothing() {
+    let expected: &[(&str, &[&str], &str)] = &[
+        ("honest", FINE, ""),
+        ("eight-bits", FINE, ""),
+        ("cache-of-eight-bits", FINE, ""),
+        ("burst", FINE, ""),
+        ("works-while-idle", FINE, ""),
+        ("four-bits", REJECTED, "agreement_change"),
+        ("cache-of-four-bits", REJECTED, "agreement"),
+        ("wrong-rope", REJECTED, "agreement_change"),
+        ("worse-on-short-prompts", REJECTED, "agreement"),
+        ("padded-with-ends", REJECTED, "agreement_change"),
+        ("padded-with-itself", REJECTED, "agreement_change"),
+        ("first-token-guessed", REJECTED, "first_agreement_change"),
+        ("half-of-the-prompt", REJECTED, "agreement_change"),
+        ("stale-prefix", REJECTED, "agreement_change"),
+        ("stale-graph", FAILED, "got the same answer"),
+        ("one-answer", FAILED, "got the same answer"),
+        ("from-memory", FAILED, "answered from memory"),
+        ("ends-early", FAILED, "were asked for"),
+        ("empty-first-part", FAILED, "has no `ids`"),
+        ("no-such-token", FAILED, "none of the vocabulary"),
+    ];
+    let names: Vec<&str> = expected.iter().map(|(name, ..)| *name).collect();
+    let (standings, estimates) = run("prompt_tokens = 128\nmax_new_tokens = 32\nignore_eos = true", &names);
+    check(&standings, expected);
+    // What is held back and sent at once has no time between its parts, which a limit would find.
+    let burst = estimates["candidates"].as_array().unwrap().iter().find(|c| c["name"] == "burst").unwrap();
+    assert!(burst["streaming"]["first"].is_object() && burst["streaming"]["gap_p50"].is_null(), "{burst}");
+}
+
+#[test]
+fn who_samples_otherwise_than_asked_earns_nothing() {
+    let expected: &[(&str, &[&str], &str)] = &[
+        ("honest", FINE, ""),
+        ("sharper", REJECTED, "agreement"),
+        ("noise-left-out", REJECTED, "agreement_change"),
+        ("noise-of-its-own", REJECTED, "agreement_change"),
+        ("ends-early", FAILED, "the last of which ends no text"),
+    ];
+    let names: Vec<&str> = expected.iter().map(|(name, ..)| *name).collect();
+    let request = "prompt_tokens = 128\nmax_new_tokens = 32\ndecoding = { sampled = { temperature = 0.8 } }";
+    check(&run(request, &names).0, expected);
+}
