@@ -104,8 +104,7 @@ fn texts_are_those_of_the_cpu() {
     }
     let path = crate::common::fixtures().join("models/stories-llama");
     for weights in [TensorType::F16, TensorType::Bf16, TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_1] {
-        let options =
-            LlamaOptions { weights: Some(weights), context: Some(200), ..LlamaOptions::default() };
+        let options = LlamaOptions { weights: Some(weights), context: Some(200), ..LlamaOptions::default() };
         let mut cpu = Llama::open(&path, &options).expect("CPU");
         let mut gpu = GpuLlama::open(&path, &options).expect("GPU");
         for count in [1, 63, 64, 150] {
