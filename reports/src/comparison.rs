@@ -61,8 +61,8 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
             );
         }
         md.push('\n');
-        for words in comparison.rows.iter().filter_map(sight) {
-            let _ = writeln!(md, "{words}\n");
+        for row in &comparison.rows {
+            let _ = writeln!(md, "{}: {}.{}\n", cell(&row.name, 100), cell(&requests(row), 500), sight(row));
         }
     }
     let _ =
@@ -133,25 +133,45 @@ fn incomparable(comparison: &Comparison) -> String {
 }
 
 fn explanation(row: &ComparisonRow) -> String {
-    match row.more_sessions {
+    let mut words = match row.more_sessions {
         Some(1) => format!("{}; about 1 more session would tell", row.reason),
         Some(more) => format!("{}; about {more} more sessions would tell", row.reason),
         None => row.reason.clone(),
+    };
+    if lacks_requests(row) {
+        let _ = write!(words, "; {}", requests(row));
+    }
+    words
+}
+
+/// How many requests count, and why others do not.
+fn requests(row: &ComparisonRow) -> String {
+    match &row.reference_counted {
+        Some(reference) => format!("{}; in the reference, {reference}", row.counted),
+        None => row.counted.to_string(),
     }
 }
 
+/// Whether requests are missing on either side.
+fn lacks_requests(row: &ComparisonRow) -> bool {
+    [Some(&row.counted), row.reference_counted.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|counted| !counted.is_whole())
+}
+
 /// What the samples of a row could show and could not, and what the quiet second metric says.
-fn sight(row: &ComparisonRow) -> Option<String> {
-    let detectable = number::percent(row.detectable?, 2);
+fn sight(row: &ComparisonRow) -> String {
+    let Some(detectable) = row.detectable else { return String::new() };
+    let detectable = number::percent(detectable, 2);
     let mut words = format!(
-        "{}: a slowdown of {detectable} or more would have been found in four of five cases; a smaller one may hide.",
-        cell(&row.name, 100)
+        " A slowdown of {detectable} or more would have been found in four of five cases; a smaller one may hide."
     );
     if row.processor.is_some() {
         let (point, ends) = slowdown(row.processor.as_ref());
         let _ = write!(words, " Processor time for a request: {point} ({ends}); no verdict rests on it.");
     }
-    Some(words)
+    words
 }
 
 /// Point and interval of a relative change, with signs.

@@ -61,6 +61,15 @@ pub fn markdown(view: &RunView<'_>) -> String {
             if reasons.is_empty() { standing.to_owned() } else { format!("{standing}: {reasons}") },
         );
     }
+    let counted =
+        view.ranked().into_iter().filter_map(|(entry, estimates)| Some((entry, &estimates?.counted)));
+    let (whole, lacking): (Vec<_>, Vec<_>) = counted.partition(|(_, counted)| counted.is_whole());
+    let requests: u64 = whole.iter().map(|(_, counted)| counted.compared).sum();
+    let all = if lacking.is_empty() { "" } else { " of the others" };
+    let _ = writeln!(md, "\n{requests} of {requests} requests{all} answered on both sides.");
+    for (entry, counted) in lacking {
+        let _ = writeln!(md, "\n> {}: {}", cell(&entry.name, 100), cell(&counted.to_string(), 500));
+    }
     let _ = writeln!(md, "\nSamples `{}`, plan `{}`.", view.log.chain.head(), view.estimates.plan);
     if let Some(day) = &view.day {
         md += &submissions(day);

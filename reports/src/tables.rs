@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Compared, Estimate, Estimates, Streaming};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
@@ -150,6 +151,9 @@ pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, Ta
     let speedup = |part: fn(&Estimate) -> Option<f64>| {
         entries.iter().map(move |e| part(of(&e.name)?.speedup.as_ref()?))
     };
+    let counted = |part: fn(&Counted) -> u64| {
+        entries.iter().map(move |e| u32::try_from(part(&of(&e.name)?.counted)).ok())
+    };
     Table::new(
         "leaderboard",
         vec![
@@ -168,6 +172,8 @@ pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, Ta
             maybe_count("rank_lower", entries.iter().map(|e| Some(of(&e.name)?.rank?.lower))),
             maybe_count("rank_upper", entries.iter().map(|e| Some(of(&e.name)?.rank?.upper))),
             number("p_best", entries.iter().map(|e| of(&e.name)?.p_best)),
+            maybe_count("requests_expected", counted(|c| c.expected)),
+            maybe_count("requests_compared", counted(|c| c.compared)),
             text("reasons", entries.iter().map(|e| e.reasons.join("; "))),
         ],
     )

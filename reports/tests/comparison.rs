@@ -3,6 +3,7 @@
 use edgemaxx_contract::comparison::{
     ComparedRun, Comparison, ComparisonLimits, ComparisonRow, RunDifference, Verdict,
 };
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::Estimate;
 use edgemaxx_contract::format::Document as _;
@@ -31,6 +32,8 @@ fn row(name: &str, verdict: Verdict, slowdown: f64, more_sessions: Option<u32>) 
         metric: Some(Metric::named("ssim_gray").expect("known")),
         similarity: Some(estimate(0.97, 0.01)),
         more_sessions,
+        counted: Counted::all(40),
+        reference_counted: None,
     }
 }
 
@@ -51,7 +54,7 @@ fn comparison(rows: Vec<ComparisonRow>, differences: Vec<RunDifference>) -> Comp
 
 #[test]
 fn every_verdict_reads_right_in_every_form() {
-    let c = comparison(
+    let mut c = comparison(
         vec![
             row("same", Verdict::Equivalent, 0.0, None),
             row("slow", Verdict::Regressed, 0.1, None),
@@ -60,7 +63,21 @@ fn every_verdict_reads_right_in_every_form() {
         ],
         Vec::new(),
     );
+    c.rows[2].counted.compared = 38;
+    c.rows[2].counted.leave_out(2, "failed");
+    c.rows[1].reference_counted = Some(Counted::all(60));
     let md = comparison_markdown(&c);
+    assert!(md.contains("same: 40 of 40 requests answered on both sides.\n"), "{md}");
+    assert!(
+        md.contains("slow: 40 of 40 requests answered on both sides; in the reference, 60 of 60 "),
+        "{md}"
+    );
+    let missing = "would tell; 38 of 40 requests answered on both sides; 2 failed";
+    assert!(md.contains(&format!("{missing} |")), "{md}");
+    for text in [comparison_junit(&c).expect("XML"), comparison_github(&c)] {
+        assert_eq!(text.matches(missing).count(), text.matches("answered on both sides").count(), "{text}");
+        assert!(text.contains(missing), "{text}");
+    }
     assert!(md.starts_with("## change: regressed\n"), "{md}");
     assert!(md.contains("| slow | regressed | +10.00% | +9.60% … +10.40% | SSIM ≥ 0.960 |"), "{md}");
     assert!(md.contains("about 4 more sessions would tell") && md.contains("| −20.00% |"), "{md}");

@@ -33,6 +33,14 @@ fn markdown_is_one_table_with_a_verdict() {
     let rows: Vec<&str> = md.lines().filter(|line| line.starts_with('|')).collect();
     assert_eq!(rows.len(), 8);
     assert!(rows.iter().all(|row| row.matches('|').count() == 10), "{rows:?}");
+    let whole: u64 =
+        run.estimates.candidates.iter().filter(|c| c.counted.is_whole()).map(|c| c.counted.compared).sum();
+    assert!(
+        md.contains(&format!("\n{whole} of {whole} requests of the others answered on both sides.")),
+        "{md}"
+    );
+    let lacking = run.estimates.candidates.iter().find(|c| !c.counted.is_whole()).expect("one fails");
+    assert!(md.contains(&format!("> {}: {}", lacking.name, lacking.counted)), "{md}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::estimate::Claim;
 
 use crate::inference::{CandidateInference, Settings, SettingsError, infer};
-use crate::samples::{CandidateSamples, Counted, SampleTable};
+use crate::samples::{CandidateSamples, SampleTable};
 
 /// What `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,7 +1,7 @@
 //! The one shape of measurements that all analysis starts from, whatever file they came from.
 
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::digest::Digest;
-use serde::Serialize;
 
 use crate::elimination::SessionSpeed;
 use crate::inference::compare::Series;
@@ -49,41 +49,6 @@ impl Session {
     }
 }
 
-/// How many pairs there should be of a candidate, and what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Counted {
-    /// Requests that either side was asked in sessions that the candidate took part in.
-    pub expected: u64,
-    /// Those that both sides answered.
-    pub compared: u64,
-    /// The others.
-    pub left_out: Vec<LeftOut>,
-}
-
-/// Requests that do not count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
-    /// How many.
-    pub count: u64,
-    /// Why.
-    pub why: String,
-}
-
-impl Counted {
-    /// Whether nothing is missing.
-    pub fn is_whole(&self) -> bool {
-        self.compared == self.expected && self.left_out.is_empty()
-    }
-}
-
-/// As a table and a warning say it.
-impl std::fmt::Display for Counted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {} requests answered on both sides", self.compared, self.expected)?;
-        self.left_out.iter().try_for_each(|left| write!(f, "; {} {}", left.count, left.why))
-    }
-}
-
 /// All that was measured of one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateSamples {
@@ -102,8 +67,7 @@ impl CandidateSamples {
     /// A candidate of which nothing is missing.
     pub fn whole(name: impl Into<String>, sessions: Vec<Session>) -> Self {
         let mut whole = Self { name: name.into(), sessions, counted: Counted::default(), blur: 0.0 };
-        whole.counted.expected = whole.pairs() as u64;
-        whole.counted.compared = whole.counted.expected;
+        whole.counted = Counted::all(whole.pairs() as u64);
         whole
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::counted::Counted;
 use crate::digest::Digest;
 use crate::document;
 use crate::estimate::Estimate;
@@ -99,6 +100,11 @@ pub struct ComparisonRow {
     pub similarity: Option<Estimate>,
     /// Where it cannot be told: about how many more sessions would tell.
     pub more_sessions: Option<u32>,
+    /// Requests of the subject that count, and why others do not.
+    pub counted: Counted,
+    /// The same of the reference, where it is another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_counted: Option<Counted>,
 }
 
 /// What can be said.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contest::Cost;
+use crate::counted::Counted;
 use crate::digest::Digest;
 use crate::document;
 use crate::format::Format;
@@ -101,8 +102,8 @@ pub struct CandidateEstimates {
     pub by_session: Vec<SessionEvidence>,
     /// Pairs both of whose sides were answered.
     pub pairs: u32,
-    /// Pairs planned but never attempted, because it was stopped or failed.
-    pub pairs_missing: u32,
+    /// How many there should be in the sessions that it took part in, and what became of the others.
+    pub counted: Counted,
     /// Pairs of which either side was measured while the device throttled; kept in `speedup`.
     pub pairs_throttled: u32,
     /// Sessions whose first pair came before both processes were steady.

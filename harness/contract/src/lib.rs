@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod comparison;
 pub mod contest;
+pub mod counted;
 pub mod day;
 pub mod digest;
 pub mod dtype;

@@ -196,16 +196,7 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
         Fact::new("Probability of being the fastest", number::optional(e.p_best, |p| number::percent(p, 1))),
         Fact::new(
             "Evidence",
-            format!(
-                "{} pairs in {} of {planned} sessions{}",
-                e.pairs,
-                e.sessions,
-                if e.pairs_missing > 0 {
-                    format!("; {} pairs missing", e.pairs_missing)
-                } else {
-                    String::new()
-                }
-            ),
+            format!("{} in {} of {planned} sessions", visible(&e.counted.to_string()), e.sessions),
         ),
         Fact::new("Outliers kept (Tukey's fences)", {
             let o = &e.outliers;

@@ -9,6 +9,7 @@ mod trust;
 
 use std::collections::BTreeMap;
 
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::estimate::{CandidateEstimates, CertificateVerdict, Estimate, Estimates};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::quality::QualityRecord;
@@ -208,12 +209,22 @@ fn headline(view: &RunView<'_>, shots: &BTreeMap<&str, CandidateShots>) -> Vec<F
     let sum = |count: fn(&CandidateEstimates) -> u32| -> u64 {
         view.estimates.candidates.iter().map(|c| u64::from(count(c))).sum()
     };
+    let counted = |part: fn(&Counted) -> u64| -> u64 {
+        view.estimates.candidates.iter().map(|c| part(&c.counted)).sum()
+    };
     let requests: usize = shots.values().map(|s| s.counts().0).sum();
     let c = &view.estimates.certificate;
     vec![
         Fact::new("pipelines against the baseline", number::count(view.ranking.entries.len() as u64)),
         Fact::new("sessions", number::count(sum(|c| c.sessions))),
-        Fact::new("pairs", number::count(sum(|c| c.pairs))),
+        Fact::new(
+            "requests answered on both sides",
+            format!(
+                "{} of {}",
+                number::count(counted(|c| c.compared)),
+                number::count(counted(|c| c.expected))
+            ),
+        ),
         Fact::new("answers timed", number::count(requests as u64)),
         Fact::new("noise floor", number::optional(c.noise_floor, |v| format!("±{}", number::percent(v, 2)))),
         Fact::new(

@@ -126,7 +126,7 @@ pub(crate) fn stopping<'a>(
                 sessions: format!("{begun} of {planned}"),
                 pairs: estimates.map_or_else(
                     || UNDEFINED.to_owned(),
-                    |e| format!("{} of {}", e.pairs, e.pairs + e.pairs_missing),
+                    |e| format!("{} of {}", e.counted.compared, e.counted.expected),
                 ),
                 half_width: number::optional(half, |h| format!("±{}", number::percent(h, 2))),
                 why,

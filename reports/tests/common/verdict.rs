@@ -1,5 +1,6 @@
 //! What the synthetic samples say: simple statistics on purpose.
 
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::*;
 use edgemaxx_contract::format::Document as _;
@@ -86,6 +87,9 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             first: "exit status 134: <b>out</b> of luck".to_owned(),
         });
         let measured = pairs > 0;
+        let mut counted = Counted::all((planned * plan.sessions[0].pairs.len()) as u64);
+        counted.compared = pairs as u64;
+        counted.leave_out(counted.expected - counted.compared, "failed");
         CandidateEstimates {
             name: planted.name.clone(),
             role: if planted.control { Role::Control } else { Role::Candidate },
@@ -96,7 +100,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .map(|(mean, round)| SessionEvidence { round, log_ratio: -mean, similarity: None })
                 .collect(),
             pairs: pairs as u32,
-            pairs_missing: (planned * plan.sessions[0].pairs.len() - pairs) as u32,
+            counted,
             pairs_throttled: 0,
             sessions_unsteady: 0,
             sessions_drifting: 0,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::SourceError;
 use super::rows::Rows;
-use crate::samples::{LeftOut, SampleTable};
+use crate::samples::SampleTable;
 
 #[derive(Deserialize)]
 struct Export {
@@ -118,7 +118,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
         if most > runs {
             candidate.counted.expected = most as u64;
             let why = "runs beyond those of the command with the fewest".to_owned();
-            candidate.counted.left_out.push(LeftOut { count: (most - runs) as u64, why });
+            candidate.counted.leave_out((most - runs) as u64, why);
         }
     }
     if export.results.iter().any(|result| result.times.len() != runs) {

@@ -1,15 +1,16 @@
 //! `samples.jsonl` of a run, with the `plan.json` that says which session measured whom.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::run_files::PLAN_FILE;
-use edgemaxx_contract::sample::{Attempt, Log, Mark, RecordedSession};
+use edgemaxx_contract::sample::{Attempt, Log, Mark, Phase, RecordedSession};
 
 use super::error::SourceError;
-use crate::samples::{CandidateSamples, LeftOut, Pair, SampleTable, Session};
+use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let text = |path: &Path| {
@@ -61,10 +62,9 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
         }
         let mut samples = CandidateSamples::whole(candidate.name.clone(), sessions);
         samples.counted.expected = begun.iter().map(|(planned, _)| planned.pairs.len() as u64).sum();
-        let lost = samples.counted.expected.saturating_sub(samples.counted.compared);
-        if lost > 0 {
-            samples.counted.left_out.push(LeftOut { count: lost, why: "failed, or not asked".to_owned() });
-        }
+        let asked: u64 = begun.iter().map(|(_, recorded)| pairs_asked(recorded)).sum();
+        samples.counted.leave_out(asked.saturating_sub(samples.counted.compared), "failed");
+        samples.counted.leave_out(samples.counted.expected.saturating_sub(asked), "not asked");
         samples
     });
     SampleTable {
@@ -73,6 +73,15 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
         warnings: Vec::new(),
         digest: log.chain.head(),
     }
+}
+
+/// Pairs of a session of which either side was asked.
+fn pairs_asked(recorded: &RecordedSession<'_>) -> u64 {
+    let measured = recorded.attempts.iter().filter_map(|attempt| match attempt.phase {
+        Phase::Measured { pair } => Some(pair),
+        Phase::Warmup { .. } | Phase::Repeat { .. } => None,
+    });
+    measured.collect::<BTreeSet<u32>>().len() as u64
 }
 
 /// The complete pairs of one session; `None` if it has none.

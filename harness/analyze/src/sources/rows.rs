@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use edgemaxx_contract::counted::LeftOut;
 use edgemaxx_contract::digest::Digest;
 use rayon::prelude::*;
 
 use super::error::SourceError;
-use crate::samples::{CandidateSamples, LeftOut, Pair, SampleTable, Session};
+use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
 
 /// Names numbered in order of first appearance.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
 use edgemaxx_contract::quality::{QualityLog, QualityRecord};
 use edgemaxx_contract::sample::{
-    Attempt, Failure, FailureKind, LaunchOutcome, Log, Outcome, Phase, RecordedSession, SessionStatus,
+    Failure, FailureKind, LaunchOutcome, Log, Outcome, RecordedSession, SessionStatus,
 };
 
 use super::certificate::certificate;
@@ -212,7 +212,7 @@ fn speed(
         sessions: samples.sessions.len() as u32,
         by_session: Vec::new(),
         pairs: samples.pairs() as u32,
-        pairs_missing: 0,
+        counted: samples.counted.clone(),
         pairs_throttled: samples.all_pairs().filter(|pair| pair.throttled).count() as u32,
         sessions_unsteady: 0,
         sessions_drifting: samples.sessions.iter().filter(|session| drifts(session)).count() as u32,
@@ -287,22 +287,11 @@ fn outliers(log_ratios: Vec<f64>) -> Outliers {
     counts
 }
 
-/// The part that the processes' lives give: failures, what was never attempted.
+/// The part that the processes' lives give: steadiness and failures.
 fn process(estimates: &mut CandidateEstimates, sessions: &[Measured<'_>]) {
     let ends = sessions.iter().filter_map(|s| s.recorded.end);
     estimates.sessions_unsteady =
         ends.filter(|end| end.status == SessionStatus::Complete && !end.steady).count() as u32;
-    let attempted = |session: &Measured<'_>| {
-        let pair_of = |attempt: &&Attempt| match attempt.phase {
-            Phase::Measured { pair } => Some(pair),
-            Phase::Warmup { .. } | Phase::Repeat { .. } => None,
-        };
-        let mut pairs: Vec<u32> = session.recorded.attempts.iter().filter_map(pair_of).collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs.len() as u32
-    };
-    estimates.pairs_missing = sessions.iter().map(|s| s.pairs.saturating_sub(attempted(s))).sum();
     estimates.failures = failures(sessions);
 }
 
@@ -365,7 +354,13 @@ fn warnings(plan: &Plan, table: &SampleTable, mut warnings: Vec<String>) -> Vec<
         let note = "a quick run: few sessions and pairs, wide intervals; it never sets weights";
         warnings.insert(0, note.to_owned());
     }
-    let idle = table.candidates.iter().filter(|candidate| candidate.sessions.is_empty());
-    warnings.extend(idle.map(|candidate| format!("{:?} has no complete pair", candidate.name)));
+    for candidate in &table.candidates {
+        let (name, counted) = (&candidate.name, &candidate.counted);
+        if candidate.sessions.is_empty() {
+            warnings.push(format!("{name:?} has no complete pair"));
+        } else if !counted.is_whole() {
+            warnings.push(format!("{name:?}: {counted}"));
+        }
+    }
     warnings
 }

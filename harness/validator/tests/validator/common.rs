@@ -8,6 +8,7 @@ use std::rc::Rc;
 use edgemaxx_analyze::rank;
 use edgemaxx_contract::claim::{Salt, sealed};
 use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
@@ -448,7 +449,7 @@ pub(crate) fn estimates(
             sessions: 8,
             by_session: by_session.collect(),
             pairs: 160,
-            pairs_missing: 0,
+            counted: Counted::all(160),
             pairs_throttled: 0,
             sessions_unsteady: 0,
             sessions_drifting: 0,

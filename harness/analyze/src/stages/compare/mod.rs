@@ -15,6 +15,7 @@ mod tests;
 use edgemaxx_contract::comparison::{
     ComparedRun, Comparison, ComparisonLimits, ComparisonRow, RunDifference, Verdict,
 };
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::format::Document as _;
@@ -242,6 +243,12 @@ impl<'a> Measured<'a> {
             means: of(&self.table),
             unthrottled: self.calm.as_ref().map(of),
             looks: self.looks.as_ref(),
+            counted: self
+                .table
+                .candidates
+                .iter()
+                .find(|c| c.name == name)
+                .map_or_else(Counted::default, |c| c.counted.clone()),
             processor: processor::by_session(self.run.evidence.plan, self.run.evidence.log, name),
             estimates: self.estimates.candidates.iter().find(|c| c.name == name),
             metric: self.run.evidence.contest.score.similarity,
@@ -277,6 +284,8 @@ fn vanished(
         metric: None,
         similarity: None,
         more_sessions: None,
+        counted: Counted::default(),
+        reference_counted: None,
     })
     .collect()
 }

@@ -1,6 +1,7 @@
 //! One pipeline's verdict, from its change of latency and its similarity.
 
 use edgemaxx_contract::comparison::{ComparisonRow, Verdict};
+use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::QualityRecord;
@@ -23,6 +24,7 @@ pub(crate) struct Side<'a> {
     pub estimates: Option<&'a CandidateEstimates>,
     /// Log ratio of processor time for a request to the baseline's, by session.
     pub processor: Vec<f64>,
+    pub counted: Counted,
     pub metric: Metric,
     pub records: Vec<&'a QualityRecord>,
 }
@@ -83,8 +85,9 @@ impl<'a> Judge<'a> {
 
     /// A candidate of the subject against the same one of the reference.
     pub(crate) fn runs(&self, reference: Side<'_>, subject: Side<'_>, same: bool) -> ComparisonRow {
+        let counted = Some(reference.counted.clone());
         if let Some(row) = self.failed(&subject, reference.failure()) {
-            return row;
+            return ComparisonRow { reference_counted: counted, ..row };
         }
         let change = |before: &[f64], after: &[f64]| {
             if same {
@@ -97,7 +100,7 @@ impl<'a> Judge<'a> {
             let before = reference.calm().unwrap_or(&reference.means);
             change(before, subject.calm().unwrap_or(&subject.means))
         });
-        self.row(&subject, &found, calm.as_ref())
+        ComparisonRow { reference_counted: counted, ..self.row(&subject, &found, calm.as_ref()) }
     }
 
     /// A candidate against its own baseline.
@@ -135,6 +138,8 @@ impl<'a> Judge<'a> {
             metric: None,
             similarity: None,
             more_sessions: None,
+            counted: subject.counted.clone(),
+            reference_counted: None,
         })
     }
 
@@ -178,6 +183,8 @@ impl<'a> Judge<'a> {
             more_sessions: resolved
                 .filter(|_| verdict == Verdict::CannotTell && !disagrees)
                 .map(|n| n.saturating_sub(sessions).max(1) as u32),
+            counted: subject.counted.clone(),
+            reference_counted: None,
         }
     }
 

@@ -5,7 +5,7 @@ use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::environment::{Build, Card, Environment};
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{Extent, Plan, Side};
-use edgemaxx_contract::sample::{Mark, Outcome, Phase, Record};
+use edgemaxx_contract::sample::{Failure, FailureKind, Mark, Outcome, Phase, Record};
 
 use super::super::tests::{CONFINED, Run, break_broken, environment, noisy_run};
 use super::*;
@@ -129,6 +129,37 @@ fn a_candidate_that_fails_now_has_regressed() {
     assert!(now.verdict == Verdict::Regressed && now.reason.contains("out of memory"), "{now:?}");
     assert_eq!(row(&compared(&broken, &works, &settings), "broken").verdict, Verdict::CannotTell);
     assert_eq!(row(&compared(&broken, &broken, &settings), "broken").verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn requests_that_do_not_count_are_counted() {
+    let whole = noisy_run("one", Extent::Full, |_, _| {});
+    let lacking = noisy_run("three", Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "quick"
+            && attempt.phase == (Phase::Measured { pair: 0 })
+            && attempt.side == Side::Baseline
+        {
+            let failure = Failure { kind: FailureKind::Died, detail: "gone".to_owned() };
+            attempt.outcome = Outcome::Failed(failure);
+        }
+    });
+    let found = compared(&whole, &lacking, &CompareSettings::default());
+    let sessions = lacking.plan.sessions.iter().filter(|session| session.candidate == "quick").count() as u64;
+    let (quick, other) = (row(&found, "quick"), row(&found, "middling"));
+    let expected = quick.counted.expected;
+    let said =
+        format!("{} of {expected} requests answered on both sides; {sessions} failed", expected - sessions);
+    assert_eq!(quick.counted.to_string(), said);
+    assert!(other.counted.is_whole() && other.counted.expected == expected, "{:?}", other.counted);
+    assert!(quick.reference_counted.as_ref().is_some_and(|counted| counted.is_whole()));
+    let machine = environment(CONFINED);
+    let own = compare_with_baseline(&comparable("run", &lacking, &machine), &CompareSettings::default());
+    let own = own.unwrap();
+    assert_eq!(
+        (row(&own, "quick").counted.to_string(), &row(&own, "quick").reference_counted),
+        (said, &None)
+    );
 }
 
 #[test]
