@@ -344,7 +344,9 @@ impl<'a> Driver<'a> {
         }
         self.looked_at = Some(now);
         let Ok(hindrances) = self.world.chain.hindrances() else { return Ok(()) };
-        let head = self.world.chain.head().map_or(0, |head| head.number);
+        let head = self.world.chain.head().ok().map(|head| head.number);
+        self.seen.contact = head.map(|head| Contact { head, unix_s: now }).or(self.seen.contact);
+        let head = head.unwrap_or(0);
         // What ends by itself before the day does hinders nobody.
         let end = noon(&next(&self.state.day)?)?;
         let lasts = |until: u64| now + until.saturating_sub(head).cast_signed() * BLOCK_S >= end;

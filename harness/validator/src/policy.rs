@@ -39,6 +39,8 @@ pub struct Policy {
     pub refresh_blocks: u64,
     /// `alarm_blocks`: weights older than this raise an alarm.
     pub alarm_blocks: u64,
+    /// `contact_s`: time since the chain was last read that raises an alarm.
+    pub contact_s: i64,
     /// `skew_s`: a difference between this machine's clock and the chain's that raises an alarm.
     pub skew_s: i64,
 }
@@ -62,6 +64,7 @@ impl Default for Policy {
             look_s: 30,
             refresh_blocks: 2400,
             alarm_blocks: 4500,
+            contact_s: 3600,
             skew_s: 120,
         }
     }

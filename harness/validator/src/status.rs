@@ -153,7 +153,7 @@ impl Status {
             contact: seen.contact,
             alarms: Vec::new(),
         };
-        status.alarms = alarms(&status, state, seen, policy);
+        status.alarms = alarms(&status, state, seen, now, policy);
         status
     }
 
@@ -225,7 +225,7 @@ fn progress(measured: Measured, now: i64, deadline: i64) -> Progress {
     Progress { done, total, eliminated, left_s, ends: left_s.map(|left| now.saturating_add(left)) }
 }
 
-fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<String> {
+fn alarms(status: &Status, state: &State, seen: &Seen, now: i64, policy: &Policy) -> Vec<String> {
     let mut alarms = Vec::new();
     let counts = &status.submissions;
     if let Some(record) = &state.record
@@ -251,6 +251,11 @@ fn alarms(status: &Status, state: &State, seen: &Seen, policy: &Policy) -> Vec<S
         && age > policy.alarm_blocks
     {
         alarms.push(format!("the weights on chain are {age} blocks old"));
+    }
+    // Whoever hangs, or has lost the chain, says nothing else that could be noticed.
+    if let Some(away_s) = status.contact.map(|contact| now - contact.unix_s).filter(|s| *s > policy.contact_s)
+    {
+        alarms.push(format!("the chain was last read {} min ago", away_s / 60));
     }
     if let Some(skew) = seen.skew_s.filter(|skew| skew.abs() > policy.skew_s) {
         alarms

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -69,6 +70,11 @@ pub enum StoreError {
     },
 }
 
+/// How often a held lock is tried again.
+const LOCK_TRIES: u32 = 20;
+/// The pause before that.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// The open memory; nobody else has it.
 #[derive(Debug)]
 pub struct Store {
@@ -102,7 +108,18 @@ impl Store {
             |error: std::io::Error| StoreError::Io { path: lock_path.clone(), problem: error.to_string() };
         std::fs::create_dir_all(folder).map_err(io)?;
         let lock = File::create(&lock_path).map_err(io)?;
-        match lock.try_lock() {
+        // Who only asks whether it is held holds it for a moment too, and keeps nobody from starting.
+        let mut tries = 0;
+        let locked = loop {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                other => break other,
+            }
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: lock_path }),
             Err(TryLockError::Error(error)) => return Err(io(error)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use subxt::backend::LegacyBackend;
 use subxt::config::RpcConfigFor;
+use subxt::metadata::Metadata;
 use subxt::rpcs::{LegacyRpcMethods, RpcClient};
 use subxt::utils::H256;
 use subxt::{OnlineClient, OnlineClientAtBlock, SubstrateConfig};
@@ -60,6 +61,22 @@ pub(super) struct Link {
     pub client: Online,
     pub rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>,
     pub endpoint: String,
+    /// The block last turned to: the reads of a command follow one another at one block, and a node is slow to say which
+    /// runtime a block has.
+    turned_to: Mutex<Option<At>>,
+}
+
+impl Link {
+    /// The block last turned to.
+    pub(super) fn turned_to(&self) -> Option<At> {
+        self.turned_to.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a block at hand, and gives it back.
+    pub(super) fn turn_to(&self, at: At) -> At {
+        *self.turned_to.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(at.clone());
+        at
+    }
 }
 
 impl Chain {
@@ -170,15 +187,17 @@ impl Chain {
             let rpc = RpcClient::from_insecure_url(&endpoint).await.map_err(|e| failed(e.to_string()))?;
             // Explicitly the legacy methods: the default backend returned empty maps without an error.
             let backend = LegacyBackend::builder().storage_page_size(512).build(rpc.clone());
-            let client = Online::from_backend_with_config(SubstrateConfig::new(), Arc::new(backend))
+            let rpc = LegacyRpcMethods::new(rpc);
+            let config = config(&rpc, self.options.connect / 2).await;
+            let client = Online::from_backend_with_config(config, Arc::new(backend))
                 .await
                 .map_err(|e| failed(e.to_string()))?;
-            Ok::<_, ChainError>((client, LegacyRpcMethods::new(rpc)))
+            Ok::<_, ChainError>((client, rpc))
         };
         let (client, rpc) = tokio::time::timeout(self.options.connect, open).await.map_err(|_| {
             ChainError::Timeout { what, endpoint: endpoint.clone(), seconds: self.options.connect.as_secs() }
         })??;
-        let link = Arc::new(Link { client, rpc, endpoint: endpoint.clone() });
+        let link = Arc::new(Link { client, rpc, endpoint: endpoint.clone(), turned_to: Mutex::default() });
         let mut state = self.lock();
         let genesis = link.client.genesis_hash();
         match state.genesis {
@@ -196,6 +215,21 @@ impl Chain {
         state.link = Some(link.clone());
         Ok(link)
     }
+}
+
+/// What is known beforehand: the runtime's metadata at the head, by the one call whose answer nodes keep at hand. Asked by
+/// version, which is the client's own way and what remains where this fails or takes too long, a node computes it anew.
+async fn config(rpc: &LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>, within: Duration) -> SubstrateConfig {
+    let config = SubstrateConfig::builder();
+    let known = async {
+        let head = Some(rpc.chain_get_finalized_head().await.ok()?);
+        let (version, metadata) =
+            tokio::try_join!(rpc.state_get_runtime_version(head), rpc.state_get_metadata(head)).ok()?;
+        let metadata = Metadata::decode_from(&metadata.into_raw()).ok()?;
+        Some((version.spec_version, Arc::new(metadata)))
+    };
+    let known = tokio::time::timeout(within, known).await.ok().flatten();
+    config.set_metadata_for_spec_versions(known).build()
 }
 
 /// Whether a node says that it keeps no state of a block: in the words of Substrate's client.

@@ -28,7 +28,7 @@ impl Chain {
     pub fn pin(&self) -> Result<Pin, ChainError> {
         self.read("the finalised head", async |link| {
             let at = head(link).await?;
-            pin_of(link, &at).await
+            pin_of(link, &link.turn_to(at)).await
         })
     }
 
@@ -40,7 +40,7 @@ impl Chain {
         self.read("an earlier block", async |link| {
             let at = link.client.at_block(number).await;
             let at = at.map_err(|e| unread(link, number, "an earlier block", &e.to_string()))?;
-            pin_of(link, &at).await
+            pin_of(link, &link.turn_to(at)).await
         })
     }
 }
@@ -65,8 +65,14 @@ fn unread(link: &Link, block: u64, what: &'static str, why: &str) -> ChainError 
 
 /// The pinned block on this connection, whichever it is.
 pub(super) async fn at(link: &Link, pin: &Pin) -> Result<At, ChainError> {
-    let at = link.client.at_block_hash_and_number(pin.hash, pin.number).await;
-    let at = at.map_err(|e| unread(link, pin.number, "the pinned block", &e.to_string()))?;
+    let known = link.turned_to().filter(|at| (at.block_hash(), at.block_number()) == (pin.hash, pin.number));
+    let at = match known {
+        Some(at) => at,
+        None => {
+            let at = link.client.at_block_hash_and_number(pin.hash, pin.number).await;
+            link.turn_to(at.map_err(|e| unread(link, pin.number, "the pinned block", &e.to_string()))?)
+        }
+    };
     if at.spec_version() != pin.spec_version {
         return Err(ChainError::Contradiction {
             endpoint: link.endpoint.clone(),

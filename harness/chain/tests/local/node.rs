@@ -21,6 +21,8 @@ pub(crate) struct Node {
 
 /// What the subnet looks like; every test starts from this.
 pub(crate) struct Seed {
+    /// The hotkey of a uid.
+    pub(crate) key: fn(u16) -> Keypair,
     pub(crate) neurons: u16,
     pub(crate) claimed: u16,
     pub(crate) permits: u16,
@@ -36,6 +38,7 @@ pub(crate) struct Seed {
 impl Default for Seed {
     fn default() -> Self {
         Self {
+            key: hotkey,
             neurons: 8,
             claimed: 8,
             permits: 2,
@@ -153,7 +156,7 @@ impl Node {
     /// Put a subnet into the state. Raw bytes throughout: a plain 0 or false would delete the entry.
     pub(crate) fn seed(&self, seed: &Seed) {
         let n = seed.neurons;
-        let id = |uid: u16| hotkey(uid).account();
+        let id = |uid: u16| (seed.key)(uid).account();
         let hex = |bytes: &[u8]| bytes.iter().fold("0x".to_owned(), |s, b| s + &format!("{b:02x}"));
         let ids: Vec<String> = (0..n).map(|uid| hex(&id(uid).0)).collect();
         let cold: Vec<String> = (0..n).map(|uid| hex(&coldkey(uid).0)).collect();
@@ -198,8 +201,7 @@ impl Node {
 
     /// Makes the chain forget when a hotkey last committed: it allows for that once in a hundred blocks.
     pub(crate) fn let_commit(&self, uid: u16) {
-        let address = hotkey(uid).account().to_string();
-        self.set(json!({ "Commitments": { "LastCommitment": [[[NETUID, address], null]] } }));
+        self.set(may_commit([hotkey(uid).account()]));
     }
 
     pub(crate) fn connect(&self) -> Chain {
@@ -212,6 +214,13 @@ impl Node {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
+}
+
+/// What makes the chain forget when these last committed.
+pub(crate) fn may_commit(who: impl IntoIterator<Item = AccountId>) -> Value {
+    let forgotten: Vec<Value> =
+        who.into_iter().map(|account| json!([[NETUID, account.to_string()], null])).collect();
+    json!({ "Commitments": { "LastCommitment": forgotten } })
 }
 
 pub(crate) fn connect(endpoints: &str) -> Chain {

@@ -317,8 +317,11 @@ impl StatusArgs {
             )));
         }
         let store = Store::look(&self.data).map_err(environment)?;
+        let running = Store::is_in_use(&self.data);
         let state = store.latest().map_err(environment)?.ok_or_else(|| {
-            Failure::input(format!("{}: the validator has not begun a day", self.data.display()))
+            let runs = if running { "it is starting" } else { "no validator runs with this data" };
+            let why = format!("{}: the validator has not begun a day; {runs}", self.data.display());
+            Failure::error(Exit::No, why)
         })?;
         let now = WallClock(Arc::default()).now();
         let measured = (state.phase == Phase::Measuring)
@@ -329,9 +332,12 @@ impl StatusArgs {
         let contact = left.as_ref().and_then(|left| left.contact);
         let seen = Seen { measured, contact, ..Seen::default() };
         let mut status = Status::of(&state, &seen, now, &Policy::default());
-        status.running = Store::is_in_use(&self.data);
+        status.running = running;
         status.alarms.extend(not_published(&self.data.join("days")));
         if status.running {
+            if left.is_none() {
+                status.alarms.push(format!("{STATUS_FILE}: the validator has not said yet how it is doing"));
+            }
             let more = left.into_iter().flat_map(|left| left.alarms);
             let more: Vec<_> = more.filter(|alarm| !status.alarms.contains(alarm)).collect();
             status.alarms.extend(more);

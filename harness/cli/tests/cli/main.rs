@@ -31,6 +31,7 @@ mod oracle;
 mod publish;
 mod published;
 mod python;
+mod rehearse;
 mod run;
 mod schemas;
 mod seal;

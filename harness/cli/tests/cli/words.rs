@@ -80,11 +80,7 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
     ("harness/validator/src/driver.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/machine.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/store.rs", &["step"], "of a schema, and what a validator does next"),
-    (
-        "harness/chain/src/node",
-        &["height", "width", "step", "tokens"],
-        "blocks, a buffer, epochs, the subnet's currency",
-    ),
+    ("harness/chain/src/node", &["height", "step", "tokens"], "blocks, epochs, the subnet's currency"),
     ("harness/chain/src/weights", &["height"], "of a block"),
     ("harness/seal/src/wallet", &["prompt"], "for a password"),
 ];

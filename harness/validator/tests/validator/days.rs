@@ -366,6 +366,30 @@ fn memory_is_locked_checked_and_rebuilt_from_what_was_published() {
 }
 
 #[test]
+fn who_asks_whether_a_validator_runs_keeps_none_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Store::open(folder.path()).unwrap());
+    std::thread::scope(|scope| {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let looking = folder.path();
+        scope.spawn(move || {
+            while ended.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+                Store::is_in_use(looking);
+            }
+        });
+        for _ in 0..200 {
+            drop(Store::open(looking).unwrap());
+        }
+        drop(end);
+    });
+    let held = Store::open(folder.path()).unwrap();
+    assert!(Store::is_in_use(folder.path()));
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked { .. })));
+    drop(held);
+    assert!(!Store::is_in_use(folder.path()));
+}
+
+#[test]
 fn a_full_disk_ends_the_program_and_loses_nothing() {
     let (planet, folder) = (planet(), tempfile::tempdir().unwrap());
     for index in 0..200 {
@@ -397,11 +421,22 @@ fn a_status_says_what_somebody_should_look_at() {
         Some(OnChain::Set { block }) => block,
         _ => panic!("set"),
     };
-    let seen = Seen { contact: Some(Contact { head: block + 10, unix_s: 0 }), ..Seen::default() };
+    let seen = Seen { contact: Some(Contact { head: block + 10, unix_s: state.since }), ..Seen::default() };
     let status = Status::of(&state, &seen, state.since, &policy);
     assert_eq!((status.alarms.len(), status.submissions.candidates), (0, 3));
     assert!(status.metrics(state.since).contains("edgemaxx_weights_age_blocks 10\n"));
-    let seen = Seen { contact: Some(Contact { head: block + 5000, unix_s: 0 }), skew_s: Some(900), ..seen };
+    // Who hangs, or has lost the chain, is noticed by when he last read it.
+    let stale = Status::of(&state, &seen, state.since + policy.contact_s + 60, &policy);
+    assert!(
+        stale.alarms.iter().any(|alarm| alarm == "the chain was last read 61 min ago"),
+        "{:?}",
+        stale.alarms
+    );
+    let seen = Seen {
+        contact: Some(Contact { head: block + 5000, unix_s: state.since }),
+        skew_s: Some(900),
+        ..seen
+    };
     let status = Status::of(&state, &seen, state.since, &policy);
     assert_eq!(status.alarms.len(), 2, "{:?}", status.alarms);
     assert!(status.metrics(state.since).contains("edgemaxx_alarms 2\n"));
