@@ -65,6 +65,7 @@ fn old_samples_give_the_published_numbers() {
         log: &log,
         quality: &quality,
         quality_digest: Digest::of(&run["quality.jsonl"]),
+        environment: None,
         telemetry: None,
     };
     let estimates = analyze(&evidence, &settings_of(&contest, &plan)).expect("estimates");

@@ -107,6 +107,8 @@ mod tests {
             sandbox,
             bounds: Some(held()),
             protocol_ns: None,
+            peaks: None,
+            work: std::collections::BTreeMap::new(),
             pins: Vec::new(),
             unfit: unfit.iter().map(|why| (*why).to_owned()).collect(),
         }

@@ -1,11 +1,13 @@
 //! `environment.json`: where and with what a run was measured; for people and for comparing runs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::contest::DeviceKind;
 use crate::document;
+use crate::floor::{Peaks, Work};
 use crate::format::Format;
 
 /// The machine, the pins and the versions of a run.
@@ -42,6 +44,12 @@ pub struct Environment {
     /// itself costs here at the contest's size; the same for every engine. `None`: not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol_ns: Option<u64>,
+    /// What the device can do at most; `None`: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peaks: Option<Peaks>,
+    /// What any engine must do for an answer, by the name of the pipeline; without those whose checkpoints do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub work: BTreeMap<String, Work>,
     /// Variables set for every engine, `NAME=value`, sorted.
     pub pins: Vec<String>,
     /// What preflight found unfit, in words; weights are refused when there is any.

@@ -169,6 +169,9 @@ pub struct CandidateEstimates {
     /// Whether its clock and its answers are honest, check by check.
     #[serde(default)]
     pub honesty: Vec<HonestyCheck>,
+    /// How far its latency lies above what any engine needs; `None`: its checkpoint or this device does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<AboveFloor>,
     /// How its answers came, where they come in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<Streaming>,
@@ -187,6 +190,21 @@ pub struct CandidateEstimates {
     /// Each kind of request apart, where a contest has several, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<OfKind>,
+}
+
+/// Latency beside the least that any engine needs for such answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AboveFloor {
+    /// The floor at the precision that the pipeline says it uses, milliseconds, mean over answers.
+    pub declared_ms: f64,
+    /// The floor at the lowest precision that the device may have, milliseconds, mean over answers.
+    pub lowest_ms: f64,
+    /// How many times the first the latency is: the geometric mean over answers.
+    pub times: f64,
+    /// The smallest of these.
+    pub least_times: f64,
 }
 
 /// How answers that come in parts came. Intervals are by sessions.
@@ -287,6 +305,8 @@ pub enum HonestyKind {
     GpuIdle,
     /// Its requests run at another clock frequency than the baseline's.
     Clocks,
+    /// It answers sooner than any engine could.
+    Implausible,
 }
 
 impl HonestyKind {
@@ -299,6 +319,7 @@ impl HonestyKind {
             Self::Load => "Work in loading",
             Self::GpuIdle => "GPU idle when not asked",
             Self::Clocks => "Clock frequency",
+            Self::Implausible => "Faster than possible",
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod eligibility;
 pub mod encoding;
 pub mod environment;
 pub mod estimate;
+pub mod floor;
 pub mod format;
 pub mod input;
 pub mod metric;

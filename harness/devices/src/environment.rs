@@ -1,5 +1,6 @@
 //! `environment.json`: the machine as it is now.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use edgemaxx_contract::environment::{Bounds, Build, Confinement, Environment};
@@ -31,6 +32,8 @@ pub fn environment(
         sandbox,
         bounds,
         protocol_ns: None,
+        peaks: None,
+        work: BTreeMap::new(),
         pins: pins.lines(),
         unfit,
     }

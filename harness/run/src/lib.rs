@@ -10,6 +10,7 @@ pub mod ci;
 pub mod copies;
 pub mod error;
 pub mod fitness;
+pub mod floor;
 pub mod folder;
 pub mod follow;
 pub mod hub;

@@ -68,6 +68,7 @@ impl MeasuredRun {
                 log: &self.log,
                 quality: &self.quality,
                 quality_digest: self.quality_digest,
+                environment: Some(&self.environment),
                 telemetry: self.telemetry.as_ref(),
             },
             environment: &self.environment,

@@ -229,6 +229,18 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
     if let Some(speedup) = &e.speedup {
         facts.push(Fact::new("Method", visible(&speedup.method)));
     }
+    if let Some(floor) = &e.floor {
+        facts.push(Fact::new(
+            "Latency over the floor",
+            format!(
+                "{} at the declared precision, {} at least; the floor is {}, at the lowest precision {}",
+                number::speedup(floor.times),
+                number::speedup(floor.least_times),
+                number::millis(floor.declared_ms),
+                number::millis(floor.lowest_ms)
+            ),
+        ));
+    }
     facts.extend(e.honesty.iter().map(|check| {
         let verdict = match check.verdict {
             HonestyVerdict::Passed => "good",

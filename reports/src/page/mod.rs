@@ -67,6 +67,7 @@ pub(crate) struct Page {
     pub plane: String,
     pub clouds: String,
     pub clouds_left_out: usize,
+    pub heights: String,
     pub candidates: Vec<candidate::Drill>,
     pub resources: Vec<ResourceRow>,
     pub resource_heads: &'static [&'static str],
@@ -176,6 +177,7 @@ impl Page {
             plane: plane(view, &ranked),
             clouds,
             clouds_left_out,
+            heights: heights(view, &ranked),
             candidates,
             resources,
             resource_heads: if gpu { &RESOURCES } else { &RESOURCES[..2] },
@@ -298,6 +300,23 @@ fn clouds(
     let left_out = measured.len().saturating_sub(CLOUDS);
     let clouds: Vec<_> = [baseline].into_iter().chain(measured.into_iter().take(CLOUDS)).collect();
     (plot::clouds("latency-plot", &clouds), left_out)
+}
+
+/// How far candidates lie above their floors; empty where none is known.
+fn heights(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
+    let known = ranked.iter().filter_map(|(entry, estimates)| {
+        let times = (*estimates)?.floor?.times;
+        let standing = standing_key(entry.standing);
+        Some(plot::Height { name: visible(&entry.name), standing, times })
+    });
+    let known: Vec<_> = known.take(CLOUDS).collect();
+    let Some(peaks) = view.environment.peaks.as_ref().filter(|_| !known.is_empty()) else {
+        return String::new();
+    };
+    let fastest = peaks.flops.values().max().copied().unwrap_or_default();
+    let billions = |value: u64| number::significant(value as f64 / 1e9, 3);
+    let device = format!("{} Gflop/s and {} GB/s", billions(fastest), billions(peaks.bytes));
+    plot::heights("floor-plot", &known, &device)
 }
 
 /// How many pairs to show of each of `candidates`, so that a page stays readable and quick.

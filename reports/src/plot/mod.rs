@@ -1,5 +1,6 @@
 //! Plots as inline SVG, drawn while the page is made.
 
+mod floor;
 mod forest;
 mod latency;
 mod length;
@@ -9,6 +10,7 @@ mod sessions;
 mod svg;
 mod trend;
 
+pub(crate) use floor::{Height, heights};
 pub(crate) use forest::{Row, certificate, forest};
 pub(crate) use latency::{Cloud, clouds};
 pub(crate) use length::length;

@@ -213,6 +213,8 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
             harness_cores: vec![0],
         }),
         protocol_ns: None,
+        peaks: None,
+        work: std::collections::BTreeMap::new(),
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),
     };

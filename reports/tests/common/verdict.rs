@@ -145,6 +145,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             baseline_energy_unit_j: None,
             energy_unit_ratio: None,
             limits: Vec::new(),
+            floor: None,
             streaming: None,
             kinds: Vec::new(),
         }

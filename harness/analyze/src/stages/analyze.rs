@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyVerdict, Latency, LookRange, Outliers,
-    RankSet, SessionEvidence, StoppedEarly,
+    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyCheck, HonestyKind, HonestyVerdict,
+    Latency, LookRange, Outliers, RankSet, SessionEvidence, StoppedEarly,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
@@ -18,7 +19,7 @@ use edgemaxx_contract::sample::{
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
 use super::resources::{disagreement, energy_of_units, limits, resources};
-use super::{honesty, judge, stream};
+use super::{floor, honesty, judge, stream};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
@@ -42,6 +43,8 @@ pub struct Evidence<'a> {
     pub quality: &'a QualityLog,
     /// Digest of `quality.jsonl`.
     pub quality_digest: Digest,
+    /// Where they were measured, where it is known.
+    pub environment: Option<&'a Environment>,
     /// What telemetry says of the samples, where there is any; its marks stand in the log.
     pub telemetry: Option<&'a Derived>,
 }
@@ -72,7 +75,7 @@ pub(super) fn looks_of(plan: &Plan) -> (usize, usize) {
 /// # Errors
 /// [`AnalyzeError`]: settings out of range.
 pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates, AnalyzeError> {
-    let Evidence { contest, plan, log, quality, quality_digest, telemetry } = *evidence;
+    let Evidence { contest, plan, log, quality, quality_digest, environment, telemetry } = *evidence;
     let table = from_log(plan, log);
     let inference = infer(&table, settings)?;
     let recorded = log.sessions(plan);
@@ -141,7 +144,12 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         }
         estimates.limits = limits(&estimates, contest);
         estimates.kinds = stream::kinds(&answered, settings.level);
+        estimates.floor = floor::above(environment, &pipeline.name, &recorded_of);
         estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);
+        if environment.is_some_and(|environment| environment.peaks.is_some()) {
+            let (verdict, detail) = floor::check(environment, &pipeline.name, &recorded_of);
+            estimates.honesty.push(HonestyCheck { what: HonestyKind::Implausible, verdict, detail });
+        }
         candidates.push(estimates);
     }
     let mut warnings = warnings(plan, &table, inference.warnings);
@@ -247,6 +255,7 @@ fn speed(
         quality: Vec::new(),
         worst_requests: Vec::new(),
         honesty: Vec::new(),
+        floor: None,
         streaming: None,
         energy_unit_j: None,
         baseline_energy_unit_j: None,

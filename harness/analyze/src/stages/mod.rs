@@ -6,6 +6,7 @@ mod analyze;
 mod certificate;
 pub(crate) mod compare;
 pub(crate) mod estimate;
+mod floor;
 mod honesty;
 mod judge;
 mod oracle;

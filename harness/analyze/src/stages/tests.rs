@@ -85,7 +85,15 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn evidence(&self) -> Evidence<'_> {
         let Self { contest, plan, log, quality } = self;
-        Evidence { contest, plan, log, quality, quality_digest: Digest::of("q"), telemetry: None }
+        Evidence {
+            contest,
+            plan,
+            log,
+            quality,
+            quality_digest: Digest::of("q"),
+            environment: None,
+            telemetry: None,
+        }
     }
 }
 
@@ -235,6 +243,8 @@ pub(super) fn environment(sandbox: Confinement) -> Environment {
             harness_cores: vec![0],
         }),
         protocol_ns: None,
+        peaks: None,
+        work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
     }
@@ -442,4 +452,55 @@ fn cheats_are_told_from_honest_candidates() {
         assert!(!doubtful || standing == Standing::NotFaster, "{name} earns nothing: {standing:?}");
     }
     assert!(estimates.warnings.iter().any(|w| w.contains("\"quick-too\": Idle")), "{:?}", estimates.warnings);
+}
+
+/// What any engine must do takes a candidate half of its time, twice its time, or twenty times it.
+#[test]
+fn who_answers_sooner_than_any_engine_could_is_found_out() {
+    use edgemaxx_contract::dtype::Dtype;
+    use edgemaxx_contract::floor::{Part, Passes, Peaks, Work};
+
+    let run = run(Extent::Full, |_, _| {});
+    let latency = |estimates: &Estimates, name: &str| {
+        let found = estimates.candidates.iter().find(|candidate| candidate.name == name).unwrap();
+        found.latency_ms.as_ref().unwrap().mean.point
+    };
+    let plain = estimates(&run);
+    assert!(plain.candidates.iter().all(|c| c.honesty.iter().all(|h| h.what != HonestyKind::Implausible)));
+    let work = [("quick", 0.5), ("quick-too", 2.0), ("middling", 20.0)].map(|(name, times)| {
+        let flops = (latency(&plain, name) * times * 1e6) as u64;
+        let part = Part {
+            name: "all".to_owned(),
+            passes: Passes::Each(1),
+            flops,
+            conv_flops: 0,
+            bytes: 0,
+            at_once: 1,
+        };
+        (name.to_owned(), Work { dtype: Dtype::F32, parts: vec![part] })
+    });
+    let flops = [(Dtype::F32, 1_000_000_000)].into();
+    let environment = Environment {
+        peaks: Some(Peaks { flops, bytes: 1, cache_bytes: 0, narrower: 8 }),
+        work: work.into(),
+        ..environment(CONFINED)
+    };
+    let evidence = Evidence { environment: Some(&environment), ..run.evidence() };
+    let found = analyze(&evidence, &settings_of(&run.contest, &run.plan)).unwrap();
+    let of = |name: &str| found.candidates.iter().find(|candidate| candidate.name == name).unwrap();
+    let verdict = |name: &str| {
+        of(name).honesty.iter().find(|check| check.what == HonestyKind::Implausible).unwrap().verdict
+    };
+    assert_eq!(verdict("quick"), HonestyVerdict::Passed);
+    assert_eq!(verdict("quick-too"), HonestyVerdict::Doubtful);
+    assert_eq!(verdict("middling"), HonestyVerdict::Failed);
+    assert_eq!(verdict("ugly"), HonestyVerdict::Unknown, "nobody knows what it needs");
+    let floor = of("quick").floor.unwrap();
+    assert!((floor.times / 2.0 - 1.0).abs() < 0.05 && floor.least_times <= floor.times, "{floor:?}");
+    assert!((floor.declared_ms / floor.lowest_ms / 8.0 - 1.0).abs() < 1e-9, "{floor:?}");
+    let ranking = rank(&found, &run.contest, &environment);
+    let standing = |name: &str| ranking.entries.iter().find(|entry| entry.name == name).unwrap();
+    assert_eq!(standing("middling").standing, Standing::Failed);
+    assert_eq!(standing("middling").weight, 0.0);
+    assert_eq!(standing("quick-too").standing, Standing::Accepted, "doubtful is a warning");
 }

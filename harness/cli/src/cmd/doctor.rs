@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use edgemaxx_contract::contest::Contest;
+use edgemaxx_candle::Accelerator;
+use edgemaxx_contract::contest::{Contest, DeviceKind};
 use edgemaxx_contract::environment::Card;
-use edgemaxx_devices::{Check, Fitness, Wanted};
+use edgemaxx_contract::floor::Peaks;
+use edgemaxx_devices::{Check, Chosen, Fitness, Pins, Wanted};
 use edgemaxx_engine::detect_sandbox;
 use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
+use edgemaxx_run::floor;
 use edgemaxx_run::resolve::{look, read_text};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
-use crate::terminal::{answer, answer_json, answer_lines};
+use crate::terminal::{answer, answer_json, answer_lines, note};
 
 /// Looks at this machine the way a run does, and says how to mend what is wrong.
 #[derive(Debug, clap::Args)]
@@ -49,6 +52,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Answer<'a> {
     fit: bool,
+    /// What the device can do at most; `None`: it could not be measured.
+    peaks: Option<&'a Peaks>,
     checks: &'a [Check],
 }
 
@@ -76,7 +81,7 @@ impl Args {
         let found = examine(&wanted, &chosen, &detect_sandbox(), Path::new("."));
         let fit = found.iter().all(|check| check.fitness < Fitness::NoWeights);
         if self.json {
-            answer_json(&Answer { fit, checks: &found })?;
+            answer_json(&Answer { fit, peaks: peaks(&wanted, &chosen).as_ref(), checks: &found })?;
         } else if self.fix {
             let commands: Vec<&str> =
                 found.iter().flat_map(|check| &check.commands).map(String::as_str).collect();
@@ -86,7 +91,9 @@ impl Args {
                 commands.join("\n")
             })?;
         } else {
-            answer_lines(&table(&found))?;
+            let mut lines = table(&found);
+            lines.extend(peaks(&wanted, &chosen).as_ref().map(said));
+            answer_lines(&lines)?;
         }
         if fit {
             Ok(())
@@ -94,6 +101,29 @@ impl Args {
             Err(Failure::error(Exit::Environment, "this machine is not fit; see above"))
         }
     }
+}
+
+/// What the device can do at most, in a process of its own.
+fn peaks(wanted: &Wanted, chosen: &Chosen) -> Option<Peaks> {
+    let device = match wanted.device.kind {
+        DeviceKind::Cuda if cfg!(feature = "cuda") => Accelerator::Cuda,
+        DeviceKind::Cuda => return None,
+        DeviceKind::Cpu | DeviceKind::Metal => Accelerator::Cpu,
+    };
+    let pins = Pins { threads: wanted.threads, card: chosen.card().cloned() };
+    match floor::peaks(device, &pins, floor::ALONE) {
+        Ok(peaks) => Some(peaks),
+        Err(error) => {
+            note(&format!("warning: {}", error.words()));
+            None
+        }
+    }
+}
+
+fn said(peaks: &Peaks) -> String {
+    let speeds = peaks.flops.iter().map(|(format, speed)| format!("{format} {:.1}", *speed as f64 / 1e9));
+    let speeds: Vec<String> = speeds.collect();
+    format!("fastest: {} Gflop/s; copies {:.1} GB/s", speeds.join(", "), peaks.bytes as f64 / 1e9)
 }
 
 fn table(found: &[Check]) -> Vec<String> {

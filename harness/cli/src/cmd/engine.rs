@@ -1,6 +1,7 @@
 //! `edgemaxx engine`: engine processes, which the harness starts, and their check.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
@@ -9,7 +10,7 @@ use edgemaxx_run::native;
 use edgemaxx_run::task::of_name;
 
 use crate::error::{Exit, Failure};
-use crate::terminal::answer_lines;
+use crate::terminal::{answer_json, answer_lines};
 
 /// Engine processes: the harness starts them and speaks with them over a socket.
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,18 @@ enum Engine {
         #[arg(long, default_value = "f16", value_parser = super::generate::dtype, requires = "settings")]
         dtype: Dtype,
     },
+    /// Measure what the device can do at most, as JSON; started by the harness.
+    Peaks {
+        /// Device: cpu or cuda.
+        #[arg(long, default_value = "cpu")]
+        device: Accelerator,
+        /// Threads that engines compute with.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        threads: u32,
+        /// About how long it may take, milliseconds.
+        #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+        ms: u64,
+    },
     /// An engine that answers at once: what the protocol itself costs; started by the harness.
     Null,
     /// A scripted engine for tests of the harness; started by the harness.
@@ -59,6 +72,7 @@ impl Args {
             Engine::Candle { device, .. } => {
                 native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
             }
+            Engine::Peaks { device, threads, ms } => say_peaks(device, threads, Duration::from_millis(ms)),
             Engine::Null => edgemaxx_engine::null::serve(|task| Some(of_name(task).ok()?.codec()))
                 .map(|_| ())
                 .map_err(|error| Failure::error(Exit::Engine, error.to_string())),
@@ -81,4 +95,11 @@ fn say_settings(device: Accelerator, dtype: Dtype) -> anyhow::Result<()> {
     let settings = edgemaxx_candle::settings(&device, native::engine_dtype(dtype)).map_err(failure)?;
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     answer_lines(&lines)
+}
+
+/// What the device can do at most; fails with exit code 3 where it cannot be used.
+fn say_peaks(device: Accelerator, threads: u32, budget: Duration) -> anyhow::Result<()> {
+    let failure = |error| super::generate::engine_failure(&error, Exit::Environment);
+    let device = device.open().map_err(failure)?;
+    answer_json(&edgemaxx_candle::peaks(&device, threads as usize, budget).map_err(failure)?)
 }

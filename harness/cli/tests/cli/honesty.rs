@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::common::{Playground, candidate, failure};
+use crate::common::{Playground, candidate, failure, repository};
 
 /// The standing and the reasons of every candidate.
 fn standings(ground: &Playground) -> std::collections::BTreeMap<String, (String, String)> {
@@ -45,4 +45,23 @@ fn cheats_earn_nothing_and_are_named() {
     }
     // Who would work in the other side's time cannot: it rests.
     assert!(!page.contains("dishonest: busy") && !page.contains("doubtful: busy"), "{standings:?}");
+}
+
+/// An engine that has the answers already is sooner there than any that computes them from its checkpoint.
+#[test]
+fn answers_that_nobody_could_have_computed_are_found_out() {
+    let ground = Playground::new(&candidate("instant", &["--latency-us", "20"]));
+    let model = format!("checkpoint = {:?}", repository("fixtures/models/emoji-sdxl"));
+    ground.replace("contest.toml", "checkpoint = \"model\"", &model);
+    ground.replace("contest.toml", "at_least = 0.5", "at_least = -1.0");
+    let (code, message) = failure(&mut ground.run("out"));
+    assert_eq!(code, 4, "{message}");
+    let (standing, reasons) = &standings(&ground)["instant"];
+    assert!(standing == "failed" && reasons.contains("sooner than any engine can"), "{standing} {reasons}");
+    let environment: serde_json::Value =
+        serde_json::from_slice(&fs::read(ground.path("out/environment.json")).unwrap()).unwrap();
+    assert!(environment["peaks"]["flops"]["f32"].as_u64() > Some(0), "{environment}");
+    assert!(environment["work"]["instant"]["parts"][1]["flops"].as_u64() > Some(0), "{environment}");
+    let page = fs::read_to_string(ground.path("out/report.html")).unwrap();
+    assert!(page.contains("What is left to gain") && page.contains("dishonest: "), "the distance is drawn");
 }

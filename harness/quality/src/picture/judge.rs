@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
@@ -14,7 +15,8 @@ use serde_json::Value;
 use super::clip::ClipScorer;
 use super::lpips::Lpips;
 use super::metrics::FUNCTIONS;
-use super::prepared::{Prepared, judgement};
+use super::pixelwise::PerceptualHash;
+use super::prepared::{Known, Prepared, judgement};
 use super::views::{View, apply_view, draw_views};
 use crate::error::{QualityError, Result};
 use crate::judge::{Artefact, Judge, Pair};
@@ -57,6 +59,16 @@ struct Embeddings {
     plain: Vec<f32>,
     views: Vec<Vec<f32>>,
 }
+
+/// Perceptual hashes of a picture, and of it through each view.
+struct Hashes {
+    plain: PerceptualHash,
+    views: Vec<PerceptualHash>,
+}
+
+/// Hashes by the digest of what they are of, each made when the first pair needs it: a baseline's picture is in the pair
+/// of every candidate.
+type Hashed = BTreeMap<Digest, OnceLock<Hashes>>;
 
 impl PictureJudge {
     /// With the models in these folders.
@@ -113,7 +125,8 @@ impl PictureJudge {
         let clip = self.clip.as_ref();
         let text = clip.zip(prompt).map(|(clip, prompt)| clip.embed_prompts(&[prompt])).transpose()?;
         let both = if let [a, b] = embeddings.as_slice() { Some([a, b]) } else { None };
-        self.pair([baseline, candidate], views, both, text.as_ref().map(|text| text[0].as_slice()))
+        let text = text.as_ref().map(|text| text[0].as_slice());
+        self.pair([baseline, candidate], [&OnceLock::new(), &OnceLock::new()], views, both, text)
     }
 
     /// The vectors of pictures; none without a CLIP.
@@ -133,25 +146,36 @@ impl PictureJudge {
 
     fn pair(
         &self,
-        [baseline, candidate]: [&Picture; 2],
+        pictures: [&Picture; 2],
+        hashes: [&OnceLock<Hashes>; 2],
         views: &[View],
         embeddings: Option<[&Embeddings; 2]>,
         prompt: Option<&[f32]>,
     ) -> Result<Judgement> {
-        let see = |view: &View| Ok([apply_view(baseline, *view)?, apply_view(candidate, *view)?]);
-        let seen = views.iter().map(see).collect::<Result<Vec<[Picture; 2]>>>()?;
+        let see = |picture| views.iter().map(|view| apply_view(picture, *view)).collect::<Result<Vec<_>>>();
+        let seen = [see(pictures[0])?, see(pictures[1])?];
+        let hashed = |side: usize| {
+            let make = || Hashes {
+                plain: PerceptualHash::of(pictures[side]),
+                views: seen[side].iter().map(PerceptualHash::of).collect(),
+            };
+            hashes[side].get_or_init(make)
+        };
         let lpips = self.lpips.as_ref();
-        let plain = embeddings.map(|both| both.map(|of| of.plain.as_slice()));
-        let plain = Prepared::new([baseline, candidate], plain, prompt, lpips, FUNCTIONS);
-        let seen: Vec<Prepared<'_>> = seen
-            .iter()
-            .enumerate()
-            .map(|(index, [baseline, candidate])| {
-                let embeddings = embeddings.map(|both| both.map(|of| of.views[index].as_slice()));
-                Prepared::new([baseline, candidate], embeddings, prompt, lpips, FUNCTIONS)
-            })
-            .collect();
-        judgement(&plain, &seen)
+        let plain = |side: usize| Known {
+            picture: pictures[side],
+            hash: hashed(side).plain,
+            embedding: embeddings.map(|both| both[side].plain.as_slice()),
+        };
+        let through = |side: usize, view: usize| Known {
+            picture: &seen[side][view],
+            hash: hashed(side).views[view],
+            embedding: embeddings.map(|both| both[side].views[view].as_slice()),
+        };
+        let prepared = |both| Prepared::new(both, prompt, lpips, FUNCTIONS);
+        let views: Vec<Prepared<'_>> =
+            (0..views.len()).map(|view| prepared([through(0, view), through(1, view)])).collect();
+        judgement(&prepared([plain(0), plain(1)]), &views)
     }
 }
 
@@ -170,6 +194,8 @@ impl Judge for PictureJudge {
         let prompts: Vec<String> =
             pairs.iter().map(|pair| Ok(pair.ask.view::<picture::Ask>()?.prompt)).collect::<Result<_>>()?;
         let embedded = self.prompts(&prompts)?;
+        let answers = pairs.iter().flat_map(|pair| [pair.baseline.digest, pair.answer.digest]);
+        let hashes: Hashed = answers.map(|digest| (digest, OnceLock::new())).collect();
         pairs
             .par_iter()
             .zip(&prompts)
@@ -179,7 +205,8 @@ impl Judge for PictureJudge {
                     let of = |digest| embeddings.get(&digest);
                     let both = of(pair.baseline.digest).zip(of(pair.answer.digest)).map(<[_; 2]>::from);
                     let prompt = embedded.get(prompt.as_str()).map(Vec::as_slice);
-                    self.pair([&baseline, &candidate], &views, both, prompt)
+                    let hashes = [&hashes[&pair.baseline.digest], &hashes[&pair.answer.digest]];
+                    self.pair([&baseline, &candidate], hashes, &views, both, prompt)
                 };
                 let judgement =
                     judge().map_err(|error| error.of_pair(&pair.baseline.path, &pair.answer.path));

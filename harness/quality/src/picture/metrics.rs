@@ -4,20 +4,20 @@
 use edgemaxx_contract::quality::Sides;
 
 use super::cosine::cosine;
-use super::pixelwise::{phash_distance, psnr, ssim_gray};
+use super::pixelwise::{psnr, ssim_gray};
 use super::prepared::{Found, Functions};
 use crate::error::Result;
 
 /// One function for each metric of pictures, by the name it has in the table.
 pub(super) const FUNCTIONS: Functions = &[
-    ("ssim_gray", |pair| one(ssim_gray(pair.baseline, pair.candidate)?)),
-    ("psnr_db", |pair| Ok(psnr(pair.baseline, pair.candidate)?.map(Found::One))),
-    ("phash_distance", |pair| one(f64::from(phash_distance(pair.baseline, pair.candidate)?))),
-    ("clip_image_cosine", |pair| match pair.embeddings {
+    ("ssim_gray", |pair| one(ssim_gray(pair.baseline.picture, pair.candidate.picture)?)),
+    ("psnr_db", |pair| Ok(psnr(pair.baseline.picture, pair.candidate.picture)?.map(Found::One))),
+    ("phash_distance", |pair| one(f64::from(pair.baseline.hash.distance(pair.candidate.hash)))),
+    ("clip_image_cosine", |pair| match pair.embeddings() {
         Some([baseline, candidate]) => one(cosine(baseline, candidate)?),
         None => Ok(None),
     }),
-    ("clip_text_difference", |pair| match (pair.embeddings, pair.prompt) {
+    ("clip_text_difference", |pair| match (pair.embeddings(), pair.prompt) {
         (Some([baseline, candidate]), Some(text)) => {
             let sides = Sides { baseline: cosine(baseline, text)?, candidate: cosine(candidate, text)? };
             Ok(Some(Found::Each(sides)))
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: Functions = &[
         _ => Ok(None),
     }),
     ("lpips", |pair| match pair.lpips {
-        Some(lpips) => one(lpips.distance(pair.baseline, pair.candidate)?),
+        Some(lpips) => one(lpips.distance(pair.baseline.picture, pair.candidate.picture)?),
         None => Ok(None),
     }),
     ("wombo_2025", |pair| match pair.value("clip_image_cosine")? {

@@ -12,4 +12,4 @@ pub mod views;
 
 pub use cosine::cosine;
 pub use judge::PictureJudge;
-pub use pixelwise::{PerceptualHash, phash_distance, psnr, ssim_gray};
+pub use pixelwise::{PerceptualHash, psnr, ssim_gray};

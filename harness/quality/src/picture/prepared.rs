@@ -8,6 +8,7 @@ use edgemaxx_contract::quality::{Judgement, Sides};
 use edgemaxx_picture::Picture;
 
 use super::lpips::Lpips;
+use super::pixelwise::PerceptualHash;
 use crate::error::Result;
 
 /// What a metric says of a pair.
@@ -35,32 +36,45 @@ pub(super) type Function = fn(&Prepared<'_>) -> Result<Option<Found>>;
 /// Functions by the names of their metrics.
 pub(super) type Functions = &'static [(&'static str, Function)];
 
+/// A picture with all that is known of it alone, found once for all pairs that it is in.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The picture.
+    pub(super) picture: &'a Picture,
+    /// Its perceptual hash.
+    pub(super) hash: PerceptualHash,
+    /// CLIP's vector of it.
+    pub(super) embedding: Option<&'a [f32]>,
+}
+
 /// A pair of pictures with all that metrics are computed from; what is absent was not asked for.
 pub(super) struct Prepared<'a> {
     /// The baseline's picture.
-    pub(super) baseline: &'a Picture,
+    pub(super) baseline: Known<'a>,
     /// The candidate's picture.
-    pub(super) candidate: &'a Picture,
-    /// CLIP's vectors of both.
-    pub(super) embeddings: Option<[&'a [f32]; 2]>,
+    pub(super) candidate: Known<'a>,
     /// CLIP's vector of what both should show.
     pub(super) prompt: Option<&'a [f32]>,
     /// The learned distance.
     pub(super) lpips: Option<&'a Lpips>,
     functions: Functions,
-    known: RefCell<BTreeMap<&'static str, Option<Found>>>,
+    values: RefCell<BTreeMap<&'static str, Option<Found>>>,
 }
 
 impl<'a> Prepared<'a> {
-    /// A pair with what models say of it, the model that compares the pictures themselves, and how metrics are computed.
+    /// A pair, the model that compares the pictures themselves, and how metrics are computed.
     pub(super) fn new(
-        [baseline, candidate]: [&'a Picture; 2],
-        embeddings: Option<[&'a [f32]; 2]>,
+        [baseline, candidate]: [Known<'a>; 2],
         prompt: Option<&'a [f32]>,
         lpips: Option<&'a Lpips>,
         functions: Functions,
     ) -> Self {
-        Self { baseline, candidate, embeddings, prompt, lpips, functions, known: RefCell::default() }
+        Self { baseline, candidate, prompt, lpips, functions, values: RefCell::default() }
+    }
+
+    /// CLIP's vectors of both.
+    pub(super) fn embeddings(&self) -> Option<[&'a [f32]; 2]> {
+        Some([self.baseline.embedding?, self.candidate.embedding?])
     }
 
     /// The value of the metric of that name, computed once.
@@ -69,14 +83,14 @@ impl<'a> Prepared<'a> {
     }
 
     fn found(&self, name: &str) -> Result<Option<Found>> {
-        if let Some(known) = self.known.borrow().get(name) {
+        if let Some(known) = self.values.borrow().get(name) {
             return Ok(*known);
         }
         let Some((name, function)) = self.functions.iter().find(|(known, _)| *known == name) else {
             return Ok(None);
         };
         let found = function(self)?.filter(|found| found.value().is_finite());
-        self.known.borrow_mut().insert(name, found);
+        self.values.borrow_mut().insert(name, found);
         Ok(found)
     }
 }

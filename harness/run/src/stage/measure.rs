@@ -20,7 +20,7 @@ use crate::prepare::Host;
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
 use crate::task::kit;
-use crate::{build, fitness, prepare};
+use crate::{build, fitness, floor, prepare};
 
 /// How a run is measured.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,11 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
                 Ok(ns) => environment.protocol_ns = Some(ns),
                 Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
             }
+            match floor::peaks(prepare::accelerator(&plan), &host.pins, floor::BEFORE_A_RUN) {
+                Ok(peaks) => environment.peaks = Some(peaks),
+                Err(error) => observer.note(&format!("warning: {error}")),
+            }
+            environment.work = floor::work(&plan, &base)?;
             environment.pins.extend(prepare::engine_settings(&plan, &host.pins)?);
             environment.pins.sort();
             folder.write_document(ENVIRONMENT_FILE, &environment)?;

@@ -201,6 +201,8 @@ fn environment() -> Environment {
             harness_cores: vec![0],
         }),
         protocol_ns: None,
+        peaks: None,
+        work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
     }

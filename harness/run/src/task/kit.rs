@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef};
@@ -123,6 +124,12 @@ pub trait Native: Sync {
     /// # Errors
     /// They are another task's.
     fn dtype(&self, settings: &Settings) -> Result<Dtype>;
+
+    /// What any engine must do for an answer of the plan with a pipeline's checkpoint and settings, where its tensors tell.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn work(&self, checkpoint: &CheckpointSource, plan: &Plan, pipeline: &PipelinePlan) -> Result<Work>;
 
     /// Loads what the harness asks for: what `ready` says, and the function that answers.
     ///

@@ -397,6 +397,8 @@ pub(crate) fn environment() -> Environment {
             harness_cores: vec![0],
         }),
         protocol_ns: None,
+        peaks: None,
+        work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
     }
@@ -485,6 +487,7 @@ pub(crate) fn estimates(
             baseline_energy_unit_j: None,
             energy_unit_ratio: None,
             limits: Vec::new(),
+            floor: None,
             streaming: None,
             kinds: Vec::new(),
         }

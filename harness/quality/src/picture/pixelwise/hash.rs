@@ -1,46 +1,53 @@
-//! Perceptual hash: image_hasher's median hash of a discrete cosine transform (pHash), 8×8 bits.
-//!
-//! The library spends nearly all of its time shrinking the picture, so it is given one that is already
-//! as small as it wants: [`shrink`] gives the same values, hence the same bits.
+//! Perceptual hash (pHash): which of the 8×8 lowest frequencies of a small grey picture lie above their median. The bits
+//! are those of the crate image_hasher, `HashAlg::Median` after `preproc_dct`.
+
+use std::sync::Arc;
 
 use edgemaxx_picture::Picture;
-use image::GrayImage;
-use image_hasher::{HashAlg, Hasher, HasherConfig, ImageHash};
+use rustdct::{DctPlanner, TransformType2And3};
 
 use super::simd::widest;
-use crate::error::{QualityError, Result};
 
-/// Side of the picture that image_hasher transforms for a hash of 8×8 bits.
+/// Side of the picture that is transformed.
 const DCT: usize = 16;
+/// Side of the part of it that is kept.
+const KEPT: usize = 8;
 
 /// 64 bits that change little when a picture does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PerceptualHash(ImageHash<[u8; 8]>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerceptualHash(u64);
 
 impl PerceptualHash {
-    /// Hashes a picture with `HashAlg::Median` after `preproc_dct`, size 8×8.
-    ///
-    /// # Errors
-    /// Never for a [`Picture`] of this crate; the byte count is checked again by the library.
-    pub fn of(picture: &Picture) -> Result<Self> {
+    /// Hashes a picture.
+    pub fn of(picture: &Picture) -> Self {
         let grey = luma(picture.rgb());
         let small = shrink(&grey, picture.width() as usize, picture.height() as usize);
-        let pixels =
-            GrayImage::from_raw(DCT as u32, DCT as u32, small).ok_or_else(|| QualityError::Vector {
-                what: "perceptual hash",
-                problem: "byte count does not fit the picture's size".into(),
-            })?;
-        Ok(Self(hasher().hash_image(&pixels)))
+        let frequencies = lowest(&small);
+        let mut sorted = frequencies;
+        sorted.sort_unstable_by(f32::total_cmp);
+        let median = f32::midpoint(sorted[31], sorted[32]);
+        let bit = |(place, value): (usize, &f32)| u64::from(*value >= median) << place;
+        Self(frequencies.iter().enumerate().map(bit).sum())
     }
 
     /// Number of differing bits, 0 to 64.
-    pub fn distance(&self, other: &Self) -> u32 {
-        self.0.dist(&other.0)
+    pub fn distance(self, other: Self) -> u32 {
+        (self.0 ^ other.0).count_ones()
     }
 }
 
-fn hasher() -> Hasher<[u8; 8]> {
-    HasherConfig::with_bytes_type().hash_alg(HashAlg::Median).hash_size(8, 8).preproc_dct().to_hasher()
+/// The lowest frequencies of a grey picture of 16×16 pixels, those of its rows first.
+fn lowest(small: &[u8]) -> [f32; KEPT * KEPT] {
+    let transform: Arc<dyn TransformType2And3<f32>> = DctPlanner::new().plan_dct2(DCT);
+    let mut rows: Vec<[f32; DCT]> =
+        small.chunks_exact(DCT).map(|row| std::array::from_fn(|x| f32::from(row[x]))).collect();
+    rows.iter_mut().for_each(|row| transform.process_dct2(row));
+    let columns: [[f32; DCT]; KEPT] = std::array::from_fn(|x| {
+        let mut column = std::array::from_fn(|y| rows[y][x]);
+        transform.process_dct2(&mut column);
+        column
+    });
+    std::array::from_fn(|place| columns[place % KEPT][place / KEPT])
 }
 
 /// Grey as image_hasher would make it of RGB: the image crate's `to_luma`, in one pass.
@@ -118,17 +125,10 @@ fn lanczos3(from: usize) -> Vec<Taps> {
     (0..DCT).map(taps).collect()
 }
 
-/// Number of differing bits between the perceptual hashes of two pictures, 0 to 64.
-///
-/// # Errors
-/// As [`PerceptualHash::of`].
-pub fn phash_distance(a: &Picture, b: &Picture) -> Result<u32> {
-    Ok(PerceptualHash::of(a)?.distance(&PerceptualHash::of(b)?))
-}
-
 #[cfg(test)]
 mod tests {
-    use image::RgbImage;
+    use image::{GrayImage, RgbImage};
+    use image_hasher::{HashAlg, HasherConfig};
 
     use super::*;
 
@@ -160,11 +160,21 @@ mod tests {
 
     #[test]
     fn bits_are_those_of_image_hasher() {
-        for (width, height) in [(512, 512), (300, 100), (7, 7)] {
-            let rgb = noise((width * height * 3) as usize);
-            let theirs = hasher().hash_image(&RgbImage::from_raw(width, height, rgb.clone()).unwrap());
-            let ours = PerceptualHash::of(&Picture::from_rgb(width, height, rgb).unwrap()).unwrap();
-            assert_eq!(ours.0, theirs, "{width}x{height}");
+        let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
+            .hash_alg(HashAlg::Median)
+            .hash_size(8, 8)
+            .preproc_dct()
+            .to_hasher();
+        let flat = |value| move |bytes| vec![value; bytes];
+        let ramp = |bytes| (0..bytes).map(|i| (i % 251) as u8).collect::<Vec<_>>();
+        let pictures: [&dyn Fn(usize) -> Vec<u8>; 5] = [&noise, &ramp, &flat(0), &flat(77), &flat(255)];
+        for (width, height) in [(512, 512), (300, 100), (7, 7), (64, 64), (16, 16)] {
+            for (which, pixels) in pictures.iter().enumerate() {
+                let rgb = pixels((width * height * 3) as usize);
+                let theirs = hasher.hash_image(&RgbImage::from_raw(width, height, rgb.clone()).unwrap());
+                let ours = PerceptualHash::of(&Picture::from_rgb(width, height, rgb).unwrap());
+                assert_eq!(ours.0.to_le_bytes(), theirs.as_bytes(), "{width}x{height}, {which}");
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use edgemaxx_picture::Picture;
 
 use crate::error::{QualityError, Result};
 
-pub use hash::{PerceptualHash, phash_distance};
+pub use hash::PerceptualHash;
 pub use psnr::psnr;
 pub use ssim::ssim_gray;
 

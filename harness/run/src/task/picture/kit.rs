@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::metric::Model;
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::task::{RequestSpec, Settings, SettingsPatch, TaskRef, picture};
 use edgemaxx_engine::{Answerer, Codec, Load, Object, task};
 use edgemaxx_quality::picture::PictureJudge;
 use edgemaxx_quality::{Judge, QualityError};
 
 use super::rehearse::rehearse;
-use super::{checkpoint, engine, prompts};
+use super::{checkpoint, engine, prompts, work};
 use crate::error::Result;
 use crate::task::kit::{Alone, Kit, Native, Rehearsal};
 
@@ -77,6 +79,10 @@ impl Native for PictureKit {
 
     fn dtype(&self, settings: &Settings) -> Result<Dtype> {
         Ok(settings.view::<picture::Settings>()?.dtype)
+    }
+
+    fn work(&self, checkpoint: &CheckpointSource, plan: &Plan, pipeline: &PipelinePlan) -> Result<Work> {
+        work::work(checkpoint, &plan.request.view()?, &pipeline.settings.view()?, pipeline.checkpoint.derive)
     }
 
     fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String> {

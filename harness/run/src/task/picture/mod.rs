@@ -5,6 +5,7 @@ mod engine;
 mod kit;
 mod prompts;
 mod rehearse;
+mod work;
 
 pub use engine::load_options;
 pub use kit::{PICTURE, PictureKit};

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use edgemaxx_candle::llama::{LlamaConfig, checkpoint, look};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::metric::Model;
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef, text};
 use edgemaxx_engine::task::text as codec;
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
@@ -16,8 +17,8 @@ use edgemaxx_quality::{Judge, QualityError};
 use serde_json::json;
 
 use super::encoder::{Recalled, Tokenizer};
-use super::engine;
 use super::rehearse::rehearse;
+use super::{engine, work};
 use crate::error::{Result, RunError};
 use crate::task::kit::{Alone, Kit, Native, Rehearsal};
 
@@ -102,6 +103,10 @@ impl Native for TextKit {
     /// Whatever weights are kept as, they are multiplied in single precision.
     fn dtype(&self, _: &Settings) -> Result<Dtype> {
         Ok(Dtype::F32)
+    }
+
+    fn work(&self, checkpoint: &CheckpointSource, plan: &Plan, pipeline: &PipelinePlan) -> Result<Work> {
+        work::work(checkpoint, plan, pipeline)
     }
 
     fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String> {

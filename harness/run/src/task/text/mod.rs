@@ -4,6 +4,7 @@ mod encoder;
 mod engine;
 mod kit;
 mod rehearse;
+mod work;
 
 pub use encoder::{Recalled, Tokenizer};
 pub use kit::{TEXT, TextKit};
