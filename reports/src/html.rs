@@ -13,9 +13,11 @@ use crate::view::{AnswerSource, FileDigest, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
 const SCRIPT: &str = include_str!("../templates/script.js");
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("base.html", include_str!("../templates/base.html")),
     ("report.html", include_str!("../templates/report.html")),
+    ("front.html", include_str!("../templates/front.html")),
+    ("entry.html", include_str!("../templates/entry.html")),
     ("board.html", include_str!("../templates/board.html")),
     ("candidate.html", include_str!("../templates/candidate.html")),
     ("submissions.html", include_str!("../templates/submissions.html")),

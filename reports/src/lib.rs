@@ -6,6 +6,7 @@
 mod comparison;
 mod day;
 mod exhibit;
+mod front;
 mod history;
 mod html;
 mod junit;
@@ -21,6 +22,7 @@ mod view;
 
 pub use comparison::{comparison_github, comparison_junit, comparison_markdown};
 pub use day::DayView;
+pub use front::Evidence;
 pub use history::{HistoryRun, QuietDay, SiteFile, history};
 pub use html::{day_html, html};
 pub use junit::junit;

@@ -21,6 +21,9 @@ pub struct Summary {
     pub edgemaxx: String,
     /// Name of the contest.
     pub contest: String,
+    /// Name of its task; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Digest of the contest file.
     pub contest_digest: Digest,
     /// The contest's day.
@@ -64,6 +67,12 @@ pub struct SummaryCandidate {
     pub position: u32,
     /// Its name.
     pub name: String,
+    /// What its author says of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Where its checkpoint comes from, as the contest names it; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Digest of what it is made of.
     pub digest: Option<Digest>,
     /// Its result.
@@ -80,6 +89,9 @@ pub struct SummaryCandidate {
     pub similarity: Option<SummaryEstimate>,
     /// Mean latency, milliseconds.
     pub latency_ms: Option<SummaryEstimate>,
+    /// The baseline's in the same sessions; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_latency_ms: Option<SummaryEstimate>,
     /// Sessions with at least one pair.
     pub sessions: u32,
     /// Complete pairs.
@@ -134,6 +146,7 @@ pub fn summary(view: &RunView<'_>) -> Summary {
         format: Summary::expected_format(),
         edgemaxx: view.environment.edgemaxx.clone(),
         contest: view.contest.name.clone(),
+        task: Some(view.plan.task.name().to_owned()),
         contest_digest: view.plan.contest.digest,
         day: view.plan.day.clone(),
         extent: view.plan.extent,
@@ -165,10 +178,13 @@ pub fn summary(view: &RunView<'_>) -> Summary {
                 let estimate = |pick: fn(&CandidateEstimates) -> Option<&Estimate>| {
                     estimates.and_then(pick).and_then(SummaryEstimate::of)
                 };
+                let pipeline = view.plan.pipeline(&entry.name);
                 SummaryCandidate {
                     position: entry.position,
                     name: entry.name.clone(),
-                    digest: view.plan.pipeline(&entry.name).map(|p| p.digest),
+                    description: pipeline.map_or_else(String::new, |p| p.description.clone()),
+                    source: pipeline.map(|p| p.checkpoint.source.clone()),
+                    digest: pipeline.map(|p| p.digest),
                     standing: entry.standing,
                     reasons: entry.reasons.clone(),
                     claim: estimates.map(|e| e.claim),
@@ -176,6 +192,7 @@ pub fn summary(view: &RunView<'_>) -> Summary {
                     speedup: estimate(|e| e.speedup.as_ref()),
                     similarity: estimate(|e| e.similarity.as_ref()),
                     latency_ms: estimate(|e| e.latency_ms.as_ref().map(|l| &l.mean)),
+                    baseline_latency_ms: estimate(|e| e.baseline_latency_ms.as_ref().map(|l| &l.mean)),
                     sessions: estimates.map_or(0, |e| e.sessions),
                     pairs: estimates.map_or(0, |e| e.pairs),
                     score: entry.score,

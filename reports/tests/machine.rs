@@ -57,7 +57,12 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
                     *v.expect("bounded") *= 1.1;
                 }
             }
-            HistoryRun { summary, report: Some(format!("runs/{day}/report.html")), weights_block: Some(77) }
+            HistoryRun {
+                summary,
+                report: Some(format!("runs/{day}/report.html")),
+                weights_block: Some(77),
+                evidence: None,
+            }
         })
         .collect();
     let files = history(&runs, &[]).expect("site");
@@ -67,9 +72,26 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
     assert!(page.contains("2026-11-07: from ") && page.contains("(+10.0%)"), "the change is told");
     assert_eq!(page.matches(": from ").count(), 1, "and no other");
     assert!(page.contains("href=\"runs/12/report.html\""));
+    // What a visitor reads first, before the tables: who won, for how long, and who did not.
+    let table = page.find("By day").expect("the table");
+    for text in [
+        "href=\"runs/12/report.html#candidate-1\"",
+        "It is about 6.2 times as fast as teacher, the baseline",
+        "The winner has won the last 12 of 12 runs.",
+        "noisy</bdi></a> <bdi>was rejected: its pictures are not proven to be as good as the contest demands.",
+        "broken</bdi></a> <bdi>failed",
+    ] {
+        assert!(page.find(text).is_some_and(|place| place < table), "no {text}");
+    }
     let mut backwards = runs.clone();
     backwards.reverse();
     assert_eq!(history(&backwards, &[]).expect("site"), files, "the order of runs does not matter");
+    let mut two = runs.clone();
+    two[0].summary.contest = "another".to_owned();
+    let page = &history(&two, &[]).expect("site")[0].text;
+    assert!(page.contains("In short: another") && page.contains("In short: synthetic"));
+    std::fs::write(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("history-two.html"), page)
+        .expect("folder");
     let mut hostile = runs;
     hostile[0].report = Some("javascript:alert(1)".to_owned());
     assert!(!history(&hostile, &[]).expect("site")[0].text.contains("javascript:"));

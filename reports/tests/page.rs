@@ -25,6 +25,7 @@ fn the_page_is_complete_and_in_order() {
     keep("report.html", &page);
     let sections = [
         "student-5 wins",
+        "id=\"front\"",
         "id=\"leaderboard\"",
         "id=\"speedup\"",
         "id=\"plane\"",
@@ -47,8 +48,52 @@ fn the_page_is_complete_and_in_order() {
     }
     assert!(page.contains(&run.log.chain.head().to_string()));
     // Worst pairs first, ten of each of the five measured candidates: two pictures each, but one of
-    // the control's, whose are the same.
-    assert_eq!(page.matches("src=\"data:image/").count(), 4 * 10 * 2 + 10);
+    // the control's, whose are the same. Before them four pairs of the winner's.
+    assert_eq!(page.matches("src=\"data:image/").count(), 4 * 2 + 4 * 10 * 2 + 10);
+}
+
+/// What a page says in short, without its markup.
+fn in_short(page: &str) -> String {
+    let section = between(page, "id=\"front\"", "</section>");
+    let texts = section.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
+    texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_visitor_reads_in_short_who_won_and_who_did_not() {
+    let mut run = common::run(&common::demo(), 3, 2, 16, None);
+    let student = run.plan.pipelines.iter_mut().find(|p| p.name == "student-5").expect("planned");
+    student.checkpoint.source = "hf:somebody/fast-sdxl@0123".to_owned();
+    let short = in_short(&html(&run.view(), &run).expect("page"));
+    for text in [
+        "somebody/fast-sdxl wins. student-5 It is about 6.2 times as fast as teacher, the baseline: a picture takes ",
+        "Even if chance was kind to it, it is at least ",
+        "steps-10 takes about 49% less time than teacher.",
+        "noisy was rejected: its pictures are not proven to be as good as the contest demands. Planted: 1.95 times as fast, SSIM 0.71 SSIM, mean: proven",
+        "broken failed: not every picture of it came.",
+        "Good enough, but not proven faster int8 Planted",
+        "the two came out equal, within 0.7%.",
+    ] {
+        assert!(short.contains(text), "no {text}: {short}");
+    }
+    assert!(!short.contains("clone"), "the check is not a competitor: {short}");
+
+    let second = run.ranking.entries.iter_mut().find(|e| e.name == "steps-10").expect("ranked");
+    second.tier = Some(1);
+    run.ranking.winner = None;
+    let short = in_short(&html(&run.view(), &run).expect("page"));
+    assert!(short.contains("somebody/fast-sdxl shares the first place with 1 more"), "{short}");
+
+    run.ranking.entries.retain(|e| e.standing != Standing::Accepted);
+    run.ranking.verdict = "No candidate is proven faster.".to_owned();
+    let page = html(&run.view(), &run).expect("page");
+    let short = in_short(&page);
+    assert!(short.contains("In short No candidate is proven faster. Rejected"), "{short}");
+    assert!(!between(&page, "id=\"front\"", "</section>").contains("<img"), "nobody's answers");
+
+    run.ranking.fitness = edgemaxx_contract::estimate::CertificateVerdict::Unfit;
+    let short = in_short(&html(&run.view(), &run).expect("page"));
+    assert!(short.contains("no number of this run counts") && !short.contains("noisy"), "{short}");
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl Pins {
             ("HF_HUB_OFFLINE", "1"),
             ("HOME", "/tmp"),
             ("LC_ALL", "C"),
+            // Threads that wait sleep: one that spins takes a core from its own engine where others want one, too, and
+            // works while the other side is asked (harness/docs/PERFORMANCE.md has what it costs and saves).
+            ("OMP_WAIT_POLICY", "passive"),
+            ("KMP_BLOCKTIME", "0"),
             ("PATH", Self::PATH),
             ("PYTHONDONTWRITEBYTECODE", "1"),
             ("PYTHONHASHSEED", "0"),
@@ -81,6 +85,10 @@ mod tests {
         let none = Pins::processor(2);
         assert_eq!((visible(&none).as_deref(), none.nodes()), (Some(""), Vec::new()));
         assert!(none.lines().contains(&"OMP_NUM_THREADS=2".to_owned()) && none.lines().is_sorted());
+        assert!(
+            none.lines().contains(&"OMP_WAIT_POLICY=passive".to_owned()),
+            "no thread spins while it waits"
+        );
         let card = Card {
             kind: DeviceKind::Cuda,
             index: 1,

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
-use edgemaxx_contract::run_files::{REPORT_FILE, SUMMARY_FILE};
+use edgemaxx_contract::run_files::{REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
-use edgemaxx_report::{HistoryRun, QuietDay, Summary, history};
+use edgemaxx_report::{Evidence, HistoryRun, QuietDay, Summary, history};
 
 use crate::error::{InFile as _, Result};
+use crate::folder::RunFolder;
 use crate::progress::Observer;
+use crate::stage::report::evidence;
 
 /// Marks a folder as ours to write into.
 pub const SITE_FILE: &str = "history.json";
@@ -36,11 +38,18 @@ pub fn write(runs: &[HistoryRun], quiet: &[QuietDay], out: &Path) -> Result<()> 
 /// The folder cannot be read or written, or a day in it says what is no day.
 pub fn index(published: &Path, observer: &dyn Observer) -> Result<usize> {
     let (blocks, mut runs) = (weights_blocks(published), Vec::new());
-    for (folder, summary) in find_runs(published, observer)? {
+    let found = find_runs(published, observer)?;
+    let mut evidence = evidence_of_last(&found, observer);
+    for (folder, summary) in found {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.parse::<Day>().is_ok() {
             let report = folder.join(REPORT_FILE).is_file().then(|| format!("{name}/report.html"));
-            runs.push(HistoryRun { summary, report, weights_block: blocks.get(&name).copied() });
+            runs.push(HistoryRun {
+                summary,
+                report,
+                weights_block: blocks.get(&name).copied(),
+                evidence: evidence.remove(&folder),
+            });
         }
     }
     let quiet = quiet_days(published, &blocks)?;
@@ -51,6 +60,32 @@ pub fn index(published: &Path, observer: &dyn Observer) -> Result<usize> {
         write(&runs, &quiet, published)?;
     }
     Ok(runs.len() + quiet.len())
+}
+
+/// What the front page shows of each contest's last run, by the run's folder; a run of which only the summary is there
+/// shows its numbers alone.
+pub fn evidence_of_last(
+    found: &[(PathBuf, Summary)],
+    observer: &dyn Observer,
+) -> BTreeMap<PathBuf, Evidence> {
+    let mut last: BTreeMap<&str, &(PathBuf, Summary)> = BTreeMap::new();
+    for run in found {
+        let key = |(_, summary): &(PathBuf, Summary)| (summary.day.clone(), summary.samples);
+        let known = last.entry(&run.1.contest).or_insert(run);
+        if key(known) < key(run) {
+            *known = run;
+        }
+    }
+    let whole = last.into_values().filter(|(folder, _)| folder.join(SAMPLES_FILE).is_file());
+    whole
+        .filter_map(|(folder, _)| match RunFolder::open(folder).and_then(|run| evidence(&run)) {
+            Ok(evidence) => Some((folder.clone(), evidence)),
+            Err(error) => {
+                observer.note(&format!("warning: {error}; the front page shows no answers of this run"));
+                None
+            }
+        })
+        .collect()
 }
 
 /// The days below `published` on which nothing was measured, in order.

@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use super::changes::change_points;
 use crate::ReportError;
+use crate::front::{Evidence, Front};
 use crate::html::render;
 use crate::number::{self, UNDEFINED};
+use crate::page::candidate_anchor;
 use crate::plot::{TrendPoint, trend};
 use crate::standing::{standing_key, standing_words};
 use crate::summary::{Summary, SummaryCandidate, SummaryEstimate};
@@ -27,6 +29,8 @@ pub struct HistoryRun {
     pub report: Option<String>,
     /// The block that the weights of its day stand in; `None`: not known, or none.
     pub weights_block: Option<u64>,
+    /// What the front page shows of the last run of a contest beside the numbers; `None`: the numbers alone.
+    pub evidence: Option<Evidence>,
 }
 
 /// A day of a validator on which nothing was measured.
@@ -71,6 +75,10 @@ struct ContestHistory {
     anchor: String,
     name: String,
     verdict: String,
+    front: Option<Front>,
+    /// Who won over the days, in a sentence.
+    glance: String,
+    winners: Option<Trend>,
     span: String,
     runs: Vec<RunRow>,
     days: Vec<String>,
@@ -157,6 +165,9 @@ fn contest(index: usize, name: &str, runs: &[&HistoryRun]) -> ContestHistory {
         let values = summaries.iter().filter_map(|s| Some((s.day.to_string(), of(s, name)?.speedup?)));
         series(&format!("{anchor}-candidate-{}", i + 1), name, values, "×", number::speedup)
     });
+    let winner = |s: &&Summary| s.winner.as_deref().and_then(|name| of(s, name)?.speedup);
+    let winners = summaries.iter().filter_map(|s| Some((s.day.to_string(), winner(s)?)));
+    let winners = series(&format!("{anchor}-winners"), "Each day’s winner", winners, "×", number::speedup);
     let machines: BTreeSet<&str> = summaries.iter().map(|s| s.machine.as_str()).collect();
     let machines = machines.iter().enumerate().map(|(i, machine)| {
         let here = summaries.iter().filter(|s| s.machine == **machine);
@@ -166,7 +177,19 @@ fn contest(index: usize, name: &str, runs: &[&HistoryRun]) -> ContestHistory {
     ContestHistory {
         name: visible(name),
         verdict: summaries.last().map_or_else(String::new, |s| visible(&s.verdict)),
+        front: runs.last().map(|run| {
+            let report = link(run);
+            Front::new(
+                (&format!("{anchor}-front"), format!("In short: {}", visible(name))),
+                &run.summary,
+                run.evidence.as_ref(),
+                |index| Some(format!("{}#{}", report.as_ref()?, candidate_anchor(index))),
+            )
+        }),
+        glance: glance(&summaries),
+        winners: winners.filter(|_| summaries.len() > 1),
         span: match (summaries.first(), summaries.last()) {
+            (Some(first), Some(_)) if summaries.len() == 1 => format!("One run, of {}", first.day),
             (Some(first), Some(last)) => format!("{} runs, {} to {}", summaries.len(), first.day, last.day),
             _ => String::new(),
         },
@@ -185,13 +208,31 @@ fn contest(index: usize, name: &str, runs: &[&HistoryRun]) -> ContestHistory {
     }
 }
 
+/// Where a run's report is: only a path below the site, a link that a summary cannot turn into anything else.
+fn link(run: &HistoryRun) -> Option<String> {
+    run.report.clone().filter(|link| !link.contains(':') && !link.starts_with('/'))
+}
+
+/// Since when the last run's winner wins.
+fn glance(summaries: &[&Summary]) -> String {
+    let Some((last, before)) = summaries.split_last() else { return String::new() };
+    let same = before.iter().rev().take_while(|s| s.winner == last.winner).count();
+    match (&last.winner, before.len(), same) {
+        (_, 0, _) => "This is the first run that is published here.".to_owned(),
+        (None, runs, _) => format!("The last of {} runs has no winner.", runs + 1),
+        (Some(_), runs, 0) => {
+            format!("The winner is another than in the run before; there are {} runs.", runs + 1)
+        }
+        (Some(_), runs, same) => format!("The winner has won the last {} of {} runs.", same + 1, runs + 1),
+    }
+}
+
 fn row(run: &HistoryRun) -> RunRow {
     let s = &run.summary;
     let unfit = s.fitness == CertificateVerdict::Unfit;
     RunRow {
         day: s.day.to_string(),
-        // Only a path below the site: a link that a summary cannot turn into anything else.
-        link: run.report.clone().filter(|link| !link.contains(':') && !link.starts_with('/')),
+        link: link(run),
         extent: if s.extent == Extent::Quick { "quick look" } else { "full run" },
         fitness: if unfit { "unfit" } else { "fit" },
         winner: s.winner.as_deref().map_or_else(|| UNDEFINED.to_owned(), visible),

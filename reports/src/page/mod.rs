@@ -16,17 +16,20 @@ use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
 
 use crate::exhibit::of_task;
+use crate::front::{Evidence, Front};
 use crate::number;
 use crate::plot;
 use crate::standing::{standing_key, standing_words};
+use crate::summary::summary;
 use crate::text::visible;
 use crate::view::{AnswerSource, RunView};
 
+pub(crate) use board::anchor as candidate_anchor;
 pub(crate) use day::{DayPage, DaySection};
 pub(crate) use provenance::device;
 use shots::CandidateShots;
 
-/// The page may have this many bytes; answers take what text and plots leave.
+/// The page may have this many bytes beside the front's answers; those of candidates take what text and plots leave.
 const PAGE_BUDGET: usize = 7_600_000;
 /// And never more than this.
 const ANSWER_BUDGET: usize = 5_500_000;
@@ -59,6 +62,7 @@ pub(crate) struct Page {
     pub verdict: String,
     pub fit: bool,
     pub alerts: Vec<String>,
+    pub front: Front,
     pub headline: Vec<Fact>,
     pub level: String,
     pub similarity: String,
@@ -169,6 +173,12 @@ impl Page {
             verdict: visible(&view.ranking.verdict),
             fit: view.ranking.fitness == CertificateVerdict::Fit,
             alerts: alerts(view),
+            front: Front::new(
+                ("front", "In short".to_owned()),
+                &summary(view),
+                Some(&Evidence::of(view, source)),
+                |index| Some(format!("#{}", board::anchor(index))),
+            ),
             headline: headline(view, &shots),
             level: number::percent(view.estimates.level, 0),
             similarity: view.contest.score.similarity.title(),

@@ -41,6 +41,7 @@ impl Args {
             )));
         }
         prepare(&self.out)?;
+        let mut evidence = site::evidence_of_last(&found, &Terminal);
         let mut runs = Vec::new();
         for (folder, summary) in found {
             // Named by what it is: no folder's name can become a path or an address.
@@ -54,7 +55,12 @@ impl Args {
                 note(&format!("{}: missing, so that day has no link", page.display()));
                 None
             };
-            runs.push(HistoryRun { summary, report, weights_block: None });
+            runs.push(HistoryRun {
+                summary,
+                report,
+                weights_block: None,
+                evidence: evidence.remove(&folder),
+            });
         }
         site::write(&runs, &[], &self.out)?;
         note(&format!("history: {} runs", runs.len()));

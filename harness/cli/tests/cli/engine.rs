@@ -35,7 +35,7 @@ fn bad_engines_are_told_what_is_wrong() {
         ("wrong-id@1", "picture", "an answer to request"),
         ("garbage@1", "picture", "broke the protocol"),
         ("huge-frame@1", "picture", "at most"),
-        ("hang@1", "picture", "no answer to request 2 in time"),
+        ("hang@1", "picture", "no answer to request 2 within "),
         ("wrong-size@1", "picture", "64×64 were asked for"),
     ] {
         let (code, answer) = check(&[], &["--fault", fault]);

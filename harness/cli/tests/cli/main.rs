@@ -24,6 +24,7 @@ mod engine;
 mod example;
 mod history;
 mod honesty;
+mod image;
 mod killed;
 mod layering;
 mod licences;

@@ -35,6 +35,7 @@ pub struct ProcessEngine {
     guard: Guard,
     /// Launch and load share their time.
     load_deadline: Instant,
+    is_loaded: bool,
     /// Says goodbye only while the two sides are in step.
     in_step: bool,
     closed: Option<Closed>,
@@ -57,6 +58,7 @@ impl ProcessEngine {
             link: Link::new(socket, output),
             timeouts: spec.timeouts,
             load_deadline: start + seconds(spec.timeouts.load_s),
+            is_loaded: false,
             in_step: true,
             closed: None,
         };
@@ -88,7 +90,10 @@ impl ProcessEngine {
     fn fail(&mut self, error: LinkError, what: &str) -> Failure {
         self.in_step = false;
         let (kind, detail) = match error {
-            LinkError::Timeout => (FailureKind::Timeout, format!("no answer to {what} in time")),
+            LinkError::Timeout => {
+                let limit = if self.is_loaded { self.timeouts.request_s } else { self.timeouts.load_s };
+                (FailureKind::Timeout, format!("no answer to {what} within {limit:.1} s"))
+            }
             LinkError::Closed => (FailureKind::Died, self.how_it_died(what)),
             LinkError::Protocol(error) => (FailureKind::Protocol, format!("{what}: {error}")),
             LinkError::Unasked => {
@@ -190,6 +195,7 @@ impl Engine for ProcessEngine {
             match self.receive(deadline, "load")? {
                 (Message::Heartbeat(_), _) => {}
                 (Message::Ready(said), at) => {
+                    self.is_loaded = true;
                     return Ok(Loaded { ready: said.ready, load_ns: nanoseconds(at - sent) });
                 }
                 (Message::Error(Refusal { message, .. }), _) => return Err(self.refused(message)),

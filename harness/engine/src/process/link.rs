@@ -195,10 +195,17 @@ impl Link {
     pub(super) fn tail(&mut self) -> String {
         self.drain_output();
         let bytes: Vec<u8> = self.tail.iter().copied().collect();
-        let text = String::from_utf8_lossy(&bytes);
-        let clean = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-        text.chars().filter(clean).collect::<String>().trim().to_owned()
+        last_words(&String::from_utf8_lossy(&bytes))
     }
+}
+
+/// What was printed, for people: without control characters, and without lines that were drawn over, which are bars of
+/// progress.
+fn last_words(text: &str) -> String {
+    let clean = |c: &char| !c.is_control() || *c == '\t';
+    let stay = text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.contains('\r'));
+    let lines: Vec<String> = stay.map(|line| line.chars().filter(clean).collect()).collect();
+    lines.join("\n").trim().to_owned()
 }
 
 fn set_nonblocking(output: &PipeReader) {
@@ -206,5 +213,17 @@ fn set_nonblocking(output: &PipeReader) {
     unsafe {
         let flags = libc::fcntl(output.as_raw_fd(), libc::F_GETFL);
         libc::fcntl(output.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_of_progress_are_no_last_words() {
+        let text = "loading\r\n\rWeights:   0%|    | 0/2\rWeights: 100%|████| 2/2\nkilled:\tno \u{1b}[Amemory\n\r 3%|▎ | 1/30";
+        assert_eq!(last_words(text), "loading\nkilled:\tno [Amemory");
+        assert_eq!(last_words("\r 3%|▎ | 1/30"), "");
     }
 }

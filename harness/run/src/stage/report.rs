@@ -7,19 +7,24 @@ use edgemaxx_analyze::telemetry::Derived;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
     QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
 };
+use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_quality::{Artefact, Judge};
 use edgemaxx_report::{
-    AnswerSource, DayView, FileDigest, RunView, day_html, day_markdown, html, junit, markdown, summary_json,
-    tables,
+    AnswerSource, DayView, Evidence, FileDigest, RunView, day_html, day_markdown, html, junit, markdown,
+    summary_json, tables,
 };
 
 use crate::error::{InFile as _, Result, RunError};
@@ -52,6 +57,19 @@ impl AnswerSource for FolderAnswers<'_> {
                 None
             }
         }
+    }
+}
+
+impl<'a> FolderAnswers<'a> {
+    fn of(folder: &'a RunFolder, run: &Loaded) -> Result<Self> {
+        let judge = Models::default().judge(run.contest.task)?;
+        Ok(Self { folder, task: run.plan.task, judge, problem: Mutex::default() })
+    }
+
+    /// Whether every answer that was asked for could be read.
+    fn all_read(self) -> Result<()> {
+        let problem = self.problem.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problem.map_or(Ok(()), |problem| Err(RunError::input(problem)))
     }
 }
 
@@ -112,6 +130,55 @@ fn day_of(folder: &RunFolder) -> Result<Option<Day>> {
     Ok(Some(Day { record, weights: folder.document(WEIGHTS_FILE)? }))
 }
 
+/// All that a report rests on.
+struct Loaded {
+    contest: Contest,
+    plan: Plan,
+    log: Log,
+    telemetry: Option<Derived>,
+    quality: QualityLog,
+    estimates: Estimates,
+    ranking: Ranking,
+    environment: Environment,
+    files: Vec<FileDigest>,
+    day: Option<Day>,
+}
+
+impl Loaded {
+    fn read(folder: &RunFolder) -> Result<Self> {
+        let plan = folder.plan()?;
+        let contest = folder.contest(&plan)?;
+        let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
+        let (quality, quality_digest) = folder.quality(&plan, &log)?;
+        Ok(Self {
+            contest,
+            telemetry,
+            estimates: folder.estimates(&plan, &log, quality_digest)?,
+            quality,
+            ranking: folder.ranking()?,
+            environment: folder.environment()?,
+            files: digests(folder, &sources(folder))?,
+            day: day_of(folder)?,
+            plan,
+            log,
+        })
+    }
+
+    fn view(&self) -> RunView<'_> {
+        RunView {
+            contest: &self.contest,
+            plan: &self.plan,
+            log: &self.log,
+            quality: &self.quality,
+            estimates: &self.estimates,
+            ranking: &self.ranking,
+            environment: &self.environment,
+            day: self.day.as_ref().map(|day| day.view(Some(&self.ranking))),
+            files: &self.files,
+        }
+    }
+}
+
 /// Writes the report of a validator's day, of its run or, where nothing was measured, of its submissions alone.
 ///
 /// # Errors
@@ -145,47 +212,38 @@ pub fn report_day(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a site's front page shows of a run.
+///
+/// # Errors
+/// As [`report_run`].
+pub fn evidence(folder: &RunFolder) -> Result<Evidence> {
+    let folder = &folder.loaded(&sources(folder))?;
+    let run = Loaded::read(folder)?;
+    let answers = FolderAnswers::of(folder, &run)?;
+    let evidence = Evidence::of(&run.view(), &answers);
+    answers.all_read()?;
+    Ok(evidence)
+}
+
 /// Writes all forms of the report; returns the page's path.
 ///
 /// # Errors
 /// A file of the run is missing, cannot be read, or rests on another.
 pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
-    let sources = sources(folder);
-    let folder = &folder.loaded(&sources)?;
-    let plan = folder.plan()?;
-    let contest = folder.contest(&plan)?;
-    let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
-    let (quality, quality_digest) = folder.quality(&plan, &log)?;
-    let estimates = folder.estimates(&plan, &log, quality_digest)?;
-    let ranking = folder.ranking()?;
-    let environment = folder.environment()?;
-    let files = digests(folder, &sources)?;
-    let day = day_of(folder)?;
-    let view = RunView {
-        contest: &contest,
-        plan: &plan,
-        log: &log,
-        quality: &quality,
-        estimates: &estimates,
-        ranking: &ranking,
-        environment: &environment,
-        day: day.as_ref().map(|day| day.view(Some(&ranking))),
-        files: &files,
-    };
-    let judge = Models::default().judge(contest.task)?;
-    let answers = FolderAnswers { folder, task: plan.task, judge, problem: Mutex::default() };
+    let folder = &folder.loaded(&sources(folder))?;
+    let run = Loaded::read(folder)?;
+    let view = run.view();
+    let answers = FolderAnswers::of(folder, &run)?;
     // The page and the tables take about as long as one another: one thread each.
     let (page, rest) = std::thread::scope(|scope| {
         let page = scope.spawn(|| html(&view, &answers));
-        let rest = machine_forms(folder, &view, telemetry.as_ref());
+        let rest = machine_forms(folder, &view, run.telemetry.as_ref());
         (page.join(), rest)
     });
     rest?;
     let page =
         page.map_err(|_| RunError::input("the page could not be rendered: a defect of this program"))?;
-    if let Some(problem) = answers.problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(RunError::input(problem));
-    }
+    answers.all_read()?;
     folder.write(REPORT_FILE, page?)?;
     Ok(folder.file(REPORT_FILE))
 }
