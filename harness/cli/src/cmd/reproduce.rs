@@ -127,7 +127,7 @@ fn table(result: &Answer) -> String {
         table.row([which.to_owned(), interval(estimate), number(score)]);
     }
     format!(
-        "{}\nhere over published: {:+.2}% [{:+.2}%, {:+.2}%]; {verdict}\npictures: {} of {} bit for bit",
+        "{}\nhere over published: {:+.2}% [{:+.2}%, {:+.2}%]; {verdict}\nanswers: {} of {} bit for bit",
         table.lines().join("\n"),
         100.0 * point,
         100.0 * low,

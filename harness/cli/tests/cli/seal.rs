@@ -273,8 +273,7 @@ fn a_run_is_made_again_and_reproduced() {
     };
     let output = verify();
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let made =
-        json["checks"].as_array().unwrap().iter().find(|c| c["what"] == "pictures made again").unwrap();
+    let made = json["checks"].as_array().unwrap().iter().find(|c| c["what"] == "answers made again").unwrap();
     assert_eq!(made["verdict"], "passed", "{json}");
     assert_eq!(made["detail"], "12 of 12 bit for bit");
 

@@ -46,7 +46,7 @@ fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Obse
     let _ = checks.add("plan", plan::drawn(&folder, means))
         && checks.add("candidates", verdict::candidates(&folder))
         && checks.add("log", recompute::log(&folder))
-        && checks.add("pictures", recompute::pictures(&folder))
+        && checks.add("answers", recompute::pictures(&folder))
         && checks.add("quality", recompute::quality(&folder, means, observer))
         && checks.add("estimates, ranking, report", recompute::recomputed(&folder))
         && checks.add("weights", verdict::weights(path, means));

@@ -215,7 +215,7 @@ pub fn rerun(
         format!(", {} of the others at least {least:.4}", likeness.metric.title())
     });
     let made = Check {
-        what: "pictures made again",
+        what: "answers made again",
         verdict: match likeness.acceptable(least) {
             Some(true) => Verdict::Passed,
             Some(false) => Verdict::Failed,
