@@ -11,6 +11,7 @@ use edgemaxx_contract::sample::{
 use edgemaxx_devices::Watched;
 use edgemaxx_engine::{Answer, Artefact, Ask, Codec, Launched, Loaded, Object, Question};
 
+use crate::descriptors::lacking;
 use crate::error::MeasureError;
 use crate::observe::{Event, pipeline_of};
 use crate::process::{Processes, idle};
@@ -194,7 +195,12 @@ fn launch(
                     broken_launch(run, course, Broken { member, failure }, &mut launched)?;
                 }
             }
-            Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
+            Err(failure) => {
+                if let Some(source) = lacking(&failure) {
+                    return Err(MeasureError::Descriptors { source }.into());
+                }
+                broken_launch(run, course, Broken { member, failure }, &mut launched)?;
+            }
         }
     }
     let mut loaded: Vec<(Member, Loaded)> = Vec::new();
