@@ -141,7 +141,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         }
         estimates.limits = limits(&estimates, contest);
         estimates.kinds = stream::kinds(&answered, settings.level);
-        estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name);
+        estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name, records);
         candidates.push(estimates);
     }
     let mut warnings = warnings(plan, &table, inference.warnings);
