@@ -1,5 +1,5 @@
-//! Whether a candidate's answers come from the noise they are asked with: who remembers one for each prompt gives, asked the
-//! same under two noises, two that do not differ as the baseline's two do.
+//! Whether a candidate's answers come from the noise they are asked with: who remembers one for each question
+//! gives, asked the same under two noises, two that do not differ as the baseline's two do.
 
 use edgemaxx_contract::estimate::HonestyVerdict;
 use edgemaxx_contract::quality::QualityRecord;
@@ -7,9 +7,8 @@ use edgemaxx_contract::quality::QualityRecord;
 use super::{LEVEL, unknown};
 use crate::estimators::student;
 
-/// Differences that are proven to agree less than this with the baseline's owe nothing to the noise. Measured on the tiny
-/// SDXL, 24 twins each: half the steps .94 ± .08, a student of five steps .55 ± .19; the mean of five other seeds'
-/// pictures 0, the same with noise added .00 ± .02, two other seeds' pictures -.08 ± .20.
+/// Differences that are proven to agree less than this with the baseline's owe nothing to the noise. What honest and
+/// remembering engines reach was measured, and stands in THREATS.md.
 const FOLLOWS: f64 = 0.25;
 /// Twins that agree by chance prove anything; see the rates in this module's tests.
 const TWINS: usize = 4;
@@ -19,7 +18,7 @@ pub(super) fn check(records: &[&QualityRecord]) -> (HonestyVerdict, String) {
     let follows: Vec<f64> = records.iter().filter_map(|record| record.follows).collect();
     if follows.len() < TWINS {
         return unknown(&format!(
-            "{} prompts were asked under two noises; {TWINS} at least tell",
+            "{} times was the same asked under two noises; {TWINS} at least tell",
             follows.len()
         ));
     }
@@ -86,7 +85,7 @@ mod tests {
 
     #[test]
     fn memorisers_fail_and_the_roughest_honest_student_does_not() {
-        assert_eq!(verdict(&[0.0; 10]), HonestyVerdict::Failed, "one picture a prompt has no scatter at all");
+        assert_eq!(verdict(&[0.0; 10]), HonestyVerdict::Failed, "one answer for both has no scatter at all");
         for twins in [4, 10] {
             assert!(rates(0.0, 0.02, twins).0 > 0.999, "noise added to it, {twins}");
             assert!(
@@ -94,7 +93,7 @@ mod tests {
                 "a student, {twins}: {:?}",
                 rates(0.55, 0.19, twins)
             );
-            assert_eq!(rates(0.94, 0.08, twins), (0.0, 0.0), "fewer steps, {twins}");
+            assert_eq!(rates(0.94, 0.08, twins), (0.0, 0.0), "less work, {twins}");
         }
         let (failed, doubtful) = rates(-0.08, 0.20, 10);
         assert!(failed > 0.95 && failed + doubtful > 0.999, "other seeds: {failed} {doubtful}");
