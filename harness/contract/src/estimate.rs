@@ -297,6 +297,8 @@ pub enum HonestyKind {
     Repeats,
     /// Different requests get the same answer.
     Distinct,
+    /// The same asked under another noise gets what the noise has nothing to do with.
+    Noise,
     /// Work goes on after the answer, in the other side's time.
     Idle,
     /// Work is hidden in loading, which is not scored.
@@ -315,6 +317,7 @@ impl HonestyKind {
         match self {
             Self::Repeats => "Repeated requests",
             Self::Distinct => "Distinct answers",
+            Self::Noise => "Follows the noise",
             Self::Idle => "Idle when not asked",
             Self::Load => "Work in loading",
             Self::GpuIdle => "GPU idle when not asked",

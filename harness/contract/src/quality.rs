@@ -55,6 +55,10 @@ pub struct QualityRecord {
     /// Of each metric that is a difference of the sides' own values, these.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sides: BTreeMap<Metric, Sides>,
+    /// Of the later of two requests that ask the same under two noises: whether the candidate's two answers differ as the
+    /// baseline's two do. 1: in the same way; 0: not at all, or in nothing that the noise explains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<f64>,
     /// What the task's judge found on the way, for people; in its own words.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub detail: Value,

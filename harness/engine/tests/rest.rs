@@ -8,8 +8,16 @@ use common::{generate, processes_with, python, ready, sandbox, soon, unsandboxed
 use edgemaxx_engine::{Engine as _, ProcessEngine};
 
 /// Work that goes on when the answer is out.
-const BURNERS: [&str; 7] =
-    ["burn-fork", "burn-threads", "burn-ghosts", "burn-orphans", "burn-memory", "burn-disk", "burn-alarm"];
+const BURNERS: [&str; 8] = [
+    "burn-fork",
+    "burn-threads",
+    "burn-clone",
+    "burn-ghosts",
+    "burn-orphans",
+    "burn-memory",
+    "burn-disk",
+    "burn-alarm",
+];
 
 /// Processor time that a fifth of a second brings.
 fn busy(engine: &ProcessEngine) -> Duration {

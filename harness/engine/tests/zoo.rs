@@ -193,6 +193,13 @@ fn no_network_is_reached() {
     nothing(reached("network", &[&port]));
 }
 
+/// Who may not is stopped by runtimes that end without it (OpenVINO) or read no settings of the system.
+#[test]
+fn what_runtimes_read_of_the_system_is_there() {
+    let Some(report) = reached("system", &[]) else { return };
+    assert!(report.starts_with("denied: nothing"), "{report}");
+}
+
 #[test]
 fn no_powers_are_left() {
     nothing(reached("powers", &[&std::process::id().to_string()]));
@@ -228,6 +235,46 @@ fn bombs_are_contained() {
     // /tmp and /dev/shm hold 16 MiB each; everything else is read-only
     let report = report.split("; it printed last").next().unwrap_or_default().to_owned();
     assert_eq!(report, "wrote MiB: [('/dev/shm', 16), ('/tmp', 16)]");
+}
+
+/// Calls by which engines could pass notes on, stop others or work while stopped; by their numbers on this architecture.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn calls_that_no_engine_needs_are_refused() {
+    nothing(reached("calls", &[]));
+}
+
+#[test]
+fn memory_that_is_in_nobodys_resident_set_is_bounded_too() {
+    let Some(status) = sandbox().filter(|_| python()) else { return };
+    if let Some(report) = reached("memory-pipes", &[]) {
+        let kept = report.trim_start_matches("kept MiB: ").split(';').next().unwrap_or_default().to_owned();
+        assert!(kept.parse::<u64>().is_ok_and(|kept| kept <= 8), "{report}");
+    }
+    if let Some(gap) = status.gap() {
+        skipped(format_args!("the limit of memory without a process: {gap}"));
+        return;
+    }
+    let mut engine = ready(&zoo(status, "memory-memfd", &["tag-memfd"])).expect("ready");
+    let failure = generate(&mut engine, 1).expect_err("256 MiB are allowed");
+    assert!(matches!(failure.kind, FailureKind::Died | FailureKind::Timeout), "{failure:?}");
+    engine.close();
+    assert!(soon(|| processes_with("tag-memfd").is_empty()));
+}
+
+/// The contest allows one thread.
+#[test]
+fn eight_threads_have_one_core() {
+    let Some(status) = sandbox().filter(|_| python()) else { return };
+    let mut spec = zoo(status, "eight-threads", &[]);
+    spec.timeouts.request_s = 60.0;
+    let mut engine = ready(&spec).expect("ready");
+    let used = |engine: &ProcessEngine| engine.cpu_ns().expect("it is counted");
+    let (before, since) = (used(&engine), Instant::now());
+    generate(&mut engine, 1).expect("a picture");
+    let (busy, wall) = (used(&engine) - before, since.elapsed().as_nanos() as u64);
+    assert!(busy <= wall + wall / 10 + 20_000_000, "{busy} ns of processor in {wall} ns");
+    engine.close();
 }
 
 /// At most 128 processes at once, and 32 where they are limited: for root by a cgroup, if it may

@@ -57,6 +57,14 @@ pub enum MeasureError {
         /// The second failure.
         failure: Failure,
     },
+    /// The harness itself could not open what a launch takes: no engine's failure.
+    #[error(
+        "no engine can be started: {source}; raise the limit of open files (`ulimit -n`), and go on with --resume"
+    )]
+    Descriptors {
+        /// What the system says.
+        source: io::Error,
+    },
     /// The interrupt flag was set.
     #[error("interrupted; go on with --resume")]
     Interrupted,

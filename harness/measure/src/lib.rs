@@ -4,6 +4,7 @@
 //! next depends only on the plan and on what `samples.jsonl` holds.
 
 mod count;
+mod descriptors;
 mod error;
 mod execute;
 mod log_file;

@@ -35,6 +35,9 @@ pub struct Pair {
     pub baseline: Artefact,
     /// The candidate's answer.
     pub answer: Artefact,
+    /// Of the later of two requests that ask the same under two noises: the baseline's and the candidate's answer to
+    /// the earlier one.
+    pub twin: Option<[Artefact; 2]>,
 }
 
 /// Judges the answers of one task, with the models it was given; what needs another is left out.
@@ -56,6 +59,15 @@ pub trait Judge: Send + Sync {
     /// When an answer cannot be read, is not the one recorded, or the two of a pair cannot be compared.
     fn judge(&self, pairs: &[Pair], views: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>>;
 
+    /// Whether the candidate's two answers to one ask differ as the baseline's two do under the same two noises, from 1 (in
+    /// the same way) to -1; 0: not at all, or otherwise. `None`: the baseline's do not differ, or the task knows no noise.
+    ///
+    /// # Errors
+    /// When an answer cannot be read, or is not the one recorded.
+    fn follows(&self, _baseline: [&Artefact; 2], _candidate: [&Artefact; 2]) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
     /// What the metrics say of two files, the first taken for the baseline's; `prompt` is what both should show.
     ///
     /// # Errors
@@ -74,16 +86,23 @@ pub fn records(
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<QualityRecord>> {
     let judgements = judge.judge(pairs, views, done)?;
-    let record = |(pair, found): (&Pair, Judgement)| QualityRecord {
-        candidate: pair.candidate.clone(),
-        session: pair.session,
-        pair: pair.pair,
-        request: pair.request,
-        baseline_answer: pair.baseline.digest,
-        candidate_answer: pair.answer.digest,
-        values: found.values,
-        sides: found.sides,
-        detail: found.detail,
+    let follows = |pair: &Pair| match &pair.twin {
+        Some([theirs, own]) => judge.follows([theirs, &pair.baseline], [own, &pair.answer]),
+        None => Ok(None),
     };
-    Ok(pairs.iter().zip(judgements).map(record).collect())
+    let record = |(pair, found): (&Pair, Judgement)| {
+        Ok(QualityRecord {
+            candidate: pair.candidate.clone(),
+            session: pair.session,
+            pair: pair.pair,
+            request: pair.request,
+            baseline_answer: pair.baseline.digest,
+            candidate_answer: pair.answer.digest,
+            values: found.values,
+            sides: found.sides,
+            follows: follows(pair)?,
+            detail: found.detail,
+        })
+    };
+    pairs.iter().zip(judgements).map(record).collect()
 }

@@ -1,11 +1,12 @@
 //! Checkpoints opened as their engines would, before anything is planned on them or measured with them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::CheckpointSource;
 use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_contract::task::{RequestSpec, TaskRef};
+use edgemaxx_contract::task::{Grammar, RequestSpec, TaskRef};
 
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
@@ -57,6 +58,7 @@ pub fn open_all(
     prompts: (&str, &str),
     observer: &dyn Observer,
 ) -> Result<()> {
+    let read = looked_at(prompts)?;
     for pipeline in pipelines.iter().filter(|pipeline| pipeline.role != Role::Control) {
         let baseline = pipeline.role == Role::Baseline;
         let source = source(base, pipeline)?;
@@ -75,11 +77,21 @@ pub fn open_all(
             }
         }
         if baseline {
-            let said = kit(contest.task)?.prompts(&source, &contest.request, prompts)?;
+            let said = kit(contest.task)?.prompts(&source, &contest.request, (prompts.0, &read))?;
             said.iter().for_each(|warning| observer.note(&format!("warning: {warning}")));
         }
     }
     Ok(())
+}
+
+/// The prompts that are looked at: all there are, and of a grammar the longest of each form.
+fn looked_at<'a>((file, text): (&str, &'a str)) -> Result<Cow<'a, str>> {
+    // Of a file that is not here yet there is no text.
+    if text.is_empty() || !Grammar::is_one(file) {
+        return Ok(text.into());
+    }
+    let grammar = Grammar::parse(file, text).map_err(|error| RunError::input(error.to_string()))?;
+    Ok(grammar.samples().join("\n").into())
 }
 
 /// A checkpoint whose links lead from its real place, as they do for an engine that sees nothing else.

@@ -136,6 +136,7 @@ mod tests {
             candidate_answer: Digest::of("b"),
             values: BTreeMap::new(),
             sides: BTreeMap::new(),
+            follows: None,
             detail,
         }
     }

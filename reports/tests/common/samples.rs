@@ -134,6 +134,7 @@ pub(super) fn measure(
                     .filter_map(|(name, value)| Some((Metric::named(name).expect("known"), value?)))
                     .collect(),
                     sides: BTreeMap::new(),
+                    follows: None,
                     detail: serde_json::Value::Null,
                 });
             }

@@ -1,5 +1,6 @@
 //! Cheating that no single answer betrays, looked for in the log after the fact.
 
+mod noise;
 mod repeats;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::estimate::{HonestyCheck, HonestyKind, HonestyVerdict};
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side};
+use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::sample::{Attempt, LaunchOutcome, Outcome, Phase, RecordedSession};
 use edgemaxx_contract::telemetry::AttemptTelemetry;
 
@@ -43,15 +45,20 @@ pub(super) fn checks(
     recorded: &[RecordedSession<'_>],
     telemetry: Option<&Derived>,
     candidate: &str,
+    records: &[&QualityRecord],
 ) -> Vec<HonestyCheck> {
     let sessions: Sessions<'_> =
         plan.sessions.iter().zip(recorded).filter(|(planned, _)| planned.candidate == candidate).collect();
     let mut checks = vec![
         (HonestyKind::Repeats, repeats::check(&sessions)),
         (HonestyKind::Distinct, distinct(plan, &sessions)),
-        (HonestyKind::Idle, idle(&sessions)),
-        (HonestyKind::Load, load(&sessions)),
     ];
+    // Without twins nobody looked.
+    if plan.measurement.twins > 0 {
+        checks.push((HonestyKind::Noise, noise::check(records)));
+    }
+    checks.push((HonestyKind::Idle, idle(&sessions)));
+    checks.push((HonestyKind::Load, load(&sessions)));
     // Without telemetry nobody looked.
     if let Some(telemetry) = telemetry {
         if plan.device.kind == DeviceKind::Cuda {

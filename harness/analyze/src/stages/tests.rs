@@ -214,6 +214,7 @@ fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -
         .map(|(name, value)| (Metric::named(name).unwrap(), value))
         .into(),
         sides: BTreeMap::new(),
+        follows: None,
         detail: serde_json::Value::Null,
     }
 }

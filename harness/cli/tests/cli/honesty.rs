@@ -21,11 +21,12 @@ fn cheats_earn_nothing_and_are_named() {
         candidate("fast", &["--latency-us", "30000"]),
         candidate("caches", &["--latency-us", "30000", "--cheat", "cache"]),
         candidate("one-answer", &["--latency-us", "30000", "--cheat", "one-answer"]),
+        candidate("remembers", &["--latency-us", "30000", "--cheat", "remembers", "--noise", "9"]),
         candidate("busy", &["--latency-us", "30000", "--cheat", "busy"]),
     ];
     let ground = Playground::new(&candidates.concat());
     ground.replace("contest.toml", "\"4000\"]", "\"40000\"]");
-    ground.replace("contest.toml", "pairs = 3\nwarmup_max = 3", "pairs = 2\nwarmup_max = 2");
+    ground.replace("contest.toml", "pairs = 3\nwarmup_max = 3", "pairs = 2\ntwins = 1\nwarmup_max = 2");
     ground.replace("contest.toml", "at_least = 0.5", "at_least = -1.0");
     let (code, message) = failure(&mut ground.run("out"));
     assert_eq!(code, 4, "{message}");
@@ -35,7 +36,11 @@ fn cheats_earn_nothing_and_are_named() {
     for honest in ["fast", "busy"] {
         assert!(["accepted", "not_faster"].contains(&standings[honest].0.as_str()), "{standings:?}");
     }
-    for (name, words) in [("caches", "answered from memory"), ("one-answer", "got the same answer")] {
+    for (name, words) in [
+        ("caches", "answered from memory"),
+        ("one-answer", "got the same answer"),
+        ("remembers", "asked the same under two noises, its answers differ as the baseline's do by "),
+    ] {
         let (standing, reasons) = &standings[name];
         assert!(standing == "failed" && reasons.contains(words), "{name}: {standing} {reasons}");
     }

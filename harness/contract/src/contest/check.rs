@@ -71,7 +71,7 @@ impl Contest {
         {
             return Err(bad("incumbent", "the name of a [[candidate]]", format!("{incumbent:?}")));
         }
-        let measurement = measurement(&wire.measurement)?;
+        let measurement = measurement(&wire.measurement, task)?;
         let entered = candidates.len() as u64 + 1;
         let pairs = u64::from(measurement.sessions) * u64::from(measurement.pairs) * entered;
         if pairs > MOST_PAIRS {
@@ -245,7 +245,16 @@ fn early_pairs(wire: &WireMeasurement, pairs: u32) -> Result<u32, InputError> {
     }
 }
 
-fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
+/// At most every second request is another one's twin, and none where nothing is asked twice.
+fn twins(wire: &WireMeasurement, pairs: u32, task: TaskRef) -> Result<u32, InputError> {
+    let twins = within("measurement.twins", wire.twins.unwrap_or(0), 0, pairs / 2)?;
+    match twins > 0 && task.asks_once() {
+        true => Err(bad("measurement.twins", &format!("none, since a {task} is asked for each once"), twins)),
+        false => Ok(twins),
+    }
+}
+
+fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, InputError> {
     let sessions = within("measurement.sessions", wire.sessions.unwrap_or(8), 1, 1000)?;
     let pairs = within("measurement.pairs", wire.pairs.unwrap_or(20), 1, 10_000)?;
     let warmup_min = within("measurement.warmup_min", wire.warmup_min.unwrap_or(1), 0, 100)?;
@@ -278,6 +287,7 @@ fn measurement(wire: &WireMeasurement) -> Result<Measurement, InputError> {
         block: within("measurement.block", wire.block.unwrap_or(shared(wire.residency)), 1, 64)?,
         early_rounds: within("measurement.early_rounds", wire.early_rounds.unwrap_or(0), 0, sessions)?,
         early_pairs: early_pairs(wire, pairs)?,
+        twins: twins(wire, pairs, task)?,
         timeouts: Timeouts {
             load_s: within(
                 "measurement.load_timeout_s",

@@ -211,6 +211,10 @@ pub struct Measurement {
     /// Pairs of a session in the early rounds.
     #[serde(default, skip_serializing_if = "is_none")]
     pub early_pairs: u32,
+    /// Requests of a round that ask the same as another one of it under another noise: who answers from memory, and not
+    /// from the noise, does not follow it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub twins: u32,
     /// Limits of time.
     pub timeouts: Timeouts,
     /// When to stop before all sessions are done.

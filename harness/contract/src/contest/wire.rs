@@ -133,6 +133,7 @@ pub(super) struct WireMeasurement {
     pub block: Option<u32>,
     pub early_rounds: Option<u32>,
     pub early_pairs: Option<u32>,
+    pub twins: Option<u32>,
     pub load_timeout_s: Option<f64>,
     pub request_timeout_s: Option<f64>,
     pub exit_timeout_s: Option<f64>,

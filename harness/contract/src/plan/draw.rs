@@ -1,6 +1,8 @@
 //! Draws a plan. The only randomness is a ChaCha20 stream keyed by a digest of public inputs;
 //! how numbers are taken from it is written here, so that no library version can change a plan.
 
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -12,7 +14,7 @@ use crate::contest::Contest;
 use crate::digest::Digest;
 use crate::format::Document as _;
 use crate::input::InputError;
-use crate::task::{Ask, Drawn, Encoder, PromptsError};
+use crate::task::{Ask, Drawn, Encoder, Grammar, PromptsError};
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -175,6 +177,20 @@ impl Round {
     }
 }
 
+/// The lines that are asked from: those of the file, or as many as are needed of what its grammar makes.
+fn prompts<'a>(
+    inputs: &PlanInputs<'a>,
+    needed: usize,
+    public: &[&[u8]],
+) -> Result<Cow<'a, str>, PromptsError> {
+    if !Grammar::is_one(inputs.prompts_file) {
+        return Ok(inputs.prompts.into());
+    }
+    let mut draws = Draws::new("edgemaxx-plan-1 prompts", public);
+    let grammar = Grammar::parse(inputs.prompts_file, inputs.prompts)?;
+    Ok(grammar.draw(needed, &mut |bound| draws.below(bound))?.join("\n").into())
+}
+
 /// Draws the plan: what is asked without replacement (again from the start when they run out), a seed
 /// for each, the order of candidates in every round, of launches, and of the sides of every pair.
 ///
@@ -186,7 +202,6 @@ impl Round {
 pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     let contest = inputs.contest;
     let (task, request) = (contest.task, &contest.request);
-    let asks = task.asks(request, inputs.prompts_file, inputs.prompts)?;
     let prompts_digest = Digest::of(inputs.prompts);
     let [_, candidates @ ..] = inputs.pipelines else { return Err(PlanError::NoCandidates) };
     if candidates.is_empty() {
@@ -206,10 +221,12 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     ];
 
     let warmups = measurement.warmup_max;
+    let needed = (pairs_at_all + warmups) as usize;
+    let prompts = prompts(&inputs, needed, &public)?;
+    let asks = task.asks(request, inputs.prompts_file, &prompts)?;
     let mut requests = Vec::new();
     let mut draws = Draws::new("edgemaxx-plan-1 requests", &public);
     let mut deck: Vec<usize> = Vec::new();
-    let needed = (pairs_at_all + warmups) as usize;
     if task.asks_once() && asks.len() < needed {
         let (file, found) = (inputs.prompts_file.to_owned(), asks.len());
         return Err(PromptsError::TooFew { file, found, needed }.into());
@@ -223,6 +240,15 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         let seed = draws.0.next_u64() >> 11;
         let drawn = Drawn { id, seed, encoder: inputs.encoder };
         requests.push(PlannedRequest { id, seed, ask: task.drawn_ask(request, &asks[index], &drawn)? });
+    }
+    let mut asked = 0;
+    for pairs in &pairs_by_round {
+        // What is asked first of a round is asked again last, before each session shuffles it.
+        for twin in 0..measurement.twins.min(pairs / 2) {
+            let (one, other) = ((asked + twin) as usize, (asked + pairs - 1 - twin) as usize);
+            requests[other].ask = requests[one].ask.clone();
+        }
+        asked += pairs;
     }
     let drawn: Vec<&Ask> = requests.iter().map(|request: &PlannedRequest| &request.ask).collect();
     task.check_drawn(inputs.prompts_file, &drawn)?;

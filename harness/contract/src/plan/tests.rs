@@ -257,3 +257,51 @@ fn days_are_days() {
         assert!(bad.parse::<Day>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn twins_ask_the_same_under_another_noise_in_the_same_round() {
+    let with = |twins: &str| {
+        let contest = CONTEST.replace("pairs = 5", &format!("pairs = 5\n{twins}"));
+        draw_of(&contest, "2026-11-22", "0xabc", Extent::Full)
+    };
+    let (plain, plan) = (with(""), with("twins = 2"));
+    assert_eq!(plan.measurement.twins, 2);
+    for round in 0..6usize {
+        let asks: Vec<_> = plan.requests[round * 5..round * 5 + 5].iter().collect();
+        assert!(asks[0].ask == asks[4].ask && asks[1].ask == asks[3].ask, "round {round}");
+        assert!(asks[0].ask != asks[1].ask && asks[0].ask != asks[2].ask, "round {round}");
+        assert!(asks[0].seed != asks[4].seed && asks[1].seed != asks[3].seed, "round {round}");
+    }
+    assert_eq!(plain.measurement.twins, 0);
+    assert!((0..30).all(|one| (0..one).all(|other| plain.requests[one].ask != plain.requests[other].ask)));
+    let many = CONTEST.replace("pairs = 5", "pairs = 5\ntwins = 3");
+    assert!(Contest::parse(&many).unwrap_err().to_string().contains("measurement.twins"));
+}
+
+#[test]
+fn a_grammar_is_drawn_from_the_entropy() {
+    let list = |name: &str| {
+        let words: Vec<String> = (0..1000).map(|n| format!("\"{name}{n}\"")).collect();
+        format!("{name} = [{}]\n", words.join(", "))
+    };
+    let grammar =
+        format!("forms = [\"{{a}} and {{b}} on {{c}}\"]\n[words]\n{}{}{}", list("a"), list("b"), list("c"));
+    let draw = |entropy: &str| {
+        draw_plan(PlanInputs {
+            contest: &Contest::parse(CONTEST).unwrap(),
+            prompts_file: "p.toml",
+            prompts: &grammar,
+            pipelines: &pipelines(),
+            day: &"2026-11-22".parse().unwrap(),
+            entropy: &entropy.parse().unwrap(),
+            extent: Extent::Full,
+            encoder: None,
+        })
+        .unwrap()
+    };
+    let asks = |plan: &Plan| plan.requests.iter().map(|r| r.ask.object().to_value()).collect::<Vec<_>>();
+    let (one, other) = (asks(&draw("0xabc")), asks(&draw("0xabd")));
+    assert_eq!(one, asks(&draw("0xabc")), "whoever audits the run draws the same");
+    assert!(one.iter().all(|ask| !other.contains(ask)), "other entropy, other prompts");
+    assert!(one.iter().all(|ask| ask["prompt"].as_str().unwrap().contains(" and b")), "{one:?}");
+}

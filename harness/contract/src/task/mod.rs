@@ -4,6 +4,7 @@
 //! [`SettingsPatch`], [`Ask`]); who knows the task has a typed view of them ([`picture`], [`text`]).
 
 mod definition;
+mod grammar;
 mod list;
 mod object;
 pub mod picture;
@@ -11,6 +12,7 @@ mod prompts;
 pub mod text;
 
 pub use definition::{Drawn, Encoder, Noun, Row, Task, TaskRef};
+pub use grammar::{COMBINATIONS, Grammar};
 pub use list::{ALL, DEFAULT, also, by_name};
 pub use object::{Ask, Object, RequestSpec, Settings, SettingsPatch};
 pub use prompts::{PromptsError, passages, prompt_lines};

@@ -1,4 +1,4 @@
-//! The file of prompts: one per line.
+//! The file of prompts: one per line, or a [`super::Grammar`] that makes them.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,14 @@ pub enum PromptsError {
         file: String,
         /// Line, from 1.
         line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A grammar that makes no prompts, or too few.
+    #[error("{file}: {problem}")]
+    Grammar {
+        /// The file.
+        file: String,
         /// What is wrong.
         problem: String,
     },

@@ -18,10 +18,10 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// What a mock makes of it that cheats, or not.
     pub(super) fn seen_by(self, cheat: Option<Cheat>) -> Self {
-        if cheat == Some(Cheat::OneAnswer) {
-            Self { prompt: "", seed: 0, latents: &[], ..self }
-        } else {
-            self
+        match cheat {
+            Some(Cheat::OneAnswer) => Self { prompt: "", seed: 0, latents: &[], ..self },
+            Some(Cheat::Remembers) => Self { latents: &[], ..self },
+            _ => self,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::serve::{Connection, ServeError};
 pub enum MockError {
     /// The command line.
     #[error(
-        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--parts N] [--stubborn] [--fault MISDEED@WHEN]... [--cheat cache|one-answer|busy]"
+        "{0}; usage: edgemaxx engine mock [--script FILE] [--name NAME] [--load-us N] [--latency-us N] [--noise N] [--parts N] [--stubborn] [--fault MISDEED@WHEN]... [--cheat cache|one-answer|remembers|busy]"
     )]
     Usage(String),
     /// The script.

@@ -42,6 +42,8 @@ pub enum Cheat {
     Cache,
     /// Gives every request the same answer.
     OneAnswer,
+    /// Remembers an answer for each prompt, whatever the noise it is asked with.
+    Remembers,
     /// Works on after its answer, in the other side's time.
     Busy,
 }

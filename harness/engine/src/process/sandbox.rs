@@ -120,6 +120,9 @@ pub(super) fn find_program(name: &OsStr) -> Option<PathBuf> {
 
 /// Folders of the system that engines may read.
 const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
+/// What processors and memory there are: runtimes that may not bind themselves to a core to find out (hwloc in OpenVINO) end
+/// without it.
+const TOPOLOGY: [&str; 2] = ["/sys/devices/system/cpu", "/sys/devices/system/node"];
 /// Files of `/etc` that programs need to start, resolve names of users, and draw letters.
 const ETC: [&str; 9] = [
     "/etc/alternatives",
@@ -224,8 +227,10 @@ pub(super) fn arguments(
             Err(_) => {}
         }
     }
-    for file in ETC {
-        line.paths("--ro-bind-try", Path::new(file), Path::new(file));
+    let mut ways = BTreeSet::new();
+    for file in ETC.iter().chain(&TOPOLOGY).map(Path::new).filter(|file| file.exists()) {
+        line.way_to(file, &mut ways);
+        line.paths("--ro-bind-try", file, file);
     }
     if let Access::Install(_) = access {
         for file in NETWORK.map(Path::new) {

@@ -5,6 +5,7 @@ use edgemaxx_devices::Watched;
 use edgemaxx_engine::{Launched, Loaded, Object};
 
 use super::course::{Broken, Course, Halt, Residents};
+use crate::descriptors::lacking;
 use crate::error::MeasureError;
 use crate::observe::pipeline_of;
 use crate::process::Processes;
@@ -34,7 +35,12 @@ pub(super) fn launch(
                     broken_launch(run, course, Broken { member, failure }, &mut launched)?;
                 }
             }
-            Err(failure) => broken_launch(run, course, Broken { member, failure }, &mut launched)?,
+            Err(failure) => {
+                if let Some(source) = lacking(&failure) {
+                    return Err(MeasureError::Descriptors { source }.into());
+                }
+                broken_launch(run, course, Broken { member, failure }, &mut launched)?;
+            }
         }
     }
     let mut loaded: Vec<(Member, Loaded)> = Vec::new();

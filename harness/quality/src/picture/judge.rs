@@ -216,8 +216,62 @@ impl Judge for PictureJudge {
             .collect()
     }
 
+    fn follows(&self, baseline: [&Artefact; 2], candidate: [&Artefact; 2]) -> Result<Option<f64>> {
+        let both =
+            |[first, second]: [&Artefact; 2]| -> Result<[Picture; 2]> { Ok([open(first)?, open(second)?]) };
+        let [theirs, own] = [baseline, candidate].map(both);
+        Ok(followed(&theirs?, &own?))
+    }
+
     fn compare(&self, a: &Path, b: &Path, prompt: Option<&str>) -> Result<Judgement> {
         let pictures = [Picture::open(a)?, Picture::open(b)?];
         self.compare_pictures(&pictures, prompt, &[]).map_err(|error| error.of_pair(a, b))
+    }
+}
+
+/// The cosine of the candidate's change from the first picture to the second with the baseline's, over all pixels; 0
+/// where the candidate's does not change.
+fn followed(baseline: &[Picture; 2], candidate: &[Picture; 2]) -> Option<f64> {
+    let change = |[first, second]: &[Picture; 2]| -> Vec<f64> {
+        let values = first.rgb().iter().zip(second.rgb());
+        values.map(|(first, second)| f64::from(*second) - f64::from(*first)).collect()
+    };
+    let same_size = |[first, second]: &[Picture; 2]| first.rgb().len() == second.rgb().len();
+    if !same_size(baseline) || !same_size(candidate) {
+        return None;
+    }
+    let (theirs, own) = (change(baseline), change(candidate));
+    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let lengths = [sum(&theirs, &theirs).sqrt(), sum(&own, &own).sqrt()];
+    match lengths {
+        [0.0, _] => None,
+        [_, 0.0] => Some(0.0),
+        [theirs_length, own_length] => Some(sum(&own, &theirs) / theirs_length / own_length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(values: [u8; 12]) -> Picture {
+        Picture::from_rgb(2, 2, values.to_vec()).expect("a picture")
+    }
+
+    #[test]
+    fn who_follows_the_noise_differs_as_the_baseline_does() {
+        let one = picture([10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120]);
+        let other = picture([30, 20, 10, 60, 50, 40, 90, 80, 70, 120, 110, 100]);
+        let theirs = [one.clone(), other.clone()];
+        let is = |candidate: [Picture; 2], wanted: f64| {
+            let found = followed(&theirs, &candidate).expect("the baseline's differ");
+            assert!((found - wanted).abs() < 1e-9, "{found} for {wanted}");
+        };
+        is(theirs.clone(), 1.0);
+        is([one.clone(), one.clone()], 0.0);
+        is([other.clone(), one.clone()], -1.0);
+        // It differs, but in what the noise leaves as it is.
+        is([one.clone(), picture([10, 90, 30, 40, 10, 60, 70, 80, 90, 100, 0, 120])], 0.0);
+        assert_eq!(followed(&[one.clone(), one.clone()], &theirs), None, "nothing to follow");
     }
 }

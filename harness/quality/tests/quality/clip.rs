@@ -67,6 +67,7 @@ fn pairs() -> Vec<Pair> {
             ask: picture::Ask { prompt: text(i, "prompt") }.checked().unwrap(),
             baseline: file(&text(i, "name")),
             answer: file(&text(i * 3 / 2, "name")),
+            twin: None,
         })
         .collect()
 }

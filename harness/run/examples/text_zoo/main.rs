@@ -81,6 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 candidate_answer: Digest::of(format!("{answer:?}")),
                 values: judged.values,
                 sides: judged.sides,
+                follows: None,
                 detail: serde_json::Value::Null,
             });
         }

@@ -197,7 +197,9 @@ fn failure(error: MeasureError, resume: &str) -> RunError {
     let class = match &error {
         MeasureError::Interrupted => Class::Interrupted,
         MeasureError::Baseline { .. } => Class::Engine,
-        MeasureError::Io { .. } | MeasureError::Locked { .. } => Class::Environment,
+        MeasureError::Io { .. } | MeasureError::Descriptors { .. } | MeasureError::Locked { .. } => {
+            Class::Environment
+        }
         MeasureError::Log { .. }
         | MeasureError::Telemetry { .. }
         | MeasureError::Plan(_)
@@ -205,7 +207,7 @@ fn failure(error: MeasureError, resume: &str) -> RunError {
     };
     let message = match error {
         MeasureError::Interrupted => format!("interrupted; nothing recorded is lost, go on with `{resume}`"),
-        MeasureError::Io { .. } => format!("{error}: `{resume}`"),
+        MeasureError::Io { .. } | MeasureError::Descriptors { .. } => format!("{error}: `{resume}`"),
         MeasureError::Baseline { .. } => format!(
             "{error}; where this machine is to blame, mend it and go on with `{resume}`; where the contest or the checkpoint is, change it and begin a new run in another folder, or in this one when it is removed"
         ),

@@ -142,7 +142,7 @@ pub fn answer_pairs(
 ) -> Vec<Pair> {
     let file = |digest: Digest| Artefact { path: folder.artefact(plan.task, &digest), digest };
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
-    pairs
+    let mut pairs: Vec<Pair> = pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
             (Outcome::Answered { answer: theirs, .. }, Outcome::Answered { answer: ours, .. }) => {
                 Some(Pair {
@@ -153,9 +153,18 @@ pub fn answer_pairs(
                     ask: plan.requests[baseline.request as usize].ask.clone(),
                     baseline: file(*theirs),
                     answer: file(*ours),
+                    twin: None,
                 })
             }
             _ => None,
         })
-        .collect()
+        .collect();
+    if plan.measurement.twins > 0 {
+        for at in 1..pairs.len() {
+            let (earlier, pair) = (&pairs[..at], &pairs[at]);
+            let twin = earlier.iter().find(|other| other.ask == pair.ask && other.request != pair.request);
+            pairs[at].twin = twin.map(|twin| [twin.baseline.clone(), twin.answer.clone()]);
+        }
+    }
+    pairs
 }

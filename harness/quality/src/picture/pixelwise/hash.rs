@@ -1,33 +1,30 @@
-//! Perceptual hash (pHash): which of the 8×8 lowest frequencies of a small grey picture lie above their median. The bits
-//! are those of the crate image_hasher, `HashAlg::Median` after `preproc_dct`.
-
-use std::sync::Arc;
+//! Perceptual hash: image_hasher's median hash of a discrete cosine transform (pHash), 8×8 bits.
+//!
+//! The library spends nearly all of its time shrinking the picture, so it is given one that is already
+//! as small as it wants: [`shrink`] gives the same values, hence the same bits.
 
 use edgemaxx_picture::Picture;
-use rustdct::{DctPlanner, TransformType2And3};
+use image::{GrayImage, Luma};
+use image_hasher::{HashAlg, Hasher, HasherConfig};
 
 use super::simd::widest;
 
-/// Side of the picture that is transformed.
+/// Side of the picture that image_hasher transforms for a hash of 8×8 bits.
 const DCT: usize = 16;
-/// Side of the part of it that is kept.
-const KEPT: usize = 8;
 
 /// 64 bits that change little when a picture does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerceptualHash(u64);
 
 impl PerceptualHash {
-    /// Hashes a picture.
+    /// Hashes a picture with `HashAlg::Median` after `preproc_dct`, size 8×8.
     pub fn of(picture: &Picture) -> Self {
         let grey = luma(picture.rgb());
         let small = shrink(&grey, picture.width() as usize, picture.height() as usize);
-        let frequencies = lowest(&small);
-        let mut sorted = frequencies;
-        sorted.sort_unstable_by(f32::total_cmp);
-        let median = f32::midpoint(sorted[31], sorted[32]);
-        let bit = |(place, value): (usize, &f32)| u64::from(*value >= median) << place;
-        Self(frequencies.iter().enumerate().map(bit).sum())
+        let side = DCT as u32;
+        let pixels = GrayImage::from_fn(side, side, |x, y| Luma([small[(y * side + x) as usize]]));
+        let hash = hasher().hash_image(&pixels);
+        Self(hash.as_bytes().iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
     }
 
     /// Number of differing bits, 0 to 64.
@@ -36,18 +33,8 @@ impl PerceptualHash {
     }
 }
 
-/// The lowest frequencies of a grey picture of 16×16 pixels, those of its rows first.
-fn lowest(small: &[u8]) -> [f32; KEPT * KEPT] {
-    let transform: Arc<dyn TransformType2And3<f32>> = DctPlanner::new().plan_dct2(DCT);
-    let mut rows: Vec<[f32; DCT]> =
-        small.chunks_exact(DCT).map(|row| std::array::from_fn(|x| f32::from(row[x]))).collect();
-    rows.iter_mut().for_each(|row| transform.process_dct2(row));
-    let columns: [[f32; DCT]; KEPT] = std::array::from_fn(|x| {
-        let mut column = std::array::from_fn(|y| rows[y][x]);
-        transform.process_dct2(&mut column);
-        column
-    });
-    std::array::from_fn(|place| columns[place % KEPT][place / KEPT])
+fn hasher() -> Hasher<[u8; 8]> {
+    HasherConfig::with_bytes_type().hash_alg(HashAlg::Median).hash_size(8, 8).preproc_dct().to_hasher()
 }
 
 /// Grey as image_hasher would make it of RGB: the image crate's `to_luma`, in one pass.
@@ -127,8 +114,7 @@ fn lanczos3(from: usize) -> Vec<Taps> {
 
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, RgbImage};
-    use image_hasher::{HashAlg, HasherConfig};
+    use image::RgbImage;
 
     use super::*;
 
@@ -160,11 +146,7 @@ mod tests {
 
     #[test]
     fn bits_are_those_of_image_hasher() {
-        let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
-            .hash_alg(HashAlg::Median)
-            .hash_size(8, 8)
-            .preproc_dct()
-            .to_hasher();
+        let hasher = hasher();
         let flat = |value| move |bytes| vec![value; bytes];
         let ramp = |bytes| (0..bytes).map(|i| (i % 251) as u8).collect::<Vec<_>>();
         let pictures: [&dyn Fn(usize) -> Vec<u8>; 5] = [&noise, &ramp, &flat(0), &flat(77), &flat(255)];
