@@ -90,6 +90,7 @@ fn verdict(samples: Option<&CandidateSamples>, log_ratio: Option<&Summary>) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimators::Method;
     use crate::samples::{Pair, Session};
 
     fn control(log_ratios: &[f64]) -> CandidateSamples {
@@ -130,5 +131,56 @@ mod tests {
         assert_eq!(unlucky.verdict, CertificateVerdict::Fit, "{}", unlucky.reason);
         let absent = certificate(None, 1.0, None, "t", &[], 0.95);
         assert_eq!((absent.verdict, absent.speedup), (CertificateVerdict::Unfit, None));
+    }
+
+    /// A summary as an estimator on pairs gives it, also where there is but one session.
+    fn summary(p_value: f64) -> Summary {
+        let (lower, upper) = (Some(-0.002), Some(0.002));
+        Summary {
+            lower,
+            upper,
+            p_value: Some(p_value),
+            ..Summary::bare(0.001, 0.95, 8, Method::HodgesLehmann)
+        }
+    }
+
+    #[test]
+    fn one_session_certifies_nothing_and_two_do() {
+        let (found, why) = verdict(Some(&control(&[0.001])), Some(&summary(0.9)));
+        assert_eq!(found, CertificateVerdict::Unfit);
+        assert!(why.contains("has one session"), "{why}");
+        // Half of a width of 0.004: ±0.20%; 0.001 slower: −0.10%.
+        let (found, why) = verdict(Some(&control(&[0.001, -0.0012])), Some(&summary(0.9)));
+        assert_eq!(found, CertificateVerdict::Fit);
+        assert_eq!(why, "the baseline ties with itself: -0.10%, known to ±0.20%, in 2 sessions");
+    }
+
+    #[test]
+    fn the_alarm_is_raised_at_one_in_a_hundred_and_not_above() {
+        let sessions = control(&[0.001, -0.0012, 0.0004]);
+        let (found, why) = verdict(Some(&sessions), Some(&summary(ALARM)));
+        assert_eq!(found, CertificateVerdict::Unfit);
+        assert!(why.starts_with("the baseline is not a tie with itself: -0.10% (p = 0.0100)"), "{why}");
+        assert_eq!(verdict(Some(&sessions), Some(&summary(0.0101))).0, CertificateVerdict::Fit);
+    }
+
+    #[test]
+    fn sessions_without_a_spread_are_unfit_whatever_the_interval_says() {
+        let (found, why) = verdict(Some(&control(&[0.001, 0.001, 0.001])), Some(&summary(0.9)));
+        assert_eq!(found, CertificateVerdict::Unfit);
+        assert!(why.contains("equal to the last digit"), "{why}");
+    }
+
+    #[test]
+    fn a_control_of_four_blocks_says_what_is_known_of_a_candidate_in_one() {
+        let samples = control(&[0.002, -0.001, 0.0005, -0.002, 0.001]);
+        let summary = student::interval(&samples.series().means, 0.95);
+        let found = certificate(Some(&samples), 4.0, Some(&summary), "t", &[], 0.95);
+        // Twice the logarithms of one block; scipy.stats.t.ppf(0.975, 4) = 2.7764451051977987.
+        let error = 7.141428428542849e-4_f64;
+        let (floor, change) = (2.0 * 2.7764451051977987 * error, 2.0 * 3.7610595538250196 * error);
+        assert!((found.noise_floor.unwrap() / floor.exp_m1() - 1.0).abs() < 1e-8);
+        assert!((found.minimum_detectable_effect.unwrap() / change.exp_m1() - 1.0).abs() < 1e-8);
+        assert_eq!((found.pairs, found.identical_answers, found.control.as_str()), (5, 0, "clone"));
     }
 }
