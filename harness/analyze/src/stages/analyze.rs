@@ -147,7 +147,8 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.floor = floor::above(environment, &pipeline.name, &recorded_of);
         estimates.honesty = honesty::checks(plan, &recorded, telemetry, &pipeline.name, records);
         if environment.is_some_and(|environment| environment.peaks.is_some()) {
-            let (verdict, detail) = floor::check(environment, &pipeline.name, &recorded_of);
+            let (verdict, detail) =
+                floor::check(environment, (&plan.baseline().name, &pipeline.name), &recorded_of);
             estimates.honesty.push(HonestyCheck { what: HonestyKind::Implausible, verdict, detail });
         }
         candidates.push(estimates);

@@ -6,16 +6,16 @@ use edgemaxx_contract::floor::Floor;
 use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::sample::{Outcome, Phase, RecordedSession};
 
-/// What each of a candidate's answers took, nanoseconds, and its floor; `None`: nobody knows what they need.
+/// What each answer of one side took, nanoseconds, and its floor; `None`: nobody knows what they need.
 fn answers(
     environment: Option<&Environment>,
-    candidate: &str,
+    (pipeline, side): (&str, Side),
     sessions: &[(u32, &RecordedSession<'_>)],
 ) -> Option<Vec<(f64, Floor)>> {
-    let (work, peaks) = (environment?.work.get(candidate)?, environment?.peaks.as_ref()?);
+    let (work, peaks) = (environment?.work.get(pipeline)?, environment?.peaks.as_ref()?);
     let attempts = sessions.iter().flat_map(|(_, recorded)| &recorded.attempts);
-    let own = attempts
-        .filter(|attempt| attempt.side == Side::Candidate && matches!(attempt.phase, Phase::Measured { .. }));
+    let own =
+        attempts.filter(|attempt| attempt.side == side && matches!(attempt.phase, Phase::Measured { .. }));
     let answered = own.filter_map(|attempt| match attempt.outcome {
         Outcome::Answered { latency_ns, units, .. } => Some((latency_ns.max(1) as f64, units)),
         Outcome::Failed(_) => None,
@@ -31,7 +31,7 @@ pub(super) fn above(
     candidate: &str,
     sessions: &[(u32, &RecordedSession<'_>)],
 ) -> Option<AboveFloor> {
-    let answers = answers(environment, candidate, sessions)?;
+    let answers = answers(environment, (candidate, Side::Candidate), sessions)?;
     let count = answers.len() as f64;
     let mean = |of: fn(&Floor) -> f64| answers.iter().map(|(_, floor)| of(floor)).sum::<f64>() / count;
     let times = |(latency, floor): &(f64, Floor)| latency / floor.declared_ns;
@@ -45,13 +45,19 @@ pub(super) fn above(
 
 /// Whether an answer came sooner than any engine could have made it. Below the floor at the lowest precision nothing
 /// honest lies; below that at the declared one, an engine that computes otherwise than it says, or better than the
-/// device was measured to.
+/// device was measured to. A floor that the baseline itself undercuts beside the candidate is none: it may be scripted,
+/// or the device was busy while it was measured.
 pub(super) fn check(
     environment: Option<&Environment>,
-    candidate: &str,
+    (baseline, candidate): (&str, &str),
     sessions: &[(u32, &RecordedSession<'_>)],
 ) -> (HonestyVerdict, String) {
-    let Some(answers) = answers(environment, candidate, sessions) else {
+    let known = answers(environment, (baseline, Side::Baseline), sessions);
+    if known.is_some_and(|answers| answers.iter().any(|(latency, floor)| *latency < floor.declared_ns)) {
+        let why = "the baseline itself came sooner than what was measured of this device allows";
+        return (HonestyVerdict::Unknown, why.to_owned());
+    }
+    let Some(answers) = answers(environment, (candidate, Side::Candidate), sessions) else {
         let why = "what an answer needs at least is not known of this checkpoint, or of this device";
         return (HonestyVerdict::Unknown, why.to_owned());
     };

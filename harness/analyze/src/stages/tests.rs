@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
-use edgemaxx_contract::estimate::{CertificateVerdict, Claim, Estimates, HonestyKind, HonestyVerdict};
+use edgemaxx_contract::estimate::{
+    CertificateVerdict, Claim, Estimates, HonestyCheck, HonestyKind, HonestyVerdict,
+};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
@@ -496,6 +498,16 @@ fn who_answers_sooner_than_any_engine_could_is_found_out() {
     assert_eq!(verdict("quick-too"), HonestyVerdict::Doubtful);
     assert_eq!(verdict("middling"), HonestyVerdict::Failed);
     assert_eq!(verdict("ugly"), HonestyVerdict::Unknown, "nobody knows what it needs");
+    // A floor above the baseline's own answers tells nothing of anybody.
+    let mut scripted = environment.clone();
+    let theirs = scripted.work["middling"].clone();
+    scripted.work.insert(run.plan.baseline().name.clone(), theirs);
+    let evidence = Evidence { environment: Some(&scripted), ..run.evidence() };
+    let unsure = analyze(&evidence, &settings_of(&run.contest, &run.plan)).unwrap();
+    let unknown = |check: &&HonestyCheck| {
+        check.what == HonestyKind::Implausible && check.verdict == HonestyVerdict::Unknown
+    };
+    assert!(unsure.candidates.iter().all(|c| c.honesty.iter().filter(unknown).count() == 1));
     let floor = of("quick").floor.unwrap();
     assert!((floor.times / 2.0 - 1.0).abs() < 0.05 && floor.least_times <= floor.times, "{floor:?}");
     assert!((floor.declared_ms / floor.lowest_ms / 8.0 - 1.0).abs() < 1e-9, "{floor:?}");
