@@ -51,7 +51,7 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
         let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
         let begun: Vec<_> = own
             .filter_map(|planned| Some((planned, recorded.get(planned.index as usize)?)))
-            .filter(|(_, recorded)| !recorded.attempts.is_empty())
+            .filter(|(_, recorded)| !recorded.launches.is_empty() || !recorded.attempts.is_empty())
             .collect();
         let mut sessions: Vec<Session> = Vec::new();
         for session in begun.iter().filter_map(|(planned, recorded)| session_from_log(planned, recorded)) {
