@@ -106,6 +106,10 @@ fn submissions(day: &DayView<'_>) -> String {
             share(row.share),
         );
     }
+    let _ = writeln!(
+        md,
+        "\nThe block of the weights, which are set after this page is sealed: [all days](../index.html), and on chain."
+    );
     let _ = writeln!(md, "\nCheck it: `{}`", day.verify().replace('`', ""));
     md
 }

@@ -192,6 +192,14 @@ for (const [name, width, height] of [["phone", 390, 844], ["4k", 3840, 2160]]) {
   });
 }
 
+if (!isReport) {
+  await check("the days fit without scrolling sideways", { viewport: { width: 1300, height: 900 } }, async (page) => {
+    const tables = page.locator('.scroll[aria-label="Runs by day"]');
+    const over = await tables.evaluateAll((all) => all.map((table) => table.scrollWidth - table.clientWidth));
+    assert.ok(over.every((pixels) => pixels <= 0), `pixels too wide: ${over}`);
+  });
+}
+
 await check("without script everything stands on the page", { javaScriptEnabled: false }, async (page) => {
   assert.ok((await page.locator("table tbody tr").count()) > 0);
   assert.equal(await page.locator("form.tools:visible").count(), 0);
