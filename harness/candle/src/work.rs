@@ -104,13 +104,14 @@ pub fn of_picture(source: &CheckpointSource, asked: &Asked) -> Result<Vec<Part>>
         add_text(&mut text, &matrices(&open(&encoder, "model")?, asked.bytes));
     }
     let unet = Replacement::of(&source.root, source.unet.as_deref());
-    let levels = UNetConfig::read(&unet.folder().join("config.json"))?.levels.len();
+    let config = UNetConfig::read(&unet.folder().join("config.json"))?;
     let unet = matrices(&unet.open(DType::F32, &Device::Cpu)?, asked.bytes);
     let mut step = Sum::default();
-    add_unet(&mut step, &unet, levels, latents);
+    add_unet(&mut step, &unet, config.levels.len(), latents);
     let mut decoding = Sum::default();
     add_decoder(&mut decoding, &matrices(&open(&vae, "diffusion_pytorch_model")?, asked.bytes), latents);
-    let branches = if asked.guided { 2 } else { 1 };
+    // A UNet that takes the guidance scale as an input is asked once.
+    let branches = if asked.guided && config.guidance_embed.is_none() { 2 } else { 1 };
     Ok(vec![
         text.part("text encoders", 1, 1),
         step.part("UNet", asked.steps, branches),
@@ -296,6 +297,22 @@ mod tests {
         assert_eq!(parts[1].flops, 2 * half[1].flops);
         assert!(half[1].bytes <= parts[1].bytes && half[1].bytes > 0);
         assert_eq!(parts[2].flops, half[2].flops);
+    }
+
+    #[test]
+    fn a_model_that_takes_the_guidance_scale_is_asked_once_a_step() {
+        let (own, folder) = (models("emoji-sdxl/unet"), tempfile::tempdir().unwrap());
+        let weights = "diffusion_pytorch_model.safetensors";
+        std::fs::copy(own.join(weights), folder.path().join(weights)).unwrap();
+        let config = std::fs::read_to_string(own.join("config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        config["time_cond_proj_dim"] = 256.into();
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        let plain = CheckpointSource { root: models("emoji-sdxl"), unet: None };
+        let distilled = CheckpointSource { unet: Some(folder.path().to_path_buf()), ..plain.clone() };
+        let asked = Asked { width: 64, height: 64, steps: 4, guided: true, bytes: 4 };
+        let unet = |source: &CheckpointSource, asked: &Asked| of_picture(source, asked).unwrap()[1].flops;
+        assert_eq!(unet(&distilled, &asked), unet(&plain, &Asked { guided: false, ..asked }));
     }
 
     #[test]
