@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::clip::ClipScorer;
+use super::cosine::cosine;
 use super::lpips::Lpips;
 use super::metrics::FUNCTIONS;
 use super::pixelwise::PerceptualHash;
@@ -220,7 +221,7 @@ impl Judge for PictureJudge {
         let both =
             |[first, second]: [&Artefact; 2]| -> Result<[Picture; 2]> { Ok([open(first)?, open(second)?]) };
         let [theirs, own] = [baseline, candidate].map(both);
-        Ok(followed(&theirs?, &own?))
+        followed(&theirs?, &own?)
     }
 
     fn compare(&self, a: &Path, b: &Path, prompt: Option<&str>) -> Result<Judgement> {
@@ -231,23 +232,21 @@ impl Judge for PictureJudge {
 
 /// The cosine of the candidate's change from the first picture to the second with the baseline's, over all pixels; 0
 /// where the candidate's does not change.
-fn followed(baseline: &[Picture; 2], candidate: &[Picture; 2]) -> Option<f64> {
-    let change = |[first, second]: &[Picture; 2]| -> Vec<f64> {
+///
+/// # Errors
+/// The two sides' pictures are of different sizes.
+fn followed(baseline: &[Picture; 2], candidate: &[Picture; 2]) -> Result<Option<f64>> {
+    let change = |[first, second]: &[Picture; 2]| -> Vec<f32> {
         let values = first.rgb().iter().zip(second.rgb());
-        values.map(|(first, second)| f64::from(*second) - f64::from(*first)).collect()
+        values.map(|(first, second)| f32::from(*second) - f32::from(*first)).collect()
     };
     let same_size = |[first, second]: &[Picture; 2]| first.rgb().len() == second.rgb().len();
-    if !same_size(baseline) || !same_size(candidate) {
-        return None;
-    }
+    let still = |change: &[f32]| change.iter().all(|value| *value == 0.0);
     let (theirs, own) = (change(baseline), change(candidate));
-    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let lengths = [sum(&theirs, &theirs).sqrt(), sum(&own, &own).sqrt()];
-    match lengths {
-        [0.0, _] => None,
-        [_, 0.0] => Some(0.0),
-        [theirs_length, own_length] => Some(sum(&own, &theirs) / theirs_length / own_length),
+    if !same_size(baseline) || !same_size(candidate) || still(&theirs) {
+        return Ok(None);
     }
+    if still(&own) { Ok(Some(0.0)) } else { cosine(&own, &theirs).map(Some) }
 }
 
 #[cfg(test)]
@@ -264,7 +263,7 @@ mod tests {
         let other = picture([30, 20, 10, 60, 50, 40, 90, 80, 70, 120, 110, 100]);
         let theirs = [one.clone(), other.clone()];
         let is = |candidate: [Picture; 2], wanted: f64| {
-            let found = followed(&theirs, &candidate).expect("the baseline's differ");
+            let found = followed(&theirs, &candidate).expect("pictures").expect("the baseline's differ");
             assert!((found - wanted).abs() < 1e-9, "{found} for {wanted}");
         };
         is(theirs.clone(), 1.0);
@@ -272,6 +271,7 @@ mod tests {
         is([other.clone(), one.clone()], -1.0);
         // It differs, but in what the noise leaves as it is.
         is([one.clone(), picture([10, 90, 30, 40, 10, 60, 70, 80, 90, 100, 0, 120])], 0.0);
-        assert_eq!(followed(&[one.clone(), one.clone()], &theirs), None, "nothing to follow");
+        let none = followed(&[one.clone(), one.clone()], &theirs).expect("pictures");
+        assert_eq!(none, None, "nothing to follow");
     }
 }
