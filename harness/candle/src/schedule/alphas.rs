@@ -37,6 +37,14 @@ impl Alphas {
         });
         Ok(Self { times: times.to_vec(), pairs: pairs.collect::<Result<_>>()? })
     }
+
+    /// [`Self::new`] where the time after each is the next one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn in_turn(c: &ScheduleConfig, clipping: Clipping, times: &[f32]) -> Result<Self> {
+        Self::new(c, clipping, times, |i| times.get(i + 1).map(|t| *t as usize))
+    }
 }
 
 /// ᾱ at a time.

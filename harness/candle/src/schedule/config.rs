@@ -66,8 +66,8 @@ pub(super) enum Kind {
     Ddpm(DdpmConfig),
     Dpm(DpmConfig),
     UniPc(UniPcConfig),
-    Lcm(ConsistencyConfig),
-    Tcd(ConsistencyConfig),
+    Lcm(LcmConfig),
+    Tcd { original_steps: usize },
     Pndm { last_alpha_one: bool },
     Lms,
     Heun(HeunConfig),
@@ -144,7 +144,7 @@ pub(super) struct UniPcConfig {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ConsistencyConfig {
+pub(super) struct LcmConfig {
     /// Times that the model was distilled at.
     pub(super) original_steps: usize,
     pub(super) clip: Option<f64>,

@@ -8,7 +8,7 @@ use super::config::{Clipping, DdpmConfig, Prediction, ScheduleConfig, Variance};
 use super::noise::Noise;
 use super::predict::{clipped, sum};
 use super::solver::Solver;
-use super::times::times;
+use super::times::{distilled_times, times};
 use crate::error::Result;
 
 /// One picture's way by DDIM.
@@ -24,6 +24,15 @@ impl Ddim {
         let times = times(c.spacing, c.train_steps, c.offset, steps, true);
         let alphas = Alphas::new(c, clipping, &times, |i| (times[i] as usize).checked_sub(stride))?;
         Ok(Self { alphas, prediction: c.prediction, clip: clipping.clip })
+    }
+
+    /// diffusers' `TCDScheduler` with η = 0, as its pipeline asks for: the same steps, over the times that a trajectory
+    /// consistency model was distilled at, and as noisy at the end as time 0.
+    pub(super) fn of_distilled(c: &ScheduleConfig, original_steps: usize, steps: usize) -> Result<Self> {
+        let times = distilled_times(c, original_steps, steps)?;
+        let clipping = Clipping { last_alpha_one: false, clip: None };
+        let alphas = Alphas::in_turn(c, clipping, &times)?;
+        Ok(Self { alphas, prediction: c.prediction, clip: None })
     }
 }
 
@@ -53,7 +62,7 @@ impl Ddpm {
     pub(super) fn new(c: &ScheduleConfig, ddpm: DdpmConfig, steps: usize) -> Result<Self> {
         let times = times(c.spacing, c.train_steps, c.offset, steps, true);
         let clipping = Clipping { last_alpha_one: true, clip: ddpm.clip };
-        let alphas = Alphas::new(c, clipping, &times, |i| times.get(i + 1).map(|t| *t as usize))?;
+        let alphas = Alphas::in_turn(c, clipping, &times)?;
         Ok(Self { alphas, prediction: c.prediction, clip: ddpm.clip, variance: ddpm.variance })
     }
 }

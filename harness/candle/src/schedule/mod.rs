@@ -3,11 +3,11 @@
 mod alphas;
 mod betas;
 mod config;
-mod consistency;
 mod ddim;
 mod dpm;
 mod euler;
 mod heun;
+mod lcm;
 mod lms;
 mod noise;
 mod pndm;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::betas;
 use super::config::{
-    Clipping, ConsistencyConfig, DdpmConfig, DpmConfig, EulerConfig, HeunConfig, Kind, Midway, Prediction,
+    Clipping, DdpmConfig, DpmConfig, EulerConfig, HeunConfig, Kind, LcmConfig, Midway, Prediction,
     ScheduleConfig, Spacing, Spread, UniPcConfig, Variance,
 };
 use crate::error::{Error, Result};
@@ -206,11 +206,7 @@ impl Class {
     fn kind(&self, w: &Wire) -> Kind {
         let clip = |usual: bool| w.clip_sample.unwrap_or(usual).then_some(w.clip_sample_range);
         let last_sigma_min = w.final_sigmas_type == "sigma_min";
-        let consistency = ConsistencyConfig {
-            original_steps: w.original_inference_steps,
-            clip: clip(false),
-            scaling: w.timestep_scaling,
-        };
+        let original_steps = w.original_inference_steps;
         let singlestep = self.name == "DPMSolverSinglestepScheduler";
         let dpm = DpmConfig {
             order: w.solver_order,
@@ -247,8 +243,10 @@ impl Class {
                 last_sigma_min,
                 uncorrected: w.disable_corrector.clone(),
             }),
-            "LCMScheduler" => Kind::Lcm(consistency),
-            "TCDScheduler" => Kind::Tcd(consistency),
+            "LCMScheduler" => {
+                Kind::Lcm(LcmConfig { original_steps, clip: clip(false), scaling: w.timestep_scaling })
+            }
+            "TCDScheduler" => Kind::Tcd { original_steps },
             "PNDMScheduler" => Kind::Pndm { last_alpha_one: w.set_alpha_to_one.unwrap_or(false) },
             "LMSDiscreteScheduler" => Kind::Lms,
             _ => Kind::Heun(HeunConfig { clip: clip(false) }),
@@ -296,7 +294,6 @@ impl ScheduleConfig {
             }
         }
         let mut w: Wire = read_json(path)?;
-        w.beta_schedule.get_or_insert_with(|| class.betas.2.to_string());
         w.rescale_betas_zero_snr &= class.rescales;
         Error::bound(path, "num_train_timesteps", w.num_train_timesteps, limits::TIMES)?;
         if w.steps_offset > limits::TIMES {
@@ -345,7 +342,7 @@ impl ScheduleConfig {
             kind: class.kind(&w),
         };
         // By whole strides from zero, no usual number of steps reaches the last time; distilled models begin at it.
-        let distilled = matches!(read.kind, Kind::Lcm(_) | Kind::Tcd(_));
+        let distilled = matches!(read.kind, Kind::Lcm(_) | Kind::Tcd { .. });
         let reaches_the_last = read.spacing != Spacing::Leading || distilled;
         if w.rescale_betas_zero_snr && read.prediction == Prediction::Epsilon && reaches_the_last {
             return Err(bad(

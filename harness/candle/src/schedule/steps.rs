@@ -3,11 +3,11 @@
 use candle_core::Tensor;
 
 use super::config::{Kind, ScheduleConfig};
-use super::consistency::{Lcm, Tcd};
 use super::ddim::{Ddim, Ddpm};
 use super::dpm::Dpm;
 use super::euler::Euler;
 use super::heun::Heun;
+use super::lcm::Lcm;
 use super::lms::Lms;
 use super::noise::Noise;
 use super::pndm::Pndm;
@@ -39,7 +39,7 @@ impl Schedule {
             Kind::Dpm(dpm) => Box::new(Dpm::new(c, *dpm, steps)?),
             Kind::UniPc(unipc) => Box::new(UniPc::new(c, unipc.clone(), steps)),
             Kind::Lcm(lcm) => Box::new(Lcm::new(c, *lcm, steps)?),
-            Kind::Tcd(tcd) => Box::new(Tcd::new(c, *tcd, steps)?),
+            Kind::Tcd { original_steps } => Box::new(Ddim::of_distilled(c, *original_steps, steps)?),
             Kind::Pndm { last_alpha_one } => Box::new(Pndm::new(c, *last_alpha_one, steps)?),
             Kind::Lms => Box::new(Lms::new(c, steps)),
             Kind::Heun(heun) => Box::new(Heun::new(c, *heun, steps)),

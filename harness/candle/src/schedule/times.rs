@@ -1,6 +1,7 @@
 //! The times of a picture in the training schedule, rounded where NumPy rounds: halves to even.
 
-use super::config::Spacing;
+use super::config::{ScheduleConfig, Spacing};
+use crate::error::{Error, Result};
 
 /// Times of one picture, from the noisiest; `steps` of them.
 ///
@@ -33,6 +34,24 @@ pub(super) fn times_before_the_end(
         Spacing::Leading => (1..=steps).rev().map(|i| (i * (last / (steps + 1)) + offset) as f32).collect(),
         Spacing::Trailing => trailing(last, total as f64 / steps as f64),
     }
+}
+
+/// Times of one picture: `steps` of the `original` ones that the model was distilled at, from the last.
+///
+/// # Errors
+/// [`Error::Request`] where there are fewer of them.
+pub(super) fn distilled_times(c: &ScheduleConfig, original: usize, steps: usize) -> Result<Vec<f32>> {
+    if original == 0 || original > c.train_steps || steps > original {
+        return Err(Error::Request {
+            field: "steps",
+            found: format!("{steps}, with original_inference_steps {original}"),
+            expected: format!("at most original_inference_steps, which is 1 to {}", c.train_steps),
+        });
+    }
+    let stride = c.train_steps / original;
+    // `numpy.linspace(0, original, steps, endpoint=False)`, rounded down
+    let index = |i: usize| (i as f64 * (original as f64 / steps as f64)).floor() as usize;
+    Ok((0..steps).map(|i| ((original - index(i)) * stride - 1) as f32).collect())
 }
 
 /// Counted down from the end by a stride that need not be whole.

@@ -243,12 +243,6 @@ impl<'a> Measured<'a> {
             means: of(&self.table),
             unthrottled: self.calm.as_ref().map(of),
             looks: self.looks.as_ref(),
-            counted: self
-                .table
-                .candidates
-                .iter()
-                .find(|c| c.name == name)
-                .map_or_else(Counted::default, |c| c.counted.clone()),
             processor: processor::by_session(self.run.evidence.plan, self.run.evidence.log, name),
             estimates: self.estimates.candidates.iter().find(|c| c.name == name),
             metric: self.run.evidence.contest.score.similarity,

@@ -24,7 +24,6 @@ pub(crate) struct Side<'a> {
     pub estimates: Option<&'a CandidateEstimates>,
     /// Log ratio of processor time for a request to the baseline's, by session.
     pub processor: Vec<f64>,
-    pub counted: Counted,
     pub metric: Metric,
     pub records: Vec<&'a QualityRecord>,
 }
@@ -38,6 +37,11 @@ impl Side<'_> {
     fn calm(&self) -> Option<&[f64]> {
         let calm = self.unthrottled.as_deref()?;
         (calm.len() >= 2 && *calm != *self.means).then_some(calm)
+    }
+
+    /// Its requests that count, and why others do not.
+    fn counted(&self) -> Counted {
+        self.estimates.map(|e| e.counted.clone()).unwrap_or_default()
     }
 
     /// What is wrong with it, if anything.
@@ -85,7 +89,7 @@ impl<'a> Judge<'a> {
 
     /// A candidate of the subject against the same one of the reference.
     pub(crate) fn runs(&self, reference: Side<'_>, subject: Side<'_>, same: bool) -> ComparisonRow {
-        let counted = Some(reference.counted.clone());
+        let counted = Some(reference.counted());
         if let Some(row) = self.failed(&subject, reference.failure()) {
             return ComparisonRow { reference_counted: counted, ..row };
         }
@@ -138,7 +142,7 @@ impl<'a> Judge<'a> {
             metric: None,
             similarity: None,
             more_sessions: None,
-            counted: subject.counted.clone(),
+            counted: subject.counted(),
             reference_counted: None,
         })
     }
@@ -183,7 +187,7 @@ impl<'a> Judge<'a> {
             more_sessions: resolved
                 .filter(|_| verdict == Verdict::CannotTell && !disagrees)
                 .map(|n| n.saturating_sub(sessions).max(1) as u32),
-            counted: subject.counted.clone(),
+            counted: subject.counted(),
             reference_counted: None,
         }
     }
