@@ -178,10 +178,10 @@ pub const TABLE: &[Entry] = &[
         direction: Direction::LowerIsBetter,
         ..OF_TEXTS
     },
-    // As the change of it, of the candidate's text alone.
+    // The share that is missing beside the baseline's own text: 1 where the two agree alike.
     Entry {
         name: "agreement",
-        title: "agreement with the baseline's model",
+        title: "agreement beside the baseline's own",
         short: "agrees",
         range: (0.0, 1.0),
         of_each_side: false,

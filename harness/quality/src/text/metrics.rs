@@ -42,7 +42,12 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     }),
     ("shorter", |texts| Some(Found::One(0.0 - longer(texts)))),
     ("longer", |texts| Some(Found::One(longer(texts)))),
-    ("agreement", |texts| texts.read.map(|[_, candidate]| Found::One(candidate.agreement()))),
+    // A text that is the baseline's own is never worse than it, whatever the model says of both.
+    ("agreement", |texts| {
+        texts.read.map(|[baseline, candidate]| {
+            Found::One(1.0 - (baseline.agreement() - candidate.agreement()).max(0.0))
+        })
+    }),
 ];
 
 fn longer(texts: &Texts<'_>) -> f64 {
@@ -108,6 +113,9 @@ mod tests {
         assert_eq!((value("first_agreement_change"), value("margin_change")), (-1.0, 1.5));
         assert_eq!((value("nll_change"), value("nll_fall")), (1.5, -1.5));
         assert_eq!((value("shorter"), value("longer")), (2f64.ln(), -(2f64.ln())));
+        // A baseline that keeps fewer bits than its model as stored does not always agree with it either.
+        let own = judgement(&Texts { ids: [&[1, 9], &[1, 9]], read: Some([&candidate, &candidate]) });
+        assert_eq!(own.values[&Metric::named("agreement").unwrap()], 1.0);
         let alone = judgement(&Texts { read: None, ..texts });
         assert_eq!(alone.values.len(), 3, "what needs no model");
     }
