@@ -161,6 +161,15 @@ pub const TABLE: &[Entry] = &[
         of_each_side: false,
         ..BY_BASELINE
     },
+    // Of the runs of four tokens, those that stood in the text before (seq-rep-4, Welleck et al. 2020).
+    Entry {
+        name: "repetition_change",
+        title: "repetition, change",
+        short: "repetition",
+        direction: Direction::LowerIsBetter,
+        of_each_side: true,
+        ..OF_TEXTS
+    },
     // By how much shorter, and longer: the logarithm of the ratio of tokens.
     Entry {
         name: "shorter",

@@ -1,6 +1,8 @@
 //! How each metric of texts is computed. What a metric is called, means and needs stands in
 //! [`edgemaxx_contract::metric::TABLE`].
 
+use std::collections::BTreeSet;
+
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::{Judgement, Sides};
 
@@ -40,6 +42,10 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
             .read
             .map(|[baseline, candidate]| Found::One(baseline.nll_per_token() - candidate.nll_per_token()))
     }),
+    ("repetition_change", |texts| {
+        let [baseline, candidate] = texts.ids.map(repetition);
+        Some(Found::Each(Sides { baseline, candidate }))
+    }),
     ("shorter", |texts| Some(Found::One(0.0 - longer(texts)))),
     ("longer", |texts| Some(Found::One(longer(texts)))),
     // A text that is the baseline's own is never worse than it, whatever the model says of both.
@@ -49,6 +55,14 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
         })
     }),
 ];
+
+/// seq-rep-4: the share of runs of four tokens that are not the first of their kind; 0 of a text too short to have two.
+fn repetition(ids: &[u32]) -> f64 {
+    let runs = ids.windows(4);
+    let count = runs.len().max(1);
+    let different = runs.collect::<BTreeSet<_>>().len().max(1);
+    1.0 - different as f64 / count as f64
+}
 
 fn longer(texts: &Texts<'_>) -> f64 {
     let [baseline, candidate] = texts.ids.map(|ids| ids.len().max(1) as f64);
@@ -81,8 +95,6 @@ pub(super) fn judgement(texts: &Texts<'_>) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use edgemaxx_contract::metric::TABLE;
 
     use super::*;
@@ -117,6 +129,21 @@ mod tests {
         let own = judgement(&Texts { ids: [&[1, 9], &[1, 9]], read: Some([&candidate, &candidate]) });
         assert_eq!(own.values[&Metric::named("agreement").unwrap()], 1.0);
         let alone = judgement(&Texts { read: None, ..texts });
-        assert_eq!(alone.values.len(), 3, "what needs no model");
+        assert_eq!(alone.values.len(), 4, "what needs no model");
+    }
+
+    #[test]
+    fn repetition_counts_runs_of_four_that_stood_there_before() {
+        let shares = [
+            (&[1, 2, 3, 4, 5, 6, 7][..], 0.0),
+            // Five runs, of which the fifth is the first again.
+            (&[1, 2, 3, 4, 1, 2, 3, 4], 0.2),
+            (&[7; 8], 0.8),
+            (&[1, 2, 3], 0.0),
+            (&[], 0.0),
+        ];
+        for (ids, share) in shares {
+            assert!((repetition(ids) - share).abs() < 1e-12, "{ids:?}");
+        }
     }
 }
