@@ -44,7 +44,7 @@ pub fn junit(view: &RunView<'_>) -> Result<String, ReportError> {
                 words.push_str("; ");
                 words.push_str(reason);
             }
-            if let Some(s) = estimates.and_then(|e| e.speedup.as_ref()) {
+            if let Some(s) = estimates.and_then(|e| e.claimed_speedup()) {
                 let ends = number::interval(s.lower, s.upper, number::speedup);
                 let _ = write!(words, "; speedup {} [{ends}]", number::speedup(s.point));
             }

@@ -40,7 +40,7 @@ pub fn markdown(view: &RunView<'_>) -> String {
     let _ = writeln!(md, "|--:|:--|--:|--:|:--|--:|--:|--:|:--|");
     for (entry, estimates) in view.ranked() {
         let speedup = estimates.and_then(|e| e.speedup.as_ref());
-        let proven = estimates.and_then(|e| e.speedup_simultaneous.as_ref()).or(speedup);
+        let proven = estimates.and_then(|e| e.claimed_speedup());
         let lower = estimates.and_then(|e| e.similarity.as_ref()?.lower);
         let reasons = entry.reasons.iter().map(|r| cell(r, 300)).collect::<Vec<_>>().join("; ");
         let standing = standing_words(entry.standing);

@@ -83,7 +83,7 @@ pub struct SummaryCandidate {
     pub claim: Option<Claim>,
     /// Tier, 1 the best.
     pub tier: Option<u32>,
-    /// Speedup over the baseline.
+    /// Speedup over the baseline, with the interval that the claim rests on.
     pub speedup: Option<SummaryEstimate>,
     /// Similarity to the baseline's pictures.
     pub similarity: Option<SummaryEstimate>,
@@ -189,7 +189,7 @@ pub fn summary(view: &RunView<'_>) -> Summary {
                     reasons: entry.reasons.clone(),
                     claim: estimates.map(|e| e.claim),
                     tier: entry.tier,
-                    speedup: estimate(|e| e.speedup.as_ref()),
+                    speedup: estimate(|e| e.claimed_speedup()),
                     similarity: estimate(|e| e.similarity.as_ref()),
                     latency_ms: estimate(|e| e.latency_ms.as_ref().map(|l| &l.mean)),
                     baseline_latency_ms: estimate(|e| e.baseline_latency_ms.as_ref().map(|l| &l.mean)),

@@ -139,7 +139,7 @@ pub fn submissions(day: &DayView<'_>) -> Result<Table, TableError> {
     )
 }
 
-/// The leaderboard: one row per candidate, best first.
+/// The leaderboard: one row per candidate, best first; speedups with the intervals that claims rest on.
 ///
 /// # Errors
 /// [`TableError`].
@@ -149,7 +149,7 @@ pub fn leaderboard(ranking: &Ranking, estimates: &Estimates) -> Result<Table, Ta
     let entries = &ranking.entries;
     let of = |name: &str| by_name.get(name).copied();
     let speedup = |part: fn(&Estimate) -> Option<f64>| {
-        entries.iter().map(move |e| part(of(&e.name)?.speedup.as_ref()?))
+        entries.iter().map(move |e| part(of(&e.name)?.claimed_speedup()?))
     };
     let counted = |part: fn(&Counted) -> u64| {
         entries.iter().map(move |e| u32::try_from(part(&of(&e.name)?.counted)).ok())

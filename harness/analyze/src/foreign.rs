@@ -50,7 +50,7 @@ pub struct CandidateReport {
     pub p_best: Option<f64>,
 }
 
-/// A speedup with its interval.
+/// A speedup with the interval for all candidates at once, which its claim rests on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Speedup {
     /// The estimate.
@@ -96,7 +96,7 @@ fn candidate(
     warnings: &mut Vec<String>,
 ) -> Option<CandidateReport> {
     let (Some(summary), Some((lower, upper)), Some(tier)) =
-        (inferred.log_ratio, inferred.rank, inferred.tier)
+        (inferred.simultaneous, inferred.rank, inferred.tier)
     else {
         warnings.push(format!("{:?} has no complete pair", samples.name));
         return None;

@@ -117,7 +117,8 @@ pub struct CandidateEstimates {
     pub failures: Vec<FailureCount>,
     /// Baseline's latency over the candidate's; `None` without pairs.
     pub speedup: Option<Estimate>,
-    /// The same, with intervals that hold for all candidates at once.
+    /// The same, with intervals that hold for all candidates at once. Holm's claims are sharper: where one is made and the
+    /// interval holds 1, it ends there.
     pub speedup_simultaneous: Option<Estimate>,
     /// The same without throttled samples; `None` where none was throttled or too few remain.
     pub speedup_unthrottled: Option<Estimate>,
@@ -190,6 +191,14 @@ pub struct CandidateEstimates {
     /// Each kind of request apart, where a contest has several, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<OfKind>,
+}
+
+impl CandidateEstimates {
+    /// The speedup with the interval that its claim rests on, which is the one to show beside it: for all candidates at
+    /// once, or its own where there is none.
+    pub fn claimed_speedup(&self) -> Option<&Estimate> {
+        self.speedup_simultaneous.as_ref().or(self.speedup.as_ref())
+    }
 }
 
 /// Latency beside the least that any engine needs for such answers.

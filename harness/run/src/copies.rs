@@ -1,4 +1,4 @@
-//! The copy check's policy: which part of each matrix is read.
+//! Which part of each matrix the check of copies reads. What makes a copy: [`crate::likeness`].
 
 use edgemaxx_contract::digest::Digest;
 

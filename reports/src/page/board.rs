@@ -42,8 +42,7 @@ pub(crate) fn rows(view: &RunView<'_>) -> Vec<BoardRow> {
         .enumerate()
         .map(|(index, (entry, estimates))| {
             let speedup = estimates.and_then(|e| e.speedup.as_ref());
-            // The one that the verdict rests on: it holds for all candidates at once.
-            let proven = estimates.and_then(|e| e.speedup_simultaneous.as_ref()).or(speedup);
+            let proven = estimates.and_then(|e| e.claimed_speedup());
             let similarity = estimates.and_then(|e| e.similarity.as_ref());
             let description = view.plan.pipeline(&entry.name).map_or("", |p| p.description.as_str());
             BoardRow {

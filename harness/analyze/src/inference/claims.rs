@@ -24,7 +24,8 @@ pub struct Inference {
 pub struct CandidateInference {
     /// Mean log ratio with the interval of this candidate alone; `None` without pairs.
     pub log_ratio: Option<Summary>,
-    /// The same with intervals that hold for all candidates together.
+    /// The same with intervals that hold for all candidates together (Bonferroni). Holm's claims are sharper: where one is
+    /// made and the interval holds 0, it ends there.
     pub simultaneous: Option<Summary>,
     /// The same as `log_ratio` without throttled pairs; `None` where none was throttled or fewer
     /// than two sessions remain.
@@ -78,7 +79,7 @@ pub fn infer(table: &SampleTable, settings: &Settings) -> Result<Inference, Sett
         let (rank, tier, p_best) = ranks.of_candidate(index);
         CandidateInference {
             log_ratio: own[index],
-            simultaneous: together[index],
+            simultaneous: together[index].map(|summary| beside(claim, summary)),
             unthrottled,
             claim,
             p_value: own[index].and_then(|summary| summary.p_value),
@@ -89,6 +90,15 @@ pub fn infer(table: &SampleTable, settings: &Settings) -> Result<Inference, Sett
         }
     });
     Ok(Inference { candidates: candidates.collect(), warnings: warnings(table, settings) })
+}
+
+/// An interval that does not gainsay the claim beside it.
+fn beside(claim: Claim, summary: Summary) -> Summary {
+    match claim {
+        Claim::Faster => Summary { upper: summary.upper.map(|upper| upper.min(0.0)), ..summary },
+        Claim::Slower => Summary { lower: summary.lower.map(|lower| lower.max(0.0)), ..summary },
+        Claim::Tie | Claim::Ambiguous => summary,
+    }
 }
 
 /// Intervals by the method that was asked for.
@@ -271,4 +281,31 @@ fn warnings(table: &SampleTable, settings: &Settings) -> Vec<String> {
         }
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_ends_where_the_claim_beside_it_begins() {
+        let known = Summary {
+            point: -0.01,
+            lower: Some(-0.03),
+            upper: Some(0.01),
+            p_value: Some(0.04),
+            level: 0.99,
+            n: 8,
+            method: Method::Student,
+        };
+        let ends = |claim| {
+            let shown = beside(claim, known);
+            (shown.lower, shown.upper, shown.point)
+        };
+        assert_eq!(ends(Claim::Faster), (Some(-0.03), Some(0.0), -0.01));
+        assert_eq!(ends(Claim::Slower), (Some(0.0), Some(0.01), -0.01));
+        assert_eq!(ends(Claim::Tie), (Some(-0.03), Some(0.01), -0.01));
+        let proven = Summary { upper: Some(-0.002), ..known };
+        assert_eq!(beside(Claim::Faster, proven), proven, "what excludes nothing is left alone");
+    }
 }

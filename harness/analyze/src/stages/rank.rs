@@ -178,7 +178,7 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
             return (Standing::Accepted, reasons);
         }
         Claim::Faster => reasons.push(format!(
-            "proven {lower:.3}× is less than the {:.3}× that the contest asks for",
+            "its own lower bound, {lower:.3}×, is less than the {:.3}× that the contest asks for",
             contest.score.min_speedup
         )),
         Claim::Slower => reasons.push("proven slower than the baseline".to_owned()),
@@ -211,7 +211,7 @@ fn verdict(estimates: &Estimates, scored: &[Scored<'_>], leaders: usize, kept: b
         return format!("The run is unfit and has no winner: {}.", estimates.certificate.reason);
     }
     let name = |index: usize| scored[index].of.name.as_str();
-    let proven = |index: usize| scored[index].of.speedup.as_ref().and_then(|s| s.lower).unwrap_or(1.0);
+    let proven = |index: usize| scored[index].of.claimed_speedup().and_then(|s| s.lower).unwrap_or(1.0);
     match leaders {
         0 => format!("No candidate is proven faster than {} at the quality asked for.", estimates.baseline),
         1 if kept => format!(

@@ -1,4 +1,4 @@
-//! How much of one checkpoint is found in another.
+//! How much of one checkpoint is found in another; [`super::find_repeats`] judges by it.
 
 use std::collections::BTreeMap;
 

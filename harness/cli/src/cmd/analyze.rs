@@ -77,18 +77,19 @@ fn interval(point: f64, lower: Option<f64>, upper: Option<f64>) -> String {
 fn run_table(estimates: &Estimates) -> Vec<String> {
     let mut table = Table::new([Align::Left; 3]);
     for candidate in &estimates.candidates {
-        let speedup = match &candidate.speedup {
+        let speedup = match candidate.claimed_speedup() {
             Some(speedup) => interval(speedup.point, speedup.lower, speedup.upper),
             None => "—".to_owned(),
         };
         table.row([candidate.name.clone(), speedup, format!("{:?}", candidate.claim)]);
     }
-    [vec![format!("A/A: {}", estimates.certificate.reason)], table.lines()].concat()
+    let heading = "speedup, with the interval for all candidates at once";
+    [vec![format!("A/A: {}", estimates.certificate.reason), heading.to_owned()], table.lines()].concat()
 }
 
 fn foreign_table(report: &AnalyzeReport) -> Vec<String> {
     let heading = format!(
-        "speedup over {} at {}% confidence, all claims together",
+        "speedup over {}, intervals and claims of all candidates together at {}% confidence",
         report.baseline,
         report.level * 100.0
     );

@@ -1,5 +1,5 @@
 //! `contest.toml` as it is written: every key optional or plain, unknown keys refused. What is the task's (`request`,
-//! every `generation`) is only seen to be there; the task reads it.
+//! every `generation`) is only seen to be there; the task reads it. What is meant by it, `check` says.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

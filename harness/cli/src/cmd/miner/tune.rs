@@ -232,7 +232,7 @@ fn merit(point: &Point) -> f64 {
 fn point(c: &CandidateEstimates, ranking: &Ranking) -> Point {
     Point {
         name: c.name.clone(),
-        speedup: c.speedup_simultaneous.clone().or_else(|| c.speedup.clone()),
+        speedup: c.claimed_speedup().cloned(),
         similarity: c.similarity.clone(),
         gates_passed: (!c.gates.is_empty()).then(|| c.gates.iter().all(|g| g.passed)),
         score: ranking.entries.iter().find(|e| e.name == c.name).map_or(0.0, |e| e.score),
