@@ -111,6 +111,7 @@ mod tests {
             work: std::collections::BTreeMap::new(),
             pins: Vec::new(),
             unfit: unfit.iter().map(|why| (*why).to_owned()).collect(),
+            lanes: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `environment.json`: where and with what a run was measured; for people and for comparing runs.
 
+mod lanes;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -54,6 +56,9 @@ pub struct Environment {
     pub pins: Vec<String>,
     /// What preflight found unfit, in words; weights are refused when there is any.
     pub unfit: Vec<String>,
+    /// Those of its lanes, where a run has several and this is what they are together; in no file.
+    #[serde(skip)]
+    pub lanes: Vec<Self>,
 }
 
 /// How engines are confined; whether weights may be set rests on it.
@@ -97,7 +102,7 @@ pub struct Bounds {
 }
 
 /// How a side is kept from running while the other one is asked, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Rest {
@@ -111,8 +116,8 @@ pub enum Rest {
     Nothing,
 }
 
-/// How the work of a side that rests is kept from the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How the work of a side that rests is kept from the card, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CardRest {

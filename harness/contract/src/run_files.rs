@@ -30,9 +30,19 @@ pub const JUNIT_FILE: &str = "junit.xml";
 pub const SUMMARY_FILE: &str = "summary.json";
 /// The samples as a table.
 pub const PARQUET_FILE: &str = "samples.parquet";
+/// Folder of what was measured on each lane, by its number from 0, where a run has several.
+pub const LANES_FOLDER: &str = "lanes";
 /// Folder of the answers that are kept, by digest.
 pub const ARTEFACTS_FOLDER: &str = "artefacts";
 /// Folder of derived checkpoints, by candidate.
 pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
 /// Folder of compiled kernels, by candidate.
 pub const KERNELS_FOLDER: &str = "kernels";
+
+/// What `measure` writes on each lane, in the order in which a report names them.
+pub const MEASURED_FILES: [&str; 3] = [ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE];
+
+/// The path of a file of a lane, below the run folder of several lanes.
+pub fn of_lane(lane: u32, name: &str) -> String {
+    format!("{LANES_FOLDER}/{lane}/{name}")
+}

@@ -36,6 +36,7 @@ pub fn environment(
         work: BTreeMap::new(),
         pins: pins.lines(),
         unfit,
+        lanes: Vec::new(),
     }
 }
 

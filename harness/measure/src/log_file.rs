@@ -47,6 +47,8 @@ pub trait Disk {
 #[derive(Debug)]
 pub struct FolderDisk {
     folder: PathBuf,
+    /// Where answers are kept: here, or in a folder that several lanes share.
+    kept: PathBuf,
     path: PathBuf,
     log: File,
 }
@@ -57,8 +59,16 @@ impl FolderDisk {
     /// # Errors
     /// [`MeasureError::Locked`] if another process measures in it; [`MeasureError::Io`].
     pub fn open(folder: &Path) -> Result<Self, MeasureError> {
+        Self::open_lane(folder, folder)
+    }
+
+    /// The same of a lane's folder, whose answers are kept in that of the run, `kept`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_lane(folder: &Path, kept: &Path) -> Result<Self, MeasureError> {
         let path = folder.join(SAMPLES_FILE);
-        let artefacts = folder.join(ARTEFACTS_FOLDER);
+        let artefacts = kept.join(ARTEFACTS_FOLDER);
         fs::create_dir_all(&artefacts).map_err(MeasureError::io(&artefacts, "make the folder"))?;
         let mut options = OpenOptions::new();
         let log = options
@@ -75,7 +85,7 @@ impl FolderDisk {
             }
         }
         sync_folder(folder)?;
-        Ok(Self { folder: folder.to_owned(), path, log })
+        Ok(Self { folder: folder.to_owned(), kept: kept.to_owned(), path, log })
     }
 }
 
@@ -121,13 +131,20 @@ impl Disk for FolderDisk {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.folder.join(name).exists()
+        self.kept.join(name).exists()
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError> {
-        let path = self.folder.join(name);
-        let parent = path.parent().unwrap_or(&self.folder);
-        write_whole(&path, bytes).map_err(MeasureError::io(&path, "write the answer"))?;
+        let path = self.kept.join(name);
+        let parent = path.parent().unwrap_or(&self.kept);
+        // Written in this lane's own folder and then moved: another lane may be writing the same answer.
+        let own = self.folder.join(path.file_name().unwrap_or_default());
+        let shared = self.folder != self.kept;
+        let target = if shared { &own } else { &path };
+        write_whole(target, bytes).map_err(MeasureError::io(target, "write the answer"))?;
+        if shared {
+            fs::rename(&own, &path).map_err(MeasureError::io(&path, "move the answer there"))?;
+        }
         sync_folder(parent)
     }
 

@@ -15,8 +15,9 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
-    ARTEFACTS_FOLDER, CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE,
-    QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, TELEMETRY_FILE,
+    ARTEFACTS_FOLDER, CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, LANES_FOLDER, MEASURED_FILES,
+    ORIGIN_FILE, PLAN_FILE, PROMPTS_FILE, QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE,
+    TELEMETRY_FILE, of_lane,
 };
 use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::task::TaskRef;
@@ -31,7 +32,7 @@ const MOST_LOG: u64 = 4 << 30;
 
 /// The verb that writes a file.
 fn made_by(name: &str) -> &'static str {
-    match name {
+    match name.rsplit('/').next().unwrap_or(name) {
         ENVIRONMENT_FILE | SAMPLES_FILE | TELEMETRY_FILE => "measure",
         QUALITY_FILE => "quality",
         ESTIMATES_FILE => "analyze",
@@ -48,7 +49,7 @@ pub struct RunFolder {
     /// Answers by digest.
     artefacts: PathBuf,
     /// Files that were read once and are not read again.
-    loaded: BTreeMap<&'static str, String>,
+    loaded: BTreeMap<String, String>,
 }
 
 impl RunFolder {
@@ -128,6 +129,11 @@ impl RunFolder {
         self.artefacts.clone()
     }
 
+    /// The folder whose [`ARTEFACTS_FOLDER`] answers are kept in: a lane's are kept in that of its run.
+    pub fn keeps(&self) -> &Path {
+        self.artefacts.parent().unwrap_or(&self.path)
+    }
+
     /// The file of an answer that was kept.
     pub fn artefact(&self, task: TaskRef, answer: &Digest) -> PathBuf {
         self.artefacts.join(format!("{answer}.{}", task.extension()))
@@ -138,17 +144,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// One of them cannot be read.
-    pub fn loaded(&self, files: &[&'static str]) -> Result<Self> {
+    pub fn loaded(&self, files: &[String]) -> Result<Self> {
         let mut all = self.clone();
         for name in files {
-            all.loaded.insert(name, self.read(name)?.into_owned());
+            all.loaded.insert(name.clone(), self.read(name)?.into_owned());
         }
         Ok(all)
     }
 
     /// A folder at `path` with these files and the pictures of this one, where stages write without
     /// touching it.
-    pub fn elsewhere(&self, path: &Path, files: BTreeMap<&'static str, String>) -> Self {
+    pub fn elsewhere(&self, path: &Path, files: BTreeMap<String, String>) -> Self {
         Self { path: path.to_owned(), artefacts: self.artefacts.clone(), loaded: files }
     }
 
@@ -244,7 +250,17 @@ impl RunFolder {
     /// # Errors
     /// It cannot be read, or is of another plan.
     pub fn samples(&self, plan: &Plan) -> Result<Log> {
-        Log::parse_for(&self.read(SAMPLES_FILE)?, plan).in_file(&self.file(SAMPLES_FILE))
+        match plan.lanes {
+            1 => self.log(SAMPLES_FILE, plan),
+            lanes => {
+                let log = |lane| self.log(&of_lane(lane, SAMPLES_FILE), &plan.of_lane(lane));
+                Ok(Log::of_lanes(plan, (0..lanes).map(log).collect::<Result<_>>()?))
+            }
+        }
+    }
+
+    fn log(&self, name: &str, plan: &Plan) -> Result<Log> {
+        Log::parse_for(&self.read(name)?, plan).in_file(&self.file(name))
     }
 
     /// The samples with what telemetry, where there is any, says of them; its marks stand in the log.
@@ -252,23 +268,106 @@ impl RunFolder {
     /// # Errors
     /// One of both cannot be read, or is of another plan.
     pub fn samples_with_telemetry(&self, plan: &Plan) -> Result<(Log, Option<Derived>)> {
-        let mut log = self.samples(plan)?;
-        if !self.holds(TELEMETRY_FILE) {
-            return Ok((log, None));
+        let (mut log, derived) = match plan.lanes {
+            1 => {
+                let log = self.log(SAMPLES_FILE, plan)?;
+                let derived = self.derived(TELEMETRY_FILE, plan, &log)?;
+                (log, derived)
+            }
+            lanes => {
+                let (mut logs, mut told) = (Vec::new(), Vec::new());
+                for lane in 0..lanes {
+                    let own = plan.of_lane(lane);
+                    let log = self.log(&of_lane(lane, SAMPLES_FILE), &own)?;
+                    let places = plan.sessions_of_lane(lane).map(|session| session.index).collect();
+                    let derived = self.derived(&of_lane(lane, TELEMETRY_FILE), &own, &log)?;
+                    told.extend(derived.map(|derived| (derived, places)));
+                    logs.push(log);
+                }
+                let digest = self.telemetry_digest(plan)?.unwrap_or_else(|| Digest::of(""));
+                (Log::of_lanes(plan, logs), Derived::of_lanes(told, digest))
+            }
+        };
+        if let Some(derived) = &derived {
+            derived.mark(&mut log);
         }
-        let text = self.read(TELEMETRY_FILE)?;
-        let telemetry = TelemetryLog::parse(&text, plan.digest()).in_file(&self.file(TELEMETRY_FILE))?;
-        let derived = Derived::of(&log, &telemetry, Digest::of(text.as_bytes()));
-        derived.mark(&mut log);
-        Ok((log, Some(derived)))
+        Ok((log, derived))
+    }
+
+    /// What a telemetry file says of a log; `None`: it is not there.
+    fn derived(&self, name: &str, plan: &Plan, log: &Log) -> Result<Option<Derived>> {
+        if !self.holds(name) {
+            return Ok(None);
+        }
+        let text = self.read(name)?;
+        let telemetry = TelemetryLog::parse(&text, plan.digest()).in_file(&self.file(name))?;
+        Ok(Some(Derived::of(log, &telemetry, Digest::of(text.as_bytes()))))
+    }
+
+    /// The digest of the run's telemetry; of several lanes, that of the list of theirs. `None`: it has none.
+    fn telemetry_digest(&self, plan: &Plan) -> Result<Option<Digest>> {
+        let names = self.measured(plan).into_iter().filter(|name| name.ends_with(TELEMETRY_FILE));
+        let digests: Vec<Digest> =
+            names.map(|name| Ok(Digest::of(self.read(&name)?.as_bytes()))).collect::<Result<_>>()?;
+        Ok(match digests[..] {
+            [] => None,
+            [one] if plan.lanes == 1 => Some(one),
+            _ => Some(Digest::of_fields(digests.iter().map(|digest| digest.as_bytes().as_slice()))),
+        })
+    }
+
+    /// The names of what `measure` writes in this run, in the order in which a report names them; telemetry where there
+    /// is any.
+    pub fn measured(&self, plan: &Plan) -> Vec<String> {
+        let name = |lane: u32, name: &str| match plan.lanes {
+            1 => name.to_owned(),
+            _ => of_lane(lane, name),
+        };
+        let all = (0..plan.lanes).flat_map(|lane| MEASURED_FILES.map(|file| name(lane, file)));
+        all.filter(|name| !name.ends_with(TELEMETRY_FILE) || self.holds(name)).collect()
     }
 
     /// Where the run was measured.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn environment(&self) -> Result<Environment> {
-        self.document(ENVIRONMENT_FILE)
+    /// It cannot be read, or its lanes are too different to be pooled.
+    pub fn environment(&self, plan: &Plan) -> Result<Environment> {
+        match plan.lanes {
+            1 => self.document(ENVIRONMENT_FILE),
+            lanes => {
+                let lane = |lane| self.document(&of_lane(lane, ENVIRONMENT_FILE));
+                let lanes = (0..lanes).map(lane).collect::<Result<_>>()?;
+                Environment::of_lanes(lanes).in_file(&self.file(LANES_FOLDER))
+            }
+        }
+    }
+
+    /// Whether it is recorded where any of the run was measured.
+    pub fn is_placed(&self, plan: &Plan) -> bool {
+        self.measured(plan).iter().any(|name| name.ends_with(ENVIRONMENT_FILE) && self.holds(name))
+    }
+
+    /// The folder of a lane of this run, as a run of its own whose answers are kept with the others'.
+    ///
+    /// # Errors
+    /// There is no such lane.
+    pub fn lane(&self, lane: u32) -> Result<Self> {
+        let plan = self.plan()?;
+        if plan.lanes == 1 || lane >= plan.lanes {
+            return Err(RunError::input(match plan.lanes {
+                1 => format!(
+                    "--lane {lane}: {} has no lanes; plan it with --lanes",
+                    self.file(PLAN_FILE).display()
+                ),
+                lanes => format!("--lane {lane}: the run has lanes 0 to {}", lanes - 1),
+            }));
+        }
+        let path = self.file(LANES_FOLDER).join(lane.to_string());
+        let mut loaded = BTreeMap::from([(PLAN_FILE.to_owned(), plan.of_lane(lane).to_json())]);
+        for name in [CONTEST_FILE, PROMPTS_FILE, ORIGIN_FILE] {
+            loaded.insert(name.to_owned(), self.read(name)?.into_owned());
+        }
+        Ok(Self { path, artefacts: self.artefacts.clone(), loaded })
     }
 
     /// The judged pairs, and the digest of their file.
@@ -291,11 +390,7 @@ impl RunFolder {
     /// They cannot be read, or rest on other files.
     pub fn estimates(&self, plan: &Plan, log: &Log, quality: Digest) -> Result<Estimates> {
         let estimates: Estimates = self.document(ESTIMATES_FILE)?;
-        let telemetry = if self.holds(TELEMETRY_FILE) {
-            Some(Digest::of(self.read(TELEMETRY_FILE)?.as_bytes()))
-        } else {
-            None
-        };
+        let telemetry = self.telemetry_digest(plan)?;
         let read = estimates.telemetry.as_ref().map(|telemetry| telemetry.digest);
         let inputs = [
             (PLAN_FILE, estimates.plan == plan.digest()),

@@ -51,7 +51,7 @@ impl MeasuredRun {
             contest: folder.contest(&plan)?,
             quality,
             quality_digest,
-            environment: folder.environment()?,
+            environment: folder.environment(&plan)?,
             plan,
             log,
             telemetry,

@@ -22,7 +22,7 @@ pub fn rewards(folder: &RunFolder, assigned: &[(String, AccountId)]) -> Result<V
     // What the file says must follow from what was measured, by this program.
     let plan = folder.plan()?;
     let estimates: Estimates = folder.document(ESTIMATES_FILE)?;
-    let again = edgemaxx_analyze::rank(&estimates, &folder.contest(&plan)?, &folder.environment()?);
+    let again = edgemaxx_analyze::rank(&estimates, &folder.contest(&plan)?, &folder.environment(&plan)?);
     if again != ranking || estimates.plan != plan.digest() {
         return Err(refuse(format!(
             "it does not follow from {ESTIMATES_FILE}; run `edgemaxx rank {}` and look",

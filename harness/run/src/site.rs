@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
-use edgemaxx_contract::run_files::{REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE};
+use edgemaxx_contract::run_files::{REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, of_lane};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_report::{Evidence, HistoryRun, QuietDay, Summary, history};
@@ -76,7 +76,7 @@ pub fn evidence_of_last(
             *known = run;
         }
     }
-    let whole = last.into_values().filter(|(folder, _)| folder.join(SAMPLES_FILE).is_file());
+    let whole = last.into_values().filter(|(folder, _)| is_measured(folder));
     whole
         .filter_map(|(folder, _)| match RunFolder::open(folder).and_then(|run| evidence(&run)) {
             Ok(evidence) => Some((folder.clone(), evidence)),
@@ -86,6 +86,11 @@ pub fn evidence_of_last(
             }
         })
         .collect()
+}
+
+/// Whether a folder holds samples, and not their summary alone.
+fn is_measured(folder: &Path) -> bool {
+    [SAMPLES_FILE.to_owned(), of_lane(0, SAMPLES_FILE)].iter().any(|name| folder.join(name).is_file())
 }
 
 /// The days below `published` on which nothing was measured, in order.

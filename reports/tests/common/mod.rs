@@ -217,6 +217,7 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
         work: std::collections::BTreeMap::new(),
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
         unfit: Vec::new(),
+        lanes: Vec::new(),
     };
     let files = vec![
         FileDigest { name: "plan.json".to_owned(), digest: Digest::of(plan.to_json()) },

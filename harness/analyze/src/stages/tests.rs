@@ -250,6 +250,7 @@ pub(super) fn environment(sandbox: Confinement) -> Environment {
         work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
+        lanes: Vec::new(),
     }
 }
 

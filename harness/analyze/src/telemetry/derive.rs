@@ -85,6 +85,45 @@ impl Derived {
         derived
     }
 
+    /// What is known of a run of several lanes, of what is known of each; `places` are the run's own numbers of a lane's
+    /// sessions, and `digest` is that of all their files.
+    pub fn of_lanes(lanes: Vec<(Self, Vec<u32>)>, digest: Digest) -> Option<Self> {
+        let mut lanes = lanes.into_iter().map(|(lane, places)| lane.moved(&places));
+        let mut pooled = lanes.next()?;
+        for lane in lanes {
+            pooled.attempts.extend(lane.attempts);
+            pooled.vram.extend(lane.vram);
+            pooled.unasked.extend(lane.unasked);
+            let (sum, more) = (&mut pooled.summary, lane.summary);
+            sum.readings += more.readings;
+            sum.attempts += more.attempts;
+            sum.throttled += more.throttled;
+            let add = |one: Option<f64>, other: Option<f64>| one.zip(other).map(|(one, other)| one + other);
+            sum.energy_counter_j = add(sum.energy_counter_j, more.energy_counter_j);
+            sum.energy_integral_j = add(sum.energy_integral_j, more.energy_integral_j);
+            // Of the lane where it took most.
+            sum.processor_share = match (sum.processor_share, more.processor_share) {
+                (Some(one), Some(other)) => Some(one.max(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        pooled.summary.digest = digest;
+        Some(pooled)
+    }
+
+    /// The same with other numbers for its sessions.
+    fn moved(self, places: &[u32]) -> Self {
+        let place = |session: u32| places[session as usize];
+        let to = |(session, launch, side, phase, index): Key| (place(session), launch, side, phase, index);
+        let side = |(session, side): (u32, Side)| (place(session), side);
+        Self {
+            summary: self.summary,
+            attempts: self.attempts.into_iter().map(|(key, known)| (to(key), known)).collect(),
+            vram: self.vram.into_iter().map(|(key, bytes)| (side(key), bytes)).collect(),
+            unasked: self.unasked.into_iter().map(|(key, busy)| (side(key), busy)).collect(),
+        }
+    }
+
     /// What is known of a request.
     pub fn attempt(&self, attempt: &Attempt) -> Option<&AttemptTelemetry> {
         self.attempts.get(&key(attempt))

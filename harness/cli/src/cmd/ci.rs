@@ -154,6 +154,7 @@ impl Args {
             quick: false,
             until: self.limits.precision(),
             budget: Some(minutes),
+            lanes: None,
         };
         let (resolved, plan) = draw.draw(&Terminal)?;
         let folder = RunFolder::create(run)?;

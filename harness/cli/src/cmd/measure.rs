@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use edgemaxx_contract::run_files::SAMPLES_FILE;
+use edgemaxx_engine::Cores;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::measure;
 
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
 use crate::shell::resume_command;
 use crate::terminal::answer;
@@ -16,7 +17,9 @@ use crate::terminal::answer;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx measure runs/mine
-  edgemaxx measure runs/mine --resume     after an interruption; nothing recorded is measured again")]
+  edgemaxx measure runs/mine --resume     after an interruption; nothing recorded is measured again
+  edgemaxx measure runs/mine --devices 0,1,2,3     all lanes of a run that was planned for four
+  edgemaxx measure runs/mine --lane 2 --device 0   this lane alone, as on a host of its own")]
 pub(crate) struct Args {
     /// Run folder.
     run: PathBuf,
@@ -25,18 +28,47 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    devices: Devices,
+    /// Measure this lane of the run alone, counted from 0.
+    #[arg(long, value_name = "N", conflicts_with = "devices")]
+    lane: Option<u32>,
+    /// Keep to these processors.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', hide = true)]
+    cores: Vec<u32>,
+    /// End when the process of this number does, which started this one.
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<i32>,
 }
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let folder = RunFolder::open(&self.run)?;
-        if !self.resume && folder.holds(SAMPLES_FILE) && !folder.read(SAMPLES_FILE)?.is_empty() {
+        Cores::confine(&self.cores);
+        if let Some(parent) = self.parent {
+            end_with(parent)?;
+        }
+        let run = RunFolder::open(&self.run)?;
+        let folder = match self.lane {
+            Some(lane) => run.lane(lane)?,
+            None => run,
+        };
+        let begun = folder.measured(&folder.plan()?).into_iter().filter(|name| name.ends_with(SAMPLES_FILE));
+        let begun = begun.filter(|name| folder.holds(name));
+        if !self.resume
+            && begun
+                .map(|name| folder.read(&name).map(|text| !text.is_empty()))
+                .any(|any| any.unwrap_or(true))
+        {
             return Err(Failure::input(format!(
                 "{}: holds samples already; go on with them by --resume",
                 self.run.display()
             )));
         }
-        let summary = measure::measure_run(&folder, self.options.with(&resume_command(None)), &Terminal)?;
+        let summary = measure::measure_run(
+            &folder,
+            self.devices.with(self.options.with(&resume_command(None))),
+            &Terminal,
+        )?;
         answer(&format!(
             "{} sessions complete, {} aborted; {} requests, {} failed\nnext: edgemaxx quality {}",
             summary.complete,
@@ -46,6 +78,32 @@ impl Args {
             quoted(&self.run)
         ))
     }
+}
+
+/// The cards of a run of several lanes.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Devices {
+    /// The card of each lane, as `edgemaxx doctor` numbers them: all measure at the same time.
+    #[arg(long, value_name = "N,N…", value_delimiter = ',', conflicts_with = "device")]
+    pub(crate) devices: Vec<u32>,
+}
+
+impl Devices {
+    /// The options with these cards.
+    pub(crate) fn with<'a>(&'a self, options: measure::Options<'a>) -> measure::Options<'a> {
+        measure::Options { devices: &self.devices, ..options }
+    }
+}
+
+/// Ends this process, as a termination signal does, when its parent ends in whatever way: nobody else would end it.
+pub(super) fn end_with(parent: i32) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    // It may have ended before.
+    if nix::unistd::getppid().as_raw() != parent {
+        return Err(Failure::error(Exit::Interrupted, format!("--parent {parent}: it has ended")));
+    }
+    Ok(())
 }
 
 /// What may be left out of a measurement.
@@ -78,6 +136,7 @@ impl Options {
             no_telemetry: self.no_telemetry,
             allow_unfit: self.allow_unfit,
             device: self.device.into(),
+            devices: &[],
             lock_clocks: self.lock_clocks,
             deadline: self.deadline,
             resume,

@@ -18,7 +18,8 @@ use crate::terminal::{answer, answer_json};
 #[command(after_help = "Examples:
   edgemaxx plan fixtures/contests/emoji-cpu.toml --out runs/mine
   edgemaxx plan contest.toml --out runs/day --day 2026-11-22 --entropy 0x5f2c…
-  edgemaxx plan contest.toml --out runs/day --until 0.5% --budget 90")]
+  edgemaxx plan contest.toml --out runs/day --until 0.5% --budget 90
+  edgemaxx plan contest.toml --out runs/day --lanes 4     for four cards, or four hosts")]
 pub(crate) struct Args {
     #[command(flatten)]
     draw: Draw,
@@ -60,6 +61,9 @@ pub(crate) struct Draw {
     /// Begin no session after this many minutes of measuring; whoever is surely out of the race ends early.
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     budget: Option<f64>,
+    /// Deal the rounds to this many lanes: cards, or sets of cores, that measure at the same time [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lanes: Option<u32>,
 }
 
 impl Args {
@@ -94,6 +98,7 @@ impl Draw {
             quick: self.quick,
             until: self.until,
             budget: self.budget,
+            lanes: self.lanes,
         }
     }
 }

@@ -6,6 +6,7 @@ use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE};
 use edgemaxx_run::shell::quoted;
+use edgemaxx_run::stage::plan::Draw;
 use edgemaxx_run::stage::{Lost, whole};
 use edgemaxx_run::{RunError, RunFolder};
 use serde::Serialize;
@@ -23,6 +24,8 @@ use crate::terminal::{answer_json, answer_lines};
   edgemaxx run fixtures/contests/emoji-cpu.toml --quick
   edgemaxx run contest.toml --out runs/today --day 2026-11-22 --entropy 0x5f2c…
   edgemaxx run contest.toml --out runs/today --resume     after an interruption
+  edgemaxx run contest.toml --devices 0,1,2,3             on four cards at once, a lane on each
+  edgemaxx run contest.toml --lanes 2                     on two sets of processor cores at once
 
 Exit code: 0 done · 3 the A/A control or the machine is unfit, or no time was left for a candidate ·
 4 a candidate failed, or failed an honesty check; the report is written in all these cases.")]
@@ -37,23 +40,14 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     options: measure::Options,
+    #[command(flatten)]
+    devices: measure::Devices,
     /// End when the process of this number does, which started this one.
     #[arg(long, value_name = "PID", hide = true)]
     parent: Option<i32>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// Ends this process, as a termination signal does, when its parent ends in whatever way: nobody else would end it.
-fn end_with(parent: i32) -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
-    // It may have ended before.
-    if nix::unistd::getppid().as_raw() != parent {
-        return Err(Failure::error(Exit::Interrupted, format!("--parent {parent}: it has ended")));
-    }
-    Ok(())
 }
 
 #[derive(Serialize)]
@@ -70,11 +64,11 @@ struct Answer<'a> {
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if let Some(parent) = self.parent {
-            end_with(parent)?;
+            measure::end_with(parent)?;
         }
         let folder = self.folder()?;
-        let unnamed = self.out.is_none().then(|| folder.path());
-        let (ranking, page) = whole(&folder, self.options.with(&resume_command(unnamed)), &Terminal)?;
+        let resume = resume_command(self.out.is_none().then(|| folder.path()));
+        let (ranking, page) = whole(&folder, self.devices.with(self.options.with(&resume)), &Terminal)?;
         let estimates: Estimates = folder.document(ESTIMATES_FILE)?;
         let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;
@@ -97,6 +91,20 @@ impl Args {
         verdict(&ranking, fit, &lost)
     }
 
+    /// What is drawn: a lane for each card that is named.
+    fn draw(&self) -> anyhow::Result<Draw> {
+        let (mut draw, cards) = (self.draw.options(), self.devices.devices.len() as u32);
+        if cards > 0 {
+            if draw.lanes.is_some_and(|lanes| lanes != cards) {
+                return Err(Failure::input(
+                    "--lanes: --devices names another number of cards; leave one of them out",
+                ));
+            }
+            draw.lanes = Some(cards);
+        }
+        Ok(draw)
+    }
+
     /// The run's folder: a new one with its plan, or the one to go on with.
     fn folder(&self) -> anyhow::Result<RunFolder> {
         if let (true, Some(out)) = (self.resume, &self.out)
@@ -104,7 +112,7 @@ impl Args {
         {
             let folder = RunFolder::open(out)?;
             let plan = folder.plan()?;
-            self.draw.options().agrees(&plan)?;
+            self.draw()?.agrees(&plan)?;
             let planned = plan.contest.digest;
             let text = std::fs::read(&self.draw.contest).in_file(&self.draw.contest)?;
             if edgemaxx_contract::digest::Digest::of(text) != planned {
@@ -117,7 +125,7 @@ impl Args {
             }
             return Ok(folder);
         }
-        let draw = self.draw.options();
+        let draw = self.draw()?;
         let (resolved, plan) = draw.draw(&Terminal)?;
         let out = self.out.clone().unwrap_or_else(|| draw.default_folder(&plan));
         let folder = RunFolder::create(&out)?;

@@ -26,6 +26,7 @@ mod history;
 mod honesty;
 mod image;
 mod killed;
+mod lanes;
 mod layering;
 mod licences;
 mod oracle;

@@ -9,7 +9,7 @@ use crate::node::skipped;
 const VARIABLE: &str = "EDGEMAXX_SDK_PYTHON";
 
 /// A Python at the package's folder, or nothing where there is none.
-fn python(arguments: &[&str]) -> Option<Output> {
+pub(crate) fn python(arguments: &[&str]) -> Option<Output> {
     let program = std::env::var(VARIABLE).unwrap_or_else(|_| "python3".to_owned());
     let mut command = Command::new(&program);
     command.args(arguments).current_dir(repository("harness/sdk/python"));

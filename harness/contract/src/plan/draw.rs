@@ -284,6 +284,7 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         day: inputs.day.clone(),
         entropy: inputs.entropy.clone(),
         extent: inputs.extent,
+        lanes: 1,
         device: contest.device.clone(),
         task,
         request: request.clone(),

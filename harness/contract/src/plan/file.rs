@@ -21,6 +21,8 @@ struct PlanFile {
     day: Day,
     entropy: Entropy,
     extent: Extent,
+    #[serde(default = "super::types::one")]
+    lanes: u32,
     device: Device,
     task: String,
     request: Value,
@@ -78,6 +80,7 @@ impl PlanFile {
             day: self.day,
             entropy: self.entropy,
             extent: self.extent,
+            lanes: self.lanes,
             device: self.device,
             task,
             request: task.request(&Input::json("request", &self.request))?,

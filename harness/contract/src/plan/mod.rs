@@ -4,10 +4,12 @@
 mod block;
 mod draw;
 mod file;
+mod lanes;
 mod types;
 
 pub use block::{next_block, turns};
 pub use draw::{PlanError, PlanInputs, draw_plan};
+pub use lanes::MIN_ROUNDS;
 pub use types::{
     ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat,
     PlannedRequest, PlannedSession, PromptsRef, Role, Side,

@@ -28,6 +28,10 @@ pub struct Plan {
     pub entropy: Entropy,
     /// Full or quick.
     pub extent: Extent,
+    /// How many lanes its rounds are dealt to: cards, or sets of processors, that measure at the same time.
+    #[serde(skip_serializing_if = "is_one")]
+    #[cfg_attr(feature = "schema", schemars(default = "one"))]
+    pub lanes: u32,
     /// The device the contest is for.
     pub device: Device,
     /// What is asked and answered.
@@ -43,6 +47,15 @@ pub struct Plan {
     /// All sessions in the order of execution; where candidates share a baseline, blocks are formed of them
     /// in this order ([`super::next_block`]).
     pub sessions: Vec<PlannedSession>,
+}
+
+/// Lanes of a plan that does not say.
+pub(super) fn one() -> u32 {
+    1
+}
+
+fn is_one(lanes: &u32) -> bool {
+    *lanes == 1
 }
 
 impl Plan {
@@ -93,6 +106,7 @@ impl Plan {
         if let Some(at) = self.requests.iter().enumerate().position(|(i, r)| r.id as usize != i) {
             return Err(format!("requests[{at}].id: expected {at}"));
         }
+        self.check_lanes()?;
         for (index, session) in self.sessions.iter().enumerate() {
             if session.index as usize != index {
                 return Err(format!("sessions[{index}].index: expected {index}"));

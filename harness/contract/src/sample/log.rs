@@ -51,6 +51,11 @@ impl Chain {
         line
     }
 
+    /// One whose end has this digest.
+    pub(super) fn at(head: Digest) -> Self {
+        Self { head }
+    }
+
     /// Digest of the last line: names the whole log.
     pub fn head(&self) -> Digest {
         self.head

@@ -2,6 +2,7 @@
 //! line before it.
 
 mod blocks;
+mod lanes;
 mod log;
 mod record;
 

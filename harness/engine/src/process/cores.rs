@@ -1,5 +1,6 @@
 //! Which processors engines compute on, and which the harness keeps to meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// Processors by number, as the system counts them.
@@ -17,6 +18,18 @@ impl Cores {
         static ALLOWED: OnceLock<Vec<u32>> = OnceLock::new();
         let allowed = ALLOWED.get_or_init(|| first_of_each_core(allowed(), siblings));
         Self::among(allowed, threads as usize)
+    }
+
+    /// The processors that this process was started on, dealt to so many lanes: neighbouring cores, and each core with
+    /// all of its processors, so that no lane waits for another's. Empty lists where the system does not tell. `None`:
+    /// some lane would have fewer than `threads`.
+    pub fn dealt(lanes: u32, threads: u32) -> Option<Vec<Vec<u32>>> {
+        deal(&allowed(), siblings, lanes as usize, threads as usize)
+    }
+
+    /// Keeps this process to these processors for good; to be called before it starts threads.
+    pub fn confine(cores: &[u32]) {
+        keep_to(cores);
     }
 
     /// The first is the harness's where one is left over: interrupts come there too.
@@ -60,6 +73,29 @@ fn first_of_each_core(allowed: Vec<u32>, siblings: impl Fn(u32) -> Vec<u32>) -> 
         .collect();
     order.sort_unstable();
     order.into_iter().map(|(_, cpu)| cpu).collect()
+}
+
+fn deal(
+    allowed: &[u32],
+    siblings: impl Fn(u32) -> Vec<u32>,
+    lanes: usize,
+    threads: usize,
+) -> Option<Vec<Vec<u32>>> {
+    if allowed.is_empty() {
+        return Some(vec![Vec::new(); lanes]);
+    }
+    let mut cores: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for &cpu in allowed {
+        let first = siblings(cpu).into_iter().filter(|other| allowed.contains(other)).min().unwrap_or(cpu);
+        cores.entry(first).or_default().push(cpu);
+    }
+    let cores: Vec<Vec<u32>> = cores.into_values().collect();
+    let dealt = (0..lanes).map(|lane| {
+        let mut own = cores[lane * cores.len() / lanes..(lane + 1) * cores.len() / lanes].concat();
+        own.sort_unstable();
+        (!own.is_empty() && own.len() >= threads).then_some(own)
+    });
+    dealt.collect()
 }
 
 /// Processors of the core that `cpu` is of.
@@ -130,6 +166,19 @@ mod tests {
         let neighbours = |cpu: u32| vec![cpu & !1, cpu | 1];
         assert_eq!(first_of_each_core((0..6).collect(), neighbours), [0, 2, 4, 1, 3, 5]);
         assert_eq!(first_of_each_core(vec![1, 2, 3], neighbours), [1, 2, 3], "its sibling is not ours");
+    }
+
+    #[test]
+    fn lanes_get_whole_neighbouring_cores_and_no_less_than_they_need() {
+        let apart = |cpu: u32| vec![cpu];
+        let halves = deal(&[0, 1, 2, 3, 4], apart, 2, 2);
+        assert_eq!(halves, Some(vec![vec![0, 1], vec![2, 3, 4]]));
+        assert_eq!(deal(&[0, 1, 2, 3, 4], apart, 2, 3), None, "one of them has two");
+        let pairs = |cpu: u32| vec![cpu % 4, cpu % 4 + 4];
+        let own: Vec<u32> = (0..8).collect();
+        assert_eq!(deal(&own, pairs, 2, 4), Some(vec![vec![0, 1, 4, 5], vec![2, 3, 6, 7]]));
+        assert_eq!(deal(&own, pairs, 8, 1), None, "two lanes would wait for each other's core");
+        assert_eq!(deal(&[], pairs, 2, 4), Some(vec![vec![], vec![]]), "where nobody tells");
     }
 
     #[cfg(target_os = "linux")]

@@ -22,7 +22,7 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
         return Err(RunError::input("prompts.txt: not the prompts that plan.json names"));
     }
     pipelines(&plan, &contest)?;
-    // Asked for on the command line, where it was: what it may change is how long is measured.
+    // Asked for on the command line, as are lanes, where it was: what it may change is how long is measured.
     contest.measurement.stopping = plan.measurement.stopping;
     // Without the baseline, what its tokenizer made of the prompts is the plan's word.
     let here =
@@ -41,6 +41,8 @@ pub(super) fn drawn(folder: &RunFolder, means: &Means) -> Result<Held> {
         extent: plan.extent,
         encoder: encoder.as_deref(),
     })
+    .in_file(&folder.file(PLAN_FILE))?
+    .in_lanes(plan.lanes)
     .in_file(&folder.file(PLAN_FILE))?;
     if drawn.to_json() != *folder.read(PLAN_FILE)? {
         return Err(RunError::input(format!(

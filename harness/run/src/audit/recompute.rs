@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::run_files::{
-    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
-    SAMPLES_FILE, TELEMETRY_FILE,
+    CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
 };
 use edgemaxx_quality::Artefact;
 
@@ -15,8 +14,11 @@ use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::stage::{analyze, quality, rank, report};
 
-/// What the stages after `measure` read, and who writes it.
-const SOURCES: [&str; 5] = [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE];
+/// What the stages after `measure` read, but for what they write themselves.
+fn sources(folder: &RunFolder) -> Result<Vec<String>> {
+    let planned = [CONTEST_FILE, PLAN_FILE].map(str::to_owned).into_iter();
+    Ok(planned.chain(folder.measured(&folder.plan()?)).collect())
+}
 
 /// The hash chain holds, and belongs to the plan.
 pub(super) fn log(folder: &RunFolder) -> Result<Held> {
@@ -56,9 +58,9 @@ pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer
             "{QUALITY_FILE}: needs the contest's {model}; name the folder of the contest with --base"
         )));
     }
-    let mut files = read(folder, &SOURCES[..4])?;
+    let mut files = read(folder, &sources(folder)?)?;
     if let Some(base) = &means.base {
-        files.insert(ORIGIN_FILE, Origin { base: base.clone() }.text()?);
+        files.insert(ORIGIN_FILE.to_owned(), Origin { base: base.clone() }.text()?);
     }
     let scratch = scratch()?;
     let again = folder.elsewhere(scratch.path(), files);
@@ -70,11 +72,9 @@ pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer
 /// Everything after `quality.jsonl`.
 pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
     let scratch = scratch()?;
-    let mut sources = SOURCES.to_vec();
-    if folder.holds(TELEMETRY_FILE) {
-        sources.push(TELEMETRY_FILE);
-    }
-    sources.extend(report::of_day(folder));
+    let mut sources = sources(folder)?;
+    sources.push(QUALITY_FILE.to_owned());
+    sources.extend(report::of_day(folder).into_iter().map(str::to_owned));
     let again = folder.elsewhere(scratch.path(), read(folder, &sources)?);
     analyze::analyze_run(&again)?;
     rank::rank_run(&again)?;
@@ -91,8 +91,8 @@ pub(super) fn recomputed(folder: &RunFolder) -> Result<Held> {
     Ok(Held::Yes(format!("{} files recomputed, byte for byte", names.len())))
 }
 
-fn read(folder: &RunFolder, names: &[&'static str]) -> Result<BTreeMap<&'static str, String>> {
-    names.iter().map(|name| Ok((*name, folder.read(name)?.into_owned()))).collect()
+fn read(folder: &RunFolder, names: &[String]) -> Result<BTreeMap<String, String>> {
+    names.iter().map(|name| Ok((name.clone(), folder.read(name)?.into_owned()))).collect()
 }
 
 /// Whether both folders hold the same bytes under `name`.

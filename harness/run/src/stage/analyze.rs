@@ -2,7 +2,7 @@
 
 use edgemaxx_analyze::{Evidence, analyze, settings_of};
 use edgemaxx_contract::estimate::Estimates;
-use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, ESTIMATES_FILE};
+use edgemaxx_contract::run_files::ESTIMATES_FILE;
 
 use crate::error::{Result, RunError};
 use crate::folder::RunFolder;
@@ -16,7 +16,7 @@ pub fn analyze_run(folder: &RunFolder) -> Result<Estimates> {
     let contest = folder.contest(&plan)?;
     let (log, telemetry) = folder.samples_with_telemetry(&plan)?;
     let (quality, quality_digest) = folder.quality(&plan, &log)?;
-    let environment = if folder.holds(ENVIRONMENT_FILE) { Some(folder.environment()?) } else { None };
+    let environment = if folder.is_placed(&plan) { Some(folder.environment(&plan)?) } else { None };
     let evidence = Evidence {
         contest: &contest,
         plan: &plan,

@@ -5,15 +5,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::plan::{Plan, Side};
-use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE};
+use edgemaxx_contract::run_files::ENVIRONMENT_FILE;
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
-use edgemaxx_devices::{Ask, Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
+use edgemaxx_devices::{Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
 use edgemaxx_engine::{Cores, MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 
-use crate::error::{Class, Result, RunError};
+use super::lanes::{finished, measure_lanes};
+pub use super::options::Options;
+use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::prepare::Host;
@@ -21,31 +23,6 @@ use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
 use crate::task::kit;
 use crate::{build, fitness, floor, prepare};
-
-/// How a run is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Options<'a> {
-    /// Write no telemetry.jsonl: no energy, GPU memory or clock frequencies in the report.
-    pub no_telemetry: bool,
-    /// Measure although this machine is not fit for the contest; no weights can come of it.
-    pub allow_unfit: bool,
-    /// The card that engines see.
-    pub device: Ask,
-    /// Lock the card's clocks for this run, and put them back afterwards; takes root's rights.
-    pub lock_clocks: bool,
-    /// Begin no session after this moment, seconds since 1970-01-01 UTC.
-    pub deadline: Option<u64>,
-    /// The command that would go on after an interruption.
-    pub resume: &'a str,
-}
-
-impl<'a> Options<'a> {
-    /// On any machine, and the first of its cards that will do; what is unfit about it is recorded.
-    pub fn anywhere(resume: &'a str) -> Self {
-        let (device, deadline) = (Ask::First, None);
-        Self { no_telemetry: false, allow_unfit: true, device, lock_clocks: false, deadline, resume }
-    }
-}
 
 /// Measures a planned run, or goes on with it.
 ///
@@ -55,17 +32,26 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let resume = options.resume;
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
+    if plan.lanes > 1 {
+        return measure_lanes(folder, &plan, options, observer);
+    }
+    if !options.devices.is_empty() {
+        return Err(RunError::input(
+            "--devices: the run was planned for one lane; name its card by --device, or begin another run",
+        ));
+    }
     if let Some(summary) = finished(folder, &plan)? {
         observer.note("nothing is left to be measured");
         return Ok(summary);
     }
     runs_here(&plan)?;
+    std::fs::create_dir_all(folder.path()).in_file(folder.path())?;
     let codec = kit(plan.task)?.codec();
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);
     let wanted = Wanted { device: plan.device.clone(), threads: plan.measurement.threads };
-    let before = if folder.holds(ENVIRONMENT_FILE) { Some(folder.environment()?) } else { None };
+    let before = if folder.holds(ENVIRONMENT_FILE) { Some(folder.environment(&plan)?) } else { None };
     let card = before.as_ref().and_then(|before| before.card.as_ref());
     let chosen = fitness::choose(&plan.device, options.device, card)?;
     let found = fitness::examine(&wanted, &chosen, &sandbox, folder.path());
@@ -106,7 +92,8 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         }
     }
     // Nothing is derived anew under the engines of another process.
-    let mut disk = FolderDisk::open(folder.path()).map_err(|error| failure(error, resume))?;
+    let mut disk =
+        FolderDisk::open_lane(folder.path(), folder.keeps()).map_err(|error| failure(error, resume))?;
     let mut launcher = prepare::launcher(folder, &plan, &base, &host)?;
 
     let interrupt = observer.interrupt();
@@ -141,16 +128,6 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
         }
         Err(error) => Err(failure(error, resume)),
     }
-}
-
-/// What a measurement that came to its end holds: nothing of it is touched again.
-fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary>> {
-    if !folder.holds(SAMPLES_FILE) {
-        return Ok(None);
-    }
-    // A torn last line is for `execute` to cut off.
-    let whole = folder.read(SAMPLES_FILE)?.ends_with('\n');
-    Ok(if whole { edgemaxx_measure::finished(plan, &folder.samples(plan)?) } else { None })
 }
 
 /// Refuses a device that this build's own engine cannot use.

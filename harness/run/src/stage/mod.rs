@@ -7,6 +7,8 @@ pub mod quality;
 pub mod rank;
 pub mod report;
 
+mod lanes;
+mod options;
 mod whole;
 
 pub use whole::{Lost, whole};

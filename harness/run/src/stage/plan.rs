@@ -34,6 +34,8 @@ pub struct Draw {
     pub until: Option<f64>,
     /// Begin no session after this many minutes of measuring.
     pub budget: Option<f64>,
+    /// How many lanes its rounds are dealt to; one where none is named.
+    pub lanes: Option<u32>,
 }
 
 impl Draw {
@@ -43,7 +45,7 @@ impl Draw {
     /// Never, for a literal that is entropy.
     pub fn today(contest: PathBuf, quick: bool) -> Result<Self> {
         let entropy = OFFLINE.parse().map_err(|error| RunError::input(format!("entropy: {error}")))?;
-        Ok(Self { contest, base: None, day: None, entropy, quick, until: None, budget: None })
+        Ok(Self { contest, base: None, day: None, entropy, quick, until: None, budget: None, lanes: None })
     }
 
     /// The plan, and what it was drawn from.
@@ -72,6 +74,9 @@ impl Draw {
         }
         if self.quick && plan.extent == Extent::Full {
             return differs("--quick", &"all its sessions");
+        }
+        if self.lanes.is_some_and(|lanes| lanes != plan.lanes) {
+            return differs("--lanes", &plan.lanes);
         }
         let stopping = &plan.measurement.stopping;
         if self.until.is_some() && self.until != stopping.until_half_width {
@@ -113,6 +118,8 @@ impl Draw {
             extent: if self.quick { Extent::Quick } else { Extent::Full },
             encoder: resolved.encoder.as_deref(),
         })
+        .in_file(&self.contest)?
+        .in_lanes(self.lanes.unwrap_or(1))
         .in_file(&self.contest)?;
         Ok((resolved, plan))
     }

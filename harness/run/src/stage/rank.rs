@@ -17,7 +17,7 @@ pub fn rank_run(folder: &RunFolder) -> Result<Ranking> {
     let log = folder.samples(&plan)?;
     let (_, quality) = folder.quality(&plan, &log)?;
     let estimates = folder.estimates(&plan, &log, quality)?;
-    let environment = folder.environment()?;
+    let environment = folder.environment(&plan)?;
     let ranking = rank(&estimates, &contest, &environment);
     folder.write_document(RANKING_FILE, &ranking)?;
     Ok(ranking)

@@ -14,8 +14,8 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
-    CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE,
-    QUALITY_FILE, RANKING_FILE, REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, TELEMETRY_FILE,
+    CONTEST_FILE, ESTIMATES_FILE, JUNIT_FILE, MARKDOWN_FILE, PARQUET_FILE, PLAN_FILE, QUALITY_FILE,
+    RANKING_FILE, REPORT_FILE, SUMMARY_FILE,
 };
 use edgemaxx_contract::sample::Log;
 use edgemaxx_contract::task::TaskRef;
@@ -30,10 +30,6 @@ use edgemaxx_report::{
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::stage::quality::Models;
-
-/// The files a report rests on, and the verbs that write them; telemetry beside them where there is any.
-const SOURCES: [&str; 7] =
-    [CONTEST_FILE, PLAN_FILE, ENVIRONMENT_FILE, SAMPLES_FILE, QUALITY_FILE, ESTIMATES_FILE, RANKING_FILE];
 
 /// The answers of a run folder, all of them or, where there is no such folder, none.
 struct FolderAnswers<'a> {
@@ -80,19 +76,18 @@ pub(crate) fn of_day(folder: &RunFolder) -> Vec<&'static str> {
 }
 
 /// What the report of a folder rests on.
-fn sources(folder: &RunFolder) -> Vec<&'static str> {
-    let mut sources = SOURCES.to_vec();
-    if folder.holds(TELEMETRY_FILE) {
-        sources.insert(4, TELEMETRY_FILE);
-    }
-    sources.extend(of_day(folder));
-    sources
+fn sources(folder: &RunFolder) -> Result<Vec<String>> {
+    let measured = folder.measured(&folder.plan()?).into_iter();
+    let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let before = named(&[CONTEST_FILE, PLAN_FILE]).into_iter();
+    let after = named(&[QUALITY_FILE, ESTIMATES_FILE, RANKING_FILE]);
+    Ok(before.chain(measured).chain(after).chain(named(&of_day(folder))).collect())
 }
 
-fn digests(folder: &RunFolder, sources: &[&str]) -> Result<Vec<FileDigest>> {
-    let digest = |name: &&str| {
+fn digests(folder: &RunFolder, sources: &[String]) -> Result<Vec<FileDigest>> {
+    let digest = |name: &String| {
         let digest = Digest::of(folder.read(name)?.as_bytes());
-        Ok(FileDigest { name: (*name).to_owned(), digest })
+        Ok(FileDigest { name: name.clone(), digest })
     };
     sources.iter().map(digest).collect()
 }
@@ -103,7 +98,7 @@ fn digests(folder: &RunFolder, sources: &[&str]) -> Result<Vec<FileDigest>> {
 /// It is of others, or one is missing.
 pub fn is_of(folder: &RunFolder) -> Result<()> {
     let page = folder.read(REPORT_FILE)?;
-    match digests(folder, &sources(folder))?.iter().find(|file| !page.contains(&file.digest.to_string())) {
+    match digests(folder, &sources(folder)?)?.iter().find(|file| !page.contains(&file.digest.to_string())) {
         Some(file) => Err(folder.stale(REPORT_FILE, &file.name)),
         None => Ok(()),
     }
@@ -156,8 +151,8 @@ impl Loaded {
             estimates: folder.estimates(&plan, &log, quality_digest)?,
             quality,
             ranking: folder.ranking()?,
-            environment: folder.environment()?,
-            files: digests(folder, &sources(folder))?,
+            environment: folder.environment(&plan)?,
+            files: digests(folder, &sources(folder)?)?,
             day: day_of(folder)?,
             plan,
             log,
@@ -217,7 +212,7 @@ pub fn report_day(path: &Path) -> Result<()> {
 /// # Errors
 /// As [`report_run`].
 pub fn evidence(folder: &RunFolder) -> Result<Evidence> {
-    let folder = &folder.loaded(&sources(folder))?;
+    let folder = &folder.loaded(&sources(folder)?)?;
     let run = Loaded::read(folder)?;
     let answers = FolderAnswers::of(folder, &run)?;
     let evidence = Evidence::of(&run.view(), &answers);
@@ -230,7 +225,7 @@ pub fn evidence(folder: &RunFolder) -> Result<Evidence> {
 /// # Errors
 /// A file of the run is missing, cannot be read, or rests on another.
 pub fn report_run(folder: &RunFolder) -> Result<PathBuf> {
-    let folder = &folder.loaded(&sources(folder))?;
+    let folder = &folder.loaded(&sources(folder)?)?;
     let run = Loaded::read(folder)?;
     let view = run.view();
     let answers = FolderAnswers::of(folder, &run)?;

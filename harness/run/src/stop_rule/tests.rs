@@ -205,6 +205,7 @@ fn environment() -> Environment {
         work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
+        lanes: Vec::new(),
     }
 }
 

@@ -61,6 +61,12 @@ def log(folder: Path, name: str) -> List[Document]:
     return records
 
 
+def head(folder: Path, name: str) -> bytes:
+    """The digest of a log's last line."""
+    lines = (folder / name).read_bytes().split(b"\n")[:-1]
+    return hashlib.sha256(lines[-1] if lines else b"").digest()
+
+
 def _expect(path: Path, name: str, found: Document) -> None:
     expected = VERSIONS[name]
     said = (found.get("format"), found.get("version"))

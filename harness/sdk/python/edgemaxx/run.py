@@ -42,10 +42,30 @@ class Run:
         """What was to be measured, in which order."""
         return documents.document(self.folder, "plan.json")
 
+    @property
+    def lanes(self) -> int:
+        """How many cards, or sets of processors, measured at the same time."""
+        return int(self.plan.get("lanes", 1))
+
+    def _lane(self, lane: Optional[int]) -> Path:
+        """The folder of what was measured on a lane; the run's own where it has one."""
+        if self.lanes == 1 and lane is None:
+            return self.folder
+        if lane is None or not 0 <= lane < self.lanes or self.lanes == 1:
+            raise ValueError(f"{self.folder}: a run on {self.lanes} lane(s), counted from 0; found lane {lane}")
+        return self.folder / "lanes" / str(lane)
+
+    def _each_lane(self) -> List[Optional[int]]:
+        return [None] if self.lanes == 1 else list(range(self.lanes))
+
     @cached_property
     def environment(self) -> Document:
-        """The machine, the pins, the versions."""
-        return documents.document(self.folder, "environment.json")
+        """The machine, the pins, the versions; of a run on several lanes, lane 0's (`environment_of` has each)."""
+        return self.environment_of(None if self.lanes == 1 else 0)
+
+    def environment_of(self, lane: Optional[int]) -> Document:
+        """The environment of a lane."""
+        return documents.document(self._lane(lane), "environment.json")
 
     @cached_property
     def ranking(self) -> Document:
@@ -118,23 +138,31 @@ class Run:
         ]
 
     def telemetry(self, record: str) -> Table:
-        """One row for each reading of `record`: "gpu", "host" or "tree"; without rows where nothing was read."""
+        """One row for each reading of `record`: "gpu", "host" or "tree"; without rows where nothing was read.
+
+        Of a run on several lanes a column `lane` says of which one; `session` is the place in that lane's own plan.
+        """
         if record not in ("gpu", "host", "tree"):
             raise ValueError(f"expected gpu, host or tree, found {record!r}")
         rows: List[Dict[str, Any]] = []
-        if (self.folder / "telemetry.jsonl").exists():
-            records = documents.log(self.folder, "telemetry.jsonl")
-            rows = [
-                {key: value for key, value in found.items() if key != "record"}
-                for found in records
-                if found.get("record") == record
-            ]
+        for lane in self._each_lane():
+            folder = self._lane(lane)
+            if (folder / "telemetry.jsonl").exists():
+                own: Dict[str, Any] = {} if lane is None else {"lane": lane}
+                rows += [
+                    {**own, **{key: value for key, value in found.items() if key != "record"}}
+                    for found in documents.log(folder, "telemetry.jsonl")
+                    if found.get("record") == record
+                ]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         return tables.table(self.frames, columns or ["at_ns"], rows)
 
-    def log(self) -> List[Document]:
-        """The records of `samples.jsonl` themselves, the header first; its hash chain is checked."""
-        return documents.log(self.folder, "samples.jsonl")
+    def log(self, lane: Optional[int] = None) -> List[Document]:
+        """The records of `samples.jsonl` themselves, the header first; its hash chain is checked.
+
+        Of a run on several lanes, those of the lane that is named, whose `session` is the place in its own plan.
+        """
+        return documents.log(self._lane(lane), "samples.jsonl")
 
     def picture(self, answer: str) -> Path:
         """The file of a picture, by its digest (`answer_sha256` of `samples`). A published run may lack some."""
@@ -158,9 +186,12 @@ class Run:
     @cached_property
     def _of_this_log(self) -> None:
         """The report's tables are of the log that lies beside them."""
-        lines = (self.folder / "samples.jsonl").read_bytes().split(b"\n")[:-1]
-        head = hashlib.sha256(lines[-1] if lines else b"").hexdigest()
-        if self.summary["samples"] != head:
+        heads = [documents.head(self._lane(lane), "samples.jsonl") for lane in self._each_lane()]
+        # FORMATS.md: the head of a run on several lanes is the digest of the list of theirs.
+        fields = [b"edgemaxx-lanes-1", *heads]
+        joined = b"".join(len(field).to_bytes(8, "little") + field for field in fields)
+        head = heads[0] if self.lanes == 1 else hashlib.sha256(joined).digest()
+        if self.summary["samples"] != head.hex():
             raise ValueError(
                 f"{self.folder}: its report is of another samples.jsonl; `edgemaxx analyze`, `rank` and `report` "
                 "make it again"

@@ -10,7 +10,9 @@ use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::quality::QualityLog;
-use edgemaxx_contract::run_files::{ARTEFACTS_FOLDER, ORIGIN_FILE, QUALITY_FILE};
+use edgemaxx_contract::run_files::{
+    ARTEFACTS_FOLDER, LANES_FOLDER, MEASURED_FILES, ORIGIN_FILE, QUALITY_FILE, of_lane,
+};
 use edgemaxx_files::{open_plain, write_whole};
 
 use super::document::{MANIFEST_FILE, Manifest};
@@ -32,6 +34,11 @@ pub(super) fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
             paths.insert(name);
         }
     }
+    // What was measured on each lane; no more of it than that, as it holds checkpoints, too.
+    for lane in lanes(&folder.join(LANES_FOLDER))? {
+        let files = MEASURED_FILES.map(|name| of_lane(lane, name));
+        paths.extend(files.into_iter().filter(|path| folder.join(path).is_file()));
+    }
     if paths.contains(QUALITY_FILE) {
         let path = folder.join(QUALITY_FILE);
         let text = fs::read_to_string(&path).map_err(SealError::io(&path))?;
@@ -46,6 +53,19 @@ pub(super) fn published(folder: &Path) -> Result<BTreeSet<String>, SealError> {
         }
     }
     Ok(paths)
+}
+
+/// The lanes that have a folder.
+fn lanes(folder: &Path) -> Result<Vec<u32>, SealError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(SealError::io(folder))? {
+        let name = entry.map_err(SealError::io(folder))?.file_name().to_string_lossy().into_owned();
+        found.extend(name.parse::<u32>().ok().filter(|lane| lane.to_string() == name));
+    }
+    Ok(found)
 }
 
 /// The names of the answers that are kept, by the digest they start with.

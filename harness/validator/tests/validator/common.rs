@@ -401,6 +401,7 @@ pub(crate) fn environment() -> Environment {
         work: std::collections::BTreeMap::new(),
         pins: Vec::new(),
         unfit: Vec::new(),
+        lanes: Vec::new(),
     }
 }
 

@@ -37,7 +37,7 @@ impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         let published = RunFolder::open(&self.published)?;
         let plan = published.plan()?;
-        let (contest, environment) = (published.contest(&plan)?, published.environment()?);
+        let (contest, environment) = (published.contest(&plan)?, published.environment(&plan)?);
         let (estimates, ranking): (Estimates, _) =
             (published.document(ESTIMATES_FILE)?, published.ranking()?);
         let local = RunFolder::open(&self.run)?;

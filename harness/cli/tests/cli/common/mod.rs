@@ -164,19 +164,34 @@ pub fn copy_folder(from: &Path, to: &Path) {
 /// Gives every recorded picture of a run a latency of 4 ms, times `factor(candidate)` on the
 /// candidate's side, with a little noise that depends on `seed`; the chain is made anew.
 pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
-    let read = |name: &str| std::fs::read_to_string(run.join(name)).expect("read");
-    let plan = Plan::from_json(&read("plan.json")).expect("a plan");
-    let log = Log::parse_for(&read("samples.jsonl"), &plan).expect("a log");
+    let plan =
+        Plan::from_json(&std::fs::read_to_string(run.join("plan.json")).expect("read")).expect("a plan");
+    retime_log(&run.join("samples.jsonl"), &plan, seed, |side, candidate| match side {
+        Side::Candidate => factor(candidate),
+        Side::Baseline => 1.0,
+    });
+}
+
+/// The same of a run of several lanes: times `factor(lane, side, candidate)` on either side.
+pub fn retime_lanes(run: &Path, seed: u64, factor: impl Fn(u32, Side, &str) -> f64) {
+    let plan =
+        Plan::from_json(&std::fs::read_to_string(run.join("plan.json")).expect("read")).expect("a plan");
+    for lane in 0..plan.lanes {
+        let path = run.join(format!("lanes/{lane}/samples.jsonl"));
+        let own = |side: Side, candidate: &str| factor(lane, side, candidate);
+        retime_log(&path, &plan.of_lane(lane), seed + u64::from(lane) * 1000, own);
+    }
+}
+
+fn retime_log(path: &Path, plan: &Plan, seed: u64, factor: impl Fn(Side, &str) -> f64) {
+    let log = Log::parse_for(&std::fs::read_to_string(path).expect("read"), plan).expect("a log");
     let mut chain = Chain::default();
     let mut text = chain.append(Record::Header(log.header));
     for mut record in log.records {
         if let Record::Attempt(attempt) = &mut record
             && let Outcome::Answered { latency_ns, .. } = &mut attempt.outcome
         {
-            let own = match attempt.side {
-                Side::Candidate => factor(&plan.sessions[attempt.session as usize].candidate),
-                Side::Baseline => 1.0,
-            };
+            let own = factor(attempt.side, &plan.sessions[attempt.session as usize].candidate);
             // Not of the record's place in the log: how many warm-up requests there were is the machine's doing.
             let place = match attempt.phase {
                 Phase::Measured { pair } => pair,
@@ -188,7 +203,7 @@ pub fn retime(run: &Path, seed: u64, factor: impl Fn(&str) -> f64) {
         }
         text += &chain.append(record);
     }
-    std::fs::write(run.join("samples.jsonl"), text).expect("write");
+    std::fs::write(path, text).expect("write");
 }
 
 /// Every stage after `measure` again.
