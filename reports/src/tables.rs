@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::counted::Counted;
-use edgemaxx_contract::estimate::{CandidateEstimates, Claim, Compared, Estimate, Estimates, Streaming};
+use edgemaxx_contract::estimate::{
+    CandidateEstimates, Claim, Compared, Estimate, Estimates, LaneEstimates, Streaming,
+};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::QualityLog;
@@ -137,6 +139,40 @@ pub fn submissions(day: &DayView<'_>) -> Result<Table, TableError> {
             text("why", rows.iter().map(|row| row.why.join("; "))),
         ],
     )
+}
+
+/// The lanes of a run: one row each; `None` of a run on one.
+///
+/// # Errors
+/// [`TableError`].
+pub fn lanes(estimates: &Estimates) -> Result<Option<Table>, TableError> {
+    let rows = &estimates.lanes;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let part = |of: fn(&LaneEstimates) -> &Option<Estimate>, part: fn(&Estimate) -> Option<f64>| {
+        rows.iter().map(move |lane| part(of(lane).as_ref()?))
+    };
+    let cores = |lane: &LaneEstimates| lane.cores.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let columns = vec![
+        count("lane", rows.iter().map(|lane| lane.lane)),
+        maybe_text("card", rows.iter().map(|lane| lane.card.clone())),
+        text("processors", rows.iter().map(cores)),
+        count("sessions", rows.iter().map(|lane| lane.sessions)),
+        count("pairs", rows.iter().map(|lane| lane.pairs)),
+        number("control_speedup", part(|lane| &lane.control, |s| Some(s.point))),
+        number("control_speedup_lower", part(|lane| &lane.control, |s| s.lower)),
+        number("control_speedup_upper", part(|lane| &lane.control, |s| s.upper)),
+        number("control_p_value", rows.iter().map(|lane| lane.control_p_value)),
+        number("offset", part(|lane| &lane.offset, |s| Some(s.point))),
+        number("offset_lower", part(|lane| &lane.offset, |s| s.lower)),
+        number("offset_upper", part(|lane| &lane.offset, |s| s.upper)),
+        number("baseline_ms", rows.iter().map(|lane| lane.baseline_ms)),
+        number("clock_mhz", rows.iter().map(|lane| lane.clock_mhz)),
+        maybe_text("dropped", rows.iter().map(|lane| lane.dropped.clone())),
+        maybe_text("differs", rows.iter().map(|lane| lane.differs.clone())),
+    ];
+    Table::new("lanes", columns).map(Some)
 }
 
 /// The leaderboard: one row per candidate, best first; speedups with the intervals that claims rest on.

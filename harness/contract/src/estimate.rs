@@ -58,11 +58,45 @@ pub struct Estimates {
     pub candidates: Vec<CandidateEstimates>,
     /// What the control says about the whole run.
     pub certificate: Certificate,
+    /// What each lane did, where the run has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneEstimates>,
     /// What the reader should know before trusting any number.
     pub warnings: Vec<String>,
 }
 
 document!(Estimates, "edgemaxx-estimates", 2);
+
+/// One lane of a run: a card, or a set of processors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LaneEstimates {
+    /// Its number, from 0.
+    pub lane: u32,
+    /// The card that engines computed on, by number and name; `None`: the processor.
+    pub card: Option<String>,
+    /// The processors of its engines and of the harness.
+    pub cores: Vec<u32>,
+    /// Sessions, of all candidates and the control, that gave at least one pair.
+    pub sessions: u32,
+    /// Their pairs.
+    pub pairs: u32,
+    /// Its own A/A control: speedup of the baseline over itself there.
+    pub control: Option<Estimate>,
+    /// Two-sided p-value of "the baseline ties with itself there".
+    pub control_p_value: Option<f64>,
+    /// What it does to candidates: their speedup there over that on the other lanes that count.
+    pub offset: Option<Estimate>,
+    /// The baseline's latency there, milliseconds, geometric mean.
+    pub baseline_ms: Option<f64>,
+    /// Clock frequency during the baseline's requests, MHz: the card's, or the processor's where there is none.
+    pub clock_mhz: Option<f64>,
+    /// Why nothing that it measured counts; `None`: it counts.
+    pub dropped: Option<String>,
+    /// How it differs from the other lanes; `None`: nothing shows it.
+    pub differs: Option<String>,
+}
 
 /// The telemetry of a run in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +162,10 @@ pub struct CandidateEstimates {
     pub p_value: Option<f64>,
     /// The same after Holm's adjustment over all candidates.
     pub p_adjusted: Option<f64>,
+    /// P-value of "on every lane as fast beside the baseline", on the lanes that count; `None`: one lane, or too few
+    /// sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes_p_value: Option<f64>,
     /// Ranks by speed that cannot be excluded.
     pub rank: Option<RankSet>,
     /// Tier of statistical ties by speed, 1 the fastest.

@@ -3,6 +3,7 @@
 mod board;
 mod candidate;
 mod day;
+mod lanes;
 mod provenance;
 mod shots;
 mod trust;
@@ -77,6 +78,7 @@ pub(crate) struct Page {
     pub resource_heads: &'static [&'static str],
     pub resources_note: String,
     pub certificate: trust::CertificateView,
+    pub lanes: Vec<lanes::LaneRow>,
     pub stopping: trust::StoppingView,
     pub methods: Vec<Fact>,
     /// Of a validator's day.
@@ -193,6 +195,7 @@ impl Page {
             resource_heads: if gpu { &RESOURCES } else { &RESOURCES[..2] },
             resources_note: resources_note(view.estimates),
             certificate: trust::certificate(view),
+            lanes: lanes::lanes(view),
             stopping,
             methods: trust::methods(view),
             submissions: view.day.map(|day| DaySection::new(&day, &anchors)),

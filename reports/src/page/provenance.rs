@@ -1,7 +1,7 @@
 //! Where the page comes from: machine, pins, digests, and the commands that make it again.
 
 use edgemaxx_contract::contest::DeviceKind;
-use edgemaxx_contract::environment::{Build, Card};
+use edgemaxx_contract::environment::{Build, Card, Environment};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::run_files::SAMPLES_FILE;
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub(crate) fn provenance(view: &RunView<'_>) -> Provenance {
             Fact::new("Memory", number::bytes(e.memory_bytes)),
             Fact::new("GPUs", gpus),
             Fact::new("Device of the contest", device(view)),
-            Fact::new("Card that engines saw", e.card.as_ref().map_or_else(|| "none".to_owned(), card)),
+            Fact::new("Card that engines saw", cards(e)),
             Fact::new("Sandbox", visible(&e.sandbox.to_string())),
             Fact::new(
                 "Protocol's own share of every latency",
@@ -77,6 +77,16 @@ fn card(card: &Card) -> String {
     visible(&format!("{}: {}{driver}", card.index, card.name))
 }
 
+/// The card that engines saw, of each lane where there are several.
+fn cards(environment: &Environment) -> String {
+    let own = |of: &Environment| of.card.as_ref().map_or_else(|| "none".to_owned(), card);
+    if environment.lanes.is_empty() {
+        return own(environment);
+    }
+    let each = environment.lanes.iter().enumerate();
+    each.map(|(lane, of)| format!("lane {lane}: {}", own(of))).collect::<Vec<_>>().join("; ")
+}
+
 /// The contest's device in words.
 pub(crate) fn device(view: &RunView<'_>) -> String {
     let kind = match view.plan.device.kind {
@@ -102,9 +112,10 @@ fn commands(view: &RunView<'_>) -> String {
         format!("'{}'", entropy.replace('\'', r"'\''"))
     };
     let quick = if plan.extent == Extent::Quick { " --quick" } else { "" };
-    let samples = view.files.iter().find(|f| f.name == SAMPLES_FILE);
-    let check = samples
-        .map_or_else(String::new, |f| format!("echo '{}  samples.jsonl' | sha256sum --check\n", f.digest));
+    let lanes = if plan.lanes > 1 { format!(" --lanes {}", plan.lanes) } else { String::new() };
+    let samples = view.files.iter().filter(|f| f.name.ends_with(SAMPLES_FILE));
+    let check: String =
+        samples.map(|f| format!("echo '{}  {}' | sha256sum --check\n", f.digest, f.name)).collect();
     let models = view.quality.header.models.iter();
     let models: Vec<String> = models
         .map(|(model, digest)| format!("--{model} DIR, the folder of digest {}", digest.short()))
@@ -123,7 +134,7 @@ fn commands(view: &RunView<'_>) -> String {
          edgemaxx report .\n\
          \n\
          # beside the contest's prompts and models: the same plan measured anew\n\
-         edgemaxx run contest.toml --day {} --entropy {entropy}{quick}\n",
+         edgemaxx run contest.toml --day {} --entropy {entropy}{quick}{lanes}\n",
         plan.day,
     )
 }

@@ -113,6 +113,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             claim: if planted.speedup > 1.05 { Claim::Faster } else { Claim::Tie },
             p_value: measured.then_some(if planted.speedup > 1.05 { 1e-9 } else { 0.61 }),
             p_adjusted: measured.then_some(if planted.speedup > 1.05 { 5e-9 } else { 1.0 }),
+            lanes_p_value: None,
             rank: measured.then_some(RankSet { lower: 1, upper: 2 }),
             tier: measured.then_some(1),
             p_best: measured.then_some(0.5),
@@ -183,6 +184,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
         baseline: "teacher".to_owned(),
         candidates: all,
         certificate,
+        lanes: Vec::new(),
         warnings: Vec::new(),
     }
 }

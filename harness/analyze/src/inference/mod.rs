@@ -3,6 +3,7 @@
 mod claims;
 pub mod compare;
 pub mod earnings;
+pub(crate) mod lanes;
 pub mod power;
 pub mod proofs;
 pub mod ranks;

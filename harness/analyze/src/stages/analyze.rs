@@ -6,8 +6,8 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{
-    CandidateEstimates, Estimate, Estimates, FailureCount, HonestyCheck, HonestyKind, HonestyVerdict,
-    Latency, LookRange, Outliers, RankSet, SessionEvidence, StoppedEarly,
+    CandidateEstimates, CertificateVerdict, Estimate, Estimates, FailureCount, HonestyCheck, HonestyKind,
+    HonestyVerdict, Latency, LookRange, Outliers, RankSet, SessionEvidence, StoppedEarly,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
@@ -18,6 +18,7 @@ use edgemaxx_contract::sample::{
 
 use super::certificate::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
+use super::lanes::{self, Lanes};
 use super::resources::{disagreement, energy_of_units, limits, resources};
 use super::{floor, honesty, judge, stream};
 use crate::estimators::drift::drift;
@@ -76,11 +77,14 @@ pub(super) fn looks_of(plan: &Plan) -> (usize, usize) {
 /// [`AnalyzeError`]: settings out of range.
 pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates, AnalyzeError> {
     let Evidence { contest, plan, log, quality, quality_digest, environment, telemetry } = *evidence;
-    let table = from_log(plan, log);
-    let inference = infer(&table, settings)?;
+    let mut table = from_log(plan, log);
     let recorded = log.sessions(plan);
+    let of_lanes = lanes::Measured { plan, environment, telemetry };
+    let lanes = Lanes::of(&of_lanes, &recorded, &mut table, settings.level);
+    let inference = infer(&table, settings)?;
     let mut by_candidate: BTreeMap<&str, Vec<&QualityRecord>> = BTreeMap::new();
-    for record in &quality.records {
+    let counts = |session: u32| plan.sessions.get(session as usize).is_none_or(|s| lanes.keeps(s.round));
+    for record in quality.records.iter().filter(|record| counts(record.session)) {
         by_candidate.entry(&record.candidate).or_default().push(record);
     }
     let method = |inferred: &CandidateInference| {
@@ -99,7 +103,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         let sessions: Vec<Measured<'_>> = plan
             .sessions
             .iter()
-            .filter(|planned| planned.candidate == pipeline.name)
+            .filter(|planned| planned.candidate == pipeline.name && lanes.keeps(planned.round))
             .filter_map(|planned| {
                 let pairs = planned.pairs.len() as u32;
                 Some(Measured {
@@ -122,6 +126,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         estimates.name = pipeline.name.clone();
         estimates.role = pipeline.role;
         estimates.by_session = by_session(samples, &sessions, records, contest);
+        estimates.lanes_p_value = lanes.heterogeneity(samples);
         process(&mut estimates, &sessions);
         let recorded_of: Vec<_> = sessions.iter().map(|s| (s.index, s.recorded)).collect();
         resources(&mut estimates, &recorded_of, telemetry, settings.level);
@@ -153,7 +158,12 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         }
         candidates.push(estimates);
     }
+    let mut certificate = control.unwrap_or_else(|| certificate(None, 1.0, None, "", &[], settings.level));
+    if let Some(why) = lanes.unfit {
+        (certificate.verdict, certificate.reason) = (CertificateVerdict::Unfit, why);
+    }
     let mut warnings = warnings(plan, &table, inference.warnings);
+    warnings.extend(lanes.warnings);
     warnings.extend(candidates.iter().flat_map(doubts));
     warnings.extend(telemetry.and_then(|telemetry| disagreement(&telemetry.summary)));
     Ok(Estimates {
@@ -167,7 +177,8 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         looks: settings.looks.map(|(first, last)| LookRange { first: first as u32, last: last as u32 }),
         baseline: plan.baseline().name.clone(),
         candidates,
-        certificate: control.unwrap_or_else(|| certificate(None, 1.0, None, "", &[], settings.level)),
+        certificate,
+        lanes: lanes.rows,
         warnings,
     })
 }
@@ -236,6 +247,7 @@ fn speed(
         claim: inferred.claim,
         p_value: inferred.p_value,
         p_adjusted: inferred.p_adjusted,
+        lanes_p_value: None,
         rank: inferred.rank.map(|(lower, upper)| RankSet { lower, upper }),
         tier: inferred.tier,
         p_best: inferred.p_best,

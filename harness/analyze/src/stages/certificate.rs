@@ -12,7 +12,7 @@ use crate::samples::CandidateSamples;
 const POWER: f64 = 0.8;
 /// Share of honest runs that the control's test calls unfit. Nothing is claimed on this test, so a
 /// false alarm costs a day while a bias large enough to matter is far beyond this bound.
-const ALARM: f64 = 0.01;
+pub(super) const ALARM: f64 = 0.01;
 
 /// What the control's samples say.
 ///

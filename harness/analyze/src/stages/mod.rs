@@ -9,6 +9,7 @@ pub(crate) mod estimate;
 mod floor;
 mod honesty;
 mod judge;
+mod lanes;
 mod oracle;
 mod order;
 mod race;

@@ -87,6 +87,33 @@ fn lanes_are_measured_each_by_itself_and_verified_as_one_run() {
     retime_lanes(&run, 1, |_, side, name| if side == Side::Candidate && name == "fast" { 0.5 } else { 1.0 });
     derive(&run);
     assert_eq!(json(&run.join("ranking.json"))["winner"], "fast");
+    let lanes = json(&run.join("estimates.json"))["lanes"].clone();
+    for (lane, sessions) in [(0, 9), (1, 6)] {
+        assert_eq!(
+            (lanes[lane]["lane"].as_u64(), lanes[lane]["sessions"].as_u64()),
+            (Some(lane as u64), Some(sessions))
+        );
+        assert!(lanes[lane]["control"]["point"].is_number() && lanes[lane]["dropped"].is_null(), "{lanes}");
+    }
+    assert_eq!(fs::read_to_string(run.join("lanes.csv")).unwrap().lines().count(), 3);
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(
+        page.contains("id=\"lanes\"") && page.contains("--lanes 2") && page.contains("lanes/1/samples.jsonl")
+    );
+    // A lane that is slower on everything is seen, and changes nothing.
+    let slower = |lane: u32, side: Side, name: &str| {
+        let own = if side == Side::Candidate && name == "fast" { 0.5 } else { 1.0 };
+        if lane == 1 { 1.3 * own } else { own }
+    };
+    retime_lanes(&run, 1, slower);
+    derive(&run);
+    assert_eq!(json(&run.join("ranking.json"))["winner"], "fast");
+    let lanes = json(&run.join("estimates.json"))["lanes"].clone();
+    let ms = |lane: usize| lanes[lane]["baseline_ms"].as_f64().unwrap();
+    assert!(
+        ms(1) / ms(0) > 1.25 && lanes[1]["dropped"].is_null() && lanes[1]["differs"].is_null(),
+        "{lanes}"
+    );
     alice_in(&ground.path("seed"));
     let seal = || edgemaxx().arg("seal").arg(&run).arg("--key").arg(ground.path("seed")).assert().success();
     seal();

@@ -110,7 +110,7 @@ fn higher(one: Peaks, other: &Peaks) -> Peaks {
 mod tests {
     use super::*;
     use crate::contest::DeviceKind;
-    use crate::environment::{CardRest, Rest};
+    use crate::environment::{Build, CardRest, Rest};
     use crate::format::Document as _;
 
     const EXAMPLE: &str = include_str!("../../../../reports/examples/emoji-cpu/environment.json");
@@ -162,19 +162,26 @@ mod tests {
 
     #[test]
     fn lanes_of_another_card_driver_or_engine_are_refused() {
-        let refused = |change: fn(&mut Environment), word: &str| {
+        let refused = |change: &dyn Fn(&mut Environment), word: &str| {
             let mut other = lane(1);
             change(&mut other);
             let error = Environment::of_lanes(vec![lane(0), lane(2), other]).unwrap_err();
             assert!(error.contains("lane 2") && error.contains(word), "{error}");
         };
         assert!(Environment::of_lanes(vec![lane(0), lane(1)]).is_ok(), "two cards of one kind");
-        refused(|lane| lane.card.as_mut().unwrap().name = "Other Card".to_owned(), "Other Card");
-        refused(|lane| lane.card.as_mut().unwrap().driver = Some("560".to_owned()), "another driver (560)");
-        refused(|lane| lane.card = None, "another card");
-        refused(|lane| lane.edgemaxx = "0.0.1".to_owned(), "0.0.1");
-        refused(|lane| lane.build = None, "commit unknown");
-        refused(|lane| lane.pins.push("engine.f16.cudnn=9".to_owned()), "engine.f16.cudnn=9");
+        refused(&|lane| lane.card.as_mut().unwrap().name = "Other Card".to_owned(), "Other Card");
+        refused(&|lane| lane.card.as_mut().unwrap().driver = Some("560".to_owned()), "another driver (560)");
+        refused(&|lane| lane.card = None, "another card");
+        refused(&|lane| lane.edgemaxx = "0.0.1".to_owned(), "0.0.1");
+        let build = || Build {
+            commit: "0123abc".to_owned(),
+            profile: "dev".to_owned(),
+            rustc: "rustc".to_owned(),
+            features: Vec::new(),
+        };
+        let built = |lane: &mut Environment| lane.build = Some(build());
+        refused(&built, "commit 0123abc");
+        refused(&|lane| lane.pins.push("engine.f16.cudnn=9".to_owned()), "engine.f16.cudnn=9");
         let processor = |cpu: &str| Environment { cpu: cpu.to_owned(), card: None, ..lane(0) };
         assert!(Environment::of_lanes(vec![processor("a"), processor("a")]).is_ok());
         assert!(Environment::of_lanes(vec![processor("a"), processor("b")]).is_err());

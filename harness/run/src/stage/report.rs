@@ -254,6 +254,9 @@ fn machine_forms(folder: &RunFolder, view: &RunView<'_>, telemetry: Option<&Deri
     ] {
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
     }
+    if let Some(table) = tables::lanes(view.estimates)? {
+        folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;
+    }
     if let Some(day) = &view.day {
         let table = tables::submissions(day)?;
         folder.write(&format!("{}.csv", table.name()), table.to_csv()?)?;

@@ -464,6 +464,7 @@ pub(crate) fn estimates(
             claim,
             p_value: None,
             p_adjusted: None,
+            lanes_p_value: None,
             rank: None,
             tier: None,
             p_best: None,
@@ -514,6 +515,7 @@ pub(crate) fn estimates(
             identical_answers: 0,
             pairs: 0,
         },
+        lanes: Vec::new(),
         warnings: Vec::new(),
     }
 }

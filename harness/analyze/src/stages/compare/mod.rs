@@ -25,6 +25,7 @@ pub(crate) use change::{Change, Group};
 pub(crate) use row::speed_verdict;
 
 use super::analyze::{AnalyzeError, Evidence, analyze, settings_of};
+use super::lanes::{keeps, leave_out};
 use crate::estimators::student;
 use crate::samples::SampleTable;
 use crate::sequential::Looks;
@@ -215,14 +216,21 @@ impl<'a> Measured<'a> {
     fn of(run: &ComparableRun<'a>) -> Result<Self, AnalyzeError> {
         let Evidence { contest, plan, log, .. } = run.evidence;
         let settings = settings_of(contest, plan);
-        let table = from_log(plan, log);
+        let (mut table, estimates) = (from_log(plan, log), analyze(&run.evidence, &settings)?);
+        leave_out(&estimates.lanes, &mut table);
         Ok(Self {
             run: *run,
             calm: table.any_throttled().then(|| table.unthrottled()),
-            estimates: analyze(&run.evidence, &settings)?,
+            estimates,
             looks: settings.looks.map(|(first, last)| Looks::new(first, last)),
             table,
         })
+    }
+
+    /// Whether a session is on a lane that counts.
+    fn counts(&self, session: u32) -> bool {
+        let round = self.run.evidence.plan.sessions.get(session as usize).map(|session| session.round);
+        round.is_none_or(|round| keeps(&self.estimates.lanes, round))
     }
 
     /// Why nothing may be concluded from this run.
@@ -246,7 +254,7 @@ impl<'a> Measured<'a> {
             processor: processor::by_session(self.run.evidence.plan, self.run.evidence.log, name),
             estimates: self.estimates.candidates.iter().find(|c| c.name == name),
             metric: self.run.evidence.contest.score.similarity,
-            records: records.iter().filter(|r| r.candidate == name).collect(),
+            records: records.iter().filter(|r| r.candidate == name && self.counts(r.session)).collect(),
         }
     }
 }
