@@ -55,8 +55,12 @@ pub struct Weights {
     cuda: Option<Cuda>,
 }
 
-/// The safetensors files of a component's folder, in the order of the names diffusers and transformers use:
-/// `STEM.safetensors`, its shards by index, then the `.fp16` variants of both.
+/// How transformers calls a component's weights; diffusers' are called otherwise.
+const TRANSFORMERS: &str = "model";
+
+/// The safetensors files of a component's folder, by the names diffusers and transformers use: `STEM.safetensors` or its
+/// shards by index, then the `.fp16` variants of both. Where both are there, diffusers takes the shards
+/// (`ModelMixin.from_pretrained`) and transformers the one file (`_get_resolved_checkpoint_files`).
 ///
 /// # Errors
 /// [`Error::Pickle`] where only a pickle is found, [`Error::NoWeights`] where nothing is.
@@ -72,17 +76,17 @@ pub fn component_files(dir: &Path, stem: &str) -> Result<Vec<PathBuf>> {
     }
     for variant in ["", ".fp16"] {
         let single = dir.join(format!("{stem}{variant}.safetensors"));
-        if single.is_file() {
-            return Ok(vec![single]);
-        }
-        for name in [
+        let single = single.is_file().then_some(single);
+        let index = [
             format!("{stem}.safetensors.index{variant}.json"),
             format!("{stem}{variant}.safetensors.index.json"),
-        ] {
-            let index = dir.join(name);
-            if index.is_file() {
-                return shards(dir, &index);
-            }
+        ];
+        let index = index.into_iter().map(|name| dir.join(name)).find(|path| path.is_file());
+        match (single, index) {
+            (Some(single), None) => return Ok(vec![single]),
+            (Some(single), Some(_)) if stem == TRANSFORMERS => return Ok(vec![single]),
+            (_, Some(index)) => return shards(dir, &index),
+            (None, None) => {}
         }
     }
     let mut names: Vec<PathBuf> =
@@ -400,4 +404,28 @@ impl Weights {
 fn words<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     let (chunks, _) = bytes.as_chunks::<N>();
     chunks.iter().map(|c| read(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_file_and_shards_each_library_takes_its_own() {
+        let folder = tempfile::tempdir().expect("folder");
+        let files = |stem: &str| {
+            let names = component_files(folder.path(), stem).expect("files").into_iter();
+            names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        for stem in ["model", "diffusion_pytorch_model"] {
+            let shards = [1, 2].map(|n| format!("{stem}-0000{n}-of-00002.safetensors"));
+            let map = serde_json::json!({"weight_map": {"a": shards[0], "b": shards[1]}});
+            let place = |name: &str| folder.path().join(name);
+            std::fs::write(place(&format!("{stem}.safetensors.index.json")), map.to_string()).expect("index");
+            assert_eq!(files(stem), shards);
+            std::fs::write(place(&format!("{stem}.safetensors")), "").expect("file");
+            let single = vec![format!("{stem}.safetensors")];
+            assert_eq!(files(stem), if stem == "model" { single } else { shards.to_vec() });
+        }
+    }
 }

@@ -11,16 +11,20 @@ pub enum EncodingError {
     Byte(usize),
 }
 
+/// Whether a text that begins so is UTF-16.
+pub fn is_utf16(start: &[u8]) -> bool {
+    // Without a mark, UTF-16 of Latin letters has every second byte zero; no text has such a letter.
+    start.starts_with(&[0xff, 0xfe])
+        || start.starts_with(&[0xfe, 0xff])
+        || matches!(start, [first, second, ..] if (*first == 0) != (*second == 0))
+}
+
 /// The text that `bytes` are, without the byte order mark that some editors put before it.
 ///
 /// # Errors
 /// [`EncodingError`]: they are no UTF-8.
 pub fn text_of(bytes: &[u8]) -> Result<&str, EncodingError> {
-    // Without a mark, UTF-16 of Latin letters has every second byte zero; no text has such a letter.
-    if bytes.starts_with(&[0xff, 0xfe])
-        || bytes.starts_with(&[0xfe, 0xff])
-        || matches!(bytes, [first, second, ..] if (*first == 0) != (*second == 0))
-    {
+    if is_utf16(bytes) {
         return Err(EncodingError::Utf16);
     }
     let text = std::str::from_utf8(bytes).map_err(|error| EncodingError::Byte(error.valid_up_to()))?;

@@ -3,10 +3,22 @@
 
 use std::fmt::Write as _;
 
-/// Whether a character is not seen, or changes how others are: control characters but line feed and tab, and those that
-/// set the direction of text.
+/// Whether a character is not seen, or changes how others are: control characters but line feed and tab, those that set
+/// the direction of text, and letters without a shape.
 pub fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180e}'
+                | '\u{3164}'
+                | '\u{ffa0}'
+        )
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
 }
@@ -55,6 +67,7 @@ mod tests {
     #[test]
     fn hidden_characters_are_shown() {
         assert_eq!(visible("a\u{202e}b\u{0}c\u{200b}"), "a⟨U+202E⟩b⟨U+0000⟩c⟨U+200B⟩");
+        assert_eq!(visible("new\u{ad}\u{3164}"), "new⟨U+00AD⟩⟨U+3164⟩");
         assert_eq!(visible("日本 😀 é\n"), "日本 😀 é\n");
     }
 

@@ -13,22 +13,28 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache(pub(crate) PathBuf);
 
+/// The folder of Hugging Face's own tools, by their variables: `HF_HOME`, else `XDG_CACHE_HOME`/huggingface, else
+/// ~/.cache/huggingface.
+pub(crate) fn home(get: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let set = |name: &str| get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("HF_HOME")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/huggingface")))
+        .unwrap_or_else(|| PathBuf::from(".cache/huggingface"))
+}
+
 impl Cache {
     /// The cache at `folder`.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
-    /// Where Hugging Face's own tools keep it, by their variables: `HF_HUB_CACHE`, else `HF_HOME`/hub,
-    /// else `XDG_CACHE_HOME`/huggingface/hub, else ~/.cache/huggingface/hub.
+    /// Where Hugging Face's own tools keep it, by their variables: `HF_HUB_CACHE` (once `HUGGINGFACE_HUB_CACHE`), else
+    /// `hub` in the folder of their own (`HF_HOME`).
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let folder = set("HF_HUB_CACHE")
-            .or_else(|| set("HF_HOME").map(|home| home.join("hub")))
-            .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("huggingface/hub")))
-            .or_else(|| set("HOME").map(|home| home.join(".cache/huggingface/hub")))
-            .unwrap_or_else(|| PathBuf::from(".cache/huggingface/hub"));
-        Self(folder)
+        let named = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE"));
+        Self(named.unwrap_or_else(|| home(&get).join("hub")))
     }
 
     /// The folder of one repository (`owner/name`).

@@ -58,6 +58,14 @@ pub enum HubError {
         /// What was given.
         text: String,
     },
+    /// Something else stands where a token should.
+    #[error(
+        "{place}: expected a token alone, without blanks inside and in plain letters, digits and signs; mend it, or take it away"
+    )]
+    Token {
+        /// The variable or file.
+        place: String,
+    },
     /// Publishing needs a token.
     #[error(
         "no token: set HF_TOKEN (or run `hf auth login`) to one that may write to the repository, and unset HF_HUB_DISABLE_IMPLICIT_TOKEN"

@@ -16,12 +16,22 @@ const MAX_REDIRECTS: u32 = 5;
 pub(crate) struct Token(String);
 
 impl Token {
-    pub(crate) fn new(text: &str) -> Option<Self> {
+    /// The token that a variable or a file holds, without what shells and files of variables leave around it and line
+    /// ends inside, as Hugging Face's own tools do; `None` where it is blank. What else no header can carry is refused.
+    pub(crate) fn new(text: &str) -> Result<Option<Self>, ()> {
+        let text = text.replace(['\r', '\n'], "");
         let text = text.trim();
-        // As shells and files of variables leave it.
         let bare = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
         let text = bare('"').or_else(|| bare('\'')).unwrap_or(text).trim();
-        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(());
+        }
+        Ok((!text.is_empty()).then(|| Self(text.to_owned())))
+    }
+
+    /// As it stands in a request.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
     }
 }
 
@@ -42,6 +52,8 @@ pub struct Patience {
     pub attempts: u32,
     /// The pause before the second attempt; it doubles, up to thirty seconds.
     pub pause: Duration,
+    /// What a file of a static site may take, however slowly it comes; after that a slow line's worth must have come.
+    pub slow: Duration,
 }
 
 impl Default for Patience {
@@ -51,6 +63,8 @@ impl Default for Patience {
             read: Duration::from_secs(60),
             attempts: 6,
             pause: Duration::from_millis(500),
+            // Three tries of a site that does not answer at once.
+            slow: Duration::from_secs(180),
         }
     }
 }
@@ -138,7 +152,7 @@ impl Http {
             request = request.header(*name, *value);
         }
         if let Some(token) = self.token.as_ref().filter(|_| origin(url) == origin(&self.endpoint)) {
-            request = request.header("authorization", format!("Bearer {}", token.0));
+            request = request.header("authorization", token.bearer());
         }
         let broken = |e: ureq::http::Error| HubError::Answer { url: shown(url), why: e.to_string() };
         let sent = match payload {
@@ -260,7 +274,7 @@ mod tests {
     use super::*;
 
     fn http(endpoint: &str) -> Http {
-        Http::new(endpoint, Token::new("hf_secret"), Patience::default()).unwrap()
+        Http::new(endpoint, Token::new("hf_secret").unwrap(), Patience::default()).unwrap()
     }
 
     #[test]

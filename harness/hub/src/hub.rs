@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use edgemaxx_contract::encoding::text_of;
+
+use crate::cache::home;
 use crate::upload::{FilesUpload, Published, Upload};
 use crate::{Cache, HubError, Patience, Resolved, Rules, Source, download, http, resolve_offline, upload};
 
@@ -31,34 +34,50 @@ pub struct Hub {
     http: Option<http::Http>,
 }
 
+fn set(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    get(name).filter(|value| !value.is_empty())
+}
+
+/// Whether a variable says yes, in the words that Hugging Face's own tools take for it.
+fn is_on(get: impl Fn(&str) -> Option<String>, name: &str) -> bool {
+    let value = get(name).unwrap_or_default().trim().to_ascii_uppercase();
+    matches!(value.as_str(), "1" | "ON" | "YES" | "TRUE")
+}
+
+/// The token that Hugging Face's own tools would send: `HF_TOKEN` (once `HUGGING_FACE_HUB_TOKEN`), else what their file
+/// holds; none where implicit tokens are switched off, since nothing here names one for a request of its own.
+fn token(get: impl Fn(&str) -> Option<String>) -> Result<Option<http::Token>, HubError> {
+    if is_on(&get, "HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+        return Ok(None);
+    }
+    let of = |text: &str, place: &str| {
+        http::Token::new(text).map_err(|()| HubError::Token { place: place.to_owned() })
+    };
+    for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
+        if let Some(token) = of(&get(name).unwrap_or_default(), name)? {
+            return Ok(Some(token));
+        }
+    }
+    let path = set(&get, "HF_TOKEN_PATH").map_or_else(|| home(&get).join("token"), PathBuf::from);
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(None) };
+    let place = path.display().to_string();
+    let text = text_of(&bytes).map_err(|_| HubError::Token { place: place.clone() })?;
+    of(text, &place)
+}
+
 impl Hub {
     /// As Hugging Face's own tools are set up: `HF_ENDPOINT`, `HF_TOKEN` (else the file that `hf auth login`
     /// writes) unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`.
     ///
     /// # Errors
-    /// When the endpoint is no address.
+    /// When the endpoint is no address, or the token is none.
     pub fn from_env(get: impl Fn(&str) -> Option<String>, patience: Patience) -> Result<Self, HubError> {
         let cache = Cache::from_env(&get);
-        let offline =
-            get("HF_HUB_OFFLINE").is_some_and(|v| !matches!(v.trim(), "" | "0" | "false" | "FALSE"));
-        if offline {
+        if is_on(&get, "HF_HUB_OFFLINE") || is_on(&get, "TRANSFORMERS_OFFLINE") {
             return Ok(Self { cache, http: None });
         }
-        let set = |name: &str| get(name).filter(|v| !v.is_empty());
-        let home = set("HF_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache/huggingface")));
-        let file = || {
-            let path = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home?.join("token")))?;
-            std::fs::read_to_string(path).ok()
-        };
-        // As Hugging Face's own tools: no token is sent that was not named for this very request, and none can be here.
-        let implicit = !set("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|value| {
-            matches!(value.trim().to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
-        });
-        let token = set("HF_TOKEN").or_else(file).filter(|_| implicit);
-        let token = token.and_then(|text| http::Token::new(&text));
-        let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+        let token = token(&get)?;
+        let endpoint = set(&get, "HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         Ok(Self { cache, http: Some(http::Http::new(&endpoint, token, patience)?) })
     }
 
@@ -103,5 +122,91 @@ impl Hub {
         watch: &mut dyn FnMut(Step<'_>),
     ) -> Result<Published, HubError> {
         upload::publish_files(self.http.as_ref().ok_or(HubError::Offline)?, upload, watch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The token sent with these variables set.
+    fn sent(variables: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let get = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        token(get).map(|token| token.map(|token| token.bearer())).map_err(|error| error.to_string())
+    }
+
+    /// As `huggingface_hub`'s `get_token` has it (`utils/_auth.py`), and quotes taken off besides.
+    #[test]
+    fn the_token_is_the_one_that_the_hubs_own_tools_send() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "\u{feff}hf_file\r\n").unwrap();
+        let home = ("HF_HOME", folder.path().to_str().unwrap());
+        let bearer = |token: &str| Ok(Some(format!("Bearer {token}")));
+        for (given, token) in [
+            ("hf_a", "hf_a"),
+            ("  hf_a \n", "hf_a"),
+            ("\"hf_a\"", "hf_a"),
+            ("'hf_a'", "hf_a"),
+            (" \"hf_a\" \n", "hf_a"),
+            ("hf_\r\na", "hf_a"),
+            // Blank: the file's.
+            ("", "hf_file"),
+            (" \n", "hf_file"),
+            ("\"\"", "hf_file"),
+        ] {
+            assert_eq!(sent(&[("HF_TOKEN", given), home]), bearer(token), "{given:?}");
+        }
+        assert_eq!(sent(&[home]), bearer("hf_file"));
+        assert_eq!(sent(&[("HUGGING_FACE_HUB_TOKEN", "old"), home]), bearer("old"));
+        assert_eq!(sent(&[("HF_TOKEN_PATH", "/nowhere/token"), home]), Ok(None));
+        let other = folder.path().join("other");
+        std::fs::write(&other, "hf_other").unwrap();
+        assert_eq!(sent(&[("HF_TOKEN_PATH", other.to_str().unwrap()), home]), bearer("hf_other"));
+        let cache = folder.path().parent().unwrap().join("huggingface");
+        assert_eq!(
+            super::home(|name| (name == "XDG_CACHE_HOME").then(|| cache
+                .parent()
+                .unwrap()
+                .display()
+                .to_string())),
+            cache
+        );
+        for (switch, token) in [
+            ("1", None),
+            ("ON", None),
+            ("yes", None),
+            (" true ", None),
+            ("0", Some("hf_a")),
+            ("", Some("hf_a")),
+            ("no", Some("hf_a")),
+        ] {
+            let found = sent(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", switch), ("HF_TOKEN", "hf_a"), home]);
+            assert_eq!(found, Ok(token.map(|token| format!("Bearer {token}"))), "{switch:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_never_shown() {
+        for given in ["hf_a hf_b", "hf_\u{e4}", "hf_a\u{7}"] {
+            let said = sent(&[("HF_TOKEN", given)]).unwrap_err();
+            assert!(said.starts_with("HF_TOKEN: expected") && !said.contains("hf_"), "{said}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), b"\xff\xfeh\0f\0").unwrap();
+        let said = sent(&[("HF_HOME", folder.path().to_str().unwrap())]).unwrap_err();
+        assert!(said.contains("token: expected"), "{said}");
+    }
+
+    #[test]
+    fn offline_is_what_the_hubs_own_tools_take_for_it() {
+        let offline = |name: &'static str, value: &'static str| {
+            let get = move |asked: &str| (asked == name).then(|| value.to_owned());
+            Hub::from_env(get, Patience::default()).unwrap().http.is_none()
+        };
+        assert!(offline("HF_HUB_OFFLINE", "1") && offline("TRANSFORMERS_OFFLINE", "yes"));
+        assert!(!offline("HF_HUB_OFFLINE", "no") && !offline("HF_HUB_OFFLINE", "0"));
     }
 }

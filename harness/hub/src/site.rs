@@ -11,15 +11,14 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What may take long whatever it is: three tries of a site that does not answer at once.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// The slowest line that is waited for after that, bytes per second.
+/// The slowest line that is waited for once [`Patience::slow`] is over, bytes per second.
 const SLOWEST: u64 = 4096;
 
 /// A folder that a web server hands out as it is.
 #[derive(Debug)]
 pub struct Site {
     http: Http,
+    slow: Duration,
 }
 
 /// How a file compares with what was promised of it.
@@ -40,7 +39,8 @@ impl Site {
     /// When that is no `http://` or `https://` address, or one with a query or a user.
     pub fn new(address: &str, patience: Patience) -> Result<Self, HubError> {
         let wrong = |_| HubError::SiteAddress { text: address.to_owned() };
-        Ok(Self { http: Http::new(address, None, patience).map_err(wrong)? })
+        let slow = patience.slow;
+        Ok(Self { http: Http::new(address, None, patience).map_err(wrong)?, slow })
     }
 
     fn url(&self, path: &str) -> String {
@@ -64,7 +64,7 @@ impl Site {
                     break;
                 }
                 content.extend_from_slice(&buffer[..n]);
-                in_time(&url, began, content.len() as u64)?;
+                self.in_time(&url, began.elapsed(), content.len() as u64)?;
             }
             Ok(content)
         };
@@ -111,7 +111,7 @@ impl Site {
                 out.write_all(&buffer[..n]).map_err(io(target))?;
                 builder.update(&buffer[..n]);
                 have += n as u64;
-                in_time(&url, began, have)?;
+                self.in_time(&url, began.elapsed(), have)?;
                 if have > told.get() && have <= bytes {
                     watch(have - told.replace(have));
                 }
@@ -124,16 +124,16 @@ impl Site {
             None => Fetched::Missing,
         })
     }
-}
 
-/// Ends what would have no end: a site that has not sent a slow line's worth by now.
-fn in_time(url: &str, began: Instant, have: u64) -> Result<(), HubError> {
-    let due = began.elapsed().saturating_sub(PATIENCE).as_secs().saturating_mul(SLOWEST);
-    if have >= due {
-        return Ok(());
+    /// Ends what would have no end: a site that has not sent a slow line's worth by now.
+    fn in_time(&self, url: &str, elapsed: Duration, have: u64) -> Result<(), HubError> {
+        let due = elapsed.saturating_sub(self.slow).as_secs().saturating_mul(SLOWEST);
+        if have >= due {
+            return Ok(());
+        }
+        let why = format!("it sent {have} bytes in {} seconds", elapsed.as_secs());
+        Err(HubError::Site { url: url.to_owned(), why })
     }
-    let why = format!("it sent {have} bytes in {} seconds", began.elapsed().as_secs());
-    Err(HubError::Site { url: url.to_owned(), why })
 }
 
 fn lost(url: &str) -> impl Fn(std::io::Error) -> HubError + '_ {
@@ -167,5 +167,49 @@ fn digest_of(path: &Path) -> Option<(u64, Digest)> {
                 bytes += n as u64;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_slow_line_is_waited_for_and_a_slower_one_is_not() {
+        let site = Site::new("http://127.0.0.1:1", Patience::default()).unwrap();
+        let after = |seconds, have| site.in_time("x", Duration::from_secs(seconds), have);
+        assert!(after(180, 0).is_ok() && after(190, 10 * SLOWEST).is_ok());
+        let said = after(190, 10 * SLOWEST - 1).unwrap_err().to_string();
+        assert!(said.starts_with("x: it sent 40959 bytes in 190 seconds"), "{said}");
+    }
+
+    /// A site that never ends: a byte now and then, far within what a single read may take.
+    #[test]
+    fn who_sends_drop_by_drop_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+                    let mut sent = stream.write_all(head);
+                    while sent.is_ok() {
+                        std::thread::sleep(Duration::from_millis(20));
+                        sent = stream.write_all(b"x");
+                    }
+                });
+            }
+        });
+        let patience = Patience { attempts: 1, slow: Duration::ZERO, ..Patience::default() };
+        let site = Site::new(&address, patience).unwrap();
+        let said = site.read("manifest.json", 1 << 20).unwrap_err().to_string();
+        assert!(said.contains("/manifest.json: it sent ") && said.contains(" bytes in "), "{said}");
+        let folder = tempfile::tempdir().unwrap();
+        let (target, promised) = (folder.path().join("x"), (1_000_000, Digest::of("x")));
+        let said = site.fetch("x", promised, &target, &mut |_| {}).unwrap_err().to_string();
+        assert!(said.contains("/x: it sent "), "{said}");
     }
 }

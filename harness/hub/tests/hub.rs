@@ -41,6 +41,7 @@ fn hub(server: &Server, home: &Path, token: &str) -> Hub {
         read: Duration::from_secs(5),
         attempts: 3,
         pause: Duration::from_millis(10),
+        ..Patience::default()
     };
     Hub::from_env(get, patience).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Reading pictures.
 //!
 //! What is judged is what is seen. A picture that can be seen through looks different on every ground, so
-//! alpha below 255 is refused; a picture that says it is to be turned (EXIF) is turned. Grey is repeated
+//! alpha below 255 is refused; a picture that says it is to be turned (EXIF) is turned; what moves is refused. Grey is repeated
 //! into three channels, palettes are expanded, colour profiles are ignored, as PIL and OpenCV do. Pictures
 //! with more than 8 bits a channel and CMYK JPEGs are refused: the reference libraries disagree about them.
 
@@ -9,11 +9,13 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::error::PictureError;
 use crate::jpeg::inspect_jpeg;
 use crate::pixels::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Picture};
+use crate::png::{PngFacts, inspect_png, webp_moves};
 
 /// Bytes that a PNG's decoder may take for anything but the picture: rows, texts, and a colour profile, which is left out
 /// where it is larger.
@@ -96,6 +98,10 @@ impl Picture {
                 return Err(unfit(name, "a truncated JPEG", "write the picture anew"));
             }
         }
+        let png = if format == ImageFormat::Png { inspect_png(bytes) } else { PngFacts::default() };
+        if png.moves || format == ImageFormat::WebP && webp_moves(bytes) {
+            return Err(unfit(name, "an animation", "write the one picture that is meant"));
+        }
         let mut decoder = decoder(bytes, format).map_err(broken)?;
         let (width, height) = decoder.dimensions();
         Self::check_size(name, width, height)?;
@@ -117,7 +123,8 @@ impl Picture {
                 ));
             }
         }
-        let orientation = decoder.orientation().map_err(broken)?;
+        let late = png.late_exif.and_then(Orientation::from_exif_chunk);
+        let orientation = late.map_or_else(|| decoder.orientation(), Ok).map_err(broken)?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
         opaque(&image).map_err(|problem| {
             unfit(name, problem, "write it as RGB, on the ground it should be seen on, or with alpha 255")
@@ -245,6 +252,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_moves_is_refused() {
+        let mut bytes = png(16);
+        bytes.splice(33..33, chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]));
+        let grey = image::RgbImage::new(16, 16);
+        let simple = encoded(grey, ImageFormat::WebP);
+        assert!(Picture::decode(&simple, "still.webp").is_ok());
+        // An animation's header, with the flag of one and the size of the canvas.
+        let extended =
+            [b"VP8X\x0a\0\0\0\x02\0\0\0".as_slice(), &[15, 0, 0, 15, 0, 0], &simple[12..]].concat();
+        let size = (extended.len() as u32 + 4).to_le_bytes();
+        let webp = [b"RIFF".as_slice(), &size, b"WEBP", &extended].concat();
+        for bytes in [bytes, webp] {
+            let words = Picture::decode(&bytes, "moves").expect_err("frames").to_string();
+            assert!(words.starts_with("moves: an animation"), "{words}");
+        }
+    }
+
     /// The TIFF of an EXIF segment that says nothing but the orientation.
     fn orientation(value: u8) -> Vec<u8> {
         let entry = [0x12, 1, 3, 0, 1, 0, 0, 0, value, 0, 0, 0];
@@ -259,9 +284,14 @@ mod tests {
         let mut jpeg = encoded(wide.clone(), ImageFormat::Jpeg);
         let length = (exif.len() as u16 + 2).to_be_bytes();
         jpeg.splice(2..2, [&[0xff, 0xe1], &length[..], &exif].concat());
-        let mut png = encoded(wide, ImageFormat::Png);
-        png.splice(33..33, chunk(b"eXIf", &orientation(6)));
-        for bytes in [jpeg, png] {
+        let png = |at: usize| {
+            let mut png = encoded(wide.clone(), ImageFormat::Png);
+            let at = if at == 0 { png.len() - 12 } else { at };
+            png.splice(at..at, chunk(b"eXIf", &orientation(6)));
+            png
+        };
+        // PNG's EXIF may stand before the picture or behind it.
+        for bytes in [jpeg, png(33), png(0)] {
             // 6: what is left in the file is above on the screen.
             let upright = Picture::decode(&bytes, "turned").expect("a picture");
             assert_eq!((upright.width(), upright.height()), (8, 16));

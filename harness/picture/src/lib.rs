@@ -5,6 +5,7 @@ mod encode;
 mod error;
 mod jpeg;
 mod pixels;
+mod png;
 
 pub use error::PictureError;
 pub use pixels::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, Picture, Plane};

@@ -10,7 +10,7 @@ use edgemaxx_contract::format::Document;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
-use edgemaxx_files::write_whole;
+use edgemaxx_files::{read_text, write_whole};
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay, SealError};
 use edgemaxx_seal::sign::Signer;
 
@@ -40,7 +40,7 @@ fn wrong<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> PublishError + 
 }
 
 fn document<T: Document>(path: &Path) -> Result<(T, Digest), PublishError> {
-    let text = fs::read_to_string(path).map_err(wrong(path))?;
+    let text = read_text(path).map_err(|error| wrong(path)(error.source))?;
     Ok((T::from_json(&text).map_err(wrong(path))?, Digest::of(&text)))
 }
 

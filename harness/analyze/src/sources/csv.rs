@@ -6,6 +6,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use edgemaxx_contract::digest::DigestBuilder;
+use edgemaxx_contract::encoding::{EncodingError, is_utf16};
 
 use super::error::SourceError;
 use super::rows::Rows;
@@ -25,7 +26,7 @@ const THROTTLED: usize = 4;
 
 pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, SourceError> {
     let file = File::open(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
-    let watched = Watched { file, digest: DigestBuilder::default(), line: 0 };
+    let watched = Watched { file, digest: DigestBuilder::default(), line: 0, begun: false };
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -46,17 +47,21 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     rows.pair_up(path, baseline, reader.into_inner().into_inner().0.digest.finish())
 }
 
-/// Keeps the digest of what is read, and stops at lines without end.
+/// Keeps the digest of what is read, and stops at lines without end and at UTF-16.
 struct Watched {
     file: File,
     digest: DigestBuilder,
     /// Bytes of the current line so far.
     line: usize,
+    begun: bool,
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
+        if !std::mem::replace(&mut self.begun, true) && is_utf16(&buffer[..count]) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, EncodingError::Utf16));
+        }
         self.digest.update(&buffer[..count]);
         self.line = match buffer[..count].iter().rposition(|&byte| byte == b'\n') {
             Some(at) => count - at - 1,

@@ -3,7 +3,8 @@
 //! Each run of hyperfine launches the command anew, so a run is a session with one pair: the
 //! n-th run of one command with the n-th of another. The commands are measured one after the
 //! other, so drift between them looks like speed; a warning says so. A run that failed did not do
-//! the work, so its time says nothing: an export with one is refused.
+//! the work, so its time says nothing: an export with one is refused, and where exit codes are not
+//! told, nothing is claimed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,8 +25,8 @@ struct Export {
 #[derive(Deserialize)]
 struct CommandResult {
     command: String,
-    /// Seconds.
-    times: Vec<f64>,
+    /// Seconds; `null` is what hyperfine writes for a number that is none.
+    times: Vec<Option<f64>>,
     /// Of each run, `null` for one that a signal ended; absent in exports of old versions.
     exit_codes: Option<Vec<Option<i32>>>,
     /// Of a parameter scan.
@@ -44,6 +45,17 @@ impl CommandResult {
         let values: Vec<String> =
             self.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("{} ({})", self.command, values.join(", "))
+    }
+
+    /// What is wrong with its name or its lists, if anything.
+    fn odd(&self) -> Option<String> {
+        // Shown, it could not be told from the name without them.
+        if self.command.trim() != self.command || self.command.is_empty() {
+            return Some("expected a name without blanks around it; give one with --command-name".to_owned());
+        }
+        let codes = self.exit_codes.as_ref().map_or(0, Vec::len);
+        (codes > self.times.len())
+            .then(|| format!("{} times, but {codes} exit codes; expected one for each run", self.times.len()))
     }
 
     /// How many runs are not known to have succeeded, and how the first of them ended.
@@ -71,6 +83,9 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     })?;
     let names: Vec<String> = export.results.iter().map(|result| result.name(&export.results)).collect();
     for (index, result) in export.results.iter().enumerate() {
+        if let Some(problem) = result.odd() {
+            return Err(nothing(format!("results[{index}] {:?}: {problem}", names[index])));
+        }
         if let Some((failed, how)) = result.failed() {
             return Err(nothing(format!(
                 "results[{index}] {:?}: {failed} of {} runs failed ({how}), and the time of a failure says nothing; \
@@ -83,12 +98,17 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     let mut rows = Rows::default();
     let runs = export.results.iter().map(|result| result.times.len()).min().unwrap_or(0);
     for (index, result) in export.results.iter().enumerate() {
-        for (run, &seconds) in result.times.iter().take(runs).enumerate() {
-            if !(seconds.is_finite() && seconds > 0.0) {
+        let mut times = Vec::with_capacity(result.times.len());
+        for (run, seconds) in result.times.iter().enumerate() {
+            let Some(good) = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0) else {
+                let found = seconds.map_or("null".to_owned(), |seconds| seconds.to_string());
                 return Err(nothing(format!(
-                    "results[{index}].times[{run}]: expected a positive number of seconds, found {seconds}"
+                    "results[{index}].times[{run}]: expected a positive number of seconds, found {found}"
                 )));
-            }
+            };
+            times.push(good);
+        }
+        for (run, seconds) in times.into_iter().take(runs).enumerate() {
             let numbers = (
                 rows.sessions.number(&run.to_string()),
                 rows.requests.number("run"),
@@ -111,7 +131,20 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
         )));
     }
     let mut table = rows.pair_up(path, baseline, Digest::of(&bytes))?;
+    let untold = |name: &str| {
+        let result = names.iter().position(|known| known == name).map(|at| &export.results[at]);
+        result.is_some_and(|result| result.exit_codes.is_none())
+    };
+    let untold_baseline = untold(&table.baseline);
     for candidate in &mut table.candidates {
+        if untold_baseline || untold(&candidate.name) {
+            let who = if untold_baseline { &table.baseline } else { &candidate.name };
+            table.warnings.push(format!(
+                "{:?}: without exit codes of {who:?} it is not known whether its runs failed; nothing is claimed of it",
+                candidate.name
+            ));
+            candidate.blur = f64::INFINITY;
+        }
         let of = |name: &String| names.iter().position(|known| known == name);
         let times = [of(&candidate.name), of(&table.baseline)].into_iter().flatten();
         let most = times.map(|index| export.results[index].times.len()).max().unwrap_or(runs);

@@ -83,7 +83,7 @@ impl Rows {
             (row.session, row.request, row.pipeline != baseline, row.pipeline, index)
         };
         order.par_sort_unstable_by_key(key);
-        let takes_part = self.takes_part();
+        let expected = self.expected(baseline);
         let mut found: Vec<BTreeMap<u32, Vec<(u32, Pair)>>> = vec![BTreeMap::new(); pipelines.len()];
         // Of each pipeline: requests that both sides answered, those that only the baseline did, those that only it did.
         let mut counts = vec![[0u64; 3]; pipelines.len()];
@@ -96,7 +96,7 @@ impl Rows {
             let first = &self.rows[group[0] as usize];
             let partner = (first.pipeline == baseline).then_some(first);
             let own: Vec<u32> = group.iter().map(|&index| self.rows[index as usize].pipeline).collect();
-            for &pipeline in &takes_part[first.session as usize] {
+            for &pipeline in &expected[first.session as usize] {
                 let answered = own.contains(&pipeline);
                 match (partner, answered) {
                     (Some(_), true) => counts[pipeline as usize][0] += 1,
@@ -178,13 +178,22 @@ impl Rows {
         Ok(table)
     }
 
-    /// The pipelines with a row in each session, in order.
-    fn takes_part(&self) -> Vec<Vec<u32>> {
-        let mut pipelines = vec![BTreeSet::new(); self.sessions.list.len()];
+    /// The pipelines that should have answered in each session, in order: those with a row in it. Where the baseline stands
+    /// alone, whose rows those of a candidate should have been, nobody says, so that all of them lack them; and where
+    /// candidates share sessions at all, who has no row in one of the baseline's was left out of it.
+    fn expected(&self, baseline: u32) -> Vec<BTreeSet<u32>> {
+        let mut there = vec![BTreeSet::new(); self.sessions.list.len()];
         for row in &self.rows {
-            pipelines[row.session as usize].insert(row.pipeline);
+            there[row.session as usize].insert(row.pipeline);
         }
-        pipelines.into_iter().map(|set| set.into_iter().collect()).collect()
+        let candidates = |of: &BTreeSet<u32>| of.len() - usize::from(of.contains(&baseline));
+        let shared = there.iter().any(|of| candidates(of) > 1);
+        for of in there.iter_mut().filter(|of| of.contains(&baseline)) {
+            if shared || candidates(of) == 0 {
+                of.extend(0..self.pipelines.list.len() as u32);
+            }
+        }
+        there
     }
 
     /// The largest tick of which all latencies are multiples: what the clock told, or who wrote them down; 0 where that is

@@ -162,12 +162,71 @@ fn a_failed_run_of_hyperfine_supports_no_claim() {
         (r#","exit_codes":[0,0,2]"#, "1 of 3 runs failed (exit code 2)"),
         (r#","exit_codes":[null,0,null]"#, "2 of 3 runs failed (ended by a signal)"),
         (r#","exit_codes":[0]"#, "2 of 3 runs failed (no exit code)"),
+        (r#","exit_codes":[]"#, "3 of 3 runs failed (no exit code)"),
+        (
+            r#","exit_codes":[0,0,0,0]"#,
+            "results[1] \"b\": 3 times, but 4 exit codes; expected one for each run",
+        ),
     ] {
         let found = read(codes).unwrap_err();
         assert!(found.contains(expected), "{codes}: {found}");
     }
-    assert!(read(r#","exit_codes":[0,0,0]"#).is_ok());
-    assert!(read("").is_ok(), "old versions wrote no exit codes");
+    let claim = |table: SampleTable| {
+        let report = AnalyzeReport::of(&table, &Settings::default()).unwrap();
+        (report.candidates[0].claim, report.warnings.join("; "))
+    };
+    assert_eq!(claim(read(r#","exit_codes":[0,0,0]"#).unwrap()).0, "faster");
+    // Old versions wrote none, and some tool may write null: nobody knows.
+    for codes in ["", r#","exit_codes":null"#] {
+        let (claim, warnings) = claim(read(codes).unwrap());
+        assert_eq!(claim, "cannot tell", "{codes}");
+        assert!(warnings.contains("\"b\": without exit codes of \"b\" it is not known"), "{warnings}");
+    }
+    // Of the baseline neither.
+    let export = export(r#","exit_codes":[0,0,0]"#).replacen(r#","exit_codes":[0,0,0]"#, "", 1);
+    let (claim, warnings) = claim(super::read(&folder.file("h.json", &export), None).unwrap());
+    assert_eq!(claim, "cannot tell");
+    assert!(warnings.contains("\"b\": without exit codes of \"a\""), "{warnings}");
+}
+
+#[test]
+fn times_and_names_of_hyperfine_are_what_they_say() {
+    let folder = Folder::new();
+    let good = r#"{"results":[{"command":"a","times":[1.0,1.1],"exit_codes":[0,0]},
+        {"command":"b","times":[2.0,2.2],"exit_codes":[0,0]}]}"#;
+    for (from, to, expected) in [
+        ("2.2", "null", "results[1].times[1]: expected a positive number of seconds, found null"),
+        ("2.2", "0", "results[1].times[1]: expected a positive number of seconds, found 0"),
+        ("2.2", "NaN", "hyperfine's JSON export"),
+        ("\"b\"", "\"b \"", "results[1] \"b \": expected a name without blanks around it"),
+        ("\"b\"", "\"\"", "results[1] \"\": expected a name"),
+    ] {
+        let said = read(&folder.file("h.json", &good.replacen(from, to, 1)), None).unwrap_err().to_string();
+        assert!(said.contains(expected), "{to}: {said}");
+    }
+    // A time beyond those that are compared is looked at, too.
+    let longer = good.replacen("[2.0,2.2],\"exit_codes\":[0,0]", "[2.0,2.2,-1],\"exit_codes\":[0,0,0]", 1);
+    let said = read(&folder.file("h.json", &longer), None).unwrap_err().to_string();
+    assert!(said.contains("results[1].times[2]: expected a positive"), "{said}");
+}
+
+#[test]
+fn a_csv_in_utf_16_is_called_so() {
+    let folder = Folder::new();
+    let text = format!("{HEADER}1,a,old,10\n1,a,new,9\n");
+    let words = |turn: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(turn).collect::<Vec<u8>>();
+    for bytes in [
+        [&[0xff, 0xfe], words(u16::to_le_bytes).as_slice()].concat(),
+        [&[0xfe, 0xff], words(u16::to_be_bytes).as_slice()].concat(),
+        words(u16::to_le_bytes),
+        words(u16::to_be_bytes),
+    ] {
+        let path = folder.file("x.csv", "");
+        std::fs::write(&path, bytes).unwrap();
+        let said = message(read(&path, None));
+        assert_eq!(said, "x.csv: cannot be read: expected UTF-8, found UTF-16; save it as UTF-8");
+    }
+    assert!(folder.csv(&format!("\u{feff}{text}")).is_ok());
 }
 
 #[test]
@@ -227,6 +286,39 @@ fn what_is_missing_is_counted_and_proves_nothing() {
     assert!(halved.warnings.iter().any(|warning| warning == said), "{:?}", halved.warnings);
     let json = serde_json::to_value(&halved).unwrap();
     assert_eq!(json["candidates"][0]["counted"]["left_out"][0]["count"], 100);
+    // Whole sessions, of one candidate and of one of two that share them.
+    let lines = |text: &str, keep: fn(&str) -> bool| {
+        text.lines().filter(|line| keep(line)).collect::<Vec<_>>().join("\n")
+    };
+    let without = |line: &str| !(line.starts_with("s3") && line.contains(",new,"));
+    let found = &report(&lines(&sessions(0.8, 1e-6, |_| true), without)).candidates[0];
+    assert_eq!((found.claim, found.counted.expected, found.counted.compared), ("cannot tell", 200, 160));
+    let both: String = sessions(0.8, 1e-6, |_| true)
+        .lines()
+        .map(|line| {
+            if line.contains(",new,") {
+                format!("{line}\n{}\n", line.replace(",new,", ",other,"))
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
+    let found = report(&lines(&both, without));
+    assert_eq!((found.candidates[0].claim, found.candidates[0].counted.expected), ("cannot tell", 200));
+    assert_eq!((found.candidates[1].claim, found.candidates[1].counted.expected), ("faster", 200));
+    // Sessions of one candidate each are nobody else's lack.
+    let own = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+        [session, _, "new", _] => session != "s3" && session != "s4",
+        [session, _, "other", _] => session == "s3" || session == "s4",
+        _ => true,
+    };
+    let found = report(&lines(&both, own));
+    let counted: Vec<String> =
+        found.candidates.iter().map(|candidate| candidate.counted.to_string()).collect();
+    assert_eq!(
+        counted,
+        ["120 of 120 requests answered on both sides", "80 of 80 requests answered on both sides"]
+    );
     // The other way round: what the baseline did not answer.
     let text = sessions(0.8, 1e-6, |_| true);
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("s0,r1,old")).collect();

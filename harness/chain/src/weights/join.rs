@@ -86,6 +86,9 @@ mod tests {
         let joined = join([(0, key(9)), (1, key(5))], &[(key(8), 1.0), (key(9), 0.25)]).unwrap();
         assert_eq!(joined.missing, [key(8)]);
         assert_eq!(joined.weights, [WeightTriple { hotkey: key(9), uid: 0, value: 65535 }]);
+        // Who has left and earned nothing lost nothing.
+        let joined = join([(0, key(9))], &[(key(8), 0.0), (key(9), 0.25)]).unwrap();
+        assert_eq!((joined.missing, joined.weights.len()), (vec![], 1));
     }
 
     #[test]

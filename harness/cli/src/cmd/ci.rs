@@ -11,6 +11,7 @@ use edgemaxx_report::{comparison_junit, comparison_markdown};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::ci::{CHANGE, Tree, Version, build, of_two};
 use edgemaxx_run::measured::MeasuredRun;
+use edgemaxx_run::resolve::read_text;
 use edgemaxx_run::stage::plan::{Draw, save};
 use edgemaxx_run::stage::whole;
 
@@ -101,7 +102,7 @@ impl Args {
     fn contest_of_both(&self, out: &Path) -> anyhow::Result<(String, Option<Tree>)> {
         let path = self.contest.canonicalize().in_file(&self.contest)?;
         let base = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let text = std::fs::read_to_string(&path).in_file(&path)?;
+        let text = read_text(&path)?;
         let version = |command: &Option<String>| Version {
             text: text.clone(),
             base: base.clone(),
@@ -115,7 +116,7 @@ impl Args {
         let inside = path.strip_prefix(tree.repository().canonicalize()?).in_file(&path)?;
         let before = tree.root().join(inside);
         // A contest that came with the change tells how the version before it is started, too.
-        let own = std::fs::read_to_string(&before).unwrap_or_else(|_| text.clone());
+        let own = if before.exists() { read_text(&before)? } else { text.clone() };
         let reference =
             Version { text: own, base: before.parent().unwrap_or(tree.root()).to_owned(), command: None };
         if let Some(command) = &self.build {

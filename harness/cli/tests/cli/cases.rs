@@ -280,6 +280,27 @@ fn nix_fifo(path: &Path) {
     nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
 }
 
+/// Of two that plan into one folder at once, the second is told so and writes nothing.
+#[test]
+fn a_folder_that_another_is_planning_into_is_left_alone() {
+    let it = ground();
+    fs::create_dir(it.path("out")).unwrap();
+    let other = fs::File::open(it.path("out")).unwrap();
+    other.lock().unwrap();
+    let plan = || {
+        let mut command = edgemaxx();
+        command.arg("plan").arg(it.contest()).arg("--out").arg(it.path("out")).timeout(LONG);
+        said(&command.output().unwrap())
+    };
+    let (code, message) = plan();
+    assert!(code == 2 && message.contains("another run was planned here meanwhile"), "{message}");
+    assert_eq!(fs::read_dir(it.path("out")).unwrap().count(), 0);
+    drop(other);
+    assert_eq!(plan().0, 0);
+    let (code, message) = plan();
+    assert!(code == 2 && it.path("out/plan.json").is_file(), "{message}");
+}
+
 /// What downloads and desktops leave behind is no other checkpoint; what the hub's cache links to is read.
 #[test]
 fn copies_of_one_commit_are_one_checkpoint() {

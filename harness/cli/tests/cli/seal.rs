@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::common::site::Site;
 use crate::common::{
     ALICE, Playground, alice, alice_in, candidate, copy_folder, derive, edgemaxx, failure, repository,
     retime, secret,
@@ -250,6 +251,14 @@ fn days_are_chained_and_signers_told_apart() {
     let other = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
     let (code, said) = failure(edgemaxx().arg("verify").arg(&site).args(["--hotkey", other]));
     assert!(code == 1 && said.contains("not by"), "{said}");
+    // A day shown as another one proves nothing of that, in a folder or on a site.
+    let replayed = folder.path().join("site/2026-11-23");
+    copy_folder(&site, &replayed);
+    let served = Site::of(&folder.path().join("site"));
+    for shown in [replayed.display().to_string(), format!("{}/2026-11-23", served.url)] {
+        let (code, said) = failure(edgemaxx().args(["verify", &shown, "--hotkey", ALICE]));
+        assert!(code == 1 && said.contains("of the day 2026-11-22, which is shown as 2026-11-23"), "{said}");
+    }
     // What is sealed keeps its seal; the day before, sealed anew, is another one.
     edgemaxx().arg("seal").arg(&first).arg("--key").arg(&key).assert().success();
     edgemaxx().arg("verify").arg(&site).arg("--previous").arg(&first).assert().success();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::encoding::text_of;
 use zeroize::Zeroizing;
 
 use super::error::WalletError;
@@ -24,11 +25,8 @@ impl PasswordSource {
     pub(super) fn ask(&self, key: &Path) -> Result<(Zeroizing<String>, String), WalletError> {
         if let Some(path) = &self.file {
             let text = read_secret(path)?;
-            let text = std::str::from_utf8(&text).map_err(|_| WalletError::Format {
-                path: path.clone(),
-                field: "password file",
-                problem: "not UTF-8".into(),
-            })?;
+            let text = text_of(&text)
+                .map_err(|error| WalletError::format(path, "password file", error.to_string()))?;
             let line = text.lines().next().unwrap_or_default();
             return Ok((Zeroizing::new(line.to_owned()), path.display().to_string()));
         }
@@ -41,5 +39,29 @@ impl PasswordSource {
             return Ok((Zeroizing::new(asked), "what was typed".to_owned()));
         }
         Err(WalletError::NoPassword { path: key.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_whatever_editor_wrote_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let asked = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let source = PasswordSource { file: Some(path.clone()), prompt: false };
+            source.ask(Path::new("key")).map(|(word, _)| word.to_string()).map_err(|error| error.to_string())
+        };
+        for content in ["open sesame\n", "open sesame\r\nmore\n", "\u{feff}open sesame"] {
+            assert_eq!(asked(content.as_bytes()).unwrap(), "open sesame", "{content:?}");
+        }
+        let said = asked(b"\xff\xfeo\0p\0").unwrap_err();
+        assert!(said.contains("password file") && said.contains("UTF-16"), "{said}");
     }
 }

@@ -151,8 +151,10 @@ pub fn compare_runs(
     }
     let judge = Judge::new(settings, common.len());
     let same = reference.evidence.log.chain.head() == subject.evidence.log.chain.head();
-    let judged = common.iter().map(|name| judge.runs(sides[0].side(name), sides[1].side(name), same));
-    let rows: Vec<ComparisonRow> = judged.chain(vanished(reference, subject, settings)).collect();
+    let mut rows: Vec<ComparisonRow> =
+        common.iter().map(|name| judge.runs(sides[0].side(name), sides[1].side(name), same)).collect();
+    rows.extend(vanished(&sides[0], subject, settings));
+    rows.extend(asked_for_anew(&sides[1], &new, reference, settings));
     let mut reason = in_one_sentence(&rows);
     if !same && let (Some(before), Some(after)) = (before, after) {
         let change = 100.0 * (after / before - 1.0);
@@ -267,7 +269,7 @@ fn candidates<'a>(run: &ComparableRun<'a>) -> Vec<&'a str> {
 /// The candidates that the reference has and the subject lacks, where all are asked for: of who is no longer there
 /// nothing can be told, and a regression must not pass by leaving.
 fn vanished(
-    reference: &ComparableRun<'_>,
+    reference: &Measured<'_>,
     subject: &ComparableRun<'_>,
     settings: &CompareSettings,
 ) -> Vec<ComparisonRow> {
@@ -275,21 +277,31 @@ fn vanished(
         return Vec::new();
     }
     let there = candidates(subject);
-    let gone = candidates(reference).into_iter().filter(|name| !there.contains(name));
-    gone.map(|name| ComparisonRow {
-        name: name.to_owned(),
-        verdict: Verdict::CannotTell,
-        reason: format!("not in {}: it was left out or has another name", subject.label),
-        slowdown: None,
-        detectable: None,
-        processor: None,
-        metric: None,
-        similarity: None,
-        more_sessions: None,
-        counted: Counted::default(),
-        reference_counted: None,
+    let gone = candidates(&reference.run).into_iter().filter(|name| !there.contains(name));
+    gone.map(|name| {
+        let before = reference.side(name).counted();
+        let mut counted = Counted { expected: before.expected, ..Counted::default() };
+        counted.leave_out(before.expected, format!("not in {}", subject.label));
+        let reason = format!("not in {}: it was left out or has another name", subject.label);
+        ComparisonRow { reference_counted: Some(before), ..row::untold(name, reason, counted) }
     })
     .collect()
+}
+
+/// The candidates that were asked for by name and that the reference lacks: nothing can be told of them, and who asks for
+/// them is not to hear only of the others.
+fn asked_for_anew(
+    subject: &Measured<'_>,
+    new: &[&str],
+    reference: &ComparableRun<'_>,
+    settings: &CompareSettings,
+) -> Vec<ComparisonRow> {
+    if settings.candidates.is_empty() {
+        return Vec::new();
+    }
+    let row =
+        |name: &&str| row::untold(name, format!("not in {}", reference.label), subject.side(name).counted());
+    new.iter().map(row).collect()
 }
 
 /// The candidates asked for, in the order of the plan.

@@ -40,7 +40,7 @@ impl Side<'_> {
     }
 
     /// Its requests that count, and why others do not.
-    fn counted(&self) -> Counted {
+    pub(crate) fn counted(&self) -> Counted {
         self.estimates.map(|e| e.counted.clone()).unwrap_or_default()
     }
 
@@ -52,6 +52,37 @@ impl Side<'_> {
             None if self.means.is_empty() => Some("no complete pair".to_owned()),
             None => None,
         }
+    }
+}
+
+/// The row of a candidate of which nothing can be told.
+pub(crate) fn untold(name: &str, reason: String, counted: Counted) -> ComparisonRow {
+    ComparisonRow {
+        name: name.to_owned(),
+        verdict: Verdict::CannotTell,
+        reason,
+        slowdown: None,
+        detectable: None,
+        processor: None,
+        metric: None,
+        similarity: None,
+        more_sessions: None,
+        counted,
+        reference_counted: None,
+    }
+}
+
+/// No good news rests on a part of the requests: which ones are missing is hardly by chance.
+fn doubt_what_is_missing(row: ComparisonRow) -> ComparisonRow {
+    let counts = std::iter::once(&row.counted).chain(&row.reference_counted);
+    let missing = counts.into_iter().find(|counted| !counted.is_whole()).map(Counted::to_string);
+    match (missing, row.verdict) {
+        (Some(missing), Verdict::Equivalent | Verdict::Improved) => ComparisonRow {
+            verdict: Verdict::CannotTell,
+            reason: format!("{}, but not of all requests: {missing}", row.reason),
+            ..row
+        },
+        _ => row,
     }
 }
 
@@ -104,7 +135,10 @@ impl<'a> Judge<'a> {
             let before = reference.calm().unwrap_or(&reference.means);
             change(before, subject.calm().unwrap_or(&subject.means))
         });
-        ComparisonRow { reference_counted: counted, ..self.row(&subject, &found, calm.as_ref()) }
+        doubt_what_is_missing(ComparisonRow {
+            reference_counted: counted,
+            ..self.row(&subject, &found, calm.as_ref())
+        })
     }
 
     /// A candidate against its own baseline.
@@ -119,7 +153,7 @@ impl<'a> Judge<'a> {
         let processor = Group { means: &subject.processor, looks: None };
         row.processor = (!subject.processor.is_empty())
             .then(|| relative(&Change::to_baseline(processor, self.level), self.level));
-        row
+        doubt_what_is_missing(row)
     }
 
     /// The row of a candidate that does not work, or did not before.
@@ -132,19 +166,7 @@ impl<'a> Judge<'a> {
             }
             (Some(now), Some(_)) => (Verdict::CannotTell, format!("it fails in both runs: {now}")),
         };
-        Some(ComparisonRow {
-            name: subject.name.clone(),
-            verdict,
-            reason,
-            slowdown: None,
-            detectable: None,
-            processor: None,
-            metric: None,
-            similarity: None,
-            more_sessions: None,
-            counted: subject.counted(),
-            reference_counted: None,
-        })
+        Some(ComparisonRow { verdict, ..untold(&subject.name, reason, subject.counted()) })
     }
 
     fn row(&self, subject: &Side<'_>, change: &Change, calm: Option<&Change>) -> ComparisonRow {

@@ -85,8 +85,21 @@ fn who_vanished_is_named_and_passes_for_nothing() {
         found.reason.contains("gone cannot be told")
             && found.reason.contains("not in the reference are quick")
     );
-    let asked = CompareSettings { candidates: vec!["quick-too".to_owned()], ..settings };
-    assert!(compared(&reference, &subject, &asked).rows.iter().all(|row| row.name != "gone"));
+    let (gone, before) = (row(&found, "gone"), row(&found, "middling").counted.expected);
+    assert_eq!(
+        gone.counted.to_string(),
+        format!("0 of {before} requests answered on both sides; {before} not in after")
+    );
+    assert!(gone.reference_counted.as_ref().is_some_and(|counted| counted.is_whole()), "{gone:?}");
+    let asked = |names: &[&str]| {
+        let candidates = names.iter().map(|name| (*name).to_owned()).collect();
+        compared(&reference, &subject, &CompareSettings { candidates, ..settings.clone() })
+    };
+    assert!(asked(&["quick-too"]).rows.iter().all(|row| row.name != "gone"));
+    // Who is asked for and cannot be compared is not passed over.
+    let found = asked(&["quick-too", "quick"]);
+    assert_eq!((row(&found, "quick-too").verdict, found.verdict), (Verdict::Equivalent, Verdict::CannotTell));
+    assert_eq!(row(&found, "quick").reason, "not in before");
 }
 
 #[test]
@@ -152,6 +165,14 @@ fn requests_that_do_not_count_are_counted() {
         format!("{} of {expected} requests answered on both sides; {sessions} failed", expected - sessions);
     assert_eq!(quick.counted.to_string(), said);
     assert!(other.counted.is_whole() && other.counted.expected == expected, "{:?}", other.counted);
+    // No good news of a part of the requests, on either side; bad news stays.
+    let wide = CompareSettings { max_slowdown: 10.0, ..CompareSettings::default() };
+    for found in [compared(&whole, &lacking, &wide), compared(&lacking, &whole, &wide)] {
+        assert_eq!(row(&found, "middling").verdict, Verdict::Equivalent);
+        let quick = row(&found, "quick");
+        assert_eq!(quick.verdict, Verdict::CannotTell, "{quick:?}");
+        assert!(quick.reason.contains("but not of all requests: ") && quick.slowdown.is_some(), "{quick:?}");
+    }
     assert!(quick.reference_counted.as_ref().is_some_and(|counted| counted.is_whole()));
     let machine = environment(CONFINED);
     let own = compare_with_baseline(&comparable("run", &lacking, &machine), &CompareSettings::default());
