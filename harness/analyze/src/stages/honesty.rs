@@ -2,6 +2,8 @@
 
 mod noise;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

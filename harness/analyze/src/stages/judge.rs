@@ -11,6 +11,9 @@ use super::estimate::plain;
 use crate::estimators::quantiles::Sorted;
 use crate::estimators::{one_sided, student};
 
+#[cfg(test)]
+mod tests;
+
 /// Worst requests listed.
 const WORST: usize = 10;
 

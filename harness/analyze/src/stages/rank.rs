@@ -16,6 +16,9 @@ use super::order::Order;
 use super::rewards;
 use crate::inference::earnings::QualityFactor;
 
+#[cfg(test)]
+mod tests;
+
 /// Scores, tiers and shares of the reward.
 pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment) -> Ranking {
     let fit = estimates.certificate.verdict == CertificateVerdict::Fit;

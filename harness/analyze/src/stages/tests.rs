@@ -197,7 +197,7 @@ fn pipeline(contest: &Contest, name: &str, role: Role) -> PipelinePlan {
     }
 }
 
-fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -> QualityRecord {
+pub(super) fn judged(candidate: &str, session: u32, pair: u32, request: u32, cosine: f64) -> QualityRecord {
     QualityRecord {
         candidate: candidate.to_owned(),
         session,
