@@ -48,13 +48,16 @@ pub struct RunFolder {
     path: PathBuf,
     /// Answers by digest.
     artefacts: PathBuf,
+    /// The run that this is a lane of, and its number.
+    within: Option<(PathBuf, u32)>,
     /// Files that were read once and are not read again.
     loaded: BTreeMap<String, String>,
 }
 
 impl RunFolder {
     fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), artefacts: path.join(ARTEFACTS_FOLDER), loaded: BTreeMap::new() }
+        let (artefacts, loaded) = (path.join(ARTEFACTS_FOLDER), BTreeMap::new());
+        Self { path: path.to_owned(), artefacts, within: None, loaded }
     }
 
     /// A folder for a new run: new, empty, or left by planning that was cut off.
@@ -155,7 +158,7 @@ impl RunFolder {
     /// A folder at `path` with these files and the pictures of this one, where stages write without
     /// touching it.
     pub fn elsewhere(&self, path: &Path, files: BTreeMap<String, String>) -> Self {
-        Self { path: path.to_owned(), artefacts: self.artefacts.clone(), loaded: files }
+        Self { path: path.to_owned(), artefacts: self.artefacts.clone(), within: None, loaded: files }
     }
 
     /// Whether there is such a file, on disk or in memory.
@@ -367,7 +370,13 @@ impl RunFolder {
         for name in [CONTEST_FILE, PROMPTS_FILE, ORIGIN_FILE] {
             loaded.insert(name.to_owned(), self.read(name)?.into_owned());
         }
-        Ok(Self { path, artefacts: self.artefacts.clone(), loaded })
+        let within = Some((self.path.clone(), lane));
+        Ok(Self { path, artefacts: self.artefacts.clone(), within, loaded })
+    }
+
+    /// The run that this is a lane of, and the lane's number.
+    pub fn within(&self) -> Option<(Self, u32)> {
+        self.within.as_ref().map(|(run, lane)| (Self::at(run), *lane))
     }
 
     /// The judged pairs, and the digest of their file.

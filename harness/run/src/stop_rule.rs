@@ -1,8 +1,12 @@
 //! Who needs no further session, as `measure` asks for it: the race's rules on what the log holds, and
 //! the moment at which all time is over.
 
+mod lanes;
+
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use edgemaxx_analyze::elimination::SessionSpeed;
 use edgemaxx_analyze::sources::session_from_log;
@@ -13,14 +17,21 @@ use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::sample::{LaunchOutcome, Log, Outcome, Record, RecordedSession, Stop};
 use edgemaxx_quality::{Judge, records};
 
+use self::lanes::{Layers, Next};
 use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::stage::quality::{Models, answer_pairs};
 
+/// How often a lane looks whether the others are as far as it is.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Ends candidates that are known well enough, where the plan asks for it; and everybody at the deadline.
 pub(crate) struct Stops {
     deadline: Option<SystemTime>,
+    interrupt: Arc<AtomicBool>,
     race: Option<Watched>,
+    /// The other lanes of the run, where there are any.
+    layers: Option<Layers>,
 }
 
 /// A race and what was seen of it.
@@ -51,7 +62,7 @@ struct Runner {
 }
 
 impl Stops {
-    /// The rule of a plan.
+    /// The rule of a plan, or of a lane's; what it waits for it waits for no longer when `interrupt` is set.
     ///
     /// # Errors
     /// A model that judges answers cannot be loaded.
@@ -60,8 +71,13 @@ impl Stops {
         plan: &Plan,
         contest: &Contest,
         deadline: Option<SystemTime>,
+        interrupt: Arc<AtomicBool>,
     ) -> Result<Self> {
-        let race = match Race::of(contest, plan) {
+        let whole = match folder.within() {
+            Some((run, lane)) => Some((run.plan()?, run, lane)),
+            None => None,
+        };
+        let race = match Race::of(contest, whole.as_ref().map_or(plan, |(plan, ..)| plan)) {
             Some(race) => Some(Watched {
                 race,
                 folder: folder.clone(),
@@ -71,19 +87,36 @@ impl Stops {
             }),
             None => None,
         };
-        Ok(Self { deadline, race })
+        let layers = whole.map(|(plan, run, lane)| Layers::of(&run, &plan, lane));
+        Ok(Self { deadline, interrupt, race, layers })
     }
 }
 
 impl edgemaxx_measure::StopRule for Stops {
     fn after_session(&mut self, plan: &Plan, log: &Log) -> Vec<Stop> {
-        if self.deadline.is_some_and(|deadline| SystemTime::now() >= deadline) {
-            let all = plan.candidates().iter();
-            return all.map(|c| wish(&c.name, "the time for measuring was over".to_owned())).collect();
+        let mut stops = Vec::new();
+        loop {
+            if self.deadline.is_some_and(|deadline| SystemTime::now() >= deadline) {
+                let all = plan.candidates().iter();
+                return all.map(|c| wish(&c.name, "the time for measuring was over".to_owned())).collect();
+            }
+            let Some(watched) = &mut self.race else { return Vec::new() };
+            let Some(layers) = &mut self.layers else {
+                watched.look(plan, log);
+                return watched.leave();
+            };
+            match layers.next(plan, log) {
+                Next::Begin => return stops,
+                Next::Wait if self.interrupt.load(Ordering::Relaxed) => return stops,
+                Next::Wait => std::thread::sleep(LOOK),
+                Next::Decide(sessions) => {
+                    for (plan, planned, recorded) in sessions {
+                        watched.take(plan, planned, &recorded);
+                    }
+                    stops.extend(watched.leave());
+                }
+            }
         }
-        let Some(watched) = &mut self.race else { return Vec::new() };
-        watched.look(plan, log);
-        watched.leave()
     }
 }
 

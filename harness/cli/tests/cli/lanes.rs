@@ -153,6 +153,53 @@ fn lanes_are_measured_each_by_itself_and_verified_as_one_run() {
     assert!(code == 2 && said.contains("lane 1") && said.contains("Another Processor"), "{said}");
 }
 
+/// What all lanes measured decides, layer by layer, and each lane decides the same; killed and gone on with, too.
+#[test]
+fn lanes_that_may_end_candidates_early_decide_together() {
+    if !two_cores() {
+        return;
+    }
+    let bad = candidate("bad", &["--fault", "refuse@1"]);
+    let ground = Playground::new(&(candidate("fast", &["--latency-us", "1000"]) + &bad));
+    ground.replace("contest.toml", "sessions = 5", "sessions = 12");
+    let output = ground.run("out").args(["--lanes", "2", "--until", "99%"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{said}");
+    let run = ground.path("out");
+    let plan = Plan::from_json(&fs::read_to_string(run.join("plan.json")).unwrap()).unwrap();
+    let ended = |lane: u32, name: &str| {
+        let (own, log) = (plan.of_lane(lane), log(&run, &plan, lane));
+        let sessions = own.sessions.iter().zip(log.sessions(&own));
+        sessions.filter(|(planned, found)| planned.candidate == name && found.end.is_some()).count()
+    };
+    let stops = |lane: u32| -> Vec<(String, String)> {
+        log(&run, &plan, lane).stops().map(|stop| (stop.candidate.clone(), stop.reason.clone())).collect()
+    };
+    // Who failed leaves after the first layer, on both lanes alike; the others when they are known so well, after as
+    // many layers on each.
+    assert_eq!(stops(0), stops(1), "{said}");
+    assert!(stops(0).iter().any(|(name, reason)| name == "bad" && reason.contains("it failed")), "{said}");
+    assert_eq!((ended(0, "bad"), ended(1, "bad")), (1, 1));
+    assert_eq!(ended(0, "fast"), ended(1, "fast"));
+    let stopped = json(&run.join("estimates.json"))["candidates"][0]["stopped"].clone();
+    assert!(stopped.is_null() || !stopped["reason"].as_str().unwrap().contains("on lane"), "{stopped}");
+
+    // Cut in the middle of a layer, both lanes decide again what they decided before.
+    let before = [stops(0), stops(1)];
+    for lane in 0..2 {
+        let path = run.join(format!("lanes/{lane}/samples.jsonl"));
+        let text = fs::read_to_string(&path).unwrap();
+        let at =
+            text.find("\"record\":\"stop\"").map_or(text.len(), |at| text[..at].rfind('\n').unwrap() + 1);
+        fs::write(&path, &text[..at]).unwrap();
+    }
+    let output = edgemaxx().arg("measure").arg(&run).arg("--resume").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stops(0)[0], before[0][0]);
+    assert_eq!(stops(0), stops(1));
+    derive(&run);
+}
+
 #[test]
 fn an_interrupted_lane_goes_on_and_the_other_is_left_alone() {
     if !two_cores() {
@@ -213,8 +260,6 @@ fn what_no_lane_could_say_anything_of_is_refused() {
         assert!(!ground.path("out/lanes").exists());
     };
     refused(&["--lanes", "3"], &["5 rounds", "3 lanes", "take 2 at most"]);
-    refused(&["--lanes", "2", "--until", "1%"], &["one lane only"]);
-    refused(&["--lanes", "2", "--budget", "1"], &["one lane only"]);
     refused(&["--lanes", "3", "--devices", "0,1"], &["--devices names another number"]);
     refused(&["--devices", "0,1"], &["--devices", "processor", "--lanes N"]);
     // One lane is what it always was.

@@ -15,7 +15,7 @@ impl Plan {
     /// The same plan for so many lanes.
     ///
     /// # Errors
-    /// It has too few rounds for them, or ends candidates by what was measured meanwhile.
+    /// It has too few rounds for them.
     pub fn in_lanes(mut self, lanes: u32) -> Result<Self, String> {
         self.lanes = lanes;
         self.check_lanes()?;
@@ -37,12 +37,6 @@ impl Plan {
                 self.lanes,
                 (rounds / MIN_ROUNDS).max(1)
             ));
-        }
-        if self.measurement.stopping.is_adaptive() {
-            return Err(
-                "lanes: a plan that may end candidates for what they showed (--until, --budget) is measured on one lane only: no lane knows what the others have found meanwhile"
-                    .to_owned(),
-            );
         }
         Ok(())
     }

@@ -56,14 +56,22 @@ fn head_of_lanes(heads: &[Digest]) -> Digest {
 fn stop(plan: &Plan, candidate: String, stops: &[(u32, Stop)]) -> Record {
     let planned = plan.sessions.iter().filter(|session| session.candidate == candidate).count() as u32;
     let sessions_saved = stops.iter().map(|(_, stop)| stop.sessions_saved).sum();
-    let reasons: Vec<String> =
-        stops.iter().map(|(lane, stop)| format!("on lane {lane}, {}", stop.reason)).collect();
+    let mut reasons: Vec<&str> = stops.iter().map(|(_, stop)| stop.reason.as_str()).collect();
+    reasons.dedup();
+    let reason = match reasons[..] {
+        // As when all lanes have decided it together.
+        [reason] if plan.measurement.stopping.is_adaptive() => reason.to_owned(),
+        _ => {
+            let each = stops.iter().map(|(lane, stop)| format!("on lane {lane}, {}", stop.reason));
+            each.collect::<Vec<_>>().join("; ")
+        }
+    };
     Record::Stop(Stop {
         candidate,
         after_sessions: planned.saturating_sub(sessions_saved),
-        reason: reasons.join("; "),
+        reason,
         sessions_saved,
-        beaten_by: None,
+        beaten_by: stops.iter().find_map(|(_, stop)| stop.beaten_by.clone()),
     })
 }
 

@@ -29,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Where a lane's process writes down how it failed, in the lane's folder.
 const FAILURE_FILE: &str = ".failure.json";
 
-/// Measures what is left of each lane, all at the same time. A lane that fails does not end the others: what they
-/// measure is kept, and `resume` goes on with the one that is left.
+/// Measures what is left of each lane, all at the same time. A lane that fails does not end the others, unless they
+/// decide together who needs no further session: what they measure is kept, and `resume` goes on with what is left.
 ///
 /// # Errors
 /// The lanes cannot have processors or cards of their own, one of them failed, or measuring was interrupted.
@@ -76,7 +76,9 @@ pub(super) fn measure_lanes(
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if !ending && interrupt.load(Ordering::Relaxed) {
+            // Lanes that decide together wait for one another: none goes on alone.
+            let broken = plan.measurement.stopping.is_adaptive() && running.iter_mut().any(Lane::has_failed);
+            if !ending && (broken || interrupt.load(Ordering::Relaxed)) {
                 ending = true;
                 running.iter().for_each(Lane::end);
             }
@@ -205,6 +207,11 @@ impl Lane {
     /// Asks the process to end, as its own user would.
     fn end(&self) {
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+    }
+
+    /// Whether it has ended otherwise than well.
+    fn has_failed(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(status)) if !status.success())
     }
 
     /// Waits for its end: how it failed, if it did.

@@ -112,7 +112,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let mut io = Io { codec, disk: &mut disk, clock: &clock, telemetry, unix_ms };
     let mut watcher = Watcher { progress: observer.begin("measure", pair_count(&plan)), done: 0 };
     let deadline = options.deadline.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-    let mut rule = Stops::of(folder, &plan, &contest, deadline)?;
+    let mut rule = Stops::of(folder, &plan, &contest, deadline, interrupt.clone())?;
     let result = execute(&plan, &mut io, &mut launcher, &mut rule, &mut watcher, &interrupt);
     if let Some(Err(error)) = recorder.map(Recorder::finish) {
         observer.note(&format!("warning: telemetry ended early: {error}"));

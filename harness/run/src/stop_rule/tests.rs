@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::contest::Contest;
@@ -172,7 +173,7 @@ fn measured(budget_s: f64) -> Day {
         telemetry: &mut NoTelemetry,
         unix_ms: 0,
     };
-    let mut rule = Stops::of(&folder, &plan, &contest, None).unwrap();
+    let mut rule = Stops::of(&folder, &plan, &contest, None, Arc::default()).unwrap();
     execute(&plan, &mut io, &mut launcher, &mut rule, &mut Silent, &AtomicBool::new(false)).unwrap();
     folder.write(SAMPLES_FILE, &disk.log).unwrap();
     let log = Log::parse_for(&disk.log, &plan).unwrap();
@@ -238,7 +239,7 @@ impl Day {
         let mut log = self.log.clone();
         log.records.truncate(records);
         let known: Vec<String> = log.stops().map(|stop| stop.candidate.clone()).collect();
-        let mut rule = Stops::of(&self.folder, &self.plan, &self.contest, None).unwrap();
+        let mut rule = Stops::of(&self.folder, &self.plan, &self.contest, None, Arc::default()).unwrap();
         let wanted = rule.after_session(&self.plan, &log).into_iter();
         wanted.filter(|stop| !known.contains(&stop.candidate)).map(|s| (s.candidate, s.reason)).collect()
     }
