@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::evidence::{Evidence, Pair};
 use crate::number;
-use crate::plot::race;
+use crate::plot::{Bar, race};
 use crate::summary::{Summary, SummaryCandidate};
 use crate::text::visible;
 
@@ -228,7 +228,7 @@ fn bars(id: &str, summary: &Summary, best: &SummaryCandidate, timed: Noun) -> St
     };
     let (who, _) = named(&best.name, best.source.as_deref(), "");
     let bars = [(visible(&summary.baseline), baseline.point), (who, own.point)]
-        .map(|(name, ms)| (format!("{name}: {}", duration(ms)), ms));
+        .map(|(name, time)| Bar { name, words: duration(time), time });
     race(&format!("{id}-race"), &format!("Time for one {}", timed.one), &bars)
 }
 

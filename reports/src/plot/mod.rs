@@ -16,6 +16,6 @@ pub(crate) use forest::{Row, certificate, forest};
 pub(crate) use latency::{Cloud, clouds};
 pub(crate) use length::length;
 pub(crate) use plane::{Spot, plane};
-pub(crate) use race::race;
+pub(crate) use race::{Bar, race};
 pub(crate) use sessions::{SessionShots, Shot, ratios, series, strips};
 pub(crate) use trend::{TrendPoint, trend};
