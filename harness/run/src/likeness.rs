@@ -16,6 +16,8 @@ use crate::resolve::candidate_file;
 
 /// Share of weights that must not be the baseline's for an entry to have weights of its own.
 const OWN_WEIGHTS: f64 = 0.001;
+/// The same for them to be more than another's settings: a few changed numbers make no other entry of settings.
+const MORE_THAN_SETTINGS: f64 = 0.05;
 /// Numbers that differ by less than this share are the same setting.
 const SAME_NUMBER: f64 = 0.01;
 /// What of a file is read; of a larger one, its digest.
@@ -31,8 +33,10 @@ pub struct Likeness {
     engine: Option<BTreeMap<Digest, u64>>,
     /// Of its weights; `None`: they cannot be read here.
     fingerprint: Option<Fingerprint>,
-    /// Whether its weights are its own.
-    own_weights: bool,
+    /// Share of its weights that are not the baseline's.
+    own_weights: f64,
+    /// Whether its engine has files: a command alone, which may name the built-in engine, is no work.
+    engine_files: bool,
 }
 
 /// An earlier entry that a later one repeats.
@@ -57,10 +61,12 @@ impl Likeness {
         let mut settings =
             object(contest.task.patched(&contest.baseline.settings, &file.settings)?.object().to_value());
         settings.retain(|key, value| usual.get(key) != Some(&*value));
+        let mut engine_files = false;
         let engine = match &file.engine {
             Some(EngineSpec::Command(command)) => {
                 let mut parts = BTreeMap::new();
                 parts_of(folder, 0, &mut parts)?;
+                engine_files = !parts.is_empty();
                 add(&mut parts, command.command.join(" ").as_bytes());
                 Some(parts)
             }
@@ -68,8 +74,8 @@ impl Likeness {
         };
         let fingerprint = Fingerprint::of(folder, salt).ok();
         let shared = fingerprint.as_ref().and_then(|own| compare(own, baseline).copied_share());
-        let own_weights = shared.is_some_and(|shared| 1.0 - shared >= OWN_WEIGHTS);
-        Ok(Self { settings, engine, fingerprint, own_weights })
+        let own_weights = shared.map_or(0.0, |shared| 1.0 - shared);
+        Ok(Self { settings, engine, fingerprint, own_weights, engine_files })
     }
 }
 
@@ -99,7 +105,8 @@ fn judge(
     let mut all = Vec::new();
     for (later, (copy, mine)) in entries.iter().enumerate() {
         for (original, theirs) in &entries[..later] {
-            let (found, limit, what) = if theirs.own_weights {
+            let more_than_settings = mine.own_weights >= MORE_THAN_SETTINGS || mine.engine_files;
+            let (found, limit, what) = if theirs.own_weights >= OWN_WEIGHTS {
                 (share(copy, original), limits.weights, "of its own weights")
             } else if let Some(engine) = &theirs.engine {
                 (
@@ -107,7 +114,7 @@ fn judge(
                     limits.engine,
                     "of its engine's files",
                 )
-            } else if theirs.settings.is_empty() || mine.own_weights || mine.engine.is_some() {
+            } else if theirs.settings.is_empty() || more_than_settings {
                 // Nothing is its own, or what is the other's own is more than settings.
                 continue;
             } else {
@@ -197,12 +204,14 @@ mod tests {
     use super::*;
 
     fn likeness(settings: Value, engine: Option<&[&str]>, own_weights: bool) -> Likeness {
+        let engine_files = engine.is_some();
         let engine = engine.map(|lines| {
             let mut parts = BTreeMap::new();
             lines.iter().for_each(|line| add_line(&mut parts, line));
             parts
         });
-        Likeness { settings: object(settings), engine, fingerprint: None, own_weights }
+        let own_weights = if own_weights { 0.3 } else { 0.0 };
+        Likeness { settings: object(settings), engine, fingerprint: None, own_weights, engine_files }
     }
 
     fn found(entries: Vec<(&str, Likeness)>, settings: f64) -> Vec<(String, String, String)> {
@@ -280,6 +289,84 @@ mod tests {
         let found = found(all, 1.0);
         assert_eq!(pairs(&found), [("commented", "first")]);
         assert_eq!(found[0].2, "100% of its engine's files");
+    }
+
+    /// Real folders: the same settings, or the same engine, in other clothes.
+    #[test]
+    fn who_only_dresses_up_anothers_entry_repeats_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        let text = fs::read_to_string(root.join("contests/emoji-cpu.toml")).unwrap();
+        let contest = Contest::parse(&text).unwrap();
+        let model = root.join("models/emoji-sdxl");
+        let baseline = Fingerprint::of(&model, 1).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        fn copy(from: &Path, to: &Path) {
+            fs::create_dir_all(to).unwrap();
+            for entry in fs::read_dir(from).unwrap() {
+                let path = entry.unwrap().path();
+                let to = to.join(path.file_name().unwrap());
+                if path.is_dir() {
+                    copy(&path, &to);
+                } else {
+                    fs::copy(&path, &to).unwrap();
+                }
+            }
+        }
+        let entry = |name: &str, settings: &str, files: &[(&str, &str)]| {
+            let folder = home.path().join(name);
+            copy(&model, &folder);
+            fs::write(folder.join("edgemaxx.toml"), settings).unwrap();
+            for (file, text) in files {
+                fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
+                fs::write(folder.join(file), text).unwrap();
+            }
+            (name.to_owned(), Likeness::of(&folder, &contest, &baseline, 1).unwrap())
+        };
+        let found = |entries: Vec<(String, Likeness)>| -> Vec<(String, String)> {
+            repeats(&entries, &contest, &baseline).into_iter().map(|r| (r.copy, r.original)).collect()
+        };
+        let first = "[generation]\nsteps = 8\nguidance_scale = 4.0\n";
+        let settings = found(vec![
+            entry("first", first, &[]),
+            entry("comment", &format!("# all mine\n{first}# really\n"), &[]),
+            entry("order", "[generation]\nguidance_scale = 4.0\nsteps = 8\n", &[]),
+            entry("blanks", "\n\n[ generation ]\n  steps=8\n\tguidance_scale  =  4.0\n\n", &[]),
+            entry("inline", "generation = { steps = 8, guidance_scale = 4.0 }\n", &[]),
+            entry("usual", &format!("{first}dtype = \"f32\"\n"), &[]),
+            entry("readme", first, &[("README.md", "mine"), ("notes/more.txt", "mine")]),
+            entry("hair", "[generation]\nsteps = 8\nguidance_scale = 4.01\n", &[]),
+            entry(
+                "command",
+                &format!("{first}[engine]\ncommand = [\"edgemaxx\", \"engine\", \"candle\"]\n"),
+                &[],
+            ),
+            entry("other", "[generation]\nsteps = 9\nguidance_scale = 4.0\n", &[]),
+        ]);
+        for name in ["comment", "order", "blanks", "inline", "usual", "readme", "hair", "command"] {
+            assert!(settings.contains(&(name.to_owned(), "first".to_owned())), "{name}: {settings:?}");
+        }
+        assert!(settings.iter().all(|(copy, _)| copy != "other" && copy != "first"), "{settings:?}");
+
+        let program = "import numpy\ndef answer(request):\n    return draw(request.prompt, request.steps)\nserve(answer)\n";
+        let engine = |file: &str| format!("[engine]\ncommand = [\"python3\", \"{file}\"]\n");
+        let engines = found(vec![
+            entry("author", &engine("engine.py"), &[("engine.py", program)]),
+            entry("renamed", &engine("src/mine.py"), &[("src/mine.py", program)]),
+            entry(
+                "dressed",
+                &engine("engine.py"),
+                &[("engine.py", &format!("# mine\n\n{}", program.replace("    ", "\t")))],
+            ),
+            entry(
+                "another",
+                &engine("engine.py"),
+                &[("engine.py", "import torch\nprint('something of its own')\n")],
+            ),
+        ]);
+        for name in ["renamed", "dressed"] {
+            assert!(engines.contains(&(name.to_owned(), "author".to_owned())), "{name}: {engines:?}");
+        }
+        assert!(engines.iter().all(|(copy, _)| copy != "another"), "{engines:?}");
     }
 
     #[test]
