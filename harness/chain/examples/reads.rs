@@ -1,4 +1,5 @@
 //! How long it takes to read a subnet of 256 neurons from the local runtime: connecting, and then each read on the open connection.
+//! With the path of the command, also the whole command.
 
 #[path = "../tests/local/node.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -21,6 +22,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             assert_eq!(read.neurons.len(), 256);
         }
         timed("  neurons and commitments", || chain.snapshot(&pin, NETUID))?;
+    }
+    let Some(program) = std::env::args_os().nth(1) else { return Ok(()) };
+    for _ in 0..3 {
+        let mut command = std::process::Command::new(&program);
+        command.args(["chain", "neurons", "--json", "--netuid", &NETUID.to_string()]);
+        command.args(["--subtensor.chain_endpoint", &node.url()]).stdout(std::process::Stdio::null());
+        timed("edgemaxx chain neurons", || {
+            assert!(command.status().is_ok_and(|status| status.success()));
+            Ok(())
+        })?;
     }
     Ok(())
 }
