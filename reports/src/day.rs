@@ -76,7 +76,7 @@ impl DayView<'_> {
                     }
                 }
             }
-            Fate::Copy { of, how } => {
+            Fate::Copy { of, how, .. } => {
                 why.push(format!("of {of}: {how}"));
                 ("copy", "copy")
             }

@@ -13,7 +13,7 @@ use crate::view::{AnswerSource, FileDigest, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
 const SCRIPT: &str = include_str!("../templates/script.js");
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("base.html", include_str!("../templates/base.html")),
     ("report.html", include_str!("../templates/report.html")),
     ("front.html", include_str!("../templates/front.html")),
@@ -22,6 +22,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("candidate.html", include_str!("../templates/candidate.html")),
     ("submissions.html", include_str!("../templates/submissions.html")),
     ("day.html", include_str!("../templates/day.html")),
+    ("joint.html", include_str!("../templates/joint.html")),
     ("trust.html", include_str!("../templates/trust.html")),
     ("provenance.html", include_str!("../templates/provenance.html")),
     ("history.html", include_str!("../templates/history.html")),

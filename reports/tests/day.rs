@@ -26,7 +26,7 @@ fn fates() -> Vec<(&'static str, Fate, &'static str, &'static str)> {
         ),
         (
             "copy",
-            Fate::Copy { of: "student-5".to_owned(), how: "the same files".to_owned() },
+            Fate::Copy { of: "student-5".to_owned(), how: "the same files".to_owned(), digest: None },
             "copy",
             "of student-5",
         ),
@@ -77,6 +77,7 @@ fn weights(origin: Origin) -> Weights {
         reason: "student-5 wins".to_owned(),
         ranking: None,
         earned: None,
+        share: None,
         winner: Some("student-5".to_owned()),
         entries: entries([("student-5".to_owned(), 0.8), ("steps-10".to_owned(), 0.2)]),
     }
@@ -164,6 +165,7 @@ fn a_day_on_which_nothing_was_measured_has_a_page_too() {
         report: "2026-03-06/report.html".to_owned(),
         reason: "nobody <submitted>".to_owned(),
         weights_block: Some(4711),
+        contests: Vec::new(),
     };
     let site = &history(&[], &[quiet]).expect("site")[0].text;
     for text in ["2026-03-06/report.html", "nobody &lt;submitted&gt;", "4711"] {

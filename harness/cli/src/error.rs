@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Engine = 4,
     /// Chain or hub failed.
     Chain = 5,
+    /// What must be checked could not be: neither yes nor no.
+    Unchecked = 6,
     /// Interrupted, resumable.
     Interrupted = 130,
 }
@@ -66,6 +68,7 @@ impl From<Class> for Exit {
             Class::Environment => Self::Environment,
             Class::Engine => Self::Engine,
             Class::Chain => Self::Chain,
+            Class::Unchecked => Self::Unchecked,
             Class::Interrupted => Self::Interrupted,
         }
     }
@@ -79,6 +82,7 @@ impl From<Exit> for Class {
             Exit::Environment => Self::Environment,
             Exit::Engine => Self::Engine,
             Exit::Chain => Self::Chain,
+            Exit::Unchecked => Self::Unchecked,
             Exit::Interrupted => Self::Interrupted,
         }
     }

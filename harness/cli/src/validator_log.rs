@@ -9,13 +9,15 @@ use crate::terminal::{note, note_json};
 
 /// A line on standard error whenever something changes: for people, or as JSON.
 pub(crate) struct Log {
-    pub(crate) json: bool,
+    json: bool,
+    /// Of several contests, the one that it is of.
+    contest: Option<String>,
     last: Option<(String, String, Option<String>)>,
 }
 
 impl Log {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, last: None }
+    pub(crate) fn new(json: bool, contest: Option<String>) -> Self {
+        Self { json, contest, last: None }
     }
 
     pub(crate) fn on(&mut self, status: &Status, now: i64) {
@@ -26,15 +28,19 @@ impl Log {
         }
         let level = if seen.2.is_some() { "warning" } else { "info" };
         if self.json {
-            let line = json!({
+            let mut line = json!({
                 "unix_s": now, "level": level, "day": seen.0, "phase": seen.1, "trouble": seen.2,
                 "submissions": status.submissions, "weights": status.weights,
             });
+            if let Some(contest) = &self.contest {
+                line["contest"] = json!(contest);
+            }
             note_json(&line);
         } else {
             let when = jiff::Timestamp::from_second(now).map_or(String::new(), |time| time.to_string());
             let trouble = seen.2.as_ref().map_or(String::new(), |what| format!(": {what}"));
-            note(&format!("{when} {level} {} {}{trouble}", seen.0, seen.1));
+            let contest = self.contest.as_ref().map_or(String::new(), |contest| format!("{contest} "));
+            note(&format!("{when} {level} {contest}{} {}{trouble}", seen.0, seen.1));
         }
         self.last = Some(seen);
     }

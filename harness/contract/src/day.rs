@@ -114,6 +114,9 @@ pub enum Fate {
         of: String,
         /// How that is known.
         how: String,
+        /// Digest of its files; `None`: it names the same repository and revision as the earlier one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
     },
     /// It cannot be measured.
     Invalid {
@@ -131,7 +134,26 @@ pub enum Fate {
     Sealed,
 }
 
+/// How the reason begins of one that was not there, or not for everybody.
+pub const NOT_THERE: &str = "not there, or not for everybody";
+/// How the reason begins of one that could not be fetched.
+pub const OUT_OF_REACH: &str = "out of reach";
+
 impl Fate {
+    /// Digest of its files, where somebody looked at them.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Candidate { digest, .. } => Some(*digest),
+            Self::Copy { digest, .. } => *digest,
+            _ => None,
+        }
+    }
+
+    /// Whether it is invalid for what was so on its day, which nobody can look at afterwards.
+    pub fn was_away(&self) -> bool {
+        matches!(self, Self::Invalid { reason } if reason.starts_with(NOT_THERE) || reason.starts_with(OUT_OF_REACH))
+    }
+
     /// A candidate that repeats nobody.
     pub fn candidate(digest: Digest) -> Self {
         Self::Candidate { digest, repeats: None }

@@ -14,6 +14,7 @@ pub mod estimate;
 pub mod floor;
 pub mod format;
 pub mod input;
+pub mod joint;
 pub mod metric;
 pub mod noise;
 pub mod plan;

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::environment::Environment;
 use crate::estimate::Estimates;
 use crate::format::Document;
+use crate::joint::Joint;
 use crate::metric::Metric;
 use crate::plan::{Day, Entropy, Plan};
 use crate::quality::{QualityHeader, QualityRecord};
@@ -35,6 +36,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("comparison", document::<Comparison>()),
         ("day", document::<DayRecord>()),
         ("weights", document::<Weights>()),
+        ("joint", document::<Joint>()),
     ]
 }
 

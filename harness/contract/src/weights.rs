@@ -27,6 +27,9 @@ pub struct Weights {
     pub ranking: Option<Digest>,
     /// The day that they were earned on.
     pub earned: Option<Day>,
+    /// What share of the validator's weights this contest decides; `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// Who held the first place when they were earned.
     pub winner: Option<String>,
     /// Hotkeys with a share, by hotkey; empty: nothing is set, what stands on chain stays.

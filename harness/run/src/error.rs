@@ -31,6 +31,8 @@ pub enum Class {
     Engine,
     /// Chain or hub failed.
     Chain,
+    /// What must be checked could not be: neither yes nor no.
+    Unchecked,
     /// Interrupted, resumable.
     Interrupted,
 }

@@ -8,6 +8,7 @@ pub mod build;
 pub mod child;
 pub mod ci;
 pub mod copies;
+pub mod entry;
 pub mod error;
 pub mod fitness;
 pub mod floor;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint};
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::run_files::{REPORT_FILE, SAMPLES_FILE, SUMMARY_FILE, of_lane};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
@@ -93,7 +94,7 @@ fn is_measured(folder: &Path) -> bool {
     [SAMPLES_FILE.to_owned(), of_lane(0, SAMPLES_FILE)].iter().any(|name| folder.join(name).is_file())
 }
 
-/// The days below `published` on which nothing was measured, in order.
+/// The days below `published` on which nothing was measured, or that are of several contests together, in order.
 fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> Result<Vec<QuietDay>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(published).in_file(published)? {
@@ -105,7 +106,13 @@ fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> Result<Vec<Qu
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let Weights { reason, .. } = Weights::from_json(&text).in_file(&path)?;
         let report = format!("{name}/{REPORT_FILE}");
-        found.push(QuietDay { day, report, reason, weights_block: blocks.get(&name).copied() });
+        let path = folder.join(JOINT_FILE);
+        let contests = match fs::read_to_string(&path) {
+            Ok(text) => Joint::from_json(&text).in_file(&path)?.contests,
+            Err(_) => Vec::new(),
+        };
+        let contests = contests.into_iter().map(|part| part.contest).collect();
+        found.push(QuietDay { day, report, reason, weights_block: blocks.get(&name).copied(), contests });
     }
     found.sort_by(|a, b| a.day.cmp(&b.day));
     Ok(found)

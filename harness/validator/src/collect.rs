@@ -100,8 +100,10 @@ fn repeated<'a, K: Ord + Clone>(
             None => {
                 first.insert(key, &submission.hotkey);
             }
-            Some(of) => copies
-                .push((submission.hotkey.clone(), Fate::Copy { of: (*of).to_owned(), how: how.to_owned() })),
+            Some(of) => {
+                let (of, how, digest) = ((*of).to_owned(), how.to_owned(), submission.fate.digest());
+                copies.push((submission.hotkey.clone(), Fate::Copy { of, how, digest }));
+            }
         }
     }
     copies
@@ -141,7 +143,7 @@ pub fn repeats(submissions: &[Submission], copies: &[CopyOf], most: usize) -> Ve
         let (Some(how), Some(first)) = (how, of.first()) else { continue };
         let fate = if of.len() >= most {
             let how = format!("{how}; {} earlier ones alike are measured before it", of.len());
-            Fate::Copy { of: first.clone(), how }
+            Fate::Copy { of: first.clone(), how, digest: Some(digest) }
         } else {
             Fate::Candidate { digest, repeats: Some(Repeats { of, how }) }
         };

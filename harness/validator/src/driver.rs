@@ -1,16 +1,22 @@
 //! The driver: asks the machine what is to be done, does it, records what happened.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use edgemaxx_contract::day::Fate;
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::joint::{Joint, Share};
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::weights::Weights;
 use edgemaxx_seal::sign::Signer;
 
 use crate::describe::describe;
 use crate::fetching::Fetching;
+use crate::joint::{self, Decided};
 use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following};
 use crate::policy::Policy;
-use crate::publish::{self, PublishError, Published};
+use crate::publish::{self, JointDay, PublishError, Published};
 use crate::reading::{self, Asked, Read};
 use crate::schedule::{ScheduleError, day_at, next, noon};
 use crate::state::{OnChain, Phase, State};
@@ -23,6 +29,22 @@ use crate::{collect, contest_file};
 const BLOCK_S: i64 = 12;
 /// Attempts to set weights, after which a single day ends without them.
 const ONCE_ATTEMPTS: u32 = 5;
+
+/// What a driver's days are of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// The validator's only contest: its weights go on chain.
+    Alone,
+    /// One of several contests, which are measured one after another.
+    Part {
+        /// Its share of the weights.
+        share: f64,
+        /// Until which part of the time for measuring, from 0 to 1, its sessions begin.
+        until: f64,
+    },
+    /// All contests together, whose days lie beside this one's: their weights go on chain, each by its share.
+    Joint(Vec<Share>),
+}
 
 /// What a validator is told once.
 #[derive(Debug, Clone)]
@@ -37,6 +59,18 @@ pub struct Settings {
     pub publish: Option<PathBuf>,
     /// The choices.
     pub policy: Policy,
+    /// What the days are of.
+    pub role: Role,
+}
+
+impl Settings {
+    /// The shares of the contests of which the days are together; none: they are of one.
+    fn shares(&self) -> &[Share] {
+        match &self.role {
+            Role::Joint(shares) => shares,
+            _ => &[],
+        }
+    }
 }
 
 /// What a validator acts on and through.
@@ -70,6 +104,12 @@ pub enum DriverError {
     /// The contest is none any more.
     #[error(transparent)]
     Contest(#[from] contest_file::ContestFileError),
+    /// A day under way was begun otherwise.
+    #[error(
+        "a day is under way that was begun with other contests or shares; run it to its end with those, or name other data \
+         with --data"
+    )]
+    Other,
     /// A defect of this program.
     #[error(transparent)]
     Impossible(#[from] Impossible),
@@ -79,19 +119,25 @@ pub enum DriverError {
 pub struct Driver<'a> {
     settings: Settings,
     store: Store,
-    world: World<'a>,
+    pub(crate) world: World<'a>,
     state: State,
     seen: Seen,
     fetching: Fetching,
     /// When it was last looked whether weights could be set.
     looked_at: Option<i64>,
+    /// Whether nobody else of the same machine measures.
+    pub(crate) may_measure: bool,
+    /// The days that the contests are at, of which this one's are together.
+    pub(crate) contests_at: BTreeMap<String, Day>,
 }
 
 impl<'a> Driver<'a> {
     /// In this state, with nothing seen or fetched yet.
     fn at(state: State, settings: Settings, store: Store, world: World<'a>) -> Self {
         let (seen, fetching) = (Seen::default(), Fetching::default());
-        Self { settings, store, world, state, seen, fetching, looked_at: None }
+        let may_measure = settings.role == Role::Alone;
+        let contests_at = BTreeMap::new();
+        Self { settings, store, world, state, seen, fetching, looked_at: None, may_measure, contests_at }
     }
 
     /// Goes on where the memory ends; begins with the current day, if it is not too late for it, or
@@ -107,14 +153,18 @@ impl<'a> Driver<'a> {
         now_please: bool,
     ) -> Result<Self, DriverError> {
         let now = world.clock.now();
+        let shares = settings.shares().to_vec();
         let state = match store.latest()? {
+            Some(state) if state.phase != Phase::Holding && state.shares != shares => {
+                return Err(DriverError::Other);
+            }
             Some(state) => state,
             None => {
                 let previous = publish::last_sealed(&settings.days)?;
                 let current = day_at(now)?;
                 if let Some(sealed) = previous.as_ref().filter(|previous| previous.day == current) {
                     let state = publish::sealed_day(&settings.days, sealed, now)?;
-                    let event = Event::Published(Box::new(sealed.weights.clone()), sealed.manifest);
+                    let event = published(&settings.role, sealed.weights.clone(), sealed.manifest);
                     let state = apply(&state, event, now, &settings.policy)?;
                     store.record(&state, now, "began with a day that was sealed already")?;
                     return Ok(Self::at(state, settings, store, world));
@@ -136,7 +186,8 @@ impl<'a> Driver<'a> {
                 let state = match by_hand {
                     Some(start) => State::begun(day, start, now, previous),
                     None => State::waiting(day.clone(), noon(&day)?, now, previous),
-                };
+                }
+                .of(&shares);
                 store.record(&state, now, "began")?;
                 state
             }
@@ -155,7 +206,7 @@ impl<'a> Driver<'a> {
         let now = self.world.clock.now();
         let start = self.world.chain.head().map_or(now, |head| head.unix_s);
         let day = next(&self.state.day)?;
-        let after = State::begun(day, start, now, self.state.legacy());
+        let after = State::begun(day, start, now, self.state.legacy()).of(self.settings.shares());
         self.store.record(&after, now, "began in advance")?;
         self.state = after;
         Ok(())
@@ -197,6 +248,13 @@ impl<'a> Driver<'a> {
                     self.world.bench.stop();
                 }
                 self.happened(event)
+            }
+            Step::Collect if !self.state.shares.is_empty() => {
+                if self.contests()?.is_some() {
+                    return self.happened(Event::Joined);
+                }
+                self.refresh_previous(now)?;
+                Ok(now + self.settings.policy.look_s)
             }
             Step::Collect => {
                 let asked = Asked {
@@ -258,34 +316,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Ticks until told to stop, or, with `once`, until the day holds. What `seen` has to say of what it did
-    /// goes into the journal.
-    ///
-    /// # Errors
-    /// [`DriverError`].
-    pub fn run(
-        &mut self,
-        once: bool,
-        mut seen: impl FnMut(&Status) -> Vec<String>,
-    ) -> Result<(), DriverError> {
-        loop {
-            let wake = self.tick()?;
-            for what in seen(&self.status()) {
-                self.note(&what)?;
-            }
-            if once && self.is_over()? {
-                return Ok(());
-            }
-            let seconds = (wake - self.world.clock.now()).max(0) as u64;
-            if !self.world.clock.sleep(seconds) {
-                self.world.bench.stop();
-                return Ok(());
-            }
-        }
-    }
-
     /// Whether a single day ends here.
-    fn is_over(&self) -> Result<bool, DriverError> {
+    pub(crate) fn is_over(&self) -> Result<bool, DriverError> {
         let attempts = self.state.trouble.as_ref().map_or(0, |trouble| trouble.attempts);
         Ok(match self.state.phase {
             Phase::SettingWeights => attempts >= ONCE_ATTEMPTS,
@@ -328,7 +360,7 @@ impl<'a> Driver<'a> {
             )
         };
         let start = noon(&day)?;
-        let after = State::waiting(day, start, now, self.state.legacy());
+        let after = State::waiting(day, start, now, self.state.legacy()).of(self.settings.shares());
         self.store.record(&after, now, &what)?;
         self.state = after;
         self.seen.measured = None;
@@ -338,6 +370,9 @@ impl<'a> Driver<'a> {
 
     /// Looks now and then whether weights could be set at all, so that it is known before a day is measured in vain.
     fn look_at_standing(&mut self, now: i64) -> Result<(), DriverError> {
+        if matches!(self.settings.role, Role::Part { .. }) {
+            return Ok(());
+        }
         let again = self.settings.policy.standing_s;
         if self.looked_at.is_some_and(|at| (at..at + again).contains(&now)) {
             return Ok(());
@@ -401,7 +436,21 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// When the last session begins.
+    fn measured_until(&self) -> Result<i64, DriverError> {
+        let policy = &self.settings.policy;
+        let end = deadline(&self.state.day, policy)?;
+        let Role::Part { until, .. } = self.settings.role else { return Ok(end) };
+        // Nobody is measured before everything of every contest has come, or is waited for no longer.
+        let from = self.state.start + (2 * policy.wait_for_s).min((end - self.state.start) / 2);
+        Ok(from + ((end - from) as f64 * until) as i64)
+    }
+
     fn measure(&mut self, now: i64) -> Result<i64, DriverError> {
+        if !self.may_measure {
+            self.seen.measured = None;
+            return Ok(now + self.settings.policy.look_s);
+        }
         let Some(record) = &self.state.record else {
             return self.happened(Event::NotMeasured("nothing was collected".to_owned()));
         };
@@ -411,7 +460,7 @@ impl<'a> Driver<'a> {
             contest: contest_file::compose(&self.settings.contest, record, winner)?,
             day: self.state.day.clone(),
             entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
-            deadline: deadline(&self.state.day, &self.settings.policy)?,
+            deadline: self.measured_until()?,
         };
         match self.world.bench.advance(&job) {
             Ok(BenchState::Finished) => self.happened(Event::Measured),
@@ -427,7 +476,51 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// What each of the contests has decided; `None`: not every one has.
+    fn contests(&self) -> Result<Option<Vec<Decided>>, DriverError> {
+        let data = self.settings.days.parent().unwrap_or(&self.settings.days);
+        let day = &self.state.day;
+        let decided = |share: &Share| {
+            let passed = self.contests_at.get(&share.contest).is_none_or(|at| at > day);
+            joint::decided(&data.join(&share.contest).join("days"), share, day, passed)
+        };
+        let found: Vec<Option<Decided>> = self.state.shares.iter().map(decided).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn publish_joint(&mut self) -> Result<Event, DriverError> {
+        let Some(contests) = self.contests()? else {
+            return Ok(Event::Trouble("a contest's day is not there any more".to_owned()));
+        };
+        let joint = Joint {
+            format: Joint::expected_format(),
+            day: self.state.day.clone(),
+            netuid: self.settings.netuid,
+            validator: self.world.signer.hotkey(),
+            since: contests.iter().filter_map(|decided| decided.since).max(),
+            contests: contests.iter().map(|decided| decided.part.clone()).collect(),
+        };
+        let parts: Vec<_> = contests.into_iter().map(|decided| (decided.part, decided.weights)).collect();
+        let (weights, folder) = (joint::sum(&joint.day, &parts), self.folder());
+        let day =
+            JointDay { folder: &folder, joint: &joint, weights, previous: self.state.previous.as_ref() };
+        let done = day.publish(self.world.signer, self.world.pages, self.settings.publish.as_deref())?;
+        self.published(done)
+    }
+
+    /// Notes what went wrong with a page; what follows from what was published.
+    fn published(&mut self, done: Published) -> Result<Event, DriverError> {
+        let Published { weights, manifest, trouble } = done;
+        if let Some(trouble) = trouble {
+            self.note(&format!("the day's page could not be written: {trouble}"))?;
+        }
+        Ok(published(&self.settings.role, weights, manifest))
+    }
+
     fn publish(&mut self) -> Result<Event, DriverError> {
+        if !self.state.shares.is_empty() {
+            return self.publish_joint();
+        }
         let Some(record) = &self.state.record else {
             return Ok(Event::Trouble("nothing was collected".to_owned()));
         };
@@ -436,14 +529,13 @@ impl<'a> Driver<'a> {
             contest: &self.settings.contest,
             record,
             previous: self.state.previous.as_ref(),
+            share: match self.settings.role {
+                Role::Part { share, .. } => Some(share),
+                _ => None,
+            },
         };
-        let target = self.settings.publish.as_deref();
-        let Published { weights, manifest, trouble } =
-            day.publish(self.world.signer, self.world.pages, target)?;
-        if let Some(trouble) = trouble {
-            self.note(&format!("the day's page could not be written: {trouble}"))?;
-        }
-        Ok(Event::Published(Box::new(weights), manifest))
+        let done = day.publish(self.world.signer, self.world.pages, self.settings.publish.as_deref())?;
+        self.published(done)
     }
 
     fn set_weights(&mut self, after: u64) -> Event {
@@ -505,5 +597,13 @@ impl<'a> Driver<'a> {
                 Ok(later)
             }
         }
+    }
+}
+
+/// What follows from a published day.
+fn published(role: &Role, weights: Weights, manifest: Digest) -> Event {
+    match role {
+        Role::Part { .. } => Event::HandedOn(Box::new(weights), manifest),
+        _ => Event::Published(Box::new(weights), manifest),
     }
 }

@@ -10,7 +10,10 @@ mod describe;
 pub mod driver;
 #[cfg(feature = "daemon")]
 mod fetching;
+#[cfg(feature = "daemon")]
+pub mod group;
 pub mod housekeeping;
+pub mod joint;
 pub mod machine;
 pub mod policy;
 #[cfg(feature = "daemon")]

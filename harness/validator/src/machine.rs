@@ -1,7 +1,7 @@
 //! The machine: what is to be done next, and what follows from what happened. Pure; a validator
 //! that was killed asks the same question again and does the same thing again.
 
-use edgemaxx_contract::day::{DayRecord, Fate};
+use edgemaxx_contract::day::{DayRecord, Fate, NOT_THERE, OUT_OF_REACH};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{Origin, Weights};
@@ -61,6 +61,8 @@ pub enum Event {
     Noon,
     /// The chain was read, or could not be.
     Collected(DayRecord),
+    /// Every one of several contests has decided.
+    Joined,
     /// What became of submissions that repeat others.
     Deduplicated(Vec<(String, Fate)>),
     /// What became of a submission.
@@ -77,6 +79,8 @@ pub enum Event {
     Analysed,
     /// It was decided and published.
     Published(Box<Weights>, Digest),
+    /// It was decided and published; the weights are a part of what several contests decide together.
+    HandedOn(Box<Weights>, Digest),
     /// The chain ends here, and the weights were not yet tried to be set.
     SettingAfter(u64),
     /// The weights stand on chain.
@@ -181,10 +185,10 @@ fn out_of_time(state: &State, hotkey: &str, now: i64, policy: &Policy, today: i6
     let limit = if somebody { policy.wait_for_s } else { policy.prepare_for_s };
     match state.unreachable.get(hotkey) {
         Some(Unreachable { why, gone: true }) if waited >= policy.gone_for_s => {
-            Some(format!("not there, or not for everybody, for {} min: {why}", policy.gone_for_s / 60))
+            Some(format!("{NOT_THERE}, for {} min: {why}", policy.gone_for_s / 60))
         }
-        Some(Unreachable { why, .. }) if waited >= limit => Some(format!("out of reach: {why}")),
-        None if waited >= 2 * limit => Some("out of reach: it could not be fetched in time".to_owned()),
+        Some(Unreachable { why, .. }) if waited >= limit => Some(format!("{OUT_OF_REACH}: {why}")),
+        None if waited >= 2 * limit => Some(format!("{OUT_OF_REACH}: it could not be fetched in time")),
         _ => None,
     }
 }
@@ -216,6 +220,7 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
             after.record = Some(record);
             if somebody { Phase::Deduplicating } else { Phase::Publishing }
         }
+        (Phase::Collecting, Event::Joined) => Phase::Publishing,
         (Phase::Deduplicating, Event::Deduplicated(fates)) => {
             settle(&mut after, fates);
             Phase::Preparing
@@ -250,6 +255,12 @@ pub fn apply(state: &State, event: Event, now: i64, policy: &Policy) -> Result<S
             after.weights = Some(*weights);
             after.manifest = Some(manifest);
             if nothing { Phase::Holding } else { Phase::SettingWeights }
+        }
+        (Phase::Publishing, Event::HandedOn(weights, manifest)) => {
+            after.weights = Some(*weights);
+            after.manifest = Some(manifest);
+            (after.on_chain, after.seal_on_chain) = (Some(OnChain::Joint), Some(OnChain::Joint));
+            Phase::Holding
         }
         (Phase::SettingWeights, Event::SettingAfter(block)) => {
             after.set_after = Some(block);

@@ -7,6 +7,7 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
@@ -39,7 +40,7 @@ fn wrong<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> PublishError + 
     move |problem| PublishError::File { path: path.to_owned(), problem: problem.to_string() }
 }
 
-fn document<T: Document>(path: &Path) -> Result<(T, Digest), PublishError> {
+pub(crate) fn document<T: Document>(path: &Path) -> Result<(T, Digest), PublishError> {
     let text = read_text(path).map_err(|error| wrong(path)(error.source))?;
     Ok((T::from_json(&text).map_err(wrong(path))?, Digest::of(&text)))
 }
@@ -60,6 +61,8 @@ pub(crate) struct Day<'a> {
     pub(crate) contest: &'a str,
     pub(crate) record: &'a DayRecord,
     pub(crate) previous: Option<&'a Previous>,
+    /// The contest's share of the validator's weights, where it has several contests.
+    pub(crate) share: Option<f64>,
 }
 
 /// What was published.
@@ -97,23 +100,61 @@ impl Day<'_> {
             rewards: &rewards,
             ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
             previous: self.previous.map(|previous| &previous.weights),
+            share: self.share,
         });
         for (name, text) in [(DAY_FILE, self.record.to_json()), (WEIGHTS_FILE, weights.to_json())] {
             let path = self.folder.join(name);
             write_whole(&path, text.as_bytes()).map_err(wrong(&path))?;
         }
-        // A day without its page is better than none.
-        let trouble = pages.write(self.folder).err();
-        let previous = self
-            .previous
-            .map(|previous| PreviousDay { day: previous.day.clone(), manifest: previous.manifest });
-        let manifest = manifest::seal(self.folder, &self.record.day, previous, Some(signer))?;
-        if let Some(target) = target {
-            manifest::publish(self.folder, &manifest, &target.join(self.record.day.to_string()))?;
-        }
-        let (_, digest) = manifest::read(self.folder)?;
-        Ok(Published { weights, manifest: digest, trouble })
+        seal(self.folder, weights, self.previous, signer, pages, target)
     }
+}
+
+/// A day of several contests together that is over but for its seal.
+pub(crate) struct JointDay<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) joint: &'a Joint,
+    /// What each of its contests decided.
+    pub(crate) weights: Weights,
+    pub(crate) previous: Option<&'a Previous>,
+}
+
+impl JointDay<'_> {
+    /// Writes and seals everything; the same again when asked again.
+    pub(crate) fn publish(
+        self,
+        signer: &dyn Signer,
+        pages: &mut dyn Pages,
+        target: Option<&Path>,
+    ) -> Result<Published, PublishError> {
+        fs::create_dir_all(self.folder).map_err(wrong(self.folder))?;
+        for (name, text) in [(JOINT_FILE, self.joint.to_json()), (WEIGHTS_FILE, self.weights.to_json())] {
+            let path = self.folder.join(name);
+            write_whole(&path, text.as_bytes()).map_err(wrong(&path))?;
+        }
+        seal(self.folder, self.weights, self.previous, signer, pages, target)
+    }
+}
+
+/// Writes the page of a day whose files are there, seals it, and copies it to where days are published.
+fn seal(
+    folder: &Path,
+    weights: Weights,
+    previous: Option<&Previous>,
+    signer: &dyn Signer,
+    pages: &mut dyn Pages,
+    target: Option<&Path>,
+) -> Result<Published, PublishError> {
+    // A day without its page is better than none.
+    let trouble = pages.write(folder).err();
+    let previous =
+        previous.map(|previous| PreviousDay { day: previous.day.clone(), manifest: previous.manifest });
+    let manifest = manifest::seal(folder, &weights.day, previous, Some(signer))?;
+    if let Some(target) = target {
+        manifest::publish(folder, &manifest, &target.join(weights.day.to_string()))?;
+    }
+    let (_, digest) = manifest::read(folder)?;
+    Ok(Published { weights, manifest: digest, trouble })
 }
 
 /// The last sealed day below `days`: what a validator without a memory goes on from.
@@ -141,7 +182,9 @@ pub fn last_sealed(days: &Path) -> Result<Option<Previous>, PublishError> {
 /// # Errors
 /// [`PublishError`]: its record cannot be read.
 pub(crate) fn sealed_day(days: &Path, sealed: &Previous, now: i64) -> Result<State, PublishError> {
-    let (record, _): (DayRecord, _) = document(&days.join(sealed.day.to_string()).join(DAY_FILE))?;
-    let waiting = State::waiting(sealed.day.clone(), record.closed_unix_s, now, None);
-    Ok(State { phase: Phase::Publishing, record: Some(record), ..waiting })
+    let path = days.join(sealed.day.to_string()).join(DAY_FILE);
+    // A day of several contests together has none of its own.
+    let record = path.exists().then(|| document::<DayRecord>(&path)).transpose()?.map(|(record, _)| record);
+    let start = record.as_ref().map_or(now, |record| record.closed_unix_s);
+    Ok(State { phase: Phase::Publishing, record, ..State::waiting(sealed.day.clone(), start, now, None) })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::day::DayRecord;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::joint::Share;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ pub struct State {
     pub seal_on_chain: Option<OnChain>,
     /// The day before.
     pub previous: Option<Previous>,
+    /// Of a day of several contests together: their shares, which hold for the whole day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
 }
 
 /// A checkpoint that is out of reach.
@@ -130,6 +134,8 @@ pub enum OnChain {
         /// The block.
         block: u64,
     },
+    /// It stands in what all of the validator's contests decide together, which has a day of its own.
+    Joint,
     /// It was not set.
     NotSet {
         /// Why.
@@ -168,7 +174,13 @@ impl State {
             on_chain: None,
             seal_on_chain: None,
             previous,
+            shares: Vec::new(),
         }
+    }
+
+    /// The day of these contests together; none: of one contest.
+    pub fn of(self, shares: &[Share]) -> Self {
+        Self { shares: shares.to_vec(), ..self }
     }
 
     /// A day that was begun by hand: it waits for nothing, even where the chain's clock is ahead of this machine's.

@@ -1,5 +1,6 @@
 //! What a validator is doing, for people, programs and Prometheus.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use edgemaxx_contract::day::{DayRecord, Fate};
@@ -37,6 +38,9 @@ pub struct Status {
     pub contact: Option<Contact>,
     /// What somebody should look at, in words; empty: nothing.
     pub alarms: Vec<String>,
+    /// Of several contests that decide the weights together: each one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contests: BTreeMap<String, Status>,
 }
 
 /// The last contact with the chain.
@@ -152,21 +156,58 @@ impl Status {
             running: true,
             contact: seen.contact,
             alarms: Vec::new(),
+            contests: BTreeMap::new(),
         };
         status.alarms = alarms(&status, state, seen, now, policy);
         status
     }
 
+    /// The same with those of the contests that it is of together: their alarms are its own, and their weights stand where
+    /// its own do.
+    pub fn with(mut self, contests: impl IntoIterator<Item = (String, Status)>) -> Self {
+        for (name, mut contest) in contests {
+            self.alarms.extend(contest.alarms.iter().map(|alarm| format!("{name}: {alarm}")));
+            if let (Some(own), Some(all)) = (&mut contest.weights, &self.weights)
+                && own.day == all.day
+            {
+                own.block = all.block;
+            }
+            contest.running = self.running;
+            self.contests.insert(name, contest);
+        }
+        self
+    }
+
     /// The status as Prometheus reads it.
     pub fn metrics(&self, now: i64) -> String {
-        let mut out = String::new();
-        let mut gauge = |name: &str, help: &str, value: Option<f64>| {
-            if let Some(value) = value {
-                let _ = writeln!(
-                    out,
-                    "# HELP edgemaxx_{name} {help}\n# TYPE edgemaxx_{name} gauge\nedgemaxx_{name} {value}"
-                );
+        let (own, mut out) = (self.gauges(now), String::new());
+        let of_contests: Vec<(&String, Vec<Gauge>)> =
+            self.contests.iter().map(|(name, contest)| (name, contest.gauges(now))).collect();
+        let mut written = BTreeSet::new();
+        for Gauge { name, help, .. } in own.iter().chain(of_contests.iter().flat_map(|(_, gauges)| gauges)) {
+            if !written.insert(name) {
+                continue;
             }
+            let _ = writeln!(out, "# HELP edgemaxx_{name} {help}\n# TYPE edgemaxx_{name} gauge");
+            let of =
+                |gauges: &[Gauge]| gauges.iter().find(|gauge| gauge.name == *name).map(|gauge| gauge.value);
+            if let Some(value) = of(&own) {
+                let _ = writeln!(out, "edgemaxx_{name} {value}");
+            }
+            for (contest, gauges) in &of_contests {
+                if let Some(value) = of(gauges) {
+                    let _ = writeln!(out, "edgemaxx_{name}{{contest=\"{contest}\"}} {value}");
+                }
+            }
+        }
+        out
+    }
+
+    /// What is known of it in numbers.
+    fn gauges(&self, now: i64) -> Vec<Gauge> {
+        let mut out = Vec::new();
+        let mut gauge = |name: &'static str, help: &'static str, value: Option<f64>| {
+            out.extend(value.map(|value| Gauge { name, help, value }));
         };
         let phase = Phase::ALL.iter().position(|phase| *phase == self.phase);
         gauge("phase", "0 waiting to 8 holding, in the order of a day", phase.map(|phase| phase as f64));
@@ -201,6 +242,13 @@ impl Status {
         gauge("alarms", "things somebody should look at", Some(self.alarms.len() as f64));
         out
     }
+}
+
+/// A number for Prometheus.
+struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    value: f64,
 }
 
 fn count(record: &DayRecord) -> Submissions {

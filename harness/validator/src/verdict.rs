@@ -23,6 +23,8 @@ pub struct Basis<'a> {
     pub ranking: Option<(&'a Ranking, Digest)>,
     /// The weights of the day before.
     pub previous: Option<&'a Weights>,
+    /// The contest's share of the validator's weights, where it has several contests.
+    pub share: Option<f64>,
 }
 
 /// The day's weights.
@@ -37,6 +39,7 @@ pub fn decide(basis: &Basis<'_>) -> Weights {
         reason: String::new(),
         ranking: None,
         earned: None,
+        share: basis.share,
         winner: None,
         entries: Vec::new(),
     };
@@ -208,6 +211,7 @@ mod tests {
             rewards: &rewards(None),
             ranking: Some((&ranking, Digest::of("r"))),
             previous: None,
+            share: None,
         })
     }
 
@@ -227,6 +231,7 @@ mod tests {
             rewards: &rewards(None),
             ranking: Some((&ranking, Digest::of("r"))),
             previous: None,
+            share: None,
         };
         assert_eq!(shares(&decide(&basis)), [("b", 1.0)]);
         assert_eq!(decide(&basis).winner, None);
@@ -297,6 +302,7 @@ mod tests {
                 rewards: &rewards(Some("f")),
                 ranking: ranking.map(|ranking| (ranking, Digest::of("r"))),
                 previous: Some(&yesterday),
+                share: None,
             });
             assert_eq!(weights.origin, origin, "{name}: {}", weights.reason);
             assert_eq!(shares(&weights), expected, "{name}");
@@ -306,14 +312,20 @@ mod tests {
 
     #[test]
     fn a_fallback_is_not_kept_as_if_it_had_been_earned() {
-        let first =
-            decide(&Basis { day: &day(&["f"]), rewards: &rewards(Some("f")), ranking: None, previous: None });
+        let first = decide(&Basis {
+            day: &day(&["f"]),
+            rewards: &rewards(Some("f")),
+            ranking: None,
+            previous: None,
+            share: None,
+        });
         assert_eq!(first.origin, Origin::Fallback);
         let second = decide(&Basis {
             day: &day(&["f", "g"]),
             rewards: &rewards(Some("g")),
             ranking: None,
             previous: Some(&first),
+            share: None,
         });
         assert_eq!(shares(&second), [("g", 1.0)]);
     }

@@ -227,8 +227,11 @@ fn bars(id: &str, summary: &Summary, best: &SummaryCandidate, timed: Noun) -> St
         return String::new();
     };
     let (who, _) = named(&best.name, best.source.as_deref(), "");
-    let bars = [(visible(&summary.baseline), baseline.point), (who, own.point)]
-        .map(|(name, time)| Bar { name, words: duration(time), time });
+    let bars = [(visible(&summary.baseline), baseline.point), (who, own.point)].map(|(name, time)| Bar {
+        name,
+        words: duration(time),
+        time,
+    });
     race(&format!("{id}-race"), &format!("Time for one {}", timed.one), &bars)
 }
 

@@ -44,6 +44,9 @@ pub struct QuietDay {
     pub reason: String,
     /// As of a run.
     pub weights_block: Option<u64>,
+    /// Of a day of several contests together, which measures nothing itself: their names; their pages lie in folders of
+    /// these names.
+    pub contests: Vec<String>,
 }
 
 /// A file of the site.
@@ -59,6 +62,9 @@ pub struct SiteFile {
 struct Site {
     title: String,
     contests: Vec<ContestHistory>,
+    /// Days of several contests together, and those contests.
+    joint: Vec<QuietRow>,
+    joined: Vec<String>,
     quiet: Vec<QuietRow>,
 }
 
@@ -135,10 +141,15 @@ pub fn history(runs: &[HistoryRun], quiet: &[QuietDay]) -> Result<Vec<SiteFile>,
     for runs in contests.values_mut() {
         runs.sort_by_key(|run| (run.summary.day.clone(), run.summary.samples));
     }
+    let (joint, quiet): (Vec<&QuietDay>, Vec<&QuietDay>) =
+        quiet.iter().partition(|day| !day.contests.is_empty());
+    let joined: BTreeSet<&String> = joint.iter().flat_map(|day| &day.contests).collect();
     let site = Site {
         title: "EdgeMaxx: history".to_owned(),
         contests: contests.iter().enumerate().map(|(i, (name, runs))| contest(i, name, runs)).collect(),
-        quiet: quiet.iter().rev().map(quiet_row).collect(),
+        joined: joined.into_iter().map(|name| visible(name)).collect(),
+        joint: joint.into_iter().rev().map(quiet_row).collect(),
+        quiet: quiet.into_iter().rev().map(quiet_row).collect(),
     };
     let sorted: Vec<&Summary> = contests.values().flatten().map(|run| &run.summary).collect();
     let page = SiteFile { path: "index.html".to_owned(), text: render("history.html", &site)? };

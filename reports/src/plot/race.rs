@@ -35,7 +35,8 @@ mod tests {
     #[test]
     fn a_hotkey_over_a_bar_leaves_room_for_its_time() {
         let hotkey = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-        let bar = |name: &str, time| Bar { name: name.to_owned(), words: "4.27 milliseconds".to_owned(), time };
+        let bar =
+            |name: &str, time| Bar { name: name.to_owned(), words: "4.27 milliseconds".to_owned(), time };
         let svg = race("r", "Time", &[bar("baseline", 7.0), bar(hotkey, 4.27)]);
         assert!(svg.contains(hotkey), "the description names it in full");
         for text in svg.split("<text").skip(1) {

@@ -65,7 +65,7 @@ Examples:
 
 Exit codes:
   0 good · 1 the answer is no · 2 usage or bad input · 3 environment unfit, its disk full, or no time left ·
-  4 engine or candidate failed · 5 chain or hub failed · 130 interrupted, resumable";
+  4 engine or candidate failed · 5 chain or hub failed · 6 could not be checked · 130 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -70,7 +70,7 @@ impl Args {
                 ));
             }
             let hotkey = self.hotkey.clone();
-            let means = Means { previous: None, base: None, hotkey, allow_unsigned: false };
+            let means = Means { previous: None, base: None, hotkey, netuid: None, allow_unsigned: false };
             let most = u64::from(self.max_gib) << 30;
             self.run = verify::fetch(address, fetched.path(), most, &means)?;
             audit::whole(&self.run, &means)?;

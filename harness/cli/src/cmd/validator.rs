@@ -2,26 +2,31 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use edgemaxx_chain::Journal;
+use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::joint::{Share, check_shares};
 use edgemaxx_files::write_whole;
 use edgemaxx_run::follow::Follower;
 use edgemaxx_run::resolve::read_text;
 use edgemaxx_run::validator::{
     ChildBench, LocalCheckpoints, Rendered, SealedDays, Subtensor, WallClock, not_published,
 };
+use edgemaxx_seal::Keypair;
 use edgemaxx_validator::contest_file;
-use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
+use edgemaxx_validator::driver::{Driver, DriverError, Role, Settings, World};
+use edgemaxx_validator::group::{Group, Idle};
 use edgemaxx_validator::housekeeping::Keep;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::publish::PublishError;
 use edgemaxx_validator::serve::{Shown, serve};
-use edgemaxx_validator::state::{OnChain, Phase};
-use edgemaxx_validator::status::{Progress, Seen, Status};
+use edgemaxx_validator::state::{OnChain, Phase, State};
+use edgemaxx_validator::status::{Contact, Progress, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
-use edgemaxx_validator::world::Clock as _;
+use edgemaxx_validator::world::{Bench, Checkpoints, Clock as _};
 
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
@@ -81,6 +86,7 @@ fn days(text: &str) -> Result<Days, String> {
 #[command(after_help = "Examples:
   edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
   edgemaxx validator run --contest contest.toml --publish site --publish hf:owner/days --keep-pictures-days 14
+  edgemaxx validator run --contest sdxl.toml=0.7 --contest stories.toml=0.3 --publish site
 
 The hub's token is HF_TOKEN, else the file that `hf auth login` writes; it is never shown.
 Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever stopped it.
@@ -88,9 +94,10 @@ Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever st
 Exit codes: 0 stopped, or with --once the weights are set · 1 with --once: nothing to set · 2 bad input ·
 3 disk full, memory damaged, or another validator runs with this data · 5 with --once: weights could not be set")]
 struct Run {
-    /// Contest file, without candidates: those come from the chain.
-    #[arg(long, value_name = "CONTEST.toml")]
-    contest: PathBuf,
+    /// Contest file, without candidates: those come from the chain. Of several contests, each with its share of the
+    /// weights; the shares sum to 1.
+    #[arg(long, value_name = "CONTEST.toml[=SHARE]", required = true, value_parser = entry)]
+    contest: Vec<Entry>,
     /// Folder for memory and days.
     #[arg(long, value_name = "DIR", default_value = "validator")]
     data: PathBuf,
@@ -163,11 +170,14 @@ impl Run {
         if self.at == At::Next && !self.once {
             return Err(Failure::input("--at next: begins a day in advance each time; it needs --once"));
         }
-        let text = read_text(&self.contest)?;
-        let contest = contest_file::check(&text, self.chain.netuid).in_file(&self.contest)?;
-        let path = std::fs::canonicalize(&self.contest).in_file(&self.contest)?;
-        let base = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let contests = self.contests()?;
+        let several = contests.len() > 1;
         let (folder, repository) = self.targets()?;
+        if several && repository.is_some() {
+            return Err(Failure::input(
+                "--publish hf:…: takes the days of one contest; with several name a folder",
+            ));
+        }
         let key = self.wallet.open(&self.chain)?;
         let store = Store::open(&self.data).map_err(environment)?;
         let node = self.chain.connect()?;
@@ -188,57 +198,80 @@ impl Run {
         }
 
         let mut own_clock = WallClock(Arc::clone(&stop));
-        let mut clock = WallClock(stop);
         let days = self.data.join("days");
-        let mut chain = Subtensor {
-            node,
-            netuid: self.chain.netuid,
-            contest: contest.name.clone(),
-            key: &key,
-            journal,
-            block: None,
+        let world =
+            Shared { netuid: self.chain.netuid, node: &node, journal: &journal, key: &key, stop: &stop };
+        let place = |contest: &Loaded| match several {
+            true => self.data.join(&contest.contest.name),
+            false => self.data.clone(),
         };
-        let mut checkpoints = LocalCheckpoints::new(&base, &contest, &Terminal);
-        let mut pages = Rendered;
-        let mut bench = ChildBench::new(&base, &self.data, self.device, &Terminal);
+        let site = |contest: &Loaded| {
+            let below =
+                |folder: &PathBuf| if several { folder.join(&contest.contest.name) } else { folder.clone() };
+            folder.as_ref().map(below)
+        };
+        let mut hands: Vec<Hands<'_>> =
+            contests.iter().map(|contest| world.hands(contest, &place(contest), self.device)).collect();
+        let mut joint_hands = world.joint_hands();
+        let now_please = self.at != At::Noon;
+        let mut group = if several {
+            let (mut parts, mut until) = (Vec::new(), 0.0);
+            for (contest, hands) in contests.iter().zip(&mut hands) {
+                until += contest.share;
+                let place = place(contest);
+                let role = Role::Part { share: contest.share, until: f64::min(until, 1.0) };
+                let settings = self.settings(contest, &place, site(contest), role);
+                let store = Store::open(&place).map_err(environment)?;
+                let name = contest.contest.name.clone();
+                parts.push((
+                    name,
+                    Driver::begin(settings, store, hands.world(&key), now_please).map_err(ended)?,
+                ));
+            }
+            let share = |c: &Loaded| Share { contest: c.contest.name.clone(), share: c.share };
+            let shares = contests.iter().map(share).collect();
+            let settings = Settings {
+                netuid: self.chain.netuid,
+                contest: String::new(),
+                days: days.clone(),
+                publish: folder.clone(),
+                policy: Policy::default(),
+                role: Role::Joint(shares),
+            };
+            let joint = Driver::begin(settings, store, joint_hands.world(&key), now_please).map_err(ended)?;
+            Group::of(joint, parts)
+        } else {
+            let settings = self.settings(&contests[0], &self.data, folder.clone(), Role::Alone);
+            let world = hands[0].world(&key);
+            Group::alone(Driver::begin(settings, store, world, now_please).map_err(ended)?)
+        };
+        if self.at == At::Next {
+            group.next_now().map_err(ended)?;
+        }
+
         let keep =
             Keep { checkpoints_days: self.keep_checkpoints_days.0, answers_days: self.keep_answers_days.0 };
-        let mut sealed_days = SealedDays::new(
-            std::env::current_exe()?,
-            &self.data,
-            folder.clone(),
-            repository,
-            keep,
-            &Terminal,
-        );
-        let settings = Settings {
-            netuid: self.chain.netuid,
-            contest: text,
-            days: days.clone(),
-            publish: folder.clone(),
-            policy: Policy {
-                gone_for_s: 60 * i64::from(contest.gone_minutes),
-                open_for_s: 60 * i64::from(contest.open_minutes),
-                ..Policy::default()
-            },
+        let program = std::env::current_exe()?;
+        let follow = |data: &Path, folder: Option<PathBuf>, repository: Option<String>| {
+            SealedDays::new(program.clone(), data, folder, repository, keep, &Terminal)
         };
-        let world = World {
-            clock: &mut clock,
-            chain: &mut chain,
-            checkpoints: &mut checkpoints,
-            bench: &mut bench,
-            pages: &mut pages,
-            signer: &key,
-        };
-        let mut driver = Driver::begin(settings, store, world, self.at != At::Noon).map_err(ended)?;
-        if self.at == At::Next {
-            driver.next_now().map_err(ended)?;
+        let mut sealed_days = follow(&self.data, folder.clone(), repository);
+        let mut of_contests: Vec<(String, SealedDays<'_>, Log)> = Vec::new();
+        for contest in contests.iter().filter(|_| several) {
+            let name = contest.contest.name.clone();
+            let log = Log::new(self.log_json, Some(name.clone()));
+            of_contests.push((name, follow(&place(contest), site(contest), None), log));
         }
-        let (mut log, mut alarms) = (Log::new(self.log_json), Alarms::new(self.alarm_command.clone()));
-        driver
+        let (mut log, mut alarms) = (Log::new(self.log_json, None), Alarms::new(self.alarm_command.clone()));
+        group
             .run(self.once, |status| {
                 let now = own_clock.now();
-                let said = sealed_days.tick(status, now);
+                let mut said = sealed_days.tick(status, now);
+                for (name, sealed_days, log) in &mut of_contests {
+                    let Some(own) = status.contests.get(name) else { continue };
+                    said.extend(sealed_days.tick(own, now).iter().map(|what| format!("{name}: {what}")));
+                    log.on(own, now);
+                }
                 let mut status = status.clone();
                 status.alarms.extend(not_published(&days));
                 status.alarms.extend(served(&shown));
@@ -256,17 +289,149 @@ impl Run {
         if self.once {
             let said =
                 sealed_days.finish(|seconds| own_clock.sleep(seconds), || WallClock(Arc::default()).now());
-            said.iter().try_for_each(|what| driver.note(what)).map_err(ended)?;
+            said.iter().try_for_each(|what| group.note(what)).map_err(ended)?;
             alarms.on(&not_published(&days));
         }
         sealed_days.stop();
-        match (&driver.state().on_chain, self.once) {
+        let state = group.head().state();
+        match (&state.on_chain, self.once) {
             (Some(OnChain::NotSet { why }), true) => Err(Failure::error(Exit::No, why.clone())),
-            (None, true) => match &driver.state().trouble {
+            (None, true) => match &state.trouble {
                 Some(trouble) => Err(Failure::error(Exit::Chain, trouble.what.clone())),
                 None => Ok(()),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// The contests, checked; of several, each has a share and a fallback that its share goes to where it has no winner.
+    fn contests(&self) -> anyhow::Result<Vec<Loaded>> {
+        let several = self.contest.len() > 1;
+        let mut contests = Vec::new();
+        for Entry { file, share } in &self.contest {
+            let shown = file.display();
+            let text = read_text(file)?;
+            let contest = contest_file::check(&text, self.chain.netuid).in_file(file)?;
+            let path = std::fs::canonicalize(file).in_file(file)?;
+            let base = path.parent().map(Path::to_owned).unwrap_or_default();
+            let share = match (share, several) {
+                (Some(share), _) => *share,
+                (None, false) => 1.0,
+                (None, true) => {
+                    return Err(Failure::input(format!(
+                        "--contest {shown}: several contests need a share each, such as {shown}=0.5"
+                    )));
+                }
+            };
+            if several && contest.rewards.fallback.is_none() {
+                return Err(Failure::input(format!(
+                    "{shown}: rewards.fallback: expected a hotkey: of several contests, each says where its share goes \
+                     while it has no winner"
+                )));
+            }
+            contests.push(Loaded { text, contest, base, share });
+        }
+        check_shares(contests.iter().map(|loaded| (loaded.contest.name.as_str(), loaded.share)))
+            .or_else(|error| if several || contests[0].share != 1.0 { Err(error) } else { Ok(()) })
+            .map_err(|error| Failure::input(format!("--contest: {error}")))?;
+        Ok(contests)
+    }
+
+    /// What a contest's driver is told; `data` is its own folder.
+    fn settings(&self, loaded: &Loaded, data: &Path, publish: Option<PathBuf>, role: Role) -> Settings {
+        let usual = Policy::default();
+        // Others wait for this one: it waits no longer while nobody is there than while somebody is.
+        let prepare_for_s = match role {
+            Role::Part { .. } => usual.wait_for_s,
+            _ => usual.prepare_for_s,
+        };
+        Settings {
+            netuid: self.chain.netuid,
+            contest: loaded.text.clone(),
+            days: data.join("days"),
+            publish,
+            policy: Policy {
+                gone_for_s: 60 * i64::from(loaded.contest.gone_minutes),
+                open_for_s: 60 * i64::from(loaded.contest.open_minutes),
+                prepare_for_s,
+                ..usual
+            },
+            role,
+        }
+    }
+}
+
+/// A contest as it was named, and its share of the weights.
+#[derive(Debug, Clone)]
+struct Entry {
+    file: PathBuf,
+    share: Option<f64>,
+}
+
+fn entry(text: &str) -> Result<Entry, String> {
+    // A file may have any name; what ends in a number is a share.
+    let share = text.rsplit_once('=').and_then(|(file, share)| Some((file, share.parse().ok()?)));
+    Ok(match share {
+        Some((file, share)) => Entry { file: file.into(), share: Some(share) },
+        None => Entry { file: text.into(), share: None },
+    })
+}
+
+/// A contest that was read.
+struct Loaded {
+    text: String,
+    contest: Contest,
+    /// Folder that its paths are relative to.
+    base: PathBuf,
+    share: f64,
+}
+
+/// What all contests share: one connection, one hotkey, one journal.
+struct Shared<'a> {
+    netuid: u16,
+    node: &'a edgemaxx_chain::Chain,
+    journal: &'a RefCell<Journal>,
+    key: &'a Keypair,
+    stop: &'a Arc<AtomicBool>,
+}
+
+/// What a contest has for itself.
+struct Hands<'a, C = LocalCheckpoints, B = ChildBench<'a>> {
+    clock: WallClock,
+    chain: Subtensor<'a>,
+    checkpoints: C,
+    bench: B,
+    pages: Rendered,
+}
+
+impl<'a> Shared<'a> {
+    fn hands(&self, loaded: &Loaded, data: &Path, device: Option<u32>) -> Hands<'a> {
+        let checkpoints = LocalCheckpoints::new(&loaded.base, &loaded.contest, &Terminal);
+        let bench = ChildBench::new(&loaded.base, data, device, &Terminal);
+        self.with(loaded.contest.name.clone(), checkpoints, bench)
+    }
+
+    /// Of all contests together, which measure nothing.
+    fn joint_hands(&self) -> Hands<'a, Idle, Idle> {
+        self.with(String::new(), Idle, Idle)
+    }
+
+    fn with<C, B>(&self, contest: String, checkpoints: C, bench: B) -> Hands<'a, C, B> {
+        let Self { netuid, node, journal, key, stop } = *self;
+        let chain = Subtensor { node, netuid, contest, key, journal, block: None };
+        Hands { clock: WallClock(Arc::clone(stop)), chain, checkpoints, bench, pages: Rendered }
+    }
+}
+
+impl<C: Checkpoints, B: Bench> Hands<'_, C, B> {
+    fn world<'b>(&'b mut self, signer: &'b Keypair) -> World<'b> {
+        World {
+            clock: &mut self.clock,
+            chain: &mut self.chain,
+            checkpoints: &mut self.checkpoints,
+            bench: &mut self.bench,
+            pages: &mut self.pages,
+            signer,
         }
     }
 }
@@ -323,16 +488,25 @@ impl StatusArgs {
             let why = format!("{}: the validator has not begun a day; {runs}", self.data.display());
             Failure::error(Exit::No, why)
         })?;
-        let now = WallClock(Arc::default()).now();
-        let measured = (state.phase == Phase::Measuring)
-            .then(|| Follower::default().look(&self.data.join("days").join(state.day.to_string())));
         // What only the validator itself sees, it has left here.
         let left = std::fs::read_to_string(self.data.join(STATUS_FILE)).ok();
         let left = left.and_then(|text| serde_json::from_str::<Status>(&text).ok());
         let contact = left.as_ref().and_then(|left| left.contact);
-        let seen = Seen { measured, contact, ..Seen::default() };
-        let mut status = Status::of(&state, &seen, now, &Policy::default());
-        status.running = running;
+        let mut status = Status { running, ..status_of(&state, &self.data, contact) };
+        let mut contests = Vec::new();
+        for Share { contest, .. } in &state.shares {
+            let data = self.data.join(contest);
+            let left = left.as_ref().and_then(|left| left.contests.get(contest));
+            match Store::look(&data).and_then(|store| store.latest()) {
+                Ok(Some(state)) => {
+                    let contact = left.and_then(|left| left.contact);
+                    contests.push((contest.clone(), status_of(&state, &data, contact)));
+                }
+                Ok(None) => status.alarms.push(format!("{contest}: it has not begun a day")),
+                Err(error) => status.alarms.push(format!("{contest}: {error}")),
+            }
+        }
+        let mut status = status.with(contests);
         status.alarms.extend(not_published(&self.data.join("days")));
         if status.running {
             if left.is_none() {
@@ -359,17 +533,20 @@ impl StatusArgs {
             if let Some(weights) = &status.weights {
                 lines.push(format!("weights of {}: {}", weights.day, weights.reason));
             }
-            lines.extend(status.progress.map(|progress| {
-                let left = match (progress.left_s, progress.ends) {
-                    (Some(left), Some(ends)) => {
-                        format!("about {} min left, until {}", (left + 59) / 60, time(ends))
-                    }
-                    _ => "no pace yet".to_owned(),
-                };
-                let Progress { done, total, eliminated, .. } = progress;
-                let all = status.submissions.candidates;
-                format!("{done} of {total} pairs, {eliminated} of {all} candidates out; {left}")
-            }));
+            lines.extend(progress_line(&status));
+            for (name, contest) in &status.contests {
+                lines.push(format!(
+                    "contest {name}: {} {} since {}",
+                    contest.day,
+                    contest.phase.name(),
+                    time(contest.since)
+                ));
+                lines.extend(
+                    contest.weights.as_ref().map(|w| format!("  weights of {}: {}", w.day, w.reason)),
+                );
+                lines.extend(progress_line(contest).map(|line| format!("  {line}")));
+                lines.extend(contest.trouble.iter().map(|what| format!("  trouble: {what}")));
+            }
             lines.extend(status.trouble.iter().map(|what| format!("trouble: {what}")));
             lines.extend(
                 journal.iter().map(|entry| {
@@ -387,4 +564,24 @@ impl StatusArgs {
 
 fn time(unix_s: i64) -> String {
     jiff::Timestamp::from_second(unix_s).map_or("—".to_owned(), |time| time.to_string())
+}
+
+/// The status of the day whose memory lies in `data`, as far as a file tells it.
+fn status_of(state: &State, data: &Path, contact: Option<Contact>) -> Status {
+    let now = WallClock(Arc::default()).now();
+    let measured = (state.phase == Phase::Measuring)
+        .then(|| Follower::default().look(&data.join("days").join(state.day.to_string())));
+    let seen = Seen { measured, contact, ..Seen::default() };
+    Status::of(state, &seen, now, &Policy::default())
+}
+
+/// How far a measurement is, for people.
+fn progress_line(status: &Status) -> Option<String> {
+    let Progress { done, total, eliminated, left_s, ends } = status.progress?;
+    let left = match (left_s, ends) {
+        (Some(left), Some(ends)) => format!("about {} min left, until {}", (left + 59) / 60, time(ends)),
+        _ => "no pace yet".to_owned(),
+    };
+    let all = status.submissions.candidates;
+    Some(format!("{done} of {total} pairs, {eliminated} of {all} candidates out; {left}"))
 }

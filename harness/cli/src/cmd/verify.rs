@@ -22,11 +22,13 @@ use crate::terminal::{answer_json, answer_lines};
   edgemaxx verify days/2026-11-22 --hotkey 5F3sa2TJ…
   edgemaxx verify https://example.org/days/2026-11-22 --hotkey 5F3sa2TJ… --keep fetched
   edgemaxx verify days/2026-11-22 --chain finney                    also the block, the weights, the digest on chain
+  edgemaxx verify days/2026-11-22 --chain finney --fetch             also the files of who was called a copy or invalid
   edgemaxx verify days/2026-11-22 --base fixtures/contests          also judges the pictures again
   edgemaxx verify days/2026-11-22 --base fixtures/contests --rerun 12
 
 Exit code: 0 it is · 1 it is not; the first file that differs is named · 2 bad input, or no sealed run there ·
-5 the site or the chain cannot be reached.")]
+5 the site or the chain cannot be reached · 6 not verified: something that must be checked could not be, e.g. because
+the node has thrown the state of that block away; it is named.")]
 pub(crate) struct Args {
     /// Sealed run folder, or its address (http:// or https://) on a static site.
     #[arg(value_name = "RUN|URL")]
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// Who must have signed (SS58).
     #[arg(long, value_name = "ADDRESS")]
     hotkey: Option<String>,
+    /// The subnet that it must be a day of.
+    #[arg(long, value_name = "N")]
+    netuid: Option<u16>,
     /// The sealed run of the day before [default: beside this one, under its day].
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
@@ -52,6 +57,10 @@ pub(crate) struct Args {
     /// separated by commas.
     #[arg(long, value_name = "NETWORK|URL,…", aliases = ["subtensor.network", "subtensor.chain_endpoint"])]
     chain: Option<Network>,
+    /// Also fetch every submission of a validator's day, measured or not, and look whether its files are what is said of
+    /// them.
+    #[arg(long)]
+    fetch: bool,
     /// Accept a run that nobody signed.
     #[arg(long)]
     allow_unsigned: bool,
@@ -77,6 +86,7 @@ impl Args {
             previous: self.previous.clone(),
             base: self.base.clone(),
             hotkey: self.hotkey.clone(),
+            netuid: self.netuid,
             allow_unsigned: self.allow_unsigned,
         };
         let scratch = tempfile::tempdir()?;
@@ -101,6 +111,10 @@ impl Args {
         if let (Some(network), false) = (&self.chain, failed(&checks)) {
             checks.extend(on_chain(&self.run, network)?);
         }
+        if self.fetch && !failed(&checks) {
+            let base = self.base.as_deref().unwrap_or(scratch.path());
+            checks.extend(audit::look_at_files(&self.run, base, &Terminal));
+        }
         if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
             let base = self.base.as_deref().ok_or_else(|| {
                 Failure::input("--rerun: needs the checkpoints; name the folder of the contest with --base")
@@ -120,7 +134,7 @@ impl Args {
             None => match unknown {
                 None => Ok(()),
                 Some(check) => Err(Failure::error(
-                    Exit::Chain,
+                    Exit::Unchecked,
                     format!("{shown}: not verified: {} could not be checked: {}", check.what, check.detail),
                 )),
             },

@@ -7,13 +7,16 @@ use edgemaxx_chain::weights::join;
 use edgemaxx_chain::{Chain, ChainError, Metagraph, Pin};
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint};
+use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_seal::AccountId;
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::schedule::{next, noon};
 
 use super::check::{Check, Checks, Held};
-use super::first_block::first_at;
+use super::first_block::{ARCHIVE, first_at};
+use super::joint;
 use super::submitted;
 use super::verdict::document;
 use crate::error::{Class, InFile as _, Result, RunError};
@@ -27,32 +30,75 @@ const STEPS: u32 = 400;
 /// When the chain cannot be asked.
 pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
     let mut checks = Checks::default();
+    let (manifest, digest) = manifest::read(run)?;
+    let signer = manifest.signature.map(|signature| signature.hotkey);
+    if run.join(JOINT_FILE).exists() {
+        let joint: Joint = document(run, JOINT_FILE)?;
+        let signer = signer.unwrap_or_else(|| joint.validator.clone());
+        let witness = Witness::of(chain, run, &signer, joint.netuid, joint.day, joint.since)?;
+        let weights = || witness.weights(&document(run, WEIGHTS_FILE)?);
+        all(&mut checks, &[("weights on chain", &weights), ("digest on chain", &|| witness.digest(digest))])?;
+        return Ok(checks.0);
+    }
     if !run.join(DAY_FILE).exists() {
-        checks.add("chain", Ok(Held::NotHere("a run by hand: nothing of it is on chain".to_owned())));
+        let why = format!("there is no {DAY_FILE}: a run by hand, of which nothing is on chain");
+        checks.add("chain", Ok(Held::Unknown(why)));
         return Ok(checks.0);
     }
     let record: DayRecord = document(run, DAY_FILE)?;
-    let (manifest, digest) = manifest::read(run)?;
-    let signer = manifest.signature.map_or_else(|| record.validator.clone(), |signature| signature.hotkey);
-    let hotkey = signer.parse::<AccountId>().in_file(&run.join(MANIFEST_FILE))?;
-    let witness = Witness { chain, head: chain.pin()?, hotkey, record };
-    let steps: [(&'static str, &dyn Fn() -> Result<Held>); 4] = [
-        ("block on chain", &|| witness.block()),
-        ("nobody left out", &|| submitted::nobody_left_out(run, chain, &witness.record)),
-        ("weights on chain", &|| witness.weights(&document(run, WEIGHTS_FILE)?)),
-        ("digest on chain", &|| witness.digest(digest)),
-    ];
+    let block = || match &record.block {
+        Some(block) => first_at(chain, block, record.closed_unix_s),
+        None => Ok(Held::Unknown(submitted::NO_BLOCK.to_owned())),
+    };
+    let left_out = || submitted::nobody_left_out(run, chain, &record);
+    if !all(&mut checks, &[("block on chain", &block), ("nobody left out", &left_out)])? {
+        return Ok(checks.0);
+    }
+    let since = record.block.as_ref().map(|block| block.number);
+    let name = signer.clone().unwrap_or_else(|| record.validator.clone());
+    let witness = Witness::of(chain, run, &name, record.netuid, record.day.clone(), since)?;
+    let decided: Weights = document(run, WEIGHTS_FILE)?;
+    let Some(share) = decided.share else {
+        let weights = || witness.weights(&decided);
+        all(&mut checks, &[("weights on chain", &weights), ("digest on chain", &|| witness.digest(digest))])?;
+        return Ok(checks.0);
+    };
+    let day = record.day.to_string();
+    let Some(whole) = joint::of(run, &day)? else {
+        let why = format!(
+            "they are {:.1}% of those of all contests, whose day {day} is not here; have it above this contest's days",
+            100.0 * share
+        );
+        checks.add("weights on chain", Ok(Held::Unknown(why)));
+        return Ok(checks.0);
+    };
+    let (_, of_all) = manifest::read(&whole)?;
+    let counts = || joint::counts(&whole, signer.as_deref(), digest, share);
+    let weights = || witness.weights(&document(&whole, WEIGHTS_FILE)?);
+    all(
+        &mut checks,
+        &[
+            ("part of all contests", &counts),
+            ("weights on chain", &weights),
+            ("digest on chain", &|| witness.digest(of_all)),
+        ],
+    )?;
+    Ok(checks.0)
+}
+
+/// Notes these checks up to the first that fails; `false`: one did.
+fn all(checks: &mut Checks, steps: &[(&'static str, &dyn Fn() -> Result<Held>)]) -> Result<bool> {
     for (what, step) in steps {
         match step() {
             Err(error) if error.class() == Class::Chain => return Err(error),
             result => {
                 if !checks.add(what, result) {
-                    break;
+                    return Ok(false);
                 }
             }
         }
     }
-    Ok(checks.0)
+    Ok(true)
 }
 
 /// What the chain says about a day.
@@ -61,44 +107,45 @@ struct Witness<'a> {
     head: Pin,
     /// Who signed the day.
     hotkey: AccountId,
-    record: DayRecord,
+    netuid: u16,
+    day: Day,
+    /// The block at which its submissions closed.
+    since: Option<u64>,
 }
 
-impl Witness<'_> {
-    /// The day's block has that hash and time, and is the first at or after its close.
-    fn block(&self) -> Result<Held> {
-        match &self.record.block {
-            Some(block) => first_at(self.chain, block, self.record.closed_unix_s),
-            None => {
-                Ok(Held::NotHere("the day had no block: its validator could not read the chain".to_owned()))
-            }
-        }
+impl<'a> Witness<'a> {
+    fn of(
+        chain: &'a Chain,
+        run: &Path,
+        signer: &str,
+        netuid: u16,
+        day: Day,
+        since: Option<u64>,
+    ) -> Result<Self> {
+        let hotkey = signer.parse::<AccountId>().in_file(&run.join(MANIFEST_FILE))?;
+        Ok(Self { chain, head: chain.pin()?, hotkey, netuid, day, since })
     }
 
     /// The weights that the signer set are the decided ones: now, or before a later day replaced them.
     fn weights(&self, decided: &Weights) -> Result<Held> {
-        let unknown = |why: String| Ok(Held::NotHere(why));
+        let unknown = |why: String| Ok(Held::Unknown(why));
         let differs = |problem: String| Err(RunError::input(format!("{WEIGHTS_FILE}: {problem}")));
         if decided.entries.is_empty() {
-            return unknown("the day decided to set none".to_owned());
+            return self.none_set();
         }
         let mut shares = Vec::new();
         for entry in &decided.entries {
             let hotkey = entry.hotkey.parse::<AccountId>().in_file(Path::new(WEIGHTS_FILE))?;
             shares.push((hotkey, entry.share));
         }
-        let since = self.record.block.as_ref().map_or(0, |block| block.number);
-        let (netuid, hotkey) = (self.record.netuid, self.hotkey);
+        let (since, netuid, hotkey) = (self.since.unwrap_or(0), self.netuid, self.hotkey);
         let mut pin = self.head;
         // The block and the first difference of what stands now.
         let mut newest: Option<(u64, String)> = None;
         for _ in 0..STEPS {
             let metagraph = self.chain.metagraph(&pin, netuid)?;
             let Some(neuron) = metagraph.by_hotkey(&hotkey) else {
-                return unknown(format!(
-                    "{hotkey} is not registered on netuid {netuid} at block {}",
-                    pin.number
-                ));
+                return unknown(not_registered(&hotkey, netuid, &pin));
             };
             let (set, found) = (neuron.last_update, self.chain.weights_of(&pin, netuid, 0, neuron.uid)?);
             let difference = match compare(&metagraph, &shares, &found) {
@@ -113,8 +160,7 @@ impl Witness<'_> {
                     Some(_) => {}
                     None => {
                         return unknown(format!(
-                            "uids were given to others since block {set}, whose state this node no longer has; \
-                             ask an archive node"
+                            "uids were given to others since block {set}, whose state this node no longer has; {ARCHIVE}"
                         ));
                     }
                 }
@@ -145,7 +191,7 @@ impl Witness<'_> {
                 Err(ChainError::Discarded { .. }) if self.is_of_a_later_day(set)? => {
                     return unknown(format!(
                         "set again in block {set}, after the day was over, and this node no longer has the state \
-                         before; ask an archive node"
+                         before; {ARCHIVE}"
                     ));
                 }
                 Err(ChainError::Discarded { .. }) => {
@@ -159,9 +205,53 @@ impl Witness<'_> {
         unknown(format!("set again more than {STEPS} times since"))
     }
 
+    /// A day that decided to set no weights left those that stood: since its block none were set, or the same ones again.
+    fn none_set(&self) -> Result<Held> {
+        let Some(since) = self.since else { return Ok(Held::Unknown(submitted::NO_BLOCK.to_owned())) };
+        let (netuid, mut pin) = (self.netuid, self.head);
+        let mut before = None;
+        for _ in 0..STEPS {
+            let metagraph = self.chain.metagraph(&pin, netuid)?;
+            let Some(neuron) = metagraph.by_hotkey(&self.hotkey) else {
+                return Ok(Held::Unknown(not_registered(&self.hotkey, netuid, &pin)));
+            };
+            let set = neuron.last_update;
+            if set < since {
+                return Ok(Held::Yes("the day decided to set none, and what stood was left".to_owned()));
+            }
+            let pruned = || {
+                Ok(Held::Unknown(format!(
+                    "the day decided to set none; weights were set in block {set}, and this node no longer has the \
+                     state before; {ARCHIVE}"
+                )))
+            };
+            if !self.is_of_a_later_day(set)? {
+                let stood = match &before {
+                    Some(stood) => stood,
+                    None => match self.chain.pin_at(since) {
+                        Ok(at) => before.insert(self.chain.weights_of(&at, netuid, 0, neuron.uid)?),
+                        Err(ChainError::Discarded { .. }) => return pruned(),
+                        Err(error) => return Err(error.into()),
+                    },
+                };
+                if *stood != self.chain.weights_of(&pin, netuid, 0, neuron.uid)? {
+                    return Err(RunError::input(format!(
+                        "{WEIGHTS_FILE}: decides to set none, but others than stood were set in block {set}"
+                    )));
+                }
+            }
+            match self.chain.pin_at(set.saturating_sub(1)) {
+                Ok(earlier) => pin = earlier,
+                Err(ChainError::Discarded { .. }) => return pruned(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Held::Unknown(format!("set again more than {STEPS} times since")))
+    }
+
     /// The subnet at block `number`; `None`: the node no longer has its state.
     fn metagraph_at(&self, number: u64) -> Result<Option<Metagraph>, ChainError> {
-        let read = |pin: Pin| self.chain.metagraph(&pin, self.record.netuid);
+        let read = |pin: Pin| self.chain.metagraph(&pin, self.netuid);
         match self.chain.pin_at(number).and_then(read) {
             Err(ChainError::Discarded { .. }) => Ok(None),
             found => found.map(Some),
@@ -170,16 +260,16 @@ impl Witness<'_> {
 
     /// Whether block `number` came after the next noon, or may have.
     fn is_of_a_later_day(&self, number: u64) -> Result<bool> {
-        let end = noon(&next(&self.record.day)?)?;
+        let end = noon(&next(&self.day)?)?;
         let time = self.chain.block(number)?.and_then(|block| block.timestamp_ms);
         Ok(time.is_none_or(|ms| (ms / 1000).cast_signed() >= end))
     }
 
     /// The digest that the signer committed for this day is the manifest's.
     fn digest(&self, manifest: Digest) -> Result<Held> {
-        let (day, mut pin) = (&self.record.day, self.head);
+        let (day, mut pin) = (&self.day, self.head);
         for _ in 0..STEPS {
-            let found = self.chain.commitment_of(&pin, self.record.netuid, &self.hotkey)?;
+            let found = self.chain.commitment_of(&pin, self.netuid, &self.hotkey)?;
             let of_day_or_later =
                 found.filter(|(meaning, _)| matches!(meaning, Commitment::Day(seal) if seal.day >= *day));
             let Some((Commitment::Day(seal), block)) = of_day_or_later else {
@@ -198,17 +288,21 @@ impl Witness<'_> {
             match self.chain.pin_at(block.saturating_sub(1)) {
                 Ok(earlier) => pin = earlier,
                 Err(ChainError::Discarded { .. }) => {
-                    return Ok(Held::NotHere(format!(
-                        "that of {} replaced it in block {block}, and this node no longer has the state before; ask \
-                         an archive node, or verify that day, which names this one",
+                    return Ok(Held::Unknown(format!(
+                        "that of {} replaced it in block {block}, and this node no longer has the state before; \
+                         {ARCHIVE}, or verify that day, which names this one",
                         seal.day
                     )));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Held::NotHere(format!("replaced more than {STEPS} times since")))
+        Ok(Held::Unknown(format!("replaced more than {STEPS} times since")))
     }
+}
+
+fn not_registered(hotkey: &AccountId, netuid: u16, pin: &Pin) -> String {
+    format!("{hotkey} is not registered on netuid {netuid} at block {}", pin.number)
 }
 
 /// How the weights on chain differ from `shares` joined with the uids of `metagraph`; `None`: they do not.

@@ -14,6 +14,8 @@ pub struct Means {
     pub base: Option<PathBuf>,
     /// Who must have signed.
     pub hotkey: Option<String>,
+    /// Which subnet it must be a day of.
+    pub netuid: Option<u16>,
     /// Whether a run that nobody signed may pass.
     pub allow_unsigned: bool,
 }
@@ -50,7 +52,6 @@ pub(super) enum Held {
     /// Why it could not be made.
     NotHere(String),
     /// Why it could not be made, although it must be.
-    #[cfg_attr(not(feature = "chain"), expect(dead_code, reason = "only the chain leaves such a thing open"))]
     Unknown(String),
 }
 

@@ -11,6 +11,7 @@ use edgemaxx_contract::claim::Claim;
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_seal::AccountId;
+use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::world::{Commitment, Seal, Snapshot};
 
 use crate::submissions::source_of;
@@ -70,7 +71,7 @@ pub(super) fn dates(found: &Snapshot, record: &DayRecord, blocks: &dyn Blocks) -
             differ @ Dates::Differ(_) => return Ok(differ),
         }
     }
-    if let Some(problem) = order(record) {
+    if let Some(problem) = order(record).or_else(|| unfounded(record)) {
         return Ok(Dates::Differ(problem));
     }
     match places(record, blocks)? {
@@ -177,6 +178,41 @@ fn order(record: &DayRecord) -> Option<String> {
         };
         let later = of.iter().find(|hotkey| !earlier(hotkey))?;
         Some(format!("{} is said to repeat {later}, who was not measured before", submission.hotkey))
+    })
+}
+
+/// The first submission that is put among copies for no reason that the record bears out.
+fn unfounded(record: &DayRecord) -> Option<String> {
+    let all = &record.submissions;
+    all.iter().enumerate().find_map(|(at, submission)| {
+        let Fate::Copy { of, digest, .. } = &submission.fate else { return None };
+        let hotkey = &submission.hotkey;
+        let original = all[..at].iter().find(|other| other.hotkey == *of)?;
+        let Some(digest) = digest else {
+            let other = original.source != submission.source;
+            return other.then(|| {
+                format!("{hotkey} is put among copies of {of}, whose repository and revision are others")
+            });
+        };
+        if submission.claim.as_ref().is_some_and(|claim| !claim.is_of(hotkey, digest)) {
+            return Some(format!("{hotkey} is put among copies for files that are not those that it sealed"));
+        }
+        if original.fate.digest() == Some(*digest) {
+            return None;
+        }
+        // Weights alike are measured, but for who repeats too many others.
+        let alike = |other: &&Submission| match &other.fate {
+            Fate::Candidate { repeats, .. } => {
+                other.hotkey == *of || repeats.as_ref().is_some_and(|repeats| repeats.of.contains(of))
+            }
+            _ => false,
+        };
+        let measured = all[..at].iter().filter(alike).count();
+        (measured < Policy::default().group_most).then(|| {
+            format!(
+                "{hotkey} is put among copies of {of}, whose files are others, and {measured} alike are measured before it"
+            )
+        })
     })
 }
 
@@ -336,7 +372,7 @@ mod tests {
     fn a_date_is_what_the_blocks_say_and_every_lie_about_one_is_found() {
         assert_eq!(said(|_, _, _| {}), "same");
         type Change = fn(&mut Snapshot, &mut DayRecord, &mut Told);
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 15] = [
             ("b is said to have committed to", |_, r, _| {
                 let mut b = r.submissions.remove(3);
                 (b.since, b.index) = (1, None);
@@ -373,7 +409,18 @@ mod tests {
                 r.submissions[0].since = 40;
             }),
             ("a is said to repeat b", |_, r, _| {
-                r.submissions[1].fate = Fate::Copy { of: "b".to_owned(), how: String::new() };
+                r.submissions[1].fate = Fate::Copy { of: "b".to_owned(), how: String::new(), digest: None };
+            }),
+            ("a is put among copies of d, whose repository", |_, r, _| {
+                r.submissions[1].fate = Fate::Copy { of: "d".to_owned(), how: String::new(), digest: None };
+            }),
+            ("a is put among copies for files that are not", |_, r, _| {
+                let digest = Some(files("d"));
+                r.submissions[1].fate = Fate::Copy { of: "d".to_owned(), how: String::new(), digest };
+            }),
+            ("a is put among copies of d, whose files are others, and 1 alike", |_, r, _| {
+                let digest = Some(files("a"));
+                r.submissions[1].fate = Fate::Copy { of: "d".to_owned(), how: String::new(), digest };
             }),
             ("a is said to repeat z", |_, r, _| {
                 let repeats = Repeats { of: vec!["d".to_owned(), "z".to_owned()], how: String::new() };

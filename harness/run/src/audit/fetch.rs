@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::weights::WEIGHTS_FILE;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint, check_shares};
+use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
 
 use super::check::Means;
+use super::joint::FETCHED;
 use super::sealed;
 use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
@@ -82,10 +84,49 @@ pub fn fetch(
         let day = named.day.to_string();
         let before = into.join(&day);
         if means.previous.is_none() && !before.join(MANIFEST_FILE).exists() {
-            day_before(&format!("{days}/{day}"), &before)?;
+            some(&format!("{days}/{day}"), &before, &[WEIGHTS_FILE])?;
         }
     }
+    let above = |address: &str| address.rsplit_once('/').map(|(above, _)| above.to_owned());
+    match (run.join(JOINT_FILE).is_file(), above(folder)) {
+        (true, Some(root)) => contests(&root, &run, into)?,
+        (false, Some(days)) if is_part(&run) => {
+            // The day of all contests lies above the contest's days.
+            let (Some(root), into) = (above(&days), into.join(FETCHED)) else { return Ok(run) };
+            let day = manifest.day.to_string();
+            some(&format!("{root}/{day}"), &into.join(&day), &[JOINT_FILE, WEIGHTS_FILE])?;
+            contests(&root, &into.join(&day), &into)?;
+        }
+        _ => {}
+    }
     Ok(run)
+}
+
+/// Whether the weights of the day in `run` are a part of those of several contests.
+fn is_part(run: &Path) -> bool {
+    let text = std::fs::read_to_string(run.join(WEIGHTS_FILE)).unwrap_or_default();
+    Weights::from_json(&text).is_ok_and(|weights| weights.share.is_some())
+}
+
+/// As much of the contests' days as the day of all of them in `joint` needs, from the site at `root`.
+fn contests(root: &str, joint: &Path, into: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(joint.join(JOINT_FILE)).unwrap_or_default();
+    let Ok(found) = Joint::from_json(&text) else { return Ok(()) };
+    let named = found.contests.iter().map(|part| (part.contest.as_str(), part.share));
+    // Names that lead elsewhere are none.
+    if check_shares(named).is_err() {
+        return Ok(());
+    }
+    for part in &found.contests {
+        // The day itself, too, where another is named.
+        for day in [Some(&found.day), part.day.as_ref()].into_iter().flatten() {
+            let place = into.join(&part.contest).join(day.to_string());
+            if !place.join(MANIFEST_FILE).exists() {
+                some(&format!("{root}/{}/{day}", part.contest), &place, &[WEIGHTS_FILE])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A site that is asked a few times, not for minutes: somebody waits for the answer.
@@ -93,15 +134,16 @@ fn site(address: &str) -> Result<Site, HubError> {
     Site::new(address, Patience { attempts: 3, read: Duration::from_secs(30), ..Patience::default() })
 }
 
-/// The manifest and the weights of the day before, if they lie there; without them the audit says what it lacks.
-fn day_before(address: &str, into: &Path) -> Result<()> {
+/// The manifest and some small files of another day, if they lie there; without them the audit says what it lacks.
+fn some(address: &str, into: &Path, names: &[&str]) -> Result<()> {
     let Ok(site) = site(address) else { return Ok(()) };
     let Ok(Some(text)) = site.read(MANIFEST_FILE, MOST_MANIFEST) else { return Ok(()) };
     let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
-    let weights = parsed.as_ref().and_then(|manifest| manifest.file(WEIGHTS_FILE));
-    if let Some(file) = weights.filter(|file| file.bytes <= MOST_MANIFEST) {
-        let target = into.join(WEIGHTS_FILE);
-        site.fetch(WEIGHTS_FILE, (file.bytes, file.digest), &target, &mut |_| {})?;
+    for name in names {
+        let file = parsed.as_ref().and_then(|manifest| manifest.file(name));
+        if let Some(file) = file.filter(|file| file.bytes <= MOST_MANIFEST) {
+            site.fetch(name, (file.bytes, file.digest), &into.join(name), &mut |_| {})?;
+        }
     }
     write(into, &text)
 }

@@ -8,8 +8,10 @@ mod check;
 mod dates;
 #[cfg(feature = "hub")]
 mod fetch;
+mod fetched;
 #[cfg(feature = "chain")]
 mod first_block;
+mod joint;
 mod order;
 mod plan;
 mod recompute;
@@ -25,5 +27,5 @@ pub use chain::on_chain;
 pub use check::{Check, Means, Verdict};
 #[cfg(feature = "hub")]
 pub use fetch::fetch;
-pub use order::{audit, whole};
+pub use order::{audit, look_at_files, whole};
 pub use rerun::{Agreement, Extract, Likeness, agreement, compare_pictures, extract, measure_again, rerun};

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use edgemaxx_contract::run_files::PLAN_FILE;
+use edgemaxx_contract::day::DAY_FILE;
+use edgemaxx_contract::joint::JOINT_FILE;
+use edgemaxx_contract::run_files::{CONTEST_FILE, PLAN_FILE};
+use edgemaxx_contract::weights::WEIGHTS_FILE;
 
 use super::check::{Check, Checks, Means};
-use super::{plan, recompute, sealed, verdict};
+use super::{fetched, joint, plan, recompute, sealed, verdict};
 use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::progress::Observer;
@@ -16,12 +19,26 @@ pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> 
     let whole = checks.add("day", sealed::day(path))
         && checks.add("signature", sealed::signature(path, means))
         && checks.add("files", sealed::files(path))
+        && means.netuid.is_none_or(|netuid| checks.add("subnet", verdict::subnet(path, netuid)))
         && checks.add("day before", sealed::previous(path, means));
-    if whole && path.join(PLAN_FILE).is_file() {
+    if whole && path.join(JOINT_FILE).is_file() {
+        let _ = checks.add("contests", joint::contests(path))
+            && checks.add("page", recompute::page(path, &[JOINT_FILE, WEIGHTS_FILE]));
+    } else if whole && path.join(PLAN_FILE).is_file() {
         measured(path, means, &mut checks, observer);
     } else if whole {
-        checks.add("weights", verdict::weights(path, means));
+        let _ = checks.add("candidates", verdict::nobody_measured(path))
+            && checks.add("weights", verdict::weights(path, means))
+            && path.join(DAY_FILE).is_file()
+            && checks.add("page", recompute::page(path, &[CONTEST_FILE, DAY_FILE, WEIGHTS_FILE]));
     }
+    checks.0
+}
+
+/// That what a validator's day says of submissions' files is so, by fetching them; paths are relative to `base`.
+pub fn look_at_files(path: &Path, base: &Path, observer: &dyn Observer) -> Vec<Check> {
+    let mut checks = Checks::default();
+    checks.add("files of submissions", fetched::fetched(path, base, observer));
     checks.0
 }
 

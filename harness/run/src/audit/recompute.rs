@@ -1,6 +1,7 @@
 //! What follows from the raw log: recomputed and compared byte for byte.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
@@ -95,10 +96,31 @@ fn read(folder: &RunFolder, names: &[String]) -> Result<BTreeMap<String, String>
     names.iter().map(|name| Ok((name.clone(), folder.read(name)?.into_owned()))).collect()
 }
 
-/// Whether both folders hold the same bytes under `name`.
+/// What people read of a day that measured nothing itself, made of these files.
+pub(super) fn page(run: &Path, sources: &[&str]) -> Result<Held> {
+    let scratch = scratch()?;
+    for name in sources {
+        std::fs::copy(run.join(name), scratch.path().join(name)).in_file(&run.join(name))?;
+    }
+    report::report_day(scratch.path())?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(scratch.path()).in_file(scratch.path())? {
+        names.push(entry.in_file(scratch.path())?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    names.iter().try_for_each(|name| same_in(run, scratch.path(), name))?;
+    Ok(Held::Yes(format!("{} files made again, byte for byte", names.len() - sources.len())))
+}
+
+/// Whether both runs hold the same bytes under `name`.
 fn same(folder: &RunFolder, again: &RunFolder, name: &str) -> Result<()> {
-    let published = std::fs::read(folder.file(name)).in_file(&folder.file(name))?;
-    let found = std::fs::read(again.file(name)).in_file(&again.file(name))?;
+    same_in(folder.path(), again.path(), name)
+}
+
+/// Whether both folders do.
+fn same_in(folder: &Path, again: &Path, name: &str) -> Result<()> {
+    let published = std::fs::read(folder.join(name)).in_file(&folder.join(name))?;
+    let found = std::fs::read(again.join(name)).in_file(&again.join(name))?;
     if published == found {
         return Ok(());
     }

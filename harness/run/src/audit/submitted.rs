@@ -18,10 +18,14 @@ use crate::error::{InFile as _, Result, RunError};
 use crate::resolve::read_text;
 use crate::submissions::snapshot;
 
+/// A day of which the chain tells nothing.
+pub(super) const NO_BLOCK: &str = "the day names no block, as if its validator could not read the chain; whoever committed \
+                                   meanwhile is not in it";
+
 /// Registrations and commitments at the day's block are those of its record.
 pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> Result<Held> {
     let Some(block) = &record.block else {
-        return Ok(Held::NotHere("the day had no block: its validator could not read the chain".to_owned()));
+        return Ok(Held::Unknown(NO_BLOCK.to_owned()));
     };
     let path = run.join(CONTEST_FILE);
     let contest = Contest::parse(&read_text(&path)?).in_file(&path)?;
@@ -37,8 +41,9 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
     match &record.opened {
         Some(opened) => {
             let moment = record.closed_unix_s + 60 * i64::from(contest.open_minutes);
-            if let failed @ Err(_) = first_at(chain, opened, moment) {
-                return failed;
+            match first_at(chain, opened, moment) {
+                Ok(Held::Yes(_)) => {}
+                other => return other,
             }
             match read(opened.number) {
                 Err(error @ ChainError::Discarded { .. }) => return unknown(error),
@@ -55,7 +60,7 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
     }
     let blocks = OnChain { chain, netuid: record.netuid, seen: RefCell::default() };
     match dates(&found, record, &blocks)? {
-        Dates::Same => Ok(Held::Yes(summary(record))),
+        Dates::Same => Ok(Held::Yes(format!("contest {}: {}", contest.name, summary(record)))),
         Dates::Differ(problem) => wrong(problem),
         Dates::NotKept(block) => Ok(Held::Unknown(format!(
             "who was first is not known: {} no longer has block {block}; an archive node has it",
@@ -105,6 +110,11 @@ fn difference(found: &Snapshot, record: &DayRecord) -> Option<String> {
     Some(format!("leaves out {}, whose commitment cannot be decoded: {}", missing.hotkey, missing.reason))
 }
 
+/// Whether somebody was not measured for what his files are, which only they can tell.
+pub(super) fn rests_on_files(fate: &Fate) -> bool {
+    matches!(fate, Fate::Copy { digest: Some(_), .. } | Fate::Invalid { .. })
+}
+
 /// What became of whom, in numbers.
 fn summary(record: &DayRecord) -> String {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -125,9 +135,16 @@ fn summary(record: &DayRecord) -> String {
     let counts: Vec<_> =
         counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
     let all = record.submissions.len() + record.undecoded.len();
+    let files = record.submissions.iter().filter(|submission| rests_on_files(&submission.fate)).count();
+    let files = match files {
+        0 => String::new(),
+        n => format!(
+            "; what is said of {n} rests on files, which the chain does not hold: --fetch looks at them"
+        ),
+    };
     match counts.is_empty() {
         true => "nobody committed to anything".to_owned(),
-        false => format!("{all} commitments: {}", counts.join(", ")),
+        false => format!("{all} commitments: {}{files}", counts.join(", ")),
     }
 }
 

@@ -6,6 +6,7 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint};
 use edgemaxx_contract::plan::{Plan, Role};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
@@ -23,6 +24,21 @@ use crate::resolve::read_text;
 pub(super) fn document<T: Document>(run: &Path, name: &str) -> Result<T> {
     let path = run.join(name);
     T::from_json(&read_text(&path)?).in_file(&path)
+}
+
+/// It is a day of the subnet that it must be of.
+pub(super) fn subnet(run: &Path, netuid: u16) -> Result<Held> {
+    let (name, found) = if run.join(JOINT_FILE).exists() {
+        (JOINT_FILE, document::<Joint>(run, JOINT_FILE)?.netuid)
+    } else if run.join(DAY_FILE).exists() {
+        (DAY_FILE, document::<DayRecord>(run, DAY_FILE)?.netuid)
+    } else {
+        return Err(RunError::input(format!("{DAY_FILE}: is not there; a run by hand is of no subnet")));
+    };
+    match found == netuid {
+        true => Ok(Held::Yes(format!("netuid {netuid}"))),
+        false => Err(RunError::input(format!("{name}: a day of subnet {found}, not of {netuid}"))),
+    }
 }
 
 /// Who is measured is who was found on chain, on the day and with the entropy of its block.
@@ -61,6 +77,24 @@ pub(super) fn candidates(folder: &RunFolder) -> Result<Held> {
     )))
 }
 
+/// Where nothing was measured, nobody was to be, or it is said why not.
+pub(super) fn nobody_measured(run: &Path) -> Result<Held> {
+    if !run.join(DAY_FILE).exists() {
+        return Ok(Held::NotHere("nothing was measured, and it is no validator's day".to_owned()));
+    }
+    let record: DayRecord = document(run, DAY_FILE)?;
+    let candidates = record.submissions.iter().filter(|s| matches!(s.fate, Fate::Candidate { .. })).count();
+    let pending = record.submissions.iter().filter(|s| s.fate == Fate::Pending).count();
+    match &record.not_measured {
+        None if candidates + pending > 0 => Err(RunError::input(format!(
+            "{DAY_FILE}: {} were to be measured, nothing was, and it does not say why",
+            candidates + pending
+        ))),
+        None => Ok(Held::Yes("nobody was to be measured".to_owned())),
+        Some(why) => Ok(Held::Yes(format!("{candidates} were to be measured, and nothing was: {why}"))),
+    }
+}
+
 fn candidates_of(plan: &Plan) -> Vec<(&str, Digest)> {
     let candidates = plan.pipelines.iter().filter(|pipeline| pipeline.role == Role::Candidate);
     let mut names: Vec<_> = candidates.map(|pipeline| (pipeline.name.as_str(), pipeline.digest)).collect();
@@ -93,6 +127,12 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
             record.validator, signature.hotkey
         )));
     }
+    if let Some(other) = contest.netuid.filter(|other| *other != record.netuid) {
+        return Err(RunError::input(format!(
+            "{DAY_FILE}: a day of subnet {}, but its contest is for {other}",
+            record.netuid
+        )));
+    }
     let named = manifest.previous;
     let folder = named.as_ref().and_then(|named| previous_folder(run, means, &named.day.to_string()));
     let previous: Option<Weights> =
@@ -111,12 +151,13 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
         rewards: &contest.rewards,
         ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
         previous: previous.as_ref(),
+        share: published.share,
     });
     if decided == published {
         return Ok(Held::Yes(format!("{} hotkeys: {}", published.entries.len(), published.reason)));
     }
     if named.is_some() && previous.is_none() && published.origin == Origin::Kept {
-        return Ok(Held::NotHere(
+        return Ok(Held::Unknown(
             "kept from the day before, which is not here; show it with --previous".to_owned(),
         ));
     }

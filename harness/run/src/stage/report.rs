@@ -10,6 +10,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::joint::{JOINT_FILE, Joint};
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
@@ -23,8 +24,8 @@ use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_quality::{Artefact, Judge};
 use edgemaxx_report::{
-    AnswerSource, DayView, Evidence, FileDigest, RunView, day_html, day_markdown, html, junit, markdown,
-    summary_json, tables,
+    AnswerSource, DayView, Evidence, FileDigest, JointView, RunView, day_html, day_markdown, html,
+    joint_html, joint_markdown, junit, markdown, summary_json, tables,
 };
 
 use crate::error::{InFile as _, Result, RunError};
@@ -183,10 +184,24 @@ pub fn report_day(path: &Path) -> Result<()> {
         return report_run(&RunFolder::open(path)?).map(drop);
     }
     let read = |name: &str| std::fs::read_to_string(path.join(name)).in_file(&path.join(name));
-    let (contest, record, weights) = (read(CONTEST_FILE)?, read(DAY_FILE)?, read(WEIGHTS_FILE)?);
-    let files = [(CONTEST_FILE, &contest), (DAY_FILE, &record), (WEIGHTS_FILE, &weights)];
-    let digest =
-        |(name, text): (&str, &String)| FileDigest { name: name.to_owned(), digest: Digest::of(text) };
+    let digest = |(name, text): (&str, &str)| FileDigest { name: name.to_owned(), digest: Digest::of(text) };
+    let weights = read(WEIGHTS_FILE)?;
+    if path.join(JOINT_FILE).is_file() {
+        let joint = read(JOINT_FILE)?;
+        let files = [(JOINT_FILE, joint.as_str()), (WEIGHTS_FILE, &weights)].map(digest);
+        let joint = Joint::from_json(&joint).in_file(&path.join(JOINT_FILE))?;
+        let weights = Weights::from_json(&weights).in_file(&path.join(WEIGHTS_FILE))?;
+        let view = JointView { joint: &joint, weights: &weights };
+        return write_all(
+            path,
+            [
+                (REPORT_FILE.to_owned(), joint_html(&view, &files)?.into_bytes()),
+                (MARKDOWN_FILE.to_owned(), joint_markdown(&view).into_bytes()),
+            ],
+        );
+    }
+    let (contest, record) = (read(CONTEST_FILE)?, read(DAY_FILE)?);
+    let files = [(CONTEST_FILE, contest.as_str()), (DAY_FILE, &record), (WEIGHTS_FILE, &weights)];
     let files: Vec<FileDigest> = files.into_iter().map(digest).collect();
     let title = Contest::parse(&contest).in_file(&path.join(CONTEST_FILE))?.title;
     let day = Day {
@@ -195,11 +210,18 @@ pub fn report_day(path: &Path) -> Result<()> {
     };
     let view = day.view(None);
     let table = tables::submissions(&view)?;
-    for (name, bytes) in [
-        (REPORT_FILE.to_owned(), day_html(&title, &view, &files)?.into_bytes()),
-        (MARKDOWN_FILE.to_owned(), day_markdown(&title, &view).into_bytes()),
-        (format!("{}.csv", table.name()), table.to_csv()?),
-    ] {
+    write_all(
+        path,
+        [
+            (REPORT_FILE.to_owned(), day_html(&title, &view, &files)?.into_bytes()),
+            (MARKDOWN_FILE.to_owned(), day_markdown(&title, &view).into_bytes()),
+            (format!("{}.csv", table.name()), table.to_csv()?),
+        ],
+    )
+}
+
+fn write_all(path: &Path, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<()> {
+    for (name, bytes) in files {
         let file = path.join(name);
         write_whole(&file, &bytes)
             .map_err(|source| RunError::Disk { what: format!("cannot write {}", file.display()), source })?;

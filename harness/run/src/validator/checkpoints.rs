@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use edgemaxx_candle::copies::Fingerprint;
-use edgemaxx_contract::contest::{CheckpointSpec, Contest};
+use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
 
 use crate::copies::salt;
-use crate::error::{Class, RunError};
+use crate::entry;
+use crate::error::Class;
 use crate::likeness::{Likeness, Repeat, repeats};
 use crate::progress::Observer;
 use crate::public::without_paths;
-use crate::resolve::{FolderDigests, candidate_file};
-use crate::sources::{pinned, source_folder};
+use crate::sources::source_folder;
 
 /// Checkpoints that are fetched at once: one that hardly comes holds up none of the others.
 const MOST_AT_ONCE: usize = 16;
@@ -45,13 +45,7 @@ impl LocalCheckpoints {
 
 /// Fetches and checks one checkpoint, however long that takes.
 fn prepare(base: &Path, source: &str, task: TaskRef, observer: &dyn Observer) -> Said {
-    let prepare = || -> Result<Digest, RunError> {
-        let spec = CheckpointSpec { source: source.to_owned(), unet: None, derive: None };
-        let spec = pinned(base, &spec, observer)?;
-        candidate_file(&source_folder(base, &spec.source)?, task)?;
-        FolderDigests::default().of(base, &spec)
-    };
-    prepare().map_err(|error| {
+    entry::digest(base, source, task, observer).map_err(|error| {
         // The day says it to everybody.
         let folder = source_folder(base, source).ok();
         let words = without_paths(&error.words(), folder.as_deref());

@@ -20,7 +20,7 @@ use crate::submissions;
 /// A subnet of a Subtensor chain, and the hotkey that sets weights on it.
 pub struct Subtensor<'a> {
     /// The connection.
-    pub node: Node,
+    pub node: &'a Node,
     /// The subnet.
     pub netuid: u16,
     /// Entries for other contests are left alone.
@@ -28,7 +28,7 @@ pub struct Subtensor<'a> {
     /// The hotkey.
     pub key: &'a Keypair,
     /// Of its submissions.
-    pub journal: RefCell<Journal>,
+    pub journal: &'a RefCell<Journal>,
     /// The block that was found last, to read at.
     pub block: Option<BlockAt>,
 }
@@ -85,7 +85,7 @@ impl Chain for Subtensor<'_> {
         };
         let timestamp_ms = Some(found.timestamp_ms);
         let at = Pin { number: found.number, hash: found.hash, timestamp_ms, ..self.pin()? };
-        submissions::snapshot(&self.node, &at, self.netuid, &self.contest).map_err(|error| trouble(&error))
+        submissions::snapshot(self.node, &at, self.netuid, &self.contest).map_err(|error| trouble(&error))
     }
 
     fn places(&mut self, number: u64, hotkeys: &[String]) -> Result<BTreeMap<String, u32>, ChainTrouble> {
@@ -99,7 +99,7 @@ impl Chain for Subtensor<'_> {
     fn sealed(&mut self, number: u64, hotkey: &str) -> Result<Vec<Digest>, ChainTrouble> {
         let hotkey: AccountId =
             hotkey.parse().map_err(|_| ChainTrouble::Refused(format!("{hotkey}: no hotkey")))?;
-        submissions::sealed_in(&self.node, number, self.netuid, &hotkey).map_err(|error| trouble(&error))
+        submissions::sealed_in(self.node, number, self.netuid, &hotkey).map_err(|error| trouble(&error))
     }
 
     fn hindrances(&mut self) -> Result<Vec<Hindrance>, ChainTrouble> {

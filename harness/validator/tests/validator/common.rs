@@ -20,7 +20,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Day, Extent, Role};
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_seal::Keypair;
-use edgemaxx_validator::driver::{Driver, DriverError, Settings, World};
+use edgemaxx_validator::driver::{self, Driver, DriverError, Settings, World};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
@@ -528,6 +528,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         days: folder.join("days"),
         publish: None,
         policy: Policy::default(),
+        role: driver::Role::Alone,
     }
 }
 

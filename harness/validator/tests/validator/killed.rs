@@ -13,7 +13,8 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_seal::manifest;
-use edgemaxx_validator::driver::{Driver, Settings};
+use edgemaxx_validator::driver::{Driver, Role, Settings};
+use edgemaxx_validator::group::Group;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::OnChain;
@@ -180,18 +181,19 @@ fn run_day(folder: &Path) -> u64 {
         days: folder.join("days"),
         publish: None,
         policy,
+        role: Role::Alone,
     };
     let store = Store::open(folder).unwrap();
-    let mut driver = Driver::begin(settings, store, world, false).unwrap();
+    let mut group = Group::alone(Driver::begin(settings, store, world, false).unwrap());
     let mut ticks = 0;
-    driver
+    group
         .run(true, |status| {
             ticks += 1;
             assert!(ticks < 20_000, "the day does not end: {status:?}");
             Vec::new()
         })
         .unwrap();
-    match driver.state().on_chain {
+    match group.head().state().on_chain {
         Some(OnChain::Set { block }) => block,
         ref other => panic!("{other:?}"),
     }

@@ -42,6 +42,7 @@ fn weights(origin: Origin) -> Box<Weights> {
         reason: "because".to_owned(),
         ranking: None,
         earned: None,
+        share: None,
         winner: None,
         entries: entries([("m0".to_owned(), 1.0)]),
     })

@@ -9,3 +9,4 @@ mod killed;
 mod machine;
 mod month;
 mod sealed;
+mod several;

@@ -1,6 +1,7 @@
 //! A contest of scripted engines: quick, and as good or as bad as a test wants.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+pub mod pruned;
 pub mod site;
 
 use std::path::{Path, PathBuf};
