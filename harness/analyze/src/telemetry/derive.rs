@@ -53,6 +53,26 @@ fn window(attempt: &Attempt) -> (u64, u64) {
 }
 
 impl Derived {
+    /// What a test wants to be known: what sides used of the GPU unasked, and what of attempts.
+    #[cfg(test)]
+    pub(crate) fn told(
+        unasked: BTreeMap<(u32, Side), Vec<u32>>,
+        attempts: impl IntoIterator<Item = (Attempt, AttemptTelemetry)>,
+    ) -> Self {
+        let summary = TelemetrySummary {
+            digest: Digest::of("told"),
+            gpu: None,
+            readings: 0,
+            attempts: 0,
+            throttled: 0,
+            energy_counter_j: None,
+            energy_integral_j: None,
+            processor_share: None,
+        };
+        let attempts = attempts.into_iter().map(|(attempt, known)| (key(&attempt), known)).collect();
+        Self { summary, attempts, vram: BTreeMap::new(), unasked }
+    }
+
     /// Reads requests and telemetry together; `digest` is that of `telemetry.jsonl`.
     pub fn of(log: &Log, telemetry: &TelemetryLog, digest: Digest) -> Self {
         let mut derived = Self {

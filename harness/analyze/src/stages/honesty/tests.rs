@@ -168,3 +168,85 @@ fn checks_are_those_that_somebody_looked_for() {
     plan.measurement.twins = 0;
     assert_eq!(kinds(&plan), [all[0], all[1], all[3], all[4]]);
 }
+
+#[test]
+fn work_on_the_gpu_in_the_others_time_is_told_by_its_share() {
+    use HonestyVerdict::{Doubtful, Failed, Passed, Unknown};
+    let run = some_plan();
+    // The baseline is recorded under another session, as where candidates share it.
+    let recorded = RecordedSession { shares: Some(7), ..nobody() };
+    let own = run.plan.sessions[0].index;
+    for (readings, verdict, words) in [
+        (vec![0, 0], Passed, "used 0.0% of the GPU while nothing was asked (baseline 80.0%), 2 readings"),
+        (vec![9], Passed, "used 9.0%"),
+        (vec![0, 20], Doubtful, "used 10.0%"),
+        (vec![49], Doubtful, "used 49.0%"),
+        (vec![50], Failed, "used 50.0%"),
+        (
+            vec![100, 100, 100],
+            Failed,
+            "used 100.0% of the GPU while nothing was asked (baseline 80.0%), 3 readings",
+        ),
+        (vec![], Unknown, "was never read two seconds after its last answer"),
+    ] {
+        let unasked = [((own, Side::Candidate), readings.clone()), ((7, Side::Baseline), vec![80])];
+        let telemetry = Derived::told(unasked.into(), []);
+        let (found, said) = gpu_idle(&vec![(&run.plan.sessions[0], &recorded)], &telemetry);
+        assert_eq!(found, verdict, "{readings:?}: {said}");
+        assert!(said.contains(words), "{readings:?}: {said}");
+    }
+    let alone = Derived::told([((own, Side::Candidate), vec![1])].into(), []);
+    assert!(gpu_idle(&vec![(&run.plan.sessions[0], &recorded)], &alone).1.contains("(baseline —)"));
+}
+
+/// What is said where the candidate's measured requests run at so many times the baseline's clock, session by session.
+fn clocked(ratios: &[f64], of: fn(f64) -> AttemptTelemetry) -> (HonestyVerdict, String) {
+    let run = noisy_run("run", Extent::Full, |_, _| {});
+    let recorded = run.log.sessions(&run.plan);
+    let own: Sessions<'_> =
+        run.plan.sessions.iter().zip(&recorded).filter(|(planned, _)| planned.candidate == "quick").collect();
+    let known = own.iter().take(ratios.len()).zip(ratios).flat_map(|((_, recorded), ratio)| {
+        recorded.attempts.iter().map(move |&attempt| {
+            let mhz = match (attempt.phase, attempt.side) {
+                (Phase::Measured { .. }, Side::Candidate) => 1500.0 * ratio,
+                (Phase::Measured { .. }, Side::Baseline) => 1500.0,
+                // What is not measured decides nothing.
+                _ => 1.0,
+            };
+            (attempt.clone(), of(mhz))
+        })
+    });
+    clocks(&own, &Derived::told(BTreeMap::new(), known))
+}
+
+#[test]
+fn who_runs_at_another_clock_is_doubted_once_it_is_proven() {
+    use HonestyVerdict::{Doubtful, Passed, Unknown};
+    let gpu = |mhz: f64| AttemptTelemetry {
+        gpu_mhz: Some(mhz),
+        cpu_mhz: Some(1.0),
+        energy_j: None,
+        throttled: false,
+    };
+    let cpu =
+        |mhz: f64| AttemptTelemetry { gpu_mhz: None, cpu_mhz: Some(mhz), energy_j: None, throttled: false };
+    let around = |mean: f64| [mean - 0.001, mean, mean + 0.001, mean + 0.0005, mean - 0.0005];
+    for (ratios, verdict, words) in [
+        (around(1.0).to_vec(), Passed, "its requests ran at 1.000 of the baseline's GPU's clock ("),
+        (around(1.05).to_vec(), Doubtful, "at 1.050 of the baseline's GPU's clock (1.04"),
+        (around(0.95).to_vec(), Doubtful, "at 0.950 of the baseline's GPU's clock (0.94"),
+        // Two parts in a hundred are noise, and so is what is not proven.
+        (around(1.019).to_vec(), Passed, "99% confidence, 5 sessions)"),
+        (around(0.981).to_vec(), Passed, "at 0.981"),
+        (vec![0.9, 1.2], Passed, "2 sessions)"),
+        (vec![1.5], Unknown, "its requests ran at 1.500 of the baseline's GPU's clock in one session"),
+        (vec![], Unknown, "clock frequencies cannot be read here"),
+    ] {
+        let (found, said) = clocked(&ratios, gpu);
+        assert_eq!(found, verdict, "{ratios:?}: {said}");
+        assert!(said.contains(words), "{ratios:?}: {said}");
+    }
+    let (found, said) = clocked(&around(1.05), cpu);
+    assert_eq!(found, Doubtful);
+    assert!(said.contains("the baseline's processors' clock"), "{said}");
+}
