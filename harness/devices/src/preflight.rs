@@ -4,7 +4,7 @@ use std::path::Path;
 
 use edgemaxx_contract::contest::Device;
 
-use crate::check::Check;
+use crate::check::{Check, Fitness};
 use crate::choose::Chosen;
 use crate::cpu;
 use crate::list::vendor;
@@ -16,11 +16,50 @@ pub struct Wanted {
     pub device: Device,
     /// Threads that an engine may compute with.
     pub threads: u32,
+    /// Weights of all processes that are in memory at once, as their checkpoints say, bytes; `None`: nobody knows.
+    pub weights_bytes: Option<u64>,
 }
 
 /// Looks at the device that was chosen and at the machine around it; `folder` is where the run is written.
 pub fn examine(wanted: &Wanted, chosen: &Chosen, folder: &Path) -> Vec<Check> {
     let mut checks = vendor(wanted.device.kind).examine(&wanted.device, chosen.found());
     checks.extend(cpu::examine(wanted.threads, folder));
+    let room = match chosen {
+        Chosen::Card(card) => vendor(card.kind).memory_bytes(card),
+        Chosen::Processor => cpu::memory_bytes(),
+        Chosen::Missing(_) => None,
+    };
+    checks.extend(wanted.weights_bytes.zip(room).map(|(weights, room)| together(weights, room)));
     checks
+}
+
+/// Whether what is to be in memory at once fits into it, of which so much there is and so much is free.
+fn together(weights: u64, (all, free): (u64, u64)) -> Check {
+    const WHY: &str = "processes that are asked in turn are in memory at once: a session's two, a block's baseline, control and candidates";
+    const CURE: &str = "a smaller `measurement.block`, or `measurement.residency = \"alternating\"`, which keeps one in memory at a time";
+    let mib = |bytes: u64| bytes >> 20;
+    let found =
+        format!("at least {} MiB of weights at once; {} of {} MiB free", mib(weights), mib(free), mib(all));
+    let found = Check::fit("weights together", WHY, found);
+    match weights {
+        weights if weights > all => found.but(Fitness::Unfit, CURE),
+        weights if weights > free => {
+            found.but(Fitness::Advice, format!("end what holds memory, or take {CURE}"))
+        }
+        _ => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_not_begun() {
+        let of = |gib: u64| together(gib << 30, (24 << 30, 20 << 30));
+        assert_eq!([19, 21, 25].map(|gib| of(gib).fitness), [Fitness::Fit, Fitness::Advice, Fitness::Unfit]);
+        let check = of(25);
+        assert_eq!(check.found, "at least 25600 MiB of weights at once; 20480 of 24576 MiB free");
+        assert!(check.cure.contains("alternating"), "{}", check.cure);
+    }
 }

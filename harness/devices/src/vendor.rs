@@ -39,6 +39,12 @@ pub trait Vendor: Sync {
         Vec::new()
     }
 
+    /// Memory of a card, in all and free, bytes; `None`: its driver does not tell.
+    fn memory_bytes(&self, card: &Card) -> Option<(u64, u64)> {
+        let _ = card;
+        None
+    }
+
     /// Whether the device is what is asked for, and in what state: `found` is the card, or why there is none.
     fn examine(&self, wanted: &Device, found: Result<Option<&Card>, &str>) -> Vec<Check>;
 

@@ -14,7 +14,11 @@ use crate::progress::Observer;
 pub fn any_device() -> Wanted {
     let there = VENDORS.iter().find(|vendor| vendor.cards().is_ok_and(|cards| !cards.is_empty()));
     let kind = there.map_or(DeviceKind::Cpu, |vendor| vendor.kind());
-    Wanted { device: Device { kind, name: None, free_memory_mib: None, driver: None }, threads: 1 }
+    Wanted {
+        device: Device { kind, name: None, free_memory_mib: None, driver: None },
+        threads: 1,
+        weights_bytes: None,
+    }
 }
 
 /// The card that engines are to see: the one asked for, the only one that the contest can mean, or, where a run goes

@@ -73,7 +73,7 @@ impl Args {
                 let contest = Contest::parse(&read_text(path)?).in_file(path)?;
                 let base = path.parent().unwrap_or(Path::new(""));
                 look(&contest, base, &Terminal).with_context(|| path.display().to_string())?;
-                Wanted { device: contest.device, threads: contest.measurement.threads }
+                Wanted { device: contest.device, threads: contest.measurement.threads, weights_bytes: None }
             }
             None => any_device(),
         };

@@ -47,6 +47,10 @@ impl Vendor for Nvidia {
         checks::checks(wanted, facts.as_ref().map_err(String::as_str))
     }
 
+    fn memory_bytes(&self, card: &Card) -> Option<(u64, u64)> {
+        facts::facts(card).ok()?.memory_bytes
+    }
+
     fn source(&self, card: &Card) -> Result<Box<dyn Source>, String> {
         Ok(Box::new(telemetry::NvmlSource::open(card)?))
     }

@@ -50,7 +50,9 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let base = Origin::of(folder)?.base;
     let sandbox = detect_sandbox();
     fitness::put_back_leftovers(observer);
-    let wanted = Wanted { device: plan.device.clone(), threads: plan.measurement.threads };
+    let work = floor::work(&plan, &base)?;
+    let (device, threads) = (plan.device.clone(), plan.measurement.threads);
+    let wanted = Wanted { device, threads, weights_bytes: floor::weights_at_once(&plan, &work) };
     let before = if folder.holds(ENVIRONMENT_FILE) { Some(folder.environment(&plan)?) } else { None };
     let card = before.as_ref().and_then(|before| before.card.as_ref());
     let chosen = fitness::choose(&plan.device, options.device, card)?;
@@ -74,7 +76,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
                 Ok(peaks) => environment.peaks = Some(peaks),
                 Err(error) => observer.note(&format!("warning: {error}")),
             }
-            environment.work = floor::work(&plan, &base)?;
+            environment.work = work;
             environment.pins.extend(prepare::engine_settings(&plan, &host.pins)?);
             environment.pins.sort();
             folder.write_document(ENVIRONMENT_FILE, &environment)?;
