@@ -15,5 +15,6 @@ mod validator_log;
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
+    terminal::fail_in_words();
     terminal::finish(cmd::Cli::parse().execute())
 }

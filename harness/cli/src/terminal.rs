@@ -12,6 +12,17 @@ use serde_json::json;
 
 use crate::error::{exit_of, words};
 
+/// Where the shell limits the size of files (`ulimit -f`), writing beyond it is an error that names the file, not a signal that
+/// ends the program without a word. Programs that this one starts get the signal as ever.
+pub(crate) fn fail_in_words() {
+    #[cfg(unix)]
+    {
+        let signals = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGXFSZ);
+        // Where it cannot be held back, it ends the program as before.
+        let _ = signals.thread_block();
+    }
+}
+
 /// Ends the program: the error on standard error, its code to the shell.
 pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -350,3 +350,67 @@ fn a_submission_is_tried_without_a_wallet() {
     assert!(output.status.success() && said.contains("no wallet default in "), "{said}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("nothing was published or signed"));
 }
+
+/// A limit of the shell on the size of files is an error like a full disk, with the file's name.
+#[test]
+fn a_file_that_may_not_grow_is_named() {
+    let ground = Playground::new(&candidate("a", &["--latency-us", "100"]));
+    let (program, contest, out) = (env!("CARGO_BIN_EXE_edgemaxx"), ground.contest(), ground.path("out"));
+    let mut shell = assert_cmd::Command::new("sh");
+    // In blocks of 512 or 1024 bytes: room for the contest, not for the plan.
+    shell
+        .arg("-c")
+        .arg("ulimit -f 3; exec \"$0\" plan \"$1\" --out \"$2\"")
+        .arg(program)
+        .arg(contest)
+        .arg(out);
+    let (code, message) = failure(&mut shell);
+    assert_eq!(code, 3, "{message}");
+    assert!(message.contains("plan.json") && message.contains("File too large"), "{message}");
+}
+
+#[test]
+fn a_path_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let ground = Playground::new(&candidate("a", &["--latency-us", "100"]));
+    let odd = ground.folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&odd).unwrap();
+    for name in ["contest.toml", "prompts.txt"] {
+        std::fs::copy(ground.path(name), odd.join(name)).unwrap();
+    }
+    copy_folder(&ground.path("model"), &odd.join("model"));
+    let (code, message) =
+        failure(edgemaxx().arg("plan").arg(odd.join("contest.toml")).arg("--out").arg(ground.path("out")));
+    assert!(code == 2 && message.contains("caf\u{fffd}") && message.contains("UTF-8"), "{code}: {message}");
+    let (code, message) =
+        failure(edgemaxx().arg("plan").arg(odd.join("missing.toml")).arg("--out").arg(&odd));
+    assert!(code == 2 && message.contains("caf\u{fffd}/missing.toml"), "{code}: {message}");
+}
+
+/// Of several that begin at once in one folder one measures, and the others are told.
+#[test]
+fn two_runs_in_one_folder_are_one() {
+    let ground = Playground::new(&candidate("a", &["--latency-us", "100"]));
+    ground.replace("contest.toml", "sessions = 5", "sessions = 2");
+    let start = || {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_edgemaxx"));
+        run.arg("run")
+            .arg(ground.contest())
+            .arg("--out")
+            .arg(ground.path("out"))
+            .args(["--day", "2026-11-22"]);
+        run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let all: Vec<_> = (0..4).map(|_| start()).collect();
+    let ended: Vec<(Option<i32>, String)> = all
+        .into_iter()
+        .map(|run| {
+            let output = run.wait_with_output().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        })
+        .collect();
+    let (done, told): (Vec<_>, Vec<_>) = ended.iter().partition(|(code, _)| matches!(code, Some(0 | 3)));
+    assert_eq!((done.len(), told.len()), (1, 3), "{ended:?}");
+    assert!(told.iter().all(|(code, said)| *code == Some(2) && said.contains("--out")), "{told:?}");
+    edgemaxx().arg("rank").arg(ground.path("out")).assert().success();
+}

@@ -1,7 +1,7 @@
 //! The last line against bombs: looks at the machine while the harness waits for an answer.
 //!
-//! Limits of processes do not bind a root user, and those of memory bind each process alone; so
-//! a tree that takes most of the machine is ended. A look costs two small reads of `/proc`.
+//! Limits of processes do not bind a root user, and those of memory bind each process alone; so where hardly any memory is
+//! left on the machine, a tree that holds more than a third of what is used is ended. A look costs two small reads of `/proc`.
 //! It is no substitute for a limit in the kernel: a fork bomb may starve the harness itself.
 
 use edgemaxx_devices::cpu;
@@ -51,7 +51,7 @@ impl Guard {
         }
         let mapped = cpu::memory(self.root).map(|tree| tree.resident_bytes);
         match held.max(mapped) {
-            Some(held) if held > (total - available) / 2 => Err(format!(
+            Some(held) if held > (total - available) / 3 => Err(format!(
                 "its processes held {} MiB and only {} MiB of memory were left on the machine",
                 held >> 20,
                 available >> 20
