@@ -4,6 +4,7 @@ mod common;
 
 mod days;
 mod fair;
+mod flooded;
 mod griefed;
 mod killed;
 mod machine;
