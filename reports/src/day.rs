@@ -1,6 +1,6 @@
 //! A validator's day: every submission of it with what became of it, and why, for every form of the report.
 
-use edgemaxx_contract::day::{DayRecord, Fate, Submission};
+use edgemaxx_contract::day::{BY_ENGINE, DayRecord, Fate, Submission};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::weights::{Origin, Weights};
 use jiff::Timestamp;
@@ -60,14 +60,15 @@ impl DayView<'_> {
         let mut why = Vec::new();
         let (key, words) = match &submission.fate {
             Fate::Pending => ("pending", "not looked at"),
-            Fate::Candidate { repeats, .. } => {
+            Fate::Candidate { repeats, by_engine, .. } => {
                 if let Some(repeats) = repeats {
                     why.push(format!("repeats {}: {}", repeats.of.join(", "), repeats.how));
                 }
+                why.extend(by_engine.then(|| BY_ENGINE.to_owned()));
                 let entries = self.ranking.map(|ranking| &ranking.entries[..]).unwrap_or_default();
                 match entries.iter().find(|entry| entry.name == submission.hotkey) {
                     Some(entry) => {
-                        why.extend(entry.reasons.iter().cloned());
+                        why.extend(entry.reasons.iter().filter(|reason| *reason != BY_ENGINE).cloned());
                         (standing_key(entry.standing), standing_words(entry.standing))
                     }
                     None => {

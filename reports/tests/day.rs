@@ -20,7 +20,7 @@ fn fates() -> Vec<(&'static str, Fate, &'static str, &'static str)> {
         ("student-5", Fate::candidate(digest), "accepted", "sealed in block 90, opened in block 95"),
         (
             "steps-10",
-            Fate::Candidate { digest, repeats: Some(repeats) },
+            Fate::Candidate { digest, repeats: Some(repeats), by_engine: true },
             "accepted",
             "98% of its own weights",
         ),
@@ -118,6 +118,12 @@ fn everybody_stands_there_with_what_became_of_him() {
     ] {
         // Markdown keeps GitHub from linking what has a colon.
         assert!(section.contains(text) && md.contains(&text.replace(':', "&#58;")), "no {text}: {md}");
+    }
+    // Whose weights nobody can compare is marked, once, wherever he stands.
+    let mark = "no weights that can be compared";
+    let csv = String::from_utf8(tables::submissions(&day).unwrap().to_csv().unwrap()).unwrap();
+    for text in [section, &md, &csv] {
+        assert_eq!(text.matches(mark).count(), 1, "{text}");
     }
     let verify = format!("edgemaxx verify 2026-03-06 --hotkey {VALIDATOR} --chain finney");
     assert!(section.contains(&verify) && md.contains(&verify));

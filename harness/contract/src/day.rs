@@ -94,6 +94,9 @@ impl Submission {
     }
 }
 
+/// What is said of who is told from others by its engine's files alone.
+pub const BY_ENGINE: &str = "has an engine of its own and no weights that can be compared: its engine's files alone tell it from others";
+
 /// What became of a submission before it was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -107,6 +110,9 @@ pub enum Fate {
         digest: Digest,
         /// Earlier ones that it repeats, in their order: it earns only if none of them stands.
         repeats: Option<Repeats>,
+        /// It has an engine of its own and no weights that could be compared: its engine's files alone tell it from others.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_engine: bool,
     },
     /// It repeats an earlier submission and is not measured.
     Copy {
@@ -156,7 +162,7 @@ impl Fate {
 
     /// A candidate that repeats nobody.
     pub fn candidate(digest: Digest) -> Self {
-        Self::Candidate { digest, repeats: None }
+        Self::Candidate { digest, repeats: None, by_engine: false }
     }
 }
 

@@ -346,6 +346,8 @@ pub enum HonestyKind {
     Distinct,
     /// The same asked under another noise gets what the noise has nothing to do with.
     Noise,
+    /// The same asked under another noise takes another time: remembered once, computed once.
+    Pace,
     /// Work goes on after the answer, in the other side's time.
     Idle,
     /// Work is hidden in loading, which is not scored.
@@ -365,6 +367,7 @@ impl HonestyKind {
             Self::Repeats => "Repeated requests",
             Self::Distinct => "Distinct answers",
             Self::Noise => "Follows the noise",
+            Self::Pace => "Same time for the same",
             Self::Idle => "Idle when not asked",
             Self::Load => "Work in loading",
             Self::GpuIdle => "GPU idle when not asked",

@@ -44,7 +44,7 @@ pub struct RankEntry {
     pub name: String,
     /// Its result.
     pub standing: Standing,
-    /// Why, in words; empty for an accepted candidate.
+    /// Why, in words; of an accepted candidate only what must be known of it, e.g. that its weights cannot be compared.
     pub reasons: Vec<String>,
     /// Tier among the accepted, 1 the best; a tier is a statistical tie.
     pub tier: Option<u32>,

@@ -33,6 +33,8 @@ pub struct Likeness {
     engine: Option<BTreeMap<Digest, u64>>,
     /// Of its weights; `None`: they cannot be read here.
     fingerprint: Option<Fingerprint>,
+    /// Whether it has weights that others' can be compared with.
+    has_weights: bool,
     /// Share of its weights that are not the baseline's.
     own_weights: f64,
     /// Whether its engine has files: a command alone, which may name the built-in engine, is no work.
@@ -75,7 +77,12 @@ impl Likeness {
         let fingerprint = Fingerprint::of(folder, salt).ok();
         let shared = fingerprint.as_ref().and_then(|own| compare(own, baseline).copied_share());
         let own_weights = shared.map_or(0.0, |shared| 1.0 - shared);
-        Ok(Self { settings, engine, fingerprint, own_weights, engine_files })
+        Ok(Self { settings, engine, fingerprint, has_weights: shared.is_some(), own_weights, engine_files })
+    }
+
+    /// Whether its engine's files alone tell it from others: nobody can say whose weights it has.
+    pub fn is_told_by_engine(&self) -> bool {
+        self.engine.is_some() && !self.has_weights
     }
 }
 
@@ -210,8 +217,16 @@ mod tests {
             lines.iter().for_each(|line| add_line(&mut parts, line));
             parts
         });
+        let has_weights = own_weights;
         let own_weights = if own_weights { 0.3 } else { 0.0 };
-        Likeness { settings: object(settings), engine, fingerprint: None, own_weights, engine_files }
+        Likeness {
+            settings: object(settings),
+            engine,
+            fingerprint: None,
+            has_weights,
+            own_weights,
+            engine_files,
+        }
     }
 
     fn found(entries: Vec<(&str, Likeness)>, settings: f64) -> Vec<(String, String, String)> {
@@ -367,6 +382,55 @@ mod tests {
             assert!(engines.contains(&(name.to_owned(), "author".to_owned())), "{name}: {engines:?}");
         }
         assert!(engines.iter().all(|(copy, _)| copy != "another"), "{engines:?}");
+    }
+
+    const CONTEST: &str = "format = 1\nname = \"c\"\n[device]\nkind = \"cpu\"\n[request]\nprompts = \"p.txt\"\nwidth = 64\nheight = 64\n\
+         [baseline]\ncheckpoint = \"m\"\ngeneration = { steps = 20, guidance_scale = 5.0 }\n[measurement]\n[quality]\n";
+
+    /// Whose weights lie in files that nobody can read takes no place from who has weights, nor loses one to him.
+    #[test]
+    fn who_hides_the_weights_is_told_by_the_engine_and_marked() {
+        let contest = Contest::parse(CONTEST).unwrap();
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
+        let baseline = Fingerprint::of(&models.join("emoji-sdxl"), 1).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let entry = |name: &str, engine: Option<&str>, weights: Option<(&str, u8)>| {
+            let folder = home.path().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            if let Some(lines) = engine {
+                let command = "[engine]\ncommand = [\"python3\", \"run.py\"]\nfiles = [\"run.py\"]\n";
+                fs::write(folder.join("edgemaxx.toml"), command).unwrap();
+                fs::write(folder.join("run.py"), lines).unwrap();
+            }
+            let unet = models.join("emoji-sdxl-student/unet/diffusion_pytorch_model.safetensors");
+            if let Some((file, key)) = weights {
+                let bytes: Vec<u8> = fs::read(unet).unwrap().into_iter().map(|byte| byte ^ key).collect();
+                fs::write(folder.join(file), bytes).unwrap();
+            }
+            (name.to_owned(), Likeness::of(&folder, &contest, &baseline, 1).unwrap())
+        };
+        let own = "def draw(prompt):\n    return fast(prompt)\n";
+        let other = "class Painter:\n    strokes = 5\n    def paint(self, words): return brush(words)\n";
+        let entries = [
+            entry("hidden", Some(own), Some(("weights.bin", 0x35))),
+            entry("open", None, Some(("unet.safetensors", 0))),
+            entry("hidden-too", Some(other), Some(("weights.bin", 0x5a))),
+            entry("both", Some("x = 1\n"), Some(("unet.safetensors", 0))),
+            entry("engine-again", Some(own), None),
+        ];
+        let marked: Vec<&str> = entries
+            .iter()
+            .filter(|(_, likeness)| likeness.is_told_by_engine())
+            .map(|(name, _)| &name[..])
+            .collect();
+        assert_eq!(marked, ["hidden", "hidden-too", "engine-again"]);
+        let found: Vec<_> =
+            repeats(&entries, &contest, &baseline).into_iter().map(|r| (r.copy, r.original)).collect();
+        assert_eq!(
+            found,
+            [("both".to_owned(), "open".to_owned())],
+            "weights speak of who shows them, and of nobody else"
+        );
     }
 
     #[test]

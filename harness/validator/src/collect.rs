@@ -6,7 +6,7 @@ use edgemaxx_contract::claim::Claim;
 use edgemaxx_contract::day::{Fate, Repeats, Submission};
 use edgemaxx_contract::digest::Digest;
 
-use crate::world::{Commitment, CopyOf, Seal, Snapshot};
+use crate::world::{Commitment, Compared, Seal, Snapshot};
 
 /// The submissions of a snapshot, earliest first, those that are not measured among them. `first_seen` gives the block
 /// in which a hotkey was first seen to commit to a source: who commits to the same again keeps his place.
@@ -128,24 +128,29 @@ pub fn same_files(submissions: &[Submission]) -> Vec<(String, Fate)> {
     })
 }
 
-/// What follows from `copies` for candidates that repeat others. Weights alike prove no right to the place: a copy that
+/// What follows for candidates that repeat others, or that nobody can compare. Weights alike prove no right to the place: a copy that
 /// does not even load must not push its original out. So all of a group are measured, and the ranking gives its one
 /// place to the first that stands; who repeats `most` others or more is not measured.
-pub fn repeats(submissions: &[Submission], copies: &[CopyOf], most: usize) -> Vec<(String, Fate)> {
-    let mut fates = Vec::new();
+pub fn repeats(submissions: &[Submission], found: &Compared, most: usize) -> Vec<(String, Fate)> {
+    let (mut fates, copies) = (Vec::new(), &found.copies);
     for submission in submissions {
         let Fate::Candidate { digest, .. } = submission.fate else { continue };
+        let by_engine = found.by_engine.contains(&submission.hotkey);
         let how = copies.iter().find(|found| found.copy == submission.hotkey).map(|found| found.how.clone());
         let is_of = |other: &&Submission| {
             copies.iter().any(|found| found.copy == submission.hotkey && found.original == other.hotkey)
         };
         let of: Vec<String> = submissions.iter().filter(is_of).map(|other| other.hotkey.clone()).collect();
-        let (Some(how), Some(first)) = (how, of.first()) else { continue };
+        let (Some(how), Some(first)) = (how, of.first()) else {
+            let marked = Fate::Candidate { digest, repeats: None, by_engine };
+            fates.extend(by_engine.then(|| (submission.hotkey.clone(), marked)));
+            continue;
+        };
         let fate = if of.len() >= most {
             let how = format!("{how}; {} earlier ones alike are measured before it", of.len());
             Fate::Copy { of: first.clone(), how, digest: Some(digest) }
         } else {
-            Fate::Candidate { digest, repeats: Some(Repeats { of, how }) }
+            Fate::Candidate { digest, repeats: Some(Repeats { of, how }), by_engine }
         };
         fates.push((submission.hotkey.clone(), fate));
     }
@@ -157,6 +162,7 @@ mod tests {
     use edgemaxx_contract::claim::{Salt, sealed};
 
     use super::*;
+    use crate::world::CopyOf;
 
     fn commitment(hotkey: &str, block: u64, source: &str) -> Commitment {
         let (hotkey, source) = (hotkey.to_owned(), source.to_owned());
@@ -291,8 +297,9 @@ mod tests {
             original: original.to_owned(),
             how: "99%".to_owned(),
         };
-        let copies = [copy("a", "b"), copy("a", "c"), copy("c", "b")];
-        let fates = repeats(&found, &copies, 2);
+        let copies = vec![copy("a", "b"), copy("a", "c"), copy("c", "b")];
+        let compared = Compared { copies, by_engine: Vec::new() };
+        let fates = repeats(&found, &compared, 2);
         let of = |fate: &Fate| match fate {
             Fate::Candidate { repeats: Some(repeats), .. } => repeats.of.join(" "),
             Fate::Copy { of, .. } => format!("copy of {of}"),
@@ -300,6 +307,14 @@ mod tests {
         };
         let said: Vec<_> = fates.iter().map(|(hotkey, fate)| (hotkey.as_str(), of(fate))).collect();
         assert_eq!(said, [("c", "b".to_owned()), ("a", "copy of b".to_owned())]);
-        assert_eq!(of(&repeats(&found, &copies, 3)[1].1), "b c");
+        assert_eq!(of(&repeats(&found, &compared, 3)[1].1), "b c");
+        // Who cannot be compared is a candidate as before, and marked.
+        let compared = Compared { by_engine: vec!["b".to_owned(), "a".to_owned()], ..compared };
+        let fates = repeats(&found, &compared, 3);
+        let marked = |hotkey: &str| {
+            let of = |fate: &Fate| matches!(fate, Fate::Candidate { by_engine: true, .. });
+            fates.iter().find(|(other, _)| other == hotkey).map(|(_, fate)| of(fate))
+        };
+        assert_eq!([marked("b"), marked("c"), marked("a")], [Some(true), Some(false), Some(true)]);
     }
 }

@@ -59,6 +59,7 @@ pub fn compose(text: &str, record: &DayRecord, winner: Option<&str>) -> Result<S
         .filter(measured)
         .map(|submission| Entrant {
             repeats: repeats(submission),
+            by_engine: matches!(submission.fate, Fate::Candidate { by_engine: true, .. }),
             name: submission.hotkey.clone(),
             description: Some(format!("{}, since block {}", submission.source, submission.since)),
             checkpoint: Some(submission.source.clone()),

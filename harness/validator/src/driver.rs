@@ -425,9 +425,9 @@ impl<'a> Driver<'a> {
             .collect();
         let entropy = record.block.as_ref().map_or("", |block| block.hash.as_str());
         match self.world.checkpoints.copies(&entries, entropy) {
-            Ok(copies) => {
+            Ok(found) => {
                 let most = self.settings.policy.group_most;
-                let mut near = collect::repeats(&record.submissions, &copies, most);
+                let mut near = collect::repeats(&record.submissions, &found, most);
                 near.retain(|(hotkey, _)| !fates.iter().any(|(copy, _)| copy == hotkey));
                 fates.extend(near);
                 Event::Compared(fates)

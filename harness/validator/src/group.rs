@@ -6,7 +6,7 @@ use edgemaxx_contract::digest::Digest;
 use crate::driver::{Driver, DriverError};
 use crate::state::Phase;
 use crate::status::Status;
-use crate::world::{Bench, BenchState, BenchTrouble, CheckpointTrouble, Checkpoints, CopyOf, Job};
+use crate::world::{Bench, BenchState, BenchTrouble, CheckpointTrouble, Checkpoints, Compared, Job};
 
 /// Everything that a validator runs.
 pub struct Group<'a> {
@@ -125,7 +125,7 @@ impl Checkpoints for Idle {
         Some(Err(CheckpointTrouble::Invalid(IDLE.to_owned())))
     }
 
-    fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
+    fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Compared, String> {
         Err(IDLE.to_owned())
     }
 }

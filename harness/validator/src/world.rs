@@ -177,6 +177,15 @@ pub struct CopyOf {
     pub how: String,
 }
 
+/// What a look at the files and weights of a day's checkpoints found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Who repeats whom.
+    pub copies: Vec<CopyOf>,
+    /// Hotkeys of those with an engine of their own and no weights that could be compared.
+    pub by_engine: Vec<String>,
+}
+
 /// Where checkpoints come from.
 pub trait Checkpoints {
     /// Begins to fetch and check a checkpoint, beside others, or looks what became of it: the digest of what a plan
@@ -188,7 +197,7 @@ pub trait Checkpoints {
     ///
     /// # Errors
     /// In words; nobody is a copy then.
-    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String>;
+    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Compared, String>;
 }
 
 /// A contest to be run.

@@ -1,6 +1,7 @@
 //! Cheating that no single answer betrays, looked for in the log after the fact.
 
 mod noise;
+mod pace;
 mod repeats;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub(super) fn checks(
     // Without twins nobody looked.
     if plan.measurement.twins > 0 {
         checks.push((HonestyKind::Noise, noise::check(records)));
+        checks.push((HonestyKind::Pace, pace::check(plan, &sessions)));
     }
     checks.push((HonestyKind::Idle, idle(&sessions)));
     checks.push((HonestyKind::Load, load(&sessions)));

@@ -1,6 +1,7 @@
 //! The stage `rank`: estimates in, `ranking.json` out. The score is what is proven.
 
 use edgemaxx_contract::contest::{Contest, ScoreSpec};
+use edgemaxx_contract::day::BY_ENGINE;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::eligibility::weights_refused;
 use edgemaxx_contract::environment::Environment;
@@ -25,6 +26,7 @@ pub fn rank(estimates: &Estimates, contest: &Contest, environment: &Environment)
     let mut scored: Vec<Scored<'_>> =
         estimates.candidates.iter().map(|candidate| Scored::of(candidate, contest)).collect();
     give_places_to_the_first(&mut scored, contest);
+    mark_who_is_told_by_the_engine(&mut scored, contest);
     let (unordered, mut others): (Vec<Scored<'_>>, Vec<Scored<'_>>) =
         scored.into_iter().partition(|scored| scored.standing == Standing::Accepted);
     let proven: Vec<_> = unordered.iter().map(|scored| (scored.of, scored.score)).collect();
@@ -92,6 +94,14 @@ impl<'a> Scored<'a> {
             _ => 0.0,
         };
         Self { of: candidate, standing, reasons, score, quality }
+    }
+}
+
+/// Says of whom nobody can tell whether it has somebody else's weights.
+fn mark_who_is_told_by_the_engine(scored: &mut [Scored<'_>], contest: &Contest) {
+    let marked = |name: &str| contest.candidates.iter().any(|c| c.by_engine && c.name == name);
+    for scored in scored.iter_mut().filter(|scored| marked(&scored.of.name)) {
+        scored.reasons.push(BY_ENGINE.to_owned());
     }
 }
 

@@ -8,6 +8,7 @@ mod node;
 mod server;
 
 mod action;
+mod agreement;
 mod bad_input;
 mod blocks;
 mod cases;
@@ -30,6 +31,7 @@ mod killed;
 mod lanes;
 mod layering;
 mod licences;
+mod memory;
 mod oracle;
 mod planted;
 mod publish;

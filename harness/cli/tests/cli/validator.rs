@@ -167,8 +167,8 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     }
     let Some(node) = Node::start("Instant") else { return };
     let subnet = Subnet::new(node);
-    // Candidates share a baseline, two by two.
-    subnet.ground.replace("contest.toml", "[measurement]", "[measurement]\nblock = 2");
+    // Candidates share a baseline.
+    subnet.ground.replace("contest.toml", "[measurement]", "[measurement]\nblock = 4");
 
     // Three miners: a fast one, a slower one, and one with the first one's files. He commits to them in the open before the
     // first opens his seal, as if he had seen them as soon as they were published.
@@ -212,7 +212,7 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     let blocks: Vec<&str> = log.lines().filter(|line| line.contains("\"block\"")).collect();
     assert!(blocks.len() >= 2, "{log}");
     let plan = read(&site.join(&first), "plan.json");
-    assert_eq!((&plan["measurement"]["block"], plan["pipelines"].as_array().unwrap().len()), (&2.into(), 4));
+    assert_eq!((&plan["measurement"]["block"], plan["pipelines"].as_array().unwrap().len()), (&4.into(), 4));
     // On chain, by uid; the copy earns nothing.
     assert_eq!(subnet.weights(), [(3, 65535), (4, 16384)], "four fifths and the rest");
 

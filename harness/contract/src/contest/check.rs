@@ -216,6 +216,7 @@ fn candidate_spec(
     Ok(CandidateSpec {
         control: wire.control,
         repeats: wire.repeats,
+        by_engine: wire.by_engine,
         description: wire.description.unwrap_or_default(),
         name: wire.name,
         checkpoint,
@@ -231,6 +232,16 @@ fn shared(residency: Residency) -> u32 {
     match residency {
         Residency::Together => 1,
         Residency::Alternating => 12,
+    }
+}
+
+/// One baseline that answers for several asks all of them the same: then nobody has requests of his own.
+fn block(wire: &WireMeasurement) -> Result<u32, InputError> {
+    let usual = if wire.own_requests { 1 } else { shared(wire.residency) };
+    let block = within("measurement.block", wire.block.unwrap_or(usual), 1, 64)?;
+    match wire.own_requests && block > 1 {
+        true => Err(bad("measurement.block", "1, since measurement.own_requests asks each its own", block)),
+        false => Ok(block),
     }
 }
 
@@ -284,10 +295,11 @@ fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, Inp
         )?,
         threads: within("measurement.threads", wire.threads.unwrap_or(1), 1, 1024)?,
         residency: wire.residency,
-        block: within("measurement.block", wire.block.unwrap_or(shared(wire.residency)), 1, 64)?,
+        block: block(wire)?,
         early_rounds: within("measurement.early_rounds", wire.early_rounds.unwrap_or(0), 0, sessions)?,
         early_pairs: early_pairs(wire, pairs)?,
         twins: twins(wire, pairs, task)?,
+        own_requests: wire.own_requests,
         timeouts: Timeouts {
             load_s: within(
                 "measurement.load_timeout_s",

@@ -172,6 +172,8 @@ pub struct CandidateSpec {
     pub control: bool,
     /// Earlier candidates whose work it repeats: it is accepted only if none of them is; written by the validator.
     pub repeats: Vec<String>,
+    /// No weights of it could be compared with others': its engine's files alone tell it from them; written by the validator.
+    pub by_engine: bool,
     /// Its model files.
     pub checkpoint: CheckpointSpec,
     /// What it changes of the baseline's settings.
@@ -215,6 +217,9 @@ pub struct Measurement {
     /// from the noise, does not follow it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub twins: u32,
+    /// Whether each candidate of a round is asked for something of its own: none can learn from another what is coming.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_requests: bool,
     /// Limits of time.
     pub timeouts: Timeouts,
     /// When to stop before all sessions are done.

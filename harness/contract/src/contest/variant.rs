@@ -16,6 +16,9 @@ pub struct Entrant {
     /// Earlier candidates whose work it repeats.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<String>,
+    /// Whether its engine's files alone tell it from others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_engine: bool,
     /// Where its checkpoint lies; `None`: the baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,

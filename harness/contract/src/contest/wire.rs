@@ -76,6 +76,8 @@ pub(super) struct WireCandidate {
     #[serde(default)]
     pub repeats: Vec<String>,
     #[serde(default)]
+    pub by_engine: bool,
+    #[serde(default)]
     pub description: Option<String>,
     #[serde(default)]
     pub control: bool,
@@ -134,6 +136,8 @@ pub(super) struct WireMeasurement {
     pub early_rounds: Option<u32>,
     pub early_pairs: Option<u32>,
     pub twins: Option<u32>,
+    #[serde(default)]
+    pub own_requests: bool,
     pub load_timeout_s: Option<f64>,
     pub request_timeout_s: Option<f64>,
     pub exit_timeout_s: Option<f64>,

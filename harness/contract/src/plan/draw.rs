@@ -95,13 +95,23 @@ fn repeats(draws: &mut Draws, pairs: u32) -> Vec<PlannedRepeat> {
 /// What the sessions of a round ask.
 struct Round {
     number: u32,
-    requests: Vec<u32>,
+    /// The first of its requests, and how many a session asks.
+    first: u32,
+    pairs: u32,
+    /// So many candidates have requests of their own: all of them, or one for everybody.
+    askers: u32,
     warmup: Vec<u32>,
     /// Whether some of it is asked again: a first look judges nobody's honesty.
     repeats: bool,
 }
 
 impl Round {
+    /// What a candidate is asked, by its place in the contest.
+    fn requests(&self, candidate: u32) -> Vec<u32> {
+        let first = self.first + candidate % self.askers * self.pairs;
+        (first..first + self.pairs).collect()
+    }
+
     /// A session of each candidate against its own launch of the baseline.
     fn own(
         &self,
@@ -109,10 +119,10 @@ impl Round {
         draws: &mut Draws,
         repeat_draws: &mut Draws,
     ) -> Vec<PlannedSession> {
-        let mut order: Vec<&PipelinePlan> = candidates.iter().collect();
+        let mut order: Vec<(u32, &PipelinePlan)> = (0..).zip(candidates).collect();
         draws.shuffle(&mut order);
-        let mut session = |candidate: &PipelinePlan| {
-            let mut asked = self.requests.clone();
+        let mut session = |(place, candidate): (u32, &PipelinePlan)| {
+            let mut asked = self.requests(place);
             draws.shuffle(&mut asked);
             PlannedSession {
                 index: 0,
@@ -125,11 +135,7 @@ impl Round {
                     .into_iter()
                     .map(|request| PlannedPair { request, first: Some(draws.side()) })
                     .collect(),
-                repeats: if self.repeats {
-                    repeats(repeat_draws, self.requests.len() as u32)
-                } else {
-                    Vec::new()
-                },
+                repeats: if self.repeats { repeats(repeat_draws, self.pairs) } else { Vec::new() },
             }
         };
         order.into_iter().map(&mut session).collect()
@@ -147,7 +153,7 @@ impl Round {
         let (control, mut order): (Vec<&PipelinePlan>, Vec<&PipelinePlan>) =
             candidates.iter().partition(|candidate| candidate.role == Role::Control);
         draws.shuffle(&mut order);
-        let mut asked = self.requests.clone();
+        let mut asked = self.requests(0);
         draws.shuffle(&mut asked);
         let repeats: Vec<PlannedRepeat> = match self.repeats {
             true => repeats(repeat_draws, asked.len() as u32),
@@ -195,7 +201,8 @@ fn prompts<'a>(
 /// for each, the order of candidates in every round, of launches, and of the sides of every pair.
 ///
 /// All candidates answer the same requests in the same round, so they are compared on equal terms;
-/// where they share a baseline, in the same order, too.
+/// where they share a baseline, in the same order, too. Where the contest wants it, each has requests of its own instead,
+/// so that nobody who was measured before it knows what it will be asked.
 ///
 /// # Errors
 /// [`PlanError`]: nothing to ask, or nothing to measure.
@@ -212,7 +219,8 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         Extent::Full => (0..measurement.sessions).map(|round| measurement.pairs_in(round)).collect(),
         Extent::Quick => vec![measurement.quick_pairs; measurement.quick_sessions as usize],
     };
-    let pairs_at_all: u32 = pairs_by_round.iter().sum();
+    let askers = if measurement.own_requests { candidates.len() as u32 } else { 1 };
+    let pairs_at_all: u32 = pairs_by_round.iter().sum::<u32>() * askers;
     let public: [&[u8]; 4] = [
         contest.digest.as_bytes(),
         prompts_digest.as_bytes(),
@@ -242,7 +250,7 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
         requests.push(PlannedRequest { id, seed, ask: task.drawn_ask(request, &asks[index], &drawn)? });
     }
     let mut asked = 0;
-    for pairs in &pairs_by_round {
+    for pairs in pairs_by_round.iter().flat_map(|pairs| std::iter::repeat_n(pairs, askers as usize)) {
         // What is asked first of a round is asked again last, before each session shuffles it.
         for twin in 0..measurement.twins.min(pairs / 2) {
             let (one, other) = ((asked + twin) as usize, (asked + pairs - 1 - twin) as usize);
@@ -260,10 +268,9 @@ pub fn draw_plan(inputs: PlanInputs<'_>) -> Result<Plan, PlanError> {
     let mut sessions: Vec<PlannedSession> = Vec::new();
     let mut asked = 0;
     for (number, pairs) in (0u32..).zip(pairs_by_round) {
-        let requests = (asked..asked + pairs).collect();
-        asked += pairs;
         let repeats = inputs.extent == Extent::Full;
-        let round = Round { number, requests, warmup: warmup.clone(), repeats };
+        let round = Round { number, first: asked, pairs, askers, warmup: warmup.clone(), repeats };
+        asked += pairs * askers;
         sessions.extend(match shared {
             true => round.shared(candidates, measurement.block, &mut draws, &mut repeat_draws),
             false => round.own(candidates, &mut draws, &mut repeat_draws),

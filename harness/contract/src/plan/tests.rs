@@ -278,6 +278,32 @@ fn twins_ask_the_same_under_another_noise_in_the_same_round() {
     assert!(Contest::parse(&many).unwrap_err().to_string().contains("measurement.twins"));
 }
 
+/// Who is measured first cannot tell an accomplice what it will be asked.
+#[test]
+fn candidates_may_have_requests_of_their_own() {
+    let contest = CONTEST.replace("pairs = 5", "pairs = 5\ntwins = 2\nown_requests = true");
+    let plan = draw_of(&contest, "2026-11-22", "0xabc", Extent::Full);
+    let asked = |session: &PlannedSession| session.pairs.iter().map(|pair| pair.request).collect::<Vec<_>>();
+    let mut all: Vec<u32> = plan.sessions.iter().flat_map(&asked).collect();
+    let sessions = plan.sessions.len();
+    all.sort_unstable();
+    assert_eq!(all, (0..5 * sessions as u32).collect::<Vec<_>>(), "nothing is asked twice");
+    for session in &plan.sessions {
+        let asks: Vec<_> = asked(session).into_iter().map(|id| &plan.requests[id as usize].ask).collect();
+        let twins = (0..asks.len()).filter(|one| asks[..*one].contains(&asks[*one])).count();
+        assert_eq!(twins, 2, "its own twins too");
+        let earlier = &plan.sessions[..session.index as usize];
+        let noise = |session| asked(session).into_iter().map(|id| plan.requests[id as usize].seed);
+        assert!(noise(session).all(|seed| !earlier.iter().any(|other| noise(other).any(|one| one == seed))));
+    }
+    assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+    let shared = contest.replace("own_requests", "block = 2\nown_requests");
+    let said = Contest::parse(&shared).unwrap_err().to_string();
+    assert!(said.contains("measurement.block: expected 1, since"), "{said}");
+    let one_at_a_time = contest.replace("own_requests", "residency = \"alternating\"\nown_requests");
+    assert_eq!(Contest::parse(&one_at_a_time).unwrap().measurement.block, 1);
+}
+
 #[test]
 fn a_grammar_is_drawn_from_the_entropy() {
     let list = |name: &str| {

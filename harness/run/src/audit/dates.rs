@@ -424,7 +424,8 @@ mod tests {
             }),
             ("a is said to repeat z", |_, r, _| {
                 let repeats = Repeats { of: vec!["d".to_owned(), "z".to_owned()], how: String::new() };
-                r.submissions[1].fate = Fate::Candidate { digest: files("a"), repeats: Some(repeats) };
+                r.submissions[1].fate =
+                    Fate::Candidate { digest: files("a"), repeats: Some(repeats), by_engine: false };
             }),
         ];
         for (expected, change) in cases {

@@ -8,7 +8,7 @@ use edgemaxx_candle::copies::Fingerprint;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
-use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, CopyOf};
+use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, Compared, CopyOf};
 
 use crate::copies::salt;
 use crate::entry;
@@ -82,7 +82,7 @@ impl Checkpoints for LocalCheckpoints {
         Some(said)
     }
 
-    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String> {
+    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Compared, String> {
         let salt = salt(entropy);
         let folder = |source: &str| source_folder(&self.base, source).map_err(|error| error.words());
         let baseline = Fingerprint::of(&folder(&self.contest.baseline.checkpoint.source)?, salt)
@@ -97,6 +97,8 @@ impl Checkpoints for LocalCheckpoints {
         }
         let repeats = repeats(&found, &self.contest, &baseline);
         let copy = |repeat: Repeat| CopyOf { copy: repeat.copy, original: repeat.original, how: repeat.how };
-        Ok(repeats.into_iter().map(copy).collect())
+        let by_engine = found.iter().filter(|(_, likeness)| likeness.is_told_by_engine());
+        let by_engine = by_engine.map(|(hotkey, _)| hotkey.clone()).collect();
+        Ok(Compared { copies: repeats.into_iter().map(copy).collect(), by_engine })
     }
 }

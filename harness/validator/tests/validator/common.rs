@@ -25,7 +25,7 @@ use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
+    Compared, CopyOf, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
 };
 
 pub(crate) const CONTEST: &str = r#"format = 1
@@ -100,6 +100,8 @@ pub(crate) struct Planet {
     pub slow: Vec<String>,
     /// Sources with another's weights, nearly: theirs → his.
     pub near: BTreeMap<String, String>,
+    /// Sources with an engine of their own and weights that nobody can read.
+    pub opaque: Vec<String>,
     /// Sources that were sealed with other files: theirs → those.
     pub swapped: BTreeMap<String, String>,
     /// What keeps the validator from setting weights.
@@ -130,6 +132,7 @@ impl Planet {
             unreachable: Vec::new(),
             slow: Vec::new(),
             near: BTreeMap::new(),
+            opaque: Vec::new(),
             swapped: BTreeMap::new(),
             hindrances: Vec::new(),
             bench_trouble: None,
@@ -317,7 +320,7 @@ impl Checkpoints for Hand {
         })
     }
 
-    fn copies(&mut self, entries: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
+    fn copies(&mut self, entries: &[(String, u64, String)], _: &str) -> Result<Compared, String> {
         let planet = self.0.borrow();
         // The work behind a source: whoever has the same repeats whoever came earlier.
         let work = |source: &String| planet.near.get(source).unwrap_or(source).clone();
@@ -330,7 +333,9 @@ impl Checkpoints for Hand {
                 how: "nearly the same weights".to_owned(),
             }));
         }
-        Ok(found)
+        let by_engine = entries.iter().filter(|(_, _, source)| planet.opaque.contains(source));
+        let by_engine = by_engine.map(|(hotkey, ..)| hotkey.clone()).collect();
+        Ok(Compared { copies: found, by_engine })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::common::{Planet, drive, settings};
-use edgemaxx_contract::day::Fate;
+use edgemaxx_contract::day::{BY_ENGINE, Fate};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights};
 use edgemaxx_seal::manifest;
@@ -153,6 +153,7 @@ fn a_good_day_pays_by_rank_and_the_next_one_follows_it() {
     planet.borrow_mut().join("f", "hf:a/a@1-fork", 2.0);
     planet.borrow_mut().join("g", "hf:g/g@1", 2.0);
     planet.borrow_mut().near.insert("hf:g/g@1".to_owned(), "hf:a/a@1".to_owned());
+    planet.borrow_mut().opaque.push("hf:e/e@1".to_owned());
     let state = until_held(&planet, folder.path(), "2026-03-07");
     let second = weights(folder.path(), "2026-03-07");
     assert_eq!(second.winner.as_deref(), Some("e"));
@@ -162,7 +163,12 @@ fn a_good_day_pays_by_rank_and_the_next_one_follows_it() {
         // Weights alike are measured: they evict only what stands after one that stands.
         let repeats = matches!(&submission.fate, Fate::Candidate { repeats: Some(r), .. } if r.of == ["a"]);
         assert_eq!(repeats, submission.hotkey == "g", "{submission:?}");
+        // Whose weights nobody can compare is marked so.
+        let marked = matches!(&submission.fate, Fate::Candidate { by_engine: true, .. });
+        assert_eq!(marked, submission.hotkey == "e", "{submission:?}");
     }
+    let ranking = std::fs::read_to_string(folder.path().join("days/2026-03-07/ranking.json")).unwrap();
+    assert_eq!(ranking.matches(BY_ENGINE).count(), 1, "{ranking}");
     assert!(!planet.borrow().shares().contains_key("g"), "the group has one place");
     let days = folder.path().join("days");
     let (manifest, _) = manifest::read(&days.join("2026-03-07")).unwrap();

@@ -21,7 +21,7 @@ use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,
-    CopyOf, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
+    Compared, Head, Hindrance, Job, Measured, Pages, Seal, Snapshot,
 };
 
 const DAY: &str = "2026-03-06";
@@ -129,8 +129,8 @@ impl Checkpoints for Ground {
         Some(Ok(Digest::of(source)))
     }
 
-    fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Vec<CopyOf>, String> {
-        Ok(Vec::new())
+    fn copies(&mut self, _: &[(String, u64, String)], _: &str) -> Result<Compared, String> {
+        Ok(Compared::default())
     }
 }
 

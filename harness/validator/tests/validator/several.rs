@@ -21,7 +21,7 @@ use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::{OnChain, Phase};
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{
-    Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, CopyOf,
+    Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Compared,
     Head, Hindrance, Job, Pages, Snapshot,
 };
 
@@ -95,7 +95,7 @@ impl Checkpoints for Of {
         self.hand.prepare(source)
     }
 
-    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Vec<CopyOf>, String> {
+    fn copies(&mut self, entries: &[(String, u64, String)], entropy: &str) -> Result<Compared, String> {
         self.hand.copies(entries, entropy)
     }
 }

@@ -161,12 +161,13 @@ fn checks_are_those_that_somebody_looked_for() {
         HonestyKind::Repeats,
         HonestyKind::Distinct,
         HonestyKind::Noise,
+        HonestyKind::Pace,
         HonestyKind::Idle,
         HonestyKind::Load,
     ];
     assert_eq!(kinds(&plan), all);
     plan.measurement.twins = 0;
-    assert_eq!(kinds(&plan), [all[0], all[1], all[3], all[4]]);
+    assert_eq!(kinds(&plan), [all[0], all[1], all[4], all[5]]);
 }
 
 #[test]
