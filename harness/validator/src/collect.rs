@@ -295,7 +295,7 @@ mod tests {
         let copy = |copy: &str, original: &str| CopyOf {
             copy: copy.to_owned(),
             original: original.to_owned(),
-            how: "99%".to_owned(),
+            how: format!("99% of {copy}"),
         };
         let copies = vec![copy("a", "b"), copy("a", "c"), copy("c", "b")];
         let compared = Compared { copies, by_engine: Vec::new() };
@@ -308,6 +308,15 @@ mod tests {
         let said: Vec<_> = fates.iter().map(|(hotkey, fate)| (hotkey.as_str(), of(fate))).collect();
         assert_eq!(said, [("c", "b".to_owned()), ("a", "copy of b".to_owned())]);
         assert_eq!(of(&repeats(&found, &compared, 3)[1].1), "b c");
+        // Each with what was found of it.
+        let how = |fate: &Fate| match fate {
+            Fate::Candidate { repeats: Some(repeats), .. } => repeats.how.clone(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(
+            [0, 1].map(|at: usize| how(&repeats(&found, &compared, 3)[at].1)),
+            ["99% of c", "99% of a"]
+        );
         // Who cannot be compared is a candidate as before, and marked.
         let compared = Compared { by_engine: vec!["b".to_owned(), "a".to_owned()], ..compared };
         let fates = repeats(&found, &compared, 3);

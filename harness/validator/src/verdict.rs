@@ -145,7 +145,7 @@ fn lost_today<'a>(basis: &Basis<'a>) -> BTreeSet<&'a str> {
 #[cfg(test)]
 mod tests {
     use edgemaxx_contract::contest::RewardFormula;
-    use edgemaxx_contract::day::{BlockRef, Submission};
+    use edgemaxx_contract::day::{BlockRef, Submission, Undecoded};
     use edgemaxx_contract::estimate::CertificateVerdict;
     use edgemaxx_contract::plan::Extent;
     use edgemaxx_contract::ranking::RankEntry;
@@ -308,6 +308,18 @@ mod tests {
             assert_eq!(shares(&weights), expected, "{name}");
             assert!(weights.reason.contains(why), "{name}: {}", weights.reason);
         }
+    }
+
+    #[test]
+    fn a_day_on_which_nothing_was_measured_says_why() {
+        let undecoded = |n: usize| DayRecord {
+            undecoded: (0..n)
+                .map(|at| Undecoded { hotkey: format!("h{at}"), reason: "no JSON".to_owned() })
+                .collect(),
+            ..day(&["a"])
+        };
+        assert_eq!(not_measured(&undecoded(0)), "nobody submitted anything");
+        assert_eq!(not_measured(&undecoded(2)), "none of 2 commitments could be decoded");
     }
 
     #[test]
