@@ -1,4 +1,5 @@
-//! Who can surely not become first any more: bounds that borrow their spread from the field.
+//! Who can surely not become first any more: bounds that borrow their spread from the field; [`crate::stages::Race`] asks
+//! for them.
 //!
 //! Two sessions of one candidate tell nearly nothing about how its sessions scatter; two sessions of
 //! each of many tell how candidates of this contest do. So a candidate that scatters no more than

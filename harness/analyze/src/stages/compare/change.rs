@@ -1,4 +1,4 @@
-//! How much slower something became: a difference of mean log latencies with a two-sided interval.
+//! How much slower something became: a difference of mean log latencies with a two-sided interval. What is said of it: [`super::row`].
 
 use crate::estimators::{Summary, student};
 use crate::inference::compare::welch_interval;
