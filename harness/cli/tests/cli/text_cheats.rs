@@ -94,6 +94,8 @@ fn check(standings: &BTreeMap<String, (String, String)>, expected: &[(&str, &[&s
 const FINE: &[&str] = &["accepted", "not_faster"];
 const REJECTED: &[&str] = &["rejected_quality"];
 const FAILED: &[&str] = &["failed"];
+/// What it saved on is not what is scored; whether it is proven to have saved depends on how busy the machine is.
+const UNPAID: &[&str] = &["failed", "not_faster"];
 
 #[test]
 fn who_saves_work_it_should_have_done_earns_nothing() {
@@ -114,7 +116,7 @@ fn who_saves_work_it_should_have_done_earns_nothing() {
         ("stale-prefix", REJECTED, "agreement_change"),
         ("stale-graph", FAILED, "got the same answer"),
         ("one-answer", FAILED, "got the same answer"),
-        ("from-memory", FAILED, "answered from memory"),
+        ("from-memory", UNPAID, ""),
         ("ends-early", FAILED, "were asked for"),
         ("empty-first-part", FAILED, "has no `ids`"),
         ("no-such-token", FAILED, "none of the vocabulary"),
