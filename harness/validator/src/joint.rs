@@ -3,13 +3,19 @@
 //! is set.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "daemon")]
 use std::path::Path;
 
+#[cfg(feature = "daemon")]
 use edgemaxx_contract::day::{DAY_FILE, DayRecord};
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::joint::{Part, Share};
+use edgemaxx_contract::joint::Part;
+#[cfg(feature = "daemon")]
+use edgemaxx_contract::joint::Share;
 use edgemaxx_contract::plan::Day;
-use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights, entries};
+#[cfg(feature = "daemon")]
+use edgemaxx_contract::weights::WEIGHTS_FILE;
+use edgemaxx_contract::weights::{Origin, Weights, entries};
 #[cfg(feature = "daemon")]
 use edgemaxx_seal::manifest::{self, sealed_days};
 

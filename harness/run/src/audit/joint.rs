@@ -1,8 +1,11 @@
 //! A day of several contests together: its weights follow from those of its contests, whose days lie beside it, and a
 //! contest's day is a part of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "chain")]
+use std::path::PathBuf;
 
+#[cfg(feature = "chain")]
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::joint::{JOINT_FILE, Joint, Part, check_shares};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
@@ -14,6 +17,7 @@ use super::verdict::document;
 use crate::error::{InFile as _, Result, RunError};
 
 /// Where a fetched day of all contests lies, beside the day of one of them.
+#[cfg(any(feature = "chain", feature = "hub"))]
 pub(super) const FETCHED: &str = "joint";
 
 /// What is wrong with the day of all contests.
@@ -92,6 +96,7 @@ fn decided(root: &Path, joint: &Joint, part: &Part) -> Result<std::result::Resul
 }
 
 /// The day of all contests that a contest's day is a part of, where it lies here.
+#[cfg(feature = "chain")]
 pub(super) fn of(run: &Path, day: &str) -> Result<Option<PathBuf>> {
     let run = run.canonicalize().in_file(run)?;
     let Some(beside) = run.parent() else { return Ok(None) };
@@ -100,6 +105,7 @@ pub(super) fn of(run: &Path, day: &str) -> Result<Option<PathBuf>> {
 }
 
 /// That the day of all contests at `folder`, of the same hotkey, counts the day with this manifest by this share.
+#[cfg(feature = "chain")]
 pub(super) fn counts(folder: &Path, signer: Option<&str>, own: Digest, share: f64) -> Result<Held> {
     let (manifest, _) = manifest::read(folder)?;
     if manifest::check_signature(&manifest)? != signer {
