@@ -9,6 +9,8 @@ use crate::plan::Day;
 
 /// The name of the file.
 pub const JOINT_FILE: &str = "joint.json";
+/// The folder of a fetched day of all contests, beside the days of one of them.
+pub const FETCHED_FOLDER: &str = "joint";
 /// Shares sum to 1 within this.
 const SUM_WITHIN: f64 = 1e-6;
 
@@ -86,7 +88,7 @@ pub fn check_shares<'a>(shares: impl Iterator<Item = (&'a str, f64)> + Clone) ->
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let named = contest.chars().all(plain) && !contest.is_empty() && !contest.starts_with('.');
         // Beside them lie the days of all together.
-        let taken = contest.parse::<Day>().is_ok() || contest == "days" || contest == "joint";
+        let taken = contest.parse::<Day>().is_ok() || contest == "days" || contest == FETCHED_FOLDER;
         if !named || taken || shares.clone().take(at).any(|(other, _)| other == contest) {
             return Err(ShareError::Name(contest.to_owned()));
         }

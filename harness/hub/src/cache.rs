@@ -16,11 +16,16 @@ pub struct Cache(pub(crate) PathBuf);
 /// The folder of Hugging Face's own tools, by their variables: `HF_HOME`, else `XDG_CACHE_HOME`/huggingface, else
 /// ~/.cache/huggingface.
 pub(crate) fn home(get: impl Fn(&str) -> Option<String>) -> PathBuf {
-    let set = |name: &str| get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("HF_HOME")
-        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/huggingface")))
+    let folder = |name: &str| set(&get, name).map(PathBuf::from);
+    folder("HF_HOME")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache/huggingface")))
         .unwrap_or_else(|| PathBuf::from(".cache/huggingface"))
+}
+
+/// What a variable says, unless it is empty.
+pub(crate) fn set(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    get(name).filter(|value| !value.is_empty())
 }
 
 impl Cache {
@@ -32,9 +37,8 @@ impl Cache {
     /// Where Hugging Face's own tools keep it, by their variables: `HF_HUB_CACHE` (once `HUGGINGFACE_HUB_CACHE`), else
     /// `hub` in the folder of their own (`HF_HOME`).
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let named = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE"));
-        Self(named.unwrap_or_else(|| home(&get).join("hub")))
+        let named = set(&get, "HF_HUB_CACHE").or_else(|| set(&get, "HUGGINGFACE_HUB_CACHE"));
+        Self(named.map_or_else(|| home(&get).join("hub"), PathBuf::from))
     }
 
     /// The folder of one repository (`owner/name`).

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::encoding::text_of;
 
-use crate::cache::home;
+use crate::cache::{home, set};
 use crate::upload::{FilesUpload, Published, Upload};
 use crate::{Cache, HubError, Patience, Resolved, Rules, Source, download, http, resolve_offline, upload};
 
@@ -32,10 +32,6 @@ pub enum Step<'a> {
 pub struct Hub {
     cache: Cache,
     http: Option<http::Http>,
-}
-
-fn set(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    get(name).filter(|value| !value.is_empty())
 }
 
 /// Whether a variable says yes, in the words that Hugging Face's own tools take for it.

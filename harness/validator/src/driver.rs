@@ -11,9 +11,10 @@ use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_seal::sign::Signer;
 
+use crate::decided::{self, Decided};
 use crate::describe::describe;
 use crate::fetching::Fetching;
-use crate::joint::{self, Decided};
+use crate::joint;
 use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following};
 use crate::policy::Policy;
 use crate::publish::{self, JointDay, PublishError, Published};
@@ -482,7 +483,7 @@ impl<'a> Driver<'a> {
         let day = &self.state.day;
         let decided = |share: &Share| {
             let passed = self.contests_at.get(&share.contest).is_none_or(|at| at > day);
-            joint::decided(&data.join(&share.contest).join("days"), share, day, passed)
+            decided::decided(&data.join(&share.contest).join("days"), share, day, passed)
         };
         let found: Vec<Option<Decided>> = self.state.shares.iter().map(decided).collect::<Result<_, _>>()?;
         Ok(found.into_iter().collect())

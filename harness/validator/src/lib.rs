@@ -5,6 +5,8 @@
 pub mod collect;
 pub mod contest_file;
 #[cfg(feature = "daemon")]
+mod decided;
+#[cfg(feature = "daemon")]
 mod describe;
 #[cfg(feature = "daemon")]
 pub mod driver;

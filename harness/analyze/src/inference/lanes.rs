@@ -4,6 +4,7 @@
 //! sessions: the spread within lanes, pooled over them with sessions − lanes degrees of freedom, is what lanes are
 //! compared by. *Assumes* normal means of equal spread on every lane.
 
+use edgemaxx_contract::plan::lane_of;
 use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
 
 use super::compare::Series;
@@ -17,11 +18,11 @@ pub(crate) struct LaneMeans {
 }
 
 impl LaneMeans {
-    /// A series on so many lanes; `lane_of` says on which one a round was measured.
-    pub(crate) fn of(series: &Series, lanes: u32, lane_of: impl Fn(u32) -> u32) -> Self {
+    /// A series, whose keys are rounds, on so many lanes.
+    pub(crate) fn of(series: &Series, lanes: u32) -> Self {
         let mut own = vec![Vec::new(); lanes as usize];
         for (key, mean) in series.keys.iter().zip(&series.means) {
-            if let Some(lane) = own.get_mut(lane_of(*key) as usize) {
+            if let Some(lane) = own.get_mut(lane_of(*key, lanes) as usize) {
                 lane.push(*mean);
             }
         }
@@ -144,7 +145,7 @@ mod tests {
     }
 
     fn on_lanes(series: &Series, lanes: u32) -> LaneMeans {
-        LaneMeans::of(series, lanes, |round| round % lanes)
+        LaneMeans::of(series, lanes)
     }
 
     #[test]

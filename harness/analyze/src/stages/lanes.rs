@@ -7,7 +7,7 @@
 
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::LaneEstimates;
-use edgemaxx_contract::plan::{Plan, Role, Side};
+use edgemaxx_contract::plan::{Plan, Role, Side, lane_of};
 use edgemaxx_contract::sample::{Attempt, Phase, RecordedSession};
 
 use super::certificate::ALARM;
@@ -71,7 +71,7 @@ impl Lanes {
     /// A series by lane; `None`: there is one lane.
     fn on_lanes(&self, series: &Series) -> Option<LaneMeans> {
         let lanes = self.rows.len() as u32;
-        (lanes > 1).then(|| LaneMeans::of(series, lanes, |round| round % lanes))
+        (lanes > 1).then(|| LaneMeans::of(series, lanes))
     }
 
     /// Each lane's A/A control, and who is left out for it.
@@ -136,8 +136,7 @@ impl Lanes {
 
 /// Whether what was measured in a round counts, where these are the lanes.
 pub(super) fn keeps(rows: &[LaneEstimates], round: u32) -> bool {
-    // As the plan deals rounds, `Plan::lane_of`.
-    let lane = rows.get(round as usize % rows.len().max(1));
+    let lane = rows.get(lane_of(round, rows.len() as u32) as usize);
     lane.is_none_or(|lane| lane.dropped.is_none())
 }
 

@@ -59,26 +59,16 @@ impl Derived {
         unasked: BTreeMap<(u32, Side), Vec<u32>>,
         attempts: impl IntoIterator<Item = (Attempt, AttemptTelemetry)>,
     ) -> Self {
-        let summary = TelemetrySummary {
-            digest: Digest::of("told"),
-            gpu: None,
-            readings: 0,
-            attempts: 0,
-            throttled: 0,
-            energy_counter_j: None,
-            energy_integral_j: None,
-            processor_share: None,
-        };
         let attempts = attempts.into_iter().map(|(attempt, known)| (key(&attempt), known)).collect();
-        Self { summary, attempts, vram: BTreeMap::new(), unasked }
+        Self { attempts, unasked, ..Self::nothing(Digest::of("told"), None) }
     }
 
-    /// Reads requests and telemetry together; `digest` is that of `telemetry.jsonl`.
-    pub fn of(log: &Log, telemetry: &TelemetryLog, digest: Digest) -> Self {
-        let mut derived = Self {
+    /// Nothing, of telemetry with this digest on this GPU.
+    fn nothing(digest: Digest, gpu: Option<String>) -> Self {
+        Self {
             summary: TelemetrySummary {
                 digest,
-                gpu: telemetry.header.devices.first().map(|device| device.name.clone()),
+                gpu,
                 readings: 0,
                 attempts: 0,
                 throttled: 0,
@@ -89,7 +79,13 @@ impl Derived {
             attempts: BTreeMap::new(),
             vram: BTreeMap::new(),
             unasked: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// Reads requests and telemetry together; `digest` is that of `telemetry.jsonl`.
+    pub fn of(log: &Log, telemetry: &TelemetryLog, digest: Digest) -> Self {
+        let gpu = telemetry.header.devices.first().map(|device| device.name.clone());
+        let mut derived = Self::nothing(digest, gpu);
         let blocks = Blocks::of(log);
         let (mut cpu_ns, mut spent_ns) = (0, 0);
         for (index, execution) in telemetry.executions.iter().enumerate() {

@@ -1,12 +1,17 @@
 //! How much of the picture is left at whole times: ᾱ, the square of its factor.
 
+use candle_core::Tensor;
+
 use super::config::{Clipping, Prediction, ScheduleConfig};
+use super::predict::clipped;
 use crate::error::{Error, Result};
 
-/// ᾱ at each step's time and at the one after it.
+/// ᾱ at each step's time and at the one after it, and the picture that a model sees there.
 pub(super) struct Alphas {
     pub(super) times: Vec<f32>,
     pub(super) pairs: Vec<(f32, f32)>,
+    pub(super) prediction: Prediction,
+    clip: Option<f64>,
 }
 
 impl Alphas {
@@ -35,7 +40,8 @@ impl Alphas {
             }
             Ok((now, after(i).map_or(Ok(after_last), |next| at(c, next, times.len()))?))
         });
-        Ok(Self { times: times.to_vec(), pairs: pairs.collect::<Result<_>>()? })
+        let pairs = pairs.collect::<Result<_>>()?;
+        Ok(Self { times: times.to_vec(), pairs, prediction: c.prediction, clip: clipping.clip })
     }
 
     /// [`Self::new`] where the time after each is the next one.
@@ -44,6 +50,12 @@ impl Alphas {
     /// As [`Self::new`].
     pub(super) fn in_turn(c: &ScheduleConfig, clipping: Clipping, times: &[f32]) -> Result<Self> {
         Self::new(c, clipping, times, |i| times.get(i + 1).map(|t| *t as usize))
+    }
+
+    /// The picture in a step's output, clipped where the configuration says so.
+    pub(super) fn picture(&self, i: usize, output: &Tensor, sample: &Tensor) -> Result<Tensor> {
+        let (now, _) = self.pairs[i];
+        clipped(self.prediction.picture(now.sqrt(), (1.0 - now).sqrt(), output, sample)?, self.clip)
     }
 }
 

@@ -4,9 +4,9 @@
 use candle_core::Tensor;
 
 use super::alphas::Alphas;
-use super::config::{Clipping, DdpmConfig, Prediction, ScheduleConfig, Variance};
+use super::config::{Clipping, DdpmConfig, ScheduleConfig, Variance};
 use super::noise::Noise;
-use super::predict::{clipped, sum};
+use super::predict::sum;
 use super::solver::Solver;
 use super::times::{distilled_times, times};
 use crate::error::Result;
@@ -14,8 +14,6 @@ use crate::error::Result;
 /// One picture's way by DDIM.
 pub(super) struct Ddim {
     alphas: Alphas,
-    prediction: Prediction,
-    clip: Option<f64>,
 }
 
 impl Ddim {
@@ -23,7 +21,7 @@ impl Ddim {
         let stride = c.train_steps / steps;
         let times = times(c.spacing, c.train_steps, c.offset, steps, true);
         let alphas = Alphas::new(c, clipping, &times, |i| (times[i] as usize).checked_sub(stride))?;
-        Ok(Self { alphas, prediction: c.prediction, clip: clipping.clip })
+        Ok(Self { alphas })
     }
 
     /// diffusers' `TCDScheduler` with η = 0, as its pipeline asks for: the same steps, over the times that a trajectory
@@ -32,7 +30,7 @@ impl Ddim {
         let times = distilled_times(c, original_steps, steps)?;
         let clipping = Clipping { last_alpha_one: false, clip: None };
         let alphas = Alphas::in_turn(c, clipping, &times)?;
-        Ok(Self { alphas, prediction: c.prediction, clip: None })
+        Ok(Self { alphas })
     }
 }
 
@@ -43,9 +41,8 @@ impl Solver for Ddim {
 
     fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, _: &mut Noise) -> Result<Tensor> {
         let (now, next) = self.alphas.pairs[i];
-        let (alpha, sigma) = (now.sqrt(), (1.0 - now).sqrt());
-        let picture = clipped(self.prediction.picture(alpha, sigma, output, sample)?, self.clip)?;
-        let noise = self.prediction.noise(alpha, sigma, output, sample)?;
+        let picture = self.alphas.picture(i, output, sample)?;
+        let noise = self.alphas.prediction.noise(now.sqrt(), (1.0 - now).sqrt(), output, sample)?;
         sum(&[(next.sqrt(), &picture), ((1.0 - next).sqrt(), &noise)])
     }
 }
@@ -53,8 +50,6 @@ impl Solver for Ddim {
 /// One picture's way by DDPM.
 pub(super) struct Ddpm {
     alphas: Alphas,
-    prediction: Prediction,
-    clip: Option<f64>,
     variance: Variance,
 }
 
@@ -63,7 +58,7 @@ impl Ddpm {
         let times = times(c.spacing, c.train_steps, c.offset, steps, true);
         let clipping = Clipping { last_alpha_one: true, clip: ddpm.clip };
         let alphas = Alphas::in_turn(c, clipping, &times)?;
-        Ok(Self { alphas, prediction: c.prediction, clip: ddpm.clip, variance: ddpm.variance })
+        Ok(Self { alphas, variance: ddpm.variance })
     }
 }
 
@@ -75,8 +70,7 @@ impl Solver for Ddpm {
     /// Ho et al. (2020), equations 6 and 7.
     fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, noise: &mut Noise) -> Result<Tensor> {
         let (now, next) = self.alphas.pairs[i];
-        let picture = self.prediction.picture(now.sqrt(), (1.0 - now).sqrt(), output, sample)?;
-        let picture = clipped(picture, self.clip)?;
+        let picture = self.alphas.picture(i, output, sample)?;
         let alpha = now / next;
         let beta = 1.0 - alpha;
         let (of_picture, of_sample) =

@@ -3,9 +3,9 @@
 use candle_core::Tensor;
 
 use super::alphas::Alphas;
-use super::config::{Clipping, LcmConfig, Prediction, ScheduleConfig};
+use super::config::{Clipping, LcmConfig, ScheduleConfig};
 use super::noise::Noise;
-use super::predict::{clipped, sum};
+use super::predict::sum;
 use super::solver::Solver;
 use super::times::distilled_times;
 use crate::error::Result;
@@ -16,8 +16,6 @@ const DATA: f32 = 0.5;
 /// One picture's way by a latent consistency model.
 pub(super) struct Lcm {
     alphas: Alphas,
-    prediction: Prediction,
-    clip: Option<f64>,
     scaling: f64,
 }
 
@@ -26,7 +24,7 @@ impl Lcm {
         let times = distilled_times(c, lcm.original_steps, steps)?;
         let clipping = Clipping { last_alpha_one: true, clip: lcm.clip };
         let alphas = Alphas::in_turn(c, clipping, &times)?;
-        Ok(Self { alphas, prediction: c.prediction, clip: lcm.clip, scaling: lcm.scaling })
+        Ok(Self { alphas, scaling: lcm.scaling })
     }
 }
 
@@ -36,9 +34,8 @@ impl Solver for Lcm {
     }
 
     fn step(&mut self, output: &Tensor, i: usize, sample: &Tensor, noise: &mut Noise) -> Result<Tensor> {
-        let (now, next) = self.alphas.pairs[i];
-        let picture = self.prediction.picture(now.sqrt(), (1.0 - now).sqrt(), output, sample)?;
-        let picture = clipped(picture, self.clip)?;
+        let (_, next) = self.alphas.pairs[i];
+        let picture = self.alphas.picture(i, output, sample)?;
         let t = (f64::from(self.alphas.times[i]) * self.scaling) as f32;
         let norm = t * t + DATA * DATA;
         let denoised = sum(&[(t / norm.sqrt(), &picture), (DATA * DATA / norm, sample)])?;

@@ -11,6 +11,11 @@ pub const MIN_ROUNDS: u32 = 2;
 /// More lanes than any host has cards.
 const MOST_LANES: u32 = 64;
 
+/// On which of so many lanes a round is measured.
+pub fn lane_of(round: u32, lanes: u32) -> u32 {
+    round % lanes.max(1)
+}
+
 impl Plan {
     /// The same plan for so many lanes.
     ///
@@ -48,7 +53,7 @@ impl Plan {
 
     /// On which lane a round is measured.
     pub fn lane_of(&self, round: u32) -> u32 {
-        round % self.lanes.max(1)
+        lane_of(round, self.lanes)
     }
 
     /// The sessions of a lane, by their place in this plan.

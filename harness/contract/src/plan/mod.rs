@@ -9,7 +9,7 @@ mod types;
 
 pub use block::{next_block, turns};
 pub use draw::{PlanError, PlanInputs, draw_plan};
-pub use lanes::MIN_ROUNDS;
+pub use lanes::{MIN_ROUNDS, lane_of};
 pub use types::{
     ContestRef, Day, DayError, Entropy, EntropyError, Extent, PipelinePlan, Plan, PlannedPair, PlannedRepeat,
     PlannedRequest, PlannedSession, PromptsRef, Role, Side,

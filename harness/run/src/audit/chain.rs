@@ -16,7 +16,7 @@ use edgemaxx_validator::schedule::{next, noon};
 
 use super::check::{Check, Checks, Held};
 use super::first_block::{ARCHIVE, first_at};
-use super::joint;
+use super::part;
 use super::submitted;
 use super::verdict::document;
 use crate::error::{Class, InFile as _, Result, RunError};
@@ -64,7 +64,7 @@ pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
         return Ok(checks.0);
     };
     let day = record.day.to_string();
-    let Some(whole) = joint::of(run, &day)? else {
+    let Some(whole) = part::of(run, &day)? else {
         let why = format!(
             "they are {:.1}% of those of all contests, whose day {day} is not here; have it above this contest's days",
             100.0 * share
@@ -73,7 +73,7 @@ pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
         return Ok(checks.0);
     };
     let (_, of_all) = manifest::read(&whole)?;
-    let counts = || joint::counts(&whole, signer.as_deref(), digest, share);
+    let counts = || part::counts(&whole, signer.as_deref(), digest, share);
     let weights = || witness.weights(&document(&whole, WEIGHTS_FILE)?);
     all(
         &mut checks,

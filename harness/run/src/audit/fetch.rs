@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::joint::{JOINT_FILE, Joint, check_shares};
+use edgemaxx_contract::joint::{FETCHED_FOLDER, JOINT_FILE, Joint, check_shares};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
 
 use super::check::Means;
-use super::joint::FETCHED;
 use super::sealed;
 use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
@@ -92,7 +91,7 @@ pub fn fetch(
         (true, Some(root)) => contests(&root, &run, into)?,
         (false, Some(days)) if is_part(&run) => {
             // The day of all contests lies above the contest's days.
-            let (Some(root), into) = (above(&days), into.join(FETCHED)) else { return Ok(run) };
+            let (Some(root), into) = (above(&days), into.join(FETCHED_FOLDER)) else { return Ok(run) };
             let day = manifest.day.to_string();
             some(&format!("{root}/{day}"), &into.join(&day), &[JOINT_FILE, WEIGHTS_FILE])?;
             contests(&root, &into.join(&day), &into)?;

@@ -1,12 +1,7 @@
-//! A day of several contests together: its weights follow from those of its contests, whose days lie beside it, and a
-//! contest's day is a part of it.
+//! A day of several contests together: its weights follow from those of its contests, whose days lie beside it.
 
 use std::path::Path;
-#[cfg(feature = "chain")]
-use std::path::PathBuf;
 
-#[cfg(feature = "chain")]
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::joint::{JOINT_FILE, Joint, Part, check_shares};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
@@ -16,12 +11,8 @@ use super::check::Held;
 use super::verdict::document;
 use crate::error::{InFile as _, Result, RunError};
 
-/// Where a fetched day of all contests lies, beside the day of one of them.
-#[cfg(any(feature = "chain", feature = "hub"))]
-pub(super) const FETCHED: &str = "joint";
-
 /// What is wrong with the day of all contests.
-fn wrong<T>(problem: String) -> Result<T> {
+pub(super) fn wrong<T>(problem: String) -> Result<T> {
     Err(RunError::input(format!("{JOINT_FILE}: {problem}")))
 }
 
@@ -93,33 +84,4 @@ fn decided(root: &Path, joint: &Joint, part: &Part) -> Result<std::result::Resul
         return wrong(format!("contest {contest} has a share of {share}, and its day says another"));
     }
     Ok(Ok(Some(weights)))
-}
-
-/// The day of all contests that a contest's day is a part of, where it lies here.
-#[cfg(feature = "chain")]
-pub(super) fn of(run: &Path, day: &str) -> Result<Option<PathBuf>> {
-    let run = run.canonicalize().in_file(run)?;
-    let Some(beside) = run.parent() else { return Ok(None) };
-    let places = [beside.parent().map(|root| root.join(day)), Some(beside.join(FETCHED).join(day))];
-    Ok(places.into_iter().flatten().find(|folder| folder.join(JOINT_FILE).is_file()))
-}
-
-/// That the day of all contests at `folder`, of the same hotkey, counts the day with this manifest by this share.
-#[cfg(feature = "chain")]
-pub(super) fn counts(folder: &Path, signer: Option<&str>, own: Digest, share: f64) -> Result<Held> {
-    let (manifest, _) = manifest::read(folder)?;
-    if manifest::check_signature(&manifest)? != signer {
-        return wrong("the day of all contests is signed by another hotkey".to_owned());
-    }
-    for name in [JOINT_FILE, WEIGHTS_FILE] {
-        match manifest.file(name) {
-            Some(file) => manifest::check_file(folder, file)?,
-            None => return wrong(format!("the day of all contests holds no {name}")),
-        }
-    }
-    let joint: Joint = document(folder, JOINT_FILE)?;
-    if !joint.contests.iter().any(|part| part.manifest == Some(own) && part.share == share) {
-        return wrong(format!("this day with its share of {share} is not among those that it counts"));
-    }
-    contests(folder)
 }

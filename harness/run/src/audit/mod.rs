@@ -13,6 +13,8 @@ mod fetched;
 mod first_block;
 mod joint;
 mod order;
+#[cfg(feature = "chain")]
+mod part;
 mod plan;
 mod recompute;
 mod rerun;
