@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_chain::commitment::{Commitment, EngineKind};
-use edgemaxx_chain::{Chain, ChainError, ConnectOptions, Journal, Network, Pin, SubmitOptions};
+use edgemaxx_chain::{Chain, ChainError, ConnectOptions, Journal, Network, Pin};
 use edgemaxx_run::state::{home, state_folder};
 use edgemaxx_seal::{AccountId, Keypair, PasswordSource, Wallet};
 
@@ -197,33 +196,5 @@ impl JournalArgs {
         };
         let genesis = format!("{:x}", chain.genesis().unwrap_or_default());
         Ok(folder.join(format!("{}-{hotkey}.{ending}", &genesis[..12.min(genesis.len())])))
-    }
-}
-
-/// How long a submission lives and is watched.
-pub(crate) fn submit_options() -> SubmitOptions {
-    SubmitOptions::default()
-}
-
-/// A commitment in words.
-pub(crate) fn meaning(meaning: &Commitment) -> String {
-    match meaning {
-        Commitment::Submission(s) => {
-            let engine = match s.engine {
-                EngineKind::Native => "native",
-                EngineKind::Command => "command",
-            };
-            let since = s.opens.map_or(String::new(), |opens| format!("  sealed in block {}", opens.block));
-            format!("{}  hf:{}@{}  {engine}{since}", s.contest, s.repository, s.revision)
-        }
-        Commitment::Sealed(sealed) => format!("{}  sealed: {}", sealed.contest, sealed.digest),
-        Commitment::Legacy(old) => {
-            format!(
-                "hf:{} (format 2 of the original subnet: names no revision, never measured)",
-                old.repository
-            )
-        }
-        Commitment::Day(seal) => format!("a validator's {}: manifest {}", seal.day, seal.manifest),
-        Commitment::Unreadable(why) => format!("unreadable: {why}"),
     }
 }

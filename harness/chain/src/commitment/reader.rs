@@ -1,5 +1,7 @@
 //! The forgiving reader: any bytes give an answer, never a panic and never a silent nothing.
 
+use std::fmt;
+
 use edgemaxx_contract::claim::Salt;
 use serde::Serialize;
 
@@ -23,6 +25,29 @@ pub enum Commitment {
     Day(DaySeal),
     /// Something else; kept as such, so that a change of how it is read never passes for an empty day.
     Unreadable(Unreadable),
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submission(entry) => {
+                let engine = match entry.engine {
+                    EngineKind::Native => "native",
+                    EngineKind::Command => "command",
+                };
+                let Submission { contest, repository, revision, .. } = entry;
+                write!(f, "{contest}  hf:{repository}@{revision}  {engine}")?;
+                entry.opens.map_or(Ok(()), |opens| write!(f, "  sealed in block {}", opens.block))
+            }
+            Self::Sealed(sealed) => write!(f, "{}  sealed: {}", sealed.contest, sealed.digest),
+            Self::Legacy(old) => {
+                let why = "format 2 of the original subnet: names no revision, never measured";
+                write!(f, "hf:{} ({why})", old.repository)
+            }
+            Self::Day(seal) => write!(f, "a validator's {}: manifest {}", seal.day, seal.manifest),
+            Self::Unreadable(why) => write!(f, "unreadable: {why}"),
+        }
+    }
 }
 
 /// Why bytes are no entry for us.

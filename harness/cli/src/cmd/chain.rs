@@ -6,7 +6,7 @@ use edgemaxx_chain::{ChainCommitment, Pin, tao};
 use edgemaxx_seal::{WalletEntry, list_wallets};
 use serde::Serialize;
 
-use crate::subtensor::{ChainArgs, WalletArgs, meaning};
+use crate::subtensor::{ChainArgs, WalletArgs};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines};
 
@@ -127,7 +127,7 @@ fn commitments(read: &Read) -> anyhow::Result<()> {
             c.uid.map_or("—".to_owned(), |uid| uid.to_string()),
             c.hotkey.to_string(),
             format!("block {:>9}", c.block),
-            meaning(&c.meaning),
+            c.meaning.to_string(),
         ]);
     }
     let heading = head(read, &pin, &format!("{} commitments", commitments.len()));

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_chain::{Chain, Landed, Pin, WeightsPlan, WeightsRequest};
+use edgemaxx_chain::{Chain, Landed, Pin, SubmitOptions, WeightsPlan, WeightsRequest};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::pay::rewards;
 use edgemaxx_seal::AccountId;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs, submit_options};
+use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines, note};
 
@@ -153,7 +153,7 @@ impl Set {
         }
         let Some(key) = key else { return self.show_plan(&plan) };
         let mut journal = self.journal.open(&chain, &hotkey)?;
-        let landed = chain.set_weights(&plan, &key, &mut journal, &submit_options())?;
+        let landed = chain.set_weights(&plan, &key, &mut journal, &SubmitOptions::default())?;
         if self.json {
             return answer_json(&Answer { plan: &plan, landed: Some(&landed) });
         }

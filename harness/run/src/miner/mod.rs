@@ -1,4 +1,4 @@
-//! What a miner does before submitting: check, optimise, measure, search, seal.
+//! What a miner does: check, optimise, measure, search, seal, submit.
 
 mod bench;
 mod check;
@@ -7,6 +7,8 @@ mod recipe;
 #[cfg(feature = "chain")]
 mod seals;
 mod search;
+#[cfg(all(feature = "chain", feature = "hub"))]
+mod submit;
 
 pub use bench::{Benched, bench};
 pub use check::{Checked, check, check_resolved};
@@ -15,3 +17,5 @@ pub use recipe::Step;
 #[cfg(feature = "chain")]
 pub use seals::{Kept, Seals};
 pub use search::choose;
+#[cfg(all(feature = "chain", feature = "hub"))]
+pub use submit::{Entry, Miner, Ready};

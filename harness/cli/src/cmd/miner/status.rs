@@ -4,7 +4,7 @@ use edgemaxx_chain::{ChainCommitment, Neuron, Pin, tao};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::subtensor::{ChainArgs, WalletArgs, meaning};
+use crate::subtensor::{ChainArgs, WalletArgs};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Shows registration and commitment of a hotkey at one finalised block.
@@ -50,7 +50,7 @@ impl Args {
                 format!("uid {}, registered in block {}, stake {} TAO", n.uid, n.registered_at, tao(n.stake))
             });
             let entry = commitment.map_or("nothing committed".to_owned(), |c| {
-                format!("committed in block {}: {}", c.block, meaning(&c.meaning))
+                format!("committed in block {}: {}", c.block, c.meaning)
             });
             answer_lines(&[format!("{hotkey} on netuid {netuid} at block {}", pin.number), place, entry])?;
         }
