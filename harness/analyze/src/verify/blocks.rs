@@ -1,9 +1,9 @@
 //! Candidates that share a baseline: what each of them has in common with the others of its block must
 //! make nobody's interval too narrow, and no false claim more frequent.
 
-use super::Row;
 use super::checks::Plan;
 use super::generators::{Generator, State};
+use super::{Row, one_in};
 use crate::estimators::multiplicity::holm;
 use crate::estimators::student;
 use crate::inference::compare::Series;
@@ -109,7 +109,7 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
         let p = |means: &Vec<f64>| student::interval(means, LEVEL).p_value;
         holm(&means.iter().filter_map(p).collect::<Vec<_>>()).iter().any(|p| *p <= 1.0 - LEVEL)
     };
-    let few = (repetitions / 4).max(100);
+    let few = one_in(4, repetitions);
     for generator in Generator::ALL {
         for turns in [Turns::Alternating, Turns::Together] {
             rows.push(plan("any claim among 21", turns, generator, few).run(
@@ -130,7 +130,7 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
     }
     for generator in [Generator::ProcessVariance, Generator::Drift, Generator::Autocorrelated] {
         let turns = Turns::Alternating;
-        rows.push(plan("equals share a tier", turns, generator, (repetitions / 20).max(100)).run(
+        rows.push(plan("equals share a tier", turns, generator, one_in(20, repetitions)).run(
             Some(0.945),
             None,
             |stream| {

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Row;
 use super::generators::{Generator, Residuals, means};
+use super::{Row, one_in};
 use crate::estimators::multiplicity::{holm, simultaneous_level};
 use crate::estimators::{Method, Summary, autocorrelation, bootstrap, one_sided, student, wilcoxon};
 use crate::inference::compare::Series;
@@ -93,7 +93,7 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
     }
     let looks = Looks::new(FIRST_LOOK, 20);
     let boundary = looks.boundary(1.0 - LEVEL);
-    let tenth = (repetitions / 10).max(100);
+    let tenth = one_in(10, repetitions);
     for generator in Generator::ALL {
         let plan = |check, method, sessions, pairs, repetitions| Plan {
             check,
@@ -104,7 +104,7 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
             repetitions,
             seed,
         };
-        rows.push(plan("any claim among 20", "student, Holm", 5, 10, repetitions / 4).run(
+        rows.push(plan("any claim among 20", "student, Holm", 5, 10, one_in(4, repetitions)).run(
             None,
             Some(FALSE_CLAIMS),
             |stream| {
@@ -113,7 +113,7 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
                 holm(&p_values).iter().any(|p| *p <= 1.0 - LEVEL)
             },
         ));
-        rows.push(plan("all of 20 covered", "student, Bonferroni", 5, 10, repetitions / 4).run(
+        rows.push(plan("all of 20 covered", "student, Bonferroni", 5, 10, one_in(4, repetitions)).run(
             Some(1.0 - FALSE_CLAIMS),
             None,
             |stream| {
@@ -125,10 +125,8 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
         // The half-width asked for is what half the sessions would give: stops early and late.
         let target = typical_half_width(generator, seed);
         rows.push(
-            plan("miscoverage at the stop, until narrow", "student, spent", 20, 10, repetitions / 2).run(
-                None,
-                Some(FALSE_CLAIMS),
-                |stream| {
+            plan("miscoverage at the stop, until narrow", "student, spent", 20, 10, one_in(2, repetitions))
+                .run(None, Some(FALSE_CLAIMS), |stream| {
                     let drawn = means(&generator.draw(20, 10, stream));
                     let stop = (FIRST_LOOK..=20).find(|&n| {
                         n == 20
@@ -138,10 +136,9 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
                                 .is_some_and(|h| h <= target)
                     });
                     stop.is_some_and(|n| !boundary.interval(&drawn[..n], LEVEL, FIRST_LOOK).covers(0.0))
-                },
-            ),
+                }),
         );
-        rows.push(plan("miscoverage at any look", "student, spent", 20, 10, repetitions / 2).run(
+        rows.push(plan("miscoverage at any look", "student, spent", 20, 10, one_in(2, repetitions)).run(
             None,
             Some(FALSE_CLAIMS),
             |stream| {

@@ -3,9 +3,9 @@
 
 use edgemaxx_contract::comparison::Verdict;
 
-use super::Row;
 use super::checks::Plan;
 use super::generators::{Generator, means};
+use super::{Row, one_in};
 use crate::random::{Seed, Stream};
 use crate::stages::compare::{Change, Group, speed_verdict};
 
@@ -69,7 +69,7 @@ fn planted(
             generator: generator.name(),
             sessions: SESSIONS,
             pairs: PAIRS,
-            repetitions: (repetitions / 4).max(100),
+            repetitions: one_in(4, repetitions),
             seed,
         };
         rows.push(
