@@ -114,10 +114,17 @@ mod tests {
         let never = Part { contest: "c".to_owned(), share: 0.3, day: None, manifest: None };
         let (origin, _, reason) = summed(&[a, (never, None)]);
         assert!(origin == Origin::None && reason.contains("it has not ended a day"), "{reason}");
-        let (origin, ..) = summed(&[
-            part("a", 0.7, Origin::Kept, &[("x", 1.0)]),
-            part("b", 0.3, Origin::Fallback, &[("x", 1.0)]),
-        ]);
-        assert_eq!(origin, Origin::Kept);
+        // What is earned is earned on this day; what is kept has no day of its own among several.
+        let kept = part("a", 0.7, Origin::Kept, &[("x", 1.0)]);
+        let fallback = part("b", 0.3, Origin::Fallback, &[("x", 1.0)]);
+        let today: Day = "2026-11-22".parse().unwrap();
+        for (parts, origin, earned) in [
+            ([kept.clone(), fallback.clone()], Origin::Kept, None),
+            ([fallback.clone(), fallback], Origin::Fallback, None),
+            ([kept, part("b", 0.3, Origin::Earned, &[("x", 1.0)])], Origin::Earned, Some(today.clone())),
+        ] {
+            let weights = sum(&today, &parts);
+            assert_eq!((weights.origin, weights.earned), (origin, earned));
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! The machine alone: which event leads where, and that no other is possible.
 
+use edgemaxx_contract::claim::{Claim, Salt, sealed};
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::weights::{Origin, Weights, entries};
-use edgemaxx_validator::machine::{Event, Step, apply, decide};
+use edgemaxx_validator::machine::{Event, Step, apply, deadline, decide, following};
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::{OnChain, Phase, State, Unreachable};
@@ -190,4 +191,141 @@ fn pauses_double_up_to_a_limit_and_a_clock_set_back_waits_for_nobody() {
     let troubled = apply(&before, Event::Trouble("x".to_owned()), now, &policy).unwrap();
     assert!(matches!(decide(&troubled, now + 5, &policy), Ok(Step::Wait { .. })));
     assert_eq!(decide(&troubled, now - 3600, &policy), Ok(Step::Collect));
+}
+
+/// The noons of the day and of the next.
+fn noons() -> (i64, i64) {
+    let of = |day: &str| noon(&day.parse().unwrap()).unwrap();
+    (of("2026-11-22"), of("2026-11-23"))
+}
+
+#[test]
+fn every_phase_asks_for_its_step_and_a_days_ends_are_its_noons_to_the_second() {
+    let policy = Policy::default();
+    let (today, tomorrow) = noons();
+    let one = Some(record(&[Fate::candidate(Digest::of("x")), Fate::Pending, invalid(), Fate::Pending]));
+    let step = |phase, now| decide(&state(phase, one.clone()), now, &policy).unwrap();
+    assert_eq!(step(Phase::Waiting, today - 1), Step::Wait { until: today });
+    assert_eq!(step(Phase::Waiting, today), Step::GiveUp(Event::Noon));
+    assert_eq!(step(Phase::Collecting, today), Step::Collect);
+    assert_eq!(step(Phase::Deduplicating, today), Step::Deduplicate);
+    let pending = [1, 3].map(|n| (format!("m{n}"), format!("hf:m/m@{n}"))).to_vec();
+    assert_eq!(step(Phase::Preparing, today), Step::Prepare { pending });
+    let known = state(Phase::Preparing, Some(record(&[Fate::candidate(Digest::of("x")), invalid()])));
+    assert_eq!(decide(&known, today, &policy), Ok(Step::Compare));
+    assert_eq!(step(Phase::Measuring, today), Step::Measure);
+    assert_eq!(step(Phase::Analysing, today), Step::Analyse);
+    assert_eq!(step(Phase::Publishing, today), Step::Publish);
+    assert_eq!(step(Phase::SettingWeights, today), Step::LookBeforeSetting);
+    let looked = State { set_after: Some(5), ..state(Phase::SettingWeights, one.clone()) };
+    assert_eq!(decide(&looked, today, &policy), Ok(Step::SetWeights { after: 5 }));
+    // A day is over with the next one's noon, and its weights are no longer its own to refresh.
+    assert_eq!(step(Phase::Holding, tomorrow - 1), Step::Refresh);
+    assert_eq!(step(Phase::Holding, tomorrow), Step::Wait { until: tomorrow });
+    assert_eq!(step(Phase::Holding, tomorrow + 9), Step::Wait { until: tomorrow + 9 });
+    assert_eq!(deadline(&"2026-11-22".parse().unwrap(), &policy), Ok(tomorrow - policy.reserve_s));
+}
+
+#[test]
+fn the_next_day_begins_after_its_noon_and_only_once_this_one_holds() {
+    let (_, tomorrow) = noons();
+    let next = |phase, now| following(&state(phase, None), now).unwrap().map(|day| day.to_string());
+    assert_eq!(next(Phase::Holding, tomorrow - 1), None);
+    assert_eq!(next(Phase::Holding, tomorrow).as_deref(), Some("2026-11-23"));
+    // Days on which nobody was there are skipped, and a clock that was set back repeats none.
+    assert_eq!(next(Phase::Holding, tomorrow + 49 * 3600).as_deref(), Some("2026-11-25"));
+    assert_eq!(next(Phase::Holding, tomorrow - 49 * 3600), None);
+    assert_eq!(next(Phase::SettingWeights, tomorrow + 9), None);
+}
+
+/// A day that prepares with such fates, since its noon.
+fn preparing(fates: &[Fate]) -> State {
+    State { since: noons().0, ..state(Phase::Preparing, Some(record(fates))) }
+}
+
+#[test]
+fn a_submission_of_which_nothing_is_known_is_waited_for_twice_as_long_and_shorter_where_somebody_is_there() {
+    let policy = Policy::default();
+    let (today, _) = noons();
+    for (others, limit) in
+        [(invalid(), policy.prepare_for_s), (Fate::candidate(Digest::of("x")), policy.wait_for_s)]
+    {
+        let silent = preparing(&[others, Fate::Pending]);
+        assert!(matches!(decide(&silent, today + 2 * limit - 1, &policy), Ok(Step::Prepare { .. })));
+        let Ok(Step::GiveUp(Event::Prepared(who, Fate::Invalid { reason }))) =
+            decide(&silent, today + 2 * limit, &policy)
+        else {
+            panic!("waited for beyond {limit} s twice")
+        };
+        assert!(who == "m1" && reason.ends_with("could not be fetched in time"), "{who}: {reason}");
+        let why = Unreachable { why: "the net is down".to_owned(), gone: false };
+        let tried = apply(&silent, Event::Unreachable("m1".to_owned(), why), today, &policy).unwrap();
+        assert!(matches!(decide(&tried, today + limit - 1, &policy), Ok(Step::Prepare { .. })));
+        assert!(matches!(decide(&tried, today + limit, &policy), Ok(Step::GiveUp(_))));
+    }
+}
+
+#[test]
+fn looking_for_copies_ends_with_the_time_for_it_where_it_does_not_work() {
+    let policy = Policy::default();
+    let late = noons().0 + policy.prepare_for_s;
+    let known = preparing(&[Fate::candidate(Digest::of("x"))]);
+    assert_eq!(decide(&known, late, &policy), Ok(Step::Compare), "it works, however late");
+    let troubled = apply(&known, Event::Trouble("no disk".to_owned()), late - 1, &policy).unwrap();
+    assert!(matches!(decide(&troubled, late - 1, &policy), Ok(Step::Wait { .. })));
+    assert_eq!(decide(&troubled, late, &policy), Ok(Step::GiveUp(Event::Compared(Vec::new()))));
+}
+
+#[test]
+fn trouble_ends_no_phase_before_the_day_ends() {
+    let policy = Policy::default();
+    let (_, tomorrow) = noons();
+    for (phase, step) in [
+        (Phase::Measuring, Step::Measure),
+        (Phase::SettingWeights, Step::LookBeforeSetting),
+        (Phase::Publishing, Step::Publish),
+    ] {
+        let begun = tomorrow - 3600;
+        let mut troubled = state(phase, Some(record(&[Fate::candidate(Digest::of("x"))])));
+        for attempt in 1..=3 {
+            troubled = apply(&troubled, Event::Trouble("away".to_owned()), begun + attempt, &policy).unwrap();
+            let trouble = troubled.trouble.clone().unwrap();
+            let expected = (attempt, begun + attempt + policy.pause(attempt as u32), begun + 1);
+            assert_eq!((i64::from(trouble.attempts), trouble.retry_at, trouble.since), expected);
+        }
+        let retry = troubled.trouble.clone().unwrap().retry_at;
+        assert_eq!(decide(&troubled, retry - 1, &policy), Ok(Step::Wait { until: retry }));
+        assert_eq!(decide(&troubled, retry, &policy), Ok(step.clone()));
+        // Before the trouble began: the clock was set back.
+        assert_eq!(decide(&troubled, begun, &policy), Ok(step));
+        assert!(matches!(decide(&troubled, begun + 1, &policy), Ok(Step::Wait { .. })));
+    }
+}
+
+#[test]
+fn who_opens_a_seal_must_have_the_files_that_were_sealed_and_nobodys_fate_is_anothers() {
+    let policy = Policy::default();
+    let salt: Salt = "07".repeat(16).parse().unwrap();
+    let files = Digest::of("files");
+    let mut sealing = record(&[Fate::Pending, Fate::Pending, Fate::Pending]);
+    let digest = sealed("m1", &files, &salt);
+    sealing.submissions[1].claim = Some(Claim { block: 5, digest, salt, opened: 9 });
+    let before = state(Phase::Preparing, Some(sealing));
+    let fates = |hotkey: &str, digest: Digest| {
+        let event = Event::Prepared(hotkey.to_owned(), Fate::candidate(digest));
+        let after = apply(&before, event, 0, &policy).unwrap();
+        after.record.unwrap().submissions.into_iter().map(|submission| submission.fate).collect::<Vec<_>>()
+    };
+    let good = Fate::candidate(files);
+    assert_eq!(fates("m1", files), [Fate::Pending, good, Fate::Pending]);
+    let reason = "its files are not those that were sealed in block 5".to_owned();
+    let other = Digest::of("others");
+    assert_eq!(fates("m1", other), [Fate::Pending, Fate::Invalid { reason }, Fate::Pending]);
+    // Who sealed nothing is held to nothing.
+    assert_eq!(fates("m0", other), [Fate::candidate(other), Fate::Pending, Fate::Pending]);
+    // What is known to be out of reach is forgotten once it was reached.
+    let why = Unreachable { why: "the net is down".to_owned(), gone: false };
+    let away = apply(&before, Event::Unreachable("m1".to_owned(), why), 0, &policy).unwrap();
+    let reached = apply(&away, Event::Prepared("m1".to_owned(), Fate::candidate(files)), 0, &policy).unwrap();
+    assert!(away.unreachable.contains_key("m1") && reached.unreachable.is_empty());
 }
