@@ -66,7 +66,9 @@ impl Turns {
 /// Mean log ratios by round of every candidate, and last of the control, all as fast as the baseline.
 fn draw(generator: Generator, turns: Turns, stream: &mut Stream) -> Vec<Vec<f64>> {
     let blocks = CANDIDATES.div_ceil(BLOCK);
-    let requests = (ROUNDS * (CANDIDATES + 2 * blocks) * PAIRS) as f64;
+    // Every block has a baseline and a control of its own.
+    let processes: usize = [CANDIDATES, blocks, blocks].into_iter().sum();
+    let requests = (ROUNDS * processes * PAIRS) as f64;
     let mut asked = 0.0;
     let mut means = vec![Vec::new(); CANDIDATES + 1];
     for _ in 0..ROUNDS {
@@ -149,4 +151,46 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
             .run(None, None, |stream| claims(&draw(generator, turns, stream))),
     );
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Means of many contests by candidate, the control's last.
+    fn many(generator: Generator, turns: Turns) -> Vec<Vec<f64>> {
+        let mut all = vec![Vec::new(); CANDIDATES + 1];
+        for contest in 0..200 {
+            let drawn = draw(generator, turns, &mut Seed::of("blocks").stream(contest));
+            all.iter_mut().zip(drawn).for_each(|(all, means)| all.extend(means));
+        }
+        all
+    }
+
+    #[test]
+    fn means_spread_as_the_kinds_say_and_the_controls_over_both_blocks() {
+        let all = many(Generator::LogNormal, Turns::Alternating);
+        let spread =
+            |means: &Vec<f64>| student::mean(&means.iter().map(|m| m * m).collect::<Vec<_>>()).sqrt();
+        // √2·2%/√10; of the control the mean of two.
+        let expected = 0.02 * (2.0 / PAIRS as f64).sqrt();
+        for (candidate, means) in all.iter().enumerate() {
+            let expected = if candidate == CANDIDATES { expected / 2_f64.sqrt() } else { expected };
+            assert!(means.len() == 200 * ROUNDS && (spread(means) / expected - 1.0).abs() < 0.1);
+        }
+    }
+
+    #[test]
+    fn who_is_asked_after_the_baseline_while_the_device_slows_is_slower_by_the_way_between_them() {
+        for (turns, expected) in
+            [(Turns::BaselineFirst, 0.5), (Turns::Alternating, 0.0), (Turns::Together, 0.0)]
+        {
+            // By 1% over all rounds, two blocks of 12 processes each.
+            let block = 0.01 / (2 * ROUNDS) as f64;
+            for means in many(Generator::Drift, turns) {
+                let found = student::mean(&means) / block;
+                assert!((found - expected).abs() < 0.12, "{turns:?}: {found}");
+            }
+        }
+    }
 }
