@@ -10,6 +10,8 @@ pub mod ci;
 pub mod copies;
 pub mod entry;
 pub mod error;
+#[cfg(test)]
+mod example;
 pub mod fitness;
 pub mod floor;
 pub mod folder;

@@ -166,3 +166,269 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
         decided.reason
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::day::{BlockRef, Submission};
+    use edgemaxx_contract::weights::entries;
+    use edgemaxx_seal::Keypair;
+    use edgemaxx_seal::manifest::PreviousDay;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::example::{PAID, run};
+
+    const NETUID: u16 = 39;
+    const MEANS: Means =
+        Means { previous: None, base: None, hotkey: None, netuid: None, allow_unsigned: true };
+
+    /// How a check came out, in words.
+    fn said(held: Result<Held>) -> (&'static str, String) {
+        match held {
+            Ok(Held::Yes(words)) => ("yes", words),
+            Ok(Held::NotHere(words)) => ("not here", words),
+            Ok(Held::Unknown(words)) => ("unknown", words),
+            Err(error) => ("no", error.words()),
+        }
+    }
+
+    /// What the chain showed on the day of a run: its candidates, and one that was not measured.
+    fn record(plan: &Plan) -> DayRecord {
+        let block = BlockRef { number: 9, hash: plan.entropy.to_string(), unix_s: 0 };
+        let submission = |(at, name, fate): (u64, &str, Fate)| Submission {
+            hotkey: name.to_owned(),
+            uid: Some(at as u16),
+            index: None,
+            since: at,
+            source: format!("hf:{name}/m"),
+            claim: None,
+            fate,
+        };
+        let mut fates: Vec<(&str, Fate)> = Vec::new();
+        for (name, digest) in candidates_of(plan) {
+            fates.push((name, Fate::candidate(digest)));
+        }
+        fates.push(("late", Fate::Invalid { reason: "no files".to_owned() }));
+        DayRecord {
+            format: DayRecord::expected_format(),
+            day: plan.day.clone(),
+            netuid: NETUID,
+            validator: Keypair::from_seed(&[1; 32]).account().to_ss58(),
+            closed_unix_s: 0,
+            block: Some(block),
+            opened: None,
+            registered: fates.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            submissions: (1..).zip(fates).map(|(at, (name, fate))| submission((at, name, fate))).collect(),
+            undecoded: Vec::new(),
+            not_measured: None,
+        }
+    }
+
+    fn write(run: &Path, name: &str, document: &impl Document) {
+        std::fs::write(run.join(name), document.to_json()).unwrap();
+    }
+
+    /// A day that was measured, as its validator leaves it: signed, the first of its chain.
+    fn day() -> (TempDir, RunFolder, DayRecord) {
+        let (place, folder) = run();
+        let record = record(&folder.plan().unwrap());
+        write(place.path(), DAY_FILE, &record);
+        decided(place.path(), None, None);
+        (place, folder, record)
+    }
+
+    /// Decides and seals a day after another one.
+    fn decided(run: &Path, before: Option<(&Weights, PreviousDay)>, share: Option<f64>) -> Weights {
+        let record: DayRecord = document(run, DAY_FILE).unwrap();
+        let text = std::fs::read_to_string(run.join(RANKING_FILE)).ok();
+        let ranking = text.map(|text| (Ranking::from_json(&text).unwrap(), Digest::of(&text)));
+        let contest = Contest::parse(&std::fs::read_to_string(run.join(CONTEST_FILE)).unwrap()).unwrap();
+        let basis = Basis {
+            day: &record,
+            rewards: &contest.rewards,
+            ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
+            previous: before.as_ref().map(|(weights, _)| *weights),
+            share,
+        };
+        let weights = decide(&basis);
+        write(run, WEIGHTS_FILE, &weights);
+        sealed(run, &record, before.map(|(_, named)| named));
+        weights
+    }
+
+    fn sealed(run: &Path, record: &DayRecord, previous: Option<PreviousDay>) {
+        let key = Keypair::from_seed(&[1; 32]);
+        manifest::seal(run, &record.day, previous, Some(&key)).unwrap();
+    }
+
+    #[test]
+    fn a_day_is_of_the_subnet_that_it_says() {
+        let (place, _, _) = day();
+        assert_eq!(said(subnet(place.path(), NETUID)), ("yes", "netuid 39".to_owned()));
+        assert_eq!(
+            said(subnet(place.path(), 40)),
+            ("no", "day.json: a day of subnet 39, not of 40".to_owned())
+        );
+        let joint = Joint {
+            format: Joint::expected_format(),
+            day: "2026-11-22".parse().unwrap(),
+            netuid: 41,
+            validator: String::new(),
+            since: None,
+            contests: Vec::new(),
+        };
+        write(place.path(), JOINT_FILE, &joint);
+        assert_eq!(said(subnet(place.path(), 41)).0, "yes", "what several contests decide says it for them");
+        let (place, _) = run();
+        assert_eq!(said(subnet(place.path(), NETUID)).0, "no");
+    }
+
+    #[test]
+    fn who_was_measured_is_who_was_found_in_the_order_of_the_chain() {
+        let (place, folder, good) = day();
+        let (verdict, words) = said(candidates(&folder));
+        assert_eq!((verdict, words.as_str()), ("yes", "5 of 6 submissions at block 9"));
+        type Change = fn(&mut DayRecord);
+        let lies: [(&str, Change); 8] = [
+            ("another day than plan.json's", |of| of.day = "2026-11-23".parse().unwrap()),
+            ("is not its block's hash", |of| of.block.as_mut().unwrap().hash = "0x02".to_owned()),
+            ("is not its block's hash", |of| of.block = None),
+            ("not those of plan.json", |of| of.submissions[0].fate = Fate::candidate(Digest::of("other"))),
+            ("not those of plan.json", |of| of.submissions[0].fate = Fate::Unregistered),
+            ("not those of plan.json", |of| of.submissions[5].fate = Fate::candidate(Digest::of("late"))),
+            ("not those of plan.json", |of| of.submissions[0].hotkey = "somebody".to_owned()),
+            ("not in the order of their commitments", |of| of.submissions.swap(0, 1)),
+        ];
+        for (expected, change) in lies {
+            let mut lie = good.clone();
+            change(&mut lie);
+            write(place.path(), DAY_FILE, &lie);
+            let (verdict, words) = said(candidates(&folder));
+            assert!(verdict == "no" && words.ends_with(expected), "{expected}: {words}");
+        }
+        let (_place, folder) = run();
+        assert_eq!(said(candidates(&folder)).0, "not here");
+    }
+
+    #[test]
+    fn a_day_on_which_nothing_was_measured_says_why_where_somebody_was_to_be() {
+        let (place, _, mut day) = day();
+        let mut tell = |fates: [Fate; 2], why: Option<&str>| {
+            day.submissions.truncate(2);
+            day.submissions.iter_mut().zip(fates).for_each(|(of, fate)| of.fate = fate);
+            day.not_measured = why.map(str::to_owned);
+            write(place.path(), DAY_FILE, &day);
+            said(nobody_measured(place.path()))
+        };
+        let (candidate, invalid) =
+            (Fate::candidate(Digest::of("x")), Fate::Invalid { reason: "x".to_owned() });
+        let silent =
+            |n: u32| format!("day.json: {n} were to be measured, nothing was, and it does not say why");
+        assert_eq!(tell([candidate.clone(), Fate::Pending], None), ("no", silent(2)));
+        assert_eq!(tell([candidate.clone(), candidate.clone()], None), ("no", silent(2)));
+        assert_eq!(tell([invalid.clone(), Fate::Pending], None), ("no", silent(1)));
+        assert_eq!(
+            tell([invalid.clone(), invalid.clone()], None),
+            ("yes", "nobody was to be measured".to_owned())
+        );
+        let said_so = "1 were to be measured, and nothing was: no disk".to_owned();
+        assert_eq!(tell([candidate, invalid], Some("no disk")), ("yes", said_so));
+        let (place, _) = run();
+        assert_eq!(said(nobody_measured(place.path())).0, "not here");
+    }
+
+    #[test]
+    fn weights_are_what_the_day_makes_of_them_and_nothing_else() {
+        let (place, _, good) = day();
+        let path = place.path();
+        let verdict = said(weights(path, &MEANS));
+        assert_eq!(
+            verdict,
+            ("yes", "2 hotkeys: student-5 wins: at least 3.06× as fast as teacher.".to_owned())
+        );
+        let right: Weights = document(path, WEIGHTS_FILE).unwrap();
+        // By hotkey.
+        let shares = [PAID[1].1, PAID[0].1].map(|share| (share * 1e9).round());
+        assert_eq!(right.entries.iter().map(|entry| (entry.share * 1e9).round()).collect::<Vec<_>>(), shares);
+        let lie = Weights { entries: entries([("steps-10".to_owned(), 1.0)]), ..right.clone() };
+        write(path, WEIGHTS_FILE, &lie);
+        let (verdict, words) = said(weights(path, &MEANS));
+        assert!(
+            verdict == "no" && words.starts_with("weights.json: not what ranking.json and day.json"),
+            "{words}"
+        );
+        write(path, WEIGHTS_FILE, &right);
+        // Nor is what was kept from a day that nobody names.
+        write(path, WEIGHTS_FILE, &Weights { origin: Origin::Kept, ..right.clone() });
+        assert_eq!(said(weights(path, &MEANS)).0, "no");
+        write(path, WEIGHTS_FILE, &right);
+        write(path, DAY_FILE, &DayRecord { validator: "v".to_owned(), ..good.clone() });
+        let (verdict, words) = said(weights(path, &MEANS));
+        assert!(verdict == "no" && words.starts_with("day.json: the day of v, but signed by 5"), "{words}");
+        write(path, DAY_FILE, &good);
+        // A contest for one subnet decides nothing on another.
+        let contest = std::fs::read_to_string(path.join(CONTEST_FILE)).unwrap();
+        for (netuid, expected) in [(NETUID, "yes"), (40, "no")] {
+            std::fs::write(path.join(CONTEST_FILE), format!("netuid = {netuid}\n{contest}")).unwrap();
+            let (verdict, words) = said(weights(path, &MEANS));
+            assert_eq!(verdict, expected, "{words}");
+        }
+        // Where nothing was measured, the rest decides.
+        std::fs::write(path.join(CONTEST_FILE), contest).unwrap();
+        std::fs::remove_file(path.join(RANKING_FILE)).unwrap();
+        assert_eq!(said(weights(path, &MEANS)).0, "no");
+        assert_eq!(decided(path, None, Some(0.5)).origin, Origin::None);
+        assert_eq!(said(weights(path, &MEANS)).0, "yes");
+        let (place, _) = run();
+        assert_eq!(said(weights(place.path(), &MEANS)).0, "not here");
+    }
+
+    #[test]
+    fn what_is_kept_and_who_defends_follow_from_the_day_before() {
+        let (before, _, mut today) = day();
+        let won: Weights = document(before.path(), WEIGHTS_FILE).unwrap();
+        let (sealed_before, digest) = manifest::read(before.path()).unwrap();
+        let named = || PreviousDay { day: sealed_before.day.clone(), manifest: digest };
+        // The next day nobody could be measured.
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path();
+        today.day = "2030-01-01".parse().unwrap();
+        today.not_measured = Some("no disk".to_owned());
+        let contest = std::fs::read_to_string(before.path().join(CONTEST_FILE)).unwrap();
+        let write_contest = |incumbent: Option<&str>| {
+            let first = incumbent.map_or(String::new(), |name| format!("incumbent = \"{name}\"\n"));
+            std::fs::write(path.join(CONTEST_FILE), format!("{first}{contest}")).unwrap();
+        };
+        write(path, DAY_FILE, &today);
+        write_contest(Some("student-5"));
+        assert_eq!(decided(path, Some((&won, named())), None).origin, Origin::Kept);
+        let shown = Means { previous: Some(before.path().to_owned()), ..MEANS };
+        assert_eq!(said(weights(path, &shown)).0, "yes");
+        let (verdict, words) = said(weights(path, &MEANS));
+        assert_eq!((verdict, words.contains("show it with --previous")), ("unknown", true), "{words}");
+        // The winner takes part, and has to be beaten.
+        for incumbent in [None, Some("steps-10")] {
+            write_contest(incumbent);
+            let (verdict, words) = said(weights(path, &shown));
+            assert!(
+                verdict == "no" && words.starts_with("contest.toml: its incumbent is not the winner"),
+                "{words}"
+            );
+        }
+        write_contest(Some("student-5"));
+        // What is not said to be kept needs no day before to be found out.
+        let kept: Weights = document(path, WEIGHTS_FILE).unwrap();
+        write(path, WEIGHTS_FILE, &Weights { origin: Origin::Earned, ..kept });
+        for means in [&MEANS, &shown] {
+            assert_eq!(said(weights(path, means)).0, "no");
+        }
+        // A winner who does not take part defends nothing.
+        let gone = Weights { winner: Some("gone".to_owned()), ..won };
+        write(before.path(), WEIGHTS_FILE, &gone);
+        write_contest(None);
+        decided(path, Some((&gone, named())), None);
+        assert_eq!(said(weights(path, &shown)).0, "yes");
+        write_contest(Some("student-5"));
+        assert_eq!(said(weights(path, &shown)).0, "no");
+    }
+}
