@@ -74,7 +74,7 @@ impl Likeness {
             }
             _ => None,
         };
-        let fingerprint = Fingerprint::of(folder, salt).ok();
+        let fingerprint = Fingerprint::of_readable(folder, salt).ok();
         let shared = fingerprint.as_ref().and_then(|own| compare(own, baseline).copied_share());
         let own_weights = shared.map_or(0.0, |shared| 1.0 - shared);
         Ok(Self { settings, engine, fingerprint, has_weights: shared.is_some(), own_weights, engine_files })
@@ -407,6 +407,10 @@ mod tests {
                 let bytes: Vec<u8> = fs::read(unet).unwrap().into_iter().map(|byte| byte ^ key).collect();
                 fs::write(folder.join(file), bytes).unwrap();
             }
+            if name == "behind-rubbish" {
+                fs::write(folder.join("model.gguf"), "GGUF of nothing").unwrap();
+                fs::write(folder.join("model.safetensors"), "no header").unwrap();
+            }
             (name.to_owned(), Likeness::of(&folder, &contest, &baseline, 1).unwrap())
         };
         let own = "def draw(prompt):\n    return fast(prompt)\n";
@@ -417,6 +421,7 @@ mod tests {
             entry("hidden-too", Some(other), Some(("weights.bin", 0x5a))),
             entry("both", Some("x = 1\n"), Some(("unet.safetensors", 0))),
             entry("engine-again", Some(own), None),
+            entry("behind-rubbish", None, Some(("unet.safetensors", 0))),
         ];
         let marked: Vec<&str> = entries
             .iter()
@@ -426,9 +431,10 @@ mod tests {
         assert_eq!(marked, ["hidden", "hidden-too", "engine-again"]);
         let found: Vec<_> =
             repeats(&entries, &contest, &baseline).into_iter().map(|r| (r.copy, r.original)).collect();
+        let repeats = [("both", "open"), ("behind-rubbish", "open"), ("behind-rubbish", "both")];
         assert_eq!(
             found,
-            [("both".to_owned(), "open".to_owned())],
+            repeats.map(|(copy, original)| (copy.to_owned(), original.to_owned())),
             "weights speak of who shows them, and of nobody else"
         );
     }

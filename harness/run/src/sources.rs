@@ -66,6 +66,11 @@ pub fn unet_folder(base: &Path, unet: &str) -> Result<PathBuf> {
 /// Why a path is no checkpoint's folder, and how to come by one.
 pub fn no_folder(path: &Path) -> String {
     let shown = path.display();
+    if path.exists() && path.extension().is_some_and(|extension| extension == "gguf") {
+        return format!(
+            "{shown}: a single file, expected the folder that it lies in, alone with what belongs to it"
+        );
+    }
     if path.exists() {
         return format!(
             "{shown}: a single file, expected a folder in the diffusers layout; convert it: python -c \"from diffusers \

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::sequence::Sequence;
-use super::sketch::{LEAST_BITS, Line, SignReader, Sketcher};
+use super::sketch::SignReader;
+use super::tensor::{TensorSketch, TensorSketcher};
+use crate::gguf::Gguf;
 
 /// Why a checkpoint could not be fingerprinted.
 #[derive(Debug, thiserror::Error)]
@@ -28,24 +30,16 @@ pub enum CopiesError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A GGUF file is not what it must be.
+    #[error(transparent)]
+    Gguf(#[from] crate::Error),
 }
 
 type Result<T, E = CopiesError> = std::result::Result<T, E>;
 
 const CHUNK: usize = 4 << 20;
-/// Numbers in a row that are looked at whatever their shape: vectors of a model's own are shorter.
-const LEAST_SEQUENCE: u64 = 1 << 15;
 /// Limit of safetensors itself.
 const MAX_HEADER: u64 = 100_000_000;
-
-/// What is kept of one tensor.
-pub(super) struct TensorSketch {
-    pub(super) name: String,
-    pub(super) elements: u64,
-    /// Along rows, along columns, and along all numbers in a row; of bytes that say not what they are, the last of every
-    /// way to read them.
-    pub(super) lines: Vec<Vec<Line>>,
-}
 
 /// What is kept of a checkpoint.
 pub struct Fingerprint {
@@ -53,25 +47,40 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Reads all safetensors files below `path` (a checkpoint folder, a component's folder, or one
+    /// Reads all safetensors and GGUF files below `path` (a checkpoint folder, a component's folder, or one
     /// file). `salt` chooses which part of each matrix is read, the same for all that are compared:
     /// drawn after submissions closed, it cannot be prepared for.
     ///
     /// # Errors
     /// When nothing is found, or a file is unreadable, truncated or malformed.
     pub fn of(path: &Path, salt: u64) -> Result<Self, CopiesError> {
-        let mut files = Vec::new();
-        collect(path, 0, &mut files)?;
-        files.sort();
-        if files.is_empty() {
-            return Err(broken(path, "no .safetensors file found in it".into()));
+        let files = files(path)?.into_iter().map(|file| sketch(&file, salt));
+        Ok(Self::sorted(files.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// The same of a stranger's folder, of the files in it that can be read: one that cannot hides none of the others.
+    ///
+    /// # Errors
+    /// When none can be read; why not the first.
+    pub fn of_readable(path: &Path, salt: u64) -> Result<Self, CopiesError> {
+        let mut sketches = Vec::new();
+        let mut first = None;
+        for file in files(path)? {
+            match sketch(&file, salt) {
+                Ok(of_file) => sketches.push(of_file),
+                Err(error) => first = first.or(Some(error)),
+            }
         }
-        let mut tensors = Vec::new();
-        for file in files {
-            tensors.extend(sketch_file(&file, salt)?);
+        match first {
+            Some(error) if sketches.is_empty() => Err(error),
+            _ => Ok(Self::sorted(sketches)),
         }
+    }
+
+    fn sorted(sketches: Vec<Vec<TensorSketch>>) -> Self {
+        let mut tensors: Vec<TensorSketch> = sketches.into_iter().flatten().collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { tensors })
+        Self { tensors }
     }
 
     /// Weights in tensors large enough to be told apart.
@@ -82,6 +91,25 @@ impl Fingerprint {
 
 fn broken(path: &Path, problem: String) -> CopiesError {
     CopiesError::Checkpoint { path: path.to_owned(), problem }
+}
+
+/// All files of a checkpoint that hold weights, in order.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect(path, 0, &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        return Err(broken(path, "no .safetensors or .gguf file found in it".into()));
+    }
+    Ok(files)
+}
+
+fn sketch(file: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
+    if is(file, "gguf") { sketch_gguf(file, salt) } else { sketch_file(file, salt) }
+}
+
+fn is(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }
 
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -95,7 +123,7 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
         // A checkpoint is at most two folders deep; links to parents end here too.
         if entry.is_dir() && depth < 3 {
             collect(&entry, depth + 1, files)?;
-        } else if entry.is_file() && entry.extension().is_some_and(|e| e == "safetensors") {
+        } else if entry.is_file() && (is(&entry, "safetensors") || is(&entry, "gguf")) {
             files.push(entry);
         }
     }
@@ -154,48 +182,41 @@ fn sketch_tensor(
     }
     let bytes = end.saturating_sub(start);
     let reader = SignReader::of(info.dtype);
-    let mut matrix = match (reader, info.shape.as_slice()) {
-        (Some(reader), [rows, rest @ ..]) if !rest.is_empty() => {
-            let columns: usize = rest.iter().product();
-            let large = *rows > 0 && columns > 0 && (*rows).max(columns) >= LEAST_BITS;
-            large.then(|| (Sketcher::new(reader, *rows, columns, salt), *rows, columns * reader.size()))
-        }
-        _ => None,
-    };
-    // Bytes that are no numbers by their type may be those of any.
-    let ways: &[(usize, usize)] = match reader.map(SignReader::size) {
-        Some(1) => &[(1, 0)],
-        Some(2) => &[(2, 0)],
-        Some(4) => &[(4, 0)],
-        Some(_) => &[(8, 0)],
-        None => &[(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)],
-    };
-    let size = reader.map_or(2, SignReader::size) as u64;
-    let long = bytes / size >= LEAST_SEQUENCE;
-    let mut sequences: Vec<Sequence> = if long {
-        ways.iter().map(|&(size, skip)| Sequence::new(size, skip, bytes, salt)).collect()
-    } else {
-        Vec::new()
-    };
-    if matrix.is_none() && sequences.is_empty() {
-        return Ok(None);
-    }
-    let step = matrix.as_ref().map_or(CHUNK, |(_, rows, row)| (CHUNK / row).clamp(1, *rows) * row);
-    let mut buffer = vec![0; step];
+    let Some(mut sketcher) = TensorSketcher::new(reader, &info.shape, bytes, salt) else { return Ok(None) };
+    let mut buffer = vec![0; sketcher.step(CHUNK)];
     let mut at = start;
     while at < end {
         let n = buffer.len().min((end - at) as usize);
         read_at(file, &mut buffer[..n], at)
             .map_err(|source| CopiesError::Read { path: path.to_owned(), source })?;
-        if let Some((sketcher, _, row)) = &mut matrix {
-            buffer[..n].chunks_exact(*row).for_each(|r| sketcher.push(r));
-        }
-        sequences.iter_mut().for_each(|sequence| sequence.push(&buffer[..n]));
+        sketcher.push(&buffer[..n]);
         at += n as u64;
     }
-    let mut lines: Vec<Vec<Line>> = matrix.into_iter().flat_map(|(sketcher, ..)| sketcher.finish()).collect();
-    lines.extend(sequences.into_iter().map(Sequence::finish));
-    Ok(Some(TensorSketch { name: name.to_owned(), elements: bytes / size, lines }))
+    Ok(Some(sketcher.finish(name.to_owned())))
+}
+
+/// The sketches of a GGUF file's tensors: of the numbers that its blocks stand for, so that the same weights in another
+/// file format are the same.
+fn sketch_gguf(path: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
+    let file = Gguf::open(path)?;
+    let names: Vec<&str> = file.names().collect();
+    let sketch = |name: &&str| -> Result<Option<TensorSketch>> {
+        let rows = file.rows(name)?;
+        let bytes = 4 * rows.shape.iter().product::<usize>() as u64;
+        let reader = SignReader::of(Dtype::F32);
+        let Some(mut sketcher) = TensorSketcher::new(reader, rows.shape, bytes, salt) else {
+            return Ok(None);
+        };
+        let mut row = Vec::new();
+        rows.each(|values| {
+            row.clear();
+            row.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            sketcher.push(&row);
+        });
+        Ok(Some(sketcher.finish((*name).to_owned())))
+    };
+    let sketches = names.par_iter().map(sketch).collect::<Result<Vec<_>>>()?;
+    Ok(sketches.into_iter().flatten().collect())
 }
 
 #[cfg(unix)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::checkpoint::{Fingerprint, TensorSketch};
+use super::checkpoint::Fingerprint;
 use super::sketch::Line;
+use super::tensor::TensorSketch;
 
 /// Share of differing signs below which two tensors count as the same. Calibrated on the tiny SDXL:
 /// noise of 1% of each tensor's deviation flips .0027 of the signs, f16 and int8 storage below .001;

@@ -10,6 +10,7 @@ mod compare;
 mod find;
 mod sequence;
 mod sketch;
+mod tensor;
 
 pub use checkpoint::{CopiesError, Fingerprint};
 pub use compare::{COPY_FLIP_RATE, Similarity, TensorMatch, compare};

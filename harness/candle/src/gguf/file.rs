@@ -84,11 +84,40 @@ impl Gguf {
     /// # Errors
     /// [`Error::MissingTensor`].
     pub fn values_of(&self, name: &str) -> Result<Vec<f32>> {
-        let shape = self.info(name).map_or(vec![], |i| i.shape.clone());
-        let (kind, bytes) = self.tensor(name, &shape)?;
+        let Rows { shape, kind, bytes } = self.rows(name)?;
         let mut values = vec![0f32; shape.iter().product()];
         kind.row(bytes, &mut values);
         Ok(values)
+    }
+
+    /// A tensor's numbers, to be read a row at a time.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`].
+    pub(crate) fn rows(&self, name: &str) -> Result<Rows<'_>> {
+        let shape = self.info(name).map_or(&[][..], |info| &info.shape);
+        let (kind, bytes) = self.tensor(name, shape)?;
+        Ok(Rows { shape, kind, bytes })
+    }
+}
+
+/// A tensor's numbers.
+pub(crate) struct Rows<'a> {
+    /// Rows first.
+    pub(crate) shape: &'a [usize],
+    kind: TensorType,
+    bytes: &'a [u8],
+}
+
+impl Rows<'_> {
+    /// Gives all numbers of each first index, in order.
+    pub(crate) fn each(&self, mut take: impl FnMut(&[f32])) {
+        let rows = self.shape.first().copied().unwrap_or(1);
+        let mut values = vec![0f32; self.shape.iter().skip(1).product()];
+        for bytes in self.bytes.chunks_exact(self.bytes.len() / rows) {
+            self.kind.row(bytes, &mut values);
+            take(&values);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::copies::{CopyFound, Entry, Fingerprint, compare, find_copies};
+use edgemaxx_candle::gguf::Gguf;
 use edgemaxx_candle::weights::Weights;
 use edgemaxx_candle::{DType, Device};
 use safetensors::tensor::{Dtype, TensorView};
@@ -183,7 +184,7 @@ fn another_salt_reads_other_weights_with_the_same_verdict() {
 fn broken_checkpoints_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let message = |p: &Path| Fingerprint::of(p, 0).err().unwrap().to_string();
-    assert!(message(dir.path()).contains("no .safetensors file"));
+    assert!(message(dir.path()).contains("no .safetensors or .gguf file"));
     let path = dir.path().join("model.safetensors");
     let whole = std::fs::read(models().join("emoji-sdxl/vae/diffusion_pytorch_model.safetensors")).unwrap();
     for cut in [4, 100, whole.len() - 1] {
@@ -236,4 +237,45 @@ fn shape_and_type_hide_no_copy() {
         ];
         assert!(find_copies(&entries, &teacher).iter().all(|found| found.original == "early"), "{name}");
     }
+}
+
+/// A language model in GGUF is the one in safetensors that it was made of, and says the same of copies.
+#[test]
+fn a_gguf_file_is_the_checkpoint_that_it_was_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = |kind: u32| {
+        let path = folder.path().join(kind.to_string());
+        std::fs::create_dir(&path).unwrap();
+        crate::gguf::model(kind).write(&path)
+    };
+    let of = |path: &Path| Fingerprint::of(path, 5).unwrap();
+    let share = |a: &Fingerprint, b: &Fingerprint| compare(a, b).copied_share().unwrap();
+    // The numbers that a file of each kind stands for, as bf16 in safetensors.
+    for kind in [0, 1, 2, 3, 8, 12, 14] {
+        let path = gguf(kind);
+        let file = Gguf::open(&path).unwrap();
+        let tensors: Tensors = file
+            .names()
+            .map(|name| {
+                let shape = file.info(name).unwrap().shape.clone();
+                (format!("model.{name}"), (shape, file.values_of(name).unwrap()))
+            })
+            .collect();
+        let (stored, widened) = (of(&path), fingerprint(&tensors, Dtype::BF16, 2));
+        assert_eq!(stored.elements(), widened.elements(), "type {kind}");
+        assert!(share(&stored, &widened) > 0.9, "type {kind}: {}", share(&stored, &widened));
+        assert!(share(&widened, &stored) > 0.9, "type {kind}: {}", share(&widened, &stored));
+    }
+    let [single, half] = [0, 1].map(|kind| of(&folder.path().join(kind.to_string())));
+    assert!(share(&single, &half) > 0.9 && share(&half, &single) > 0.9);
+    let other = of(&models().join("stories-llama"));
+    assert_eq!(share(&single, &other), 0.0);
+
+    std::fs::write(folder.path().join("0/broken.gguf"), "GGUF").unwrap();
+    let message = Fingerprint::of(&folder.path().join("0"), 5).err().unwrap().to_string();
+    assert!(message.contains("broken.gguf"), "{message}");
+    let readable = Fingerprint::of_readable(&folder.path().join("0"), 5).unwrap();
+    assert_eq!(readable.elements(), single.elements());
+    std::fs::remove_file(folder.path().join("0/model.gguf")).unwrap();
+    assert!(Fingerprint::of_readable(&folder.path().join("0"), 5).is_err());
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A file to write: values and tensors as bytes.
 #[derive(Clone)]
-struct File {
+pub(crate) struct File {
     version: u32,
     values: Vec<(String, u32, Vec<u8>)>,
     /// Name, dimensions (the longest stride last), type, bytes.
@@ -64,7 +64,7 @@ impl File {
         out
     }
 
-    fn write(&self, dir: &Path) -> PathBuf {
+    pub(crate) fn write(&self, dir: &Path) -> PathBuf {
         let path = dir.join("model.gguf");
         std::fs::write(&path, self.bytes()).expect("written");
         path
@@ -121,7 +121,7 @@ fn tensor(kind: u32, rows: usize, inner: usize, seed: u64) -> Vec<u8> {
 }
 
 /// A small model whose matrices are all of one type.
-fn model(kind: u32) -> File {
+pub(crate) fn model(kind: u32) -> File {
     let (width, inner, vocabulary, layers) = (256u32, 512u32, 96u32, 2u32);
     let mut file = File::empty();
     file.put("general.architecture", 8, text("llama"));

@@ -14,7 +14,7 @@ use crate::terminal::{answer_json, answer_lines};
 
 /// Looks for checkpoints that repeat an earlier one's weights.
 ///
-/// Weights are recognised in other files, shards, names and number formats, with small noise added,
+/// Weights are recognised in other files (safetensors, GGUF), shards, names and number formats, with small noise added,
 /// heads permuted or channels rescaled. What a candidate shares with the baseline is nobody's own
 /// work and proves nothing.
 #[derive(Debug, clap::Args)]

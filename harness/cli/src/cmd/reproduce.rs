@@ -57,7 +57,7 @@ struct Answer {
     agreement: Agreement,
     published_score: Option<f64>,
     score_here: Option<f64>,
-    pictures: Likeness,
+    answers: Likeness,
 }
 
 impl Args {
@@ -102,7 +102,7 @@ impl Args {
             agreement: found.swap_remove(at),
             published_score: score(&folder.document(RANKING_FILE)?),
             score_here: score(&ranked),
-            pictures: audit::compare_pictures(&folder, &again)?,
+            answers: audit::compare_answers(&folder, &again)?,
         };
         if self.json { answer_json(&result) } else { answer(&table(&result)) }
     }
@@ -132,7 +132,7 @@ fn table(result: &Answer) -> String {
         100.0 * point,
         100.0 * low,
         100.0 * high,
-        result.pictures.identical,
-        result.pictures.compared,
+        result.answers.identical,
+        result.answers.compared,
     )
 }

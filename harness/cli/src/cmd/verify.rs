@@ -23,7 +23,7 @@ use crate::terminal::{answer_json, answer_lines};
   edgemaxx verify https://example.org/days/2026-11-22 --hotkey 5F3sa2TJ… --keep fetched
   edgemaxx verify days/2026-11-22 --chain finney                    also the block, the weights, the digest on chain
   edgemaxx verify days/2026-11-22 --chain finney --fetch             also the files of who was called a copy or invalid
-  edgemaxx verify days/2026-11-22 --base fixtures/contests          also judges the pictures again
+  edgemaxx verify days/2026-11-22 --base fixtures/contests          also judges the answers again
   edgemaxx verify days/2026-11-22 --base fixtures/contests --rerun 12
 
 Exit code: 0 it is · 1 it is not; the first file that differs is named · 2 bad input, or no sealed run there ·
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// The sealed run of the day before [default: beside this one, under its day].
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
-    /// Folder that the contest's paths are relative to: with the models that judge pictures, and
+    /// Folder that the contest's paths are relative to: with the models that judge answers, and
     /// the checkpoints [default: where the run was made, if that was here].
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     /// Accept a run that nobody signed.
     #[arg(long)]
     allow_unsigned: bool,
-    /// Also make about this many of its pictures again, and measure those pairs on this machine.
+    /// Also make about this many of its answers again, and measure those pairs on this machine.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rerun: Option<u32>,
     /// Print the checks as JSON.
@@ -115,11 +115,11 @@ impl Args {
             let base = self.base.as_deref().unwrap_or(scratch.path());
             checks.extend(audit::look_at_files(&self.run, base, &Terminal));
         }
-        if let (Some(pictures), false) = (self.rerun, failed(&checks)) {
+        if let (Some(answers), false) = (self.rerun, failed(&checks)) {
             let base = self.base.as_deref().ok_or_else(|| {
                 Failure::input("--rerun: needs the checkpoints; name the folder of the contest with --base")
             })?;
-            let (again, found) = audit::rerun(&RunFolder::open(&self.run)?, base, pictures, &Terminal)?;
+            let (again, found) = audit::rerun(&RunFolder::open(&self.run)?, base, answers, &Terminal)?;
             checks.extend(again);
             agreements = Some(found);
         }

@@ -32,5 +32,5 @@ fn what_cannot_be_read_is_named() {
     let (code, message) =
         failure(edgemaxx().args(["copies", "--baseline"]).arg(empty.path()).arg(empty.path()));
     assert_eq!(code, 2, "{message}");
-    assert!(message.contains("no .safetensors file found"), "{message}");
+    assert!(message.contains("no .safetensors or .gguf file found"), "{message}");
 }

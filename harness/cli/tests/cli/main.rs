@@ -45,6 +45,7 @@ mod status;
 mod terminal;
 mod text;
 mod text_cheats;
+mod text_days;
 mod text_engines;
 mod validator;
 mod words;

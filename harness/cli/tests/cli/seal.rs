@@ -294,7 +294,7 @@ fn a_run_is_made_again_and_reproduced() {
     let output = reproduce("quick");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(json["pictures"]["identical"], json["pictures"]["compared"]);
+    assert_eq!(json["answers"]["identical"], json["answers"]["compared"]);
     // The mock waits 4 ms and 2 ms: about twice as fast, on whatever machine.
     let here = json["agreement"]["here"]["point"].as_f64().unwrap();
     assert!((1.2..3.0).contains(&here), "{here}");

@@ -25,8 +25,6 @@ pub(crate) struct Subnet {
 
 impl Subnet {
     pub(crate) fn new(node: Node) -> Self {
-        // Two days follow one another within few blocks, so weights are not limited by them.
-        node.seed(&Seed { rate_limit: 0, ..Seed::default() });
         let ground = Playground::new("");
         let checkpoint = repository("fixtures/models/emoji-sdxl").canonicalize().unwrap();
         ground.replace("contest.toml", "checkpoint = \"model\"", &format!("checkpoint = {checkpoint:?}"));
@@ -34,6 +32,13 @@ impl Subnet {
         ground.replace("contest.toml", "[score]", "[rewards]\nnoise_floor = 10.0\n[score]");
         // Long beside what a busy machine adds: who wins is no question of luck.
         ground.replace("contest.toml", "\"4000\"", "\"80000\"");
+        Self::of(node, ground, checkpoint)
+    }
+
+    /// The same with a contest of one's own, to which entries begin as copies of a checkpoint.
+    pub(crate) fn of(node: Node, ground: Playground, checkpoint: PathBuf) -> Self {
+        // Two days follow one another within few blocks, so weights are not limited by them.
+        node.seed(&Seed { rate_limit: 0, ..Seed::default() });
         Self { node, hub: Server::start(), home: tempfile::tempdir().unwrap(), ground, checkpoint }
     }
 
@@ -68,10 +73,22 @@ impl Subnet {
         latency_us: &str,
         extra: &[&str],
     ) -> Command {
+        let command = ["edgemaxx", "engine", "mock", "--latency-us", latency_us];
+        self.entry(contest, uid, name, &format!("[engine]\ncommand = {command:?}\n"), extra)
+    }
+
+    /// The checkpoint with these settings and engine, and the command by which a miner publishes and commits it.
+    pub(crate) fn entry(
+        &self,
+        contest: &str,
+        uid: u16,
+        name: &str,
+        settings: &str,
+        extra: &[&str],
+    ) -> Command {
         let folder = self.path(name);
         copy_folder(&self.checkpoint, &folder);
-        let command = ["edgemaxx", "engine", "mock", "--latency-us", latency_us];
-        std::fs::write(folder.join("edgemaxx.toml"), format!("[engine]\ncommand = {command:?}\n")).unwrap();
+        std::fs::write(folder.join("edgemaxx.toml"), settings).unwrap();
         let (from, repository) = (folder.display().to_string(), format!("{name}/sdxl"));
         let words = ["miner", "submit", "--from", &from, "--repository", &repository, "--contest", contest];
         Command::from_std(self.as_uid(uid, &[&words[..], extra].concat()))

@@ -30,4 +30,4 @@ pub use check::{Check, Means, Verdict};
 #[cfg(feature = "hub")]
 pub use fetch::fetch;
 pub use order::{audit, look_at_files, whole};
-pub use rerun::{Agreement, Extract, Likeness, agreement, compare_pictures, extract, measure_again, rerun};
+pub use rerun::{Agreement, Extract, Likeness, agreement, compare_answers, extract, measure_again, rerun};

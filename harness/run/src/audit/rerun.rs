@@ -18,6 +18,7 @@ use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::shell::quoted;
+use crate::sources::pinned;
 use crate::stage::{analyze, measure, quality};
 
 /// Which part of a plan.
@@ -70,6 +71,10 @@ pub fn measure_again(
 ) -> Result<RunFolder> {
     let again = RunFolder::create(out)?;
     let base = std::path::absolute(base).in_file(base)?;
+    for pipeline in &plan.pipelines {
+        // What lies elsewhere is fetched where it is not here yet.
+        pinned(&base, &pipeline.checkpoint, observer)?;
+    }
     again.write(ORIGIN_FILE, Origin { base }.text()?)?;
     for name in [CONTEST_FILE, PROMPTS_FILE] {
         again.write(name, &*folder.read(name)?)?;
@@ -111,11 +116,11 @@ fn least_likeness(contest: &Contest, metric: Metric) -> Option<f64> {
     contest.quality.gates.iter().find(|gate| gate.metric == metric).map(|gate| gate.threshold)
 }
 
-/// Compares every picture of `again` with the published answer to the same request.
+/// Compares every answer of `again` with the published one to the same request.
 ///
 /// # Errors
-/// A picture is missing, or cannot be read.
-pub fn compare_pictures(folder: &RunFolder, again: &RunFolder) -> Result<Likeness> {
+/// An answer is missing, or cannot be read.
+pub fn compare_answers(folder: &RunFolder, again: &RunFolder) -> Result<Likeness> {
     type Made = BTreeMap<(String, u32), (Digest, Digest)>;
     let made = |folder: &RunFolder| -> Result<Made> {
         let plan = folder.plan()?;
@@ -192,24 +197,24 @@ pub fn agreement(published: &Estimates, here: &Estimates) -> Vec<Agreement> {
     here.candidates.iter().filter_map(|found| compare(&found.name, found.speedup.as_ref()?)).collect()
 }
 
-/// About `pictures` of a run's pictures made again here, spread evenly over its candidates, and their pairs measured.
+/// About `answers` of a run's answers made again here, spread evenly over its candidates, and their pairs measured.
 ///
 /// # Errors
 /// Those of the stages.
 pub fn rerun(
     folder: &RunFolder,
     base: &Path,
-    pictures: u32,
+    answers: u32,
     observer: &dyn Observer,
 ) -> Result<([Check; 2], Vec<Agreement>)> {
     let plan = folder.plan()?;
     let rounds = plan.sessions.iter().map(|session| session.round + 1).max().unwrap_or(1).min(3);
     let sessions = rounds * plan.candidates().len() as u32;
-    let pairs = pictures.div_ceil(2 * sessions).max(1) as usize;
+    let pairs = answers.div_ceil(2 * sessions).max(1) as usize;
     let small = extract(&plan, &Extract { candidate: None, rounds, pairs })?;
     let scratch = scratch()?;
     let again = measure_again(folder, &small, base, &scratch.path().join("again"), observer)?;
-    let likeness = compare_pictures(folder, &again)?;
+    let likeness = compare_answers(folder, &again)?;
     let least = least_likeness(&folder.contest(&plan)?, likeness.metric);
     let different = likeness.least.map_or(String::new(), |least| {
         format!(", {} of the others at least {least:.4}", likeness.metric.title())
