@@ -94,3 +94,28 @@ fn is_false(verdict: Verdict, change: f64) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_false_where_latency_did_not_do_what_it_says() {
+        use Verdict::{Equivalent, Improved, Regressed};
+        // By change of latency, where 1% is tolerated: improved, equivalent, regressed.
+        for (change, expected) in [
+            (-0.02, [false, false, true]),
+            (0.0, [true, false, true]),
+            (0.005, [true, false, true]),
+            (TOLERATED, [true, false, true]),
+            (0.02, [true, true, false]),
+        ] {
+            assert_eq!(
+                [Improved, Equivalent, Regressed].map(|of| is_false(of, change)),
+                expected,
+                "{change}"
+            );
+        }
+        assert!(!is_false(Verdict::CannotTell, 0.1), "nothing is claimed");
+    }
+}

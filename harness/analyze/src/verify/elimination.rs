@@ -36,22 +36,17 @@ const SHAPE: Shape = Shape {
     drift: 0.0,
 };
 
-pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
-    let reaches = Reaches::new(ROUNDS);
+/// The same contest on a machine with so many times the noise.
+fn noisier(shape: Shape, times: f64) -> Shape {
+    Shape { process: times * shape.process, request: times * shape.request, ..shape }
+}
+
+/// Contests in which every candidate has a baseline of its own, as their rows call them.
+fn apart() -> [(&'static str, Shape); 10] {
     let close = Shape { lead: 0.0101, ..SHAPE };
-    // Ten times the noise: a lead of 1% is a fifth of a session's spread.
-    let loud = Shape { process: 0.05, request: 0.1, ..close };
-    let plan = |check, generator| Plan {
-        check,
-        method: METHOD,
-        generator,
-        sessions: ROUNDS,
-        pairs: PAIRS,
-        repetitions,
-        seed,
-    };
-    let mut rows = Vec::new();
-    for (generator, shape) in [
+    // A lead of 1% is a fifth of a session's spread.
+    let loud = noisier(close, 10.0);
+    [
         ("64, best by 3%", SHAPE),
         ("64, best by 3%, five times as noisy", Shape { best_noise: 5.0, ..SHAPE }),
         ("64, best by 1%", close),
@@ -62,50 +57,55 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
         ("6, best by 1%, noise ×10, its own ×50", Shape { candidates: 6, best_noise: 5.0, ..loud }),
         ("64, best by 1%, a fifth noisy", Shape { noisy: 0.2, ..close }),
         ("64, best by 3%, drift 1%", Shape { drift: 0.01, ..SHAPE }),
-    ] {
-        rows.push(
-            plan("the best is lost", generator)
-                .run(None, Some(LOST), |stream| shape.course(&reaches, stream).lost),
-        );
-    }
+    ]
+}
+
+/// Contests whose candidates share their baselines and ask little in the first rounds.
+fn together() -> [(&'static str, Shape); 6] {
+    let shared = Shape { block: 12, early_rounds: EARLY_ROUNDS, early_pairs: PAIRS.div_ceil(3), ..SHAPE };
+    let close = Shape { lead: 0.0101, ..shared };
+    [
+        ("256, best by 3%, blocks", Shape { candidates: 256, ..shared }),
+        ("64, best by 1%, blocks", close),
+        ("64, best by 3%, five times as noisy, blocks", Shape { best_noise: 5.0, ..shared }),
+        ("64, best by 1%, five times as noisy, blocks", Shape { best_noise: 5.0, ..close }),
+        ("6, best by 1%, five times as noisy, blocks", Shape { candidates: 6, best_noise: 5.0, ..close }),
+        ("64, best by 3%, drift 1%, blocks", Shape { drift: 0.01, ..shared }),
+    ]
+}
+
+pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
+    let reaches = Reaches::new(ROUNDS);
+    let plan = |check, generator| Plan {
+        check,
+        method: METHOD,
+        generator,
+        sessions: ROUNDS,
+        pairs: PAIRS,
+        repetitions,
+        seed,
+    };
+    let lost = |(generator, shape): (&'static str, Shape)| {
+        plan("the best is lost", generator)
+            .run(None, Some(LOST), |stream| shape.course(&reaches, stream).lost)
+    };
+    let mut rows: Vec<Row> = apart().into_iter().map(lost).collect();
     rows.push(
         plan("more than 45% of time", "64, best by 3%")
             .run(None, Some(0.05), |stream| SHAPE.share(&SHAPE.course(&reaches, stream), &COST) > 0.45),
     );
-    rows.extend(shared(&reaches, &plan));
-    rows
-}
-
-/// Contests whose candidates share their baselines and ask little in the first rounds.
-fn shared(reaches: &Reaches, plan: &dyn Fn(&'static str, &'static str) -> Plan<'static>) -> Vec<Row> {
-    const SHARED: Shape =
-        Shape { block: 12, early_rounds: EARLY_ROUNDS, early_pairs: PAIRS.div_ceil(3), ..SHAPE };
-    let many = Shape { candidates: 256, ..SHARED };
-    let close = Shape { lead: 0.0101, ..SHARED };
-    let mut rows = Vec::new();
-    for (generator, shape) in [
-        ("256, best by 3%, blocks", many),
-        ("64, best by 3%, five times as noisy, blocks", Shape { best_noise: 5.0, ..SHARED }),
-        ("64, best by 1%, blocks", close),
-        ("64, best by 1%, five times as noisy, blocks", Shape { best_noise: 5.0, ..close }),
-        ("6, best by 1%, five times as noisy, blocks", Shape { candidates: 6, best_noise: 5.0, ..close }),
-        ("64, best by 3%, drift 1%, blocks", Shape { drift: 0.01, ..SHARED }),
-    ] {
-        rows.push(
-            plan("the best is lost", generator)
-                .run(None, Some(LOST), |stream| shape.course(reaches, stream).lost),
-        );
-    }
-    let stated = plan("of the time of the full plan", "256, best by 3%, blocks");
+    rows.extend(together().map(lost));
+    let [(name, many), ..] = together();
+    let stated = plan("of the time of the full plan", name);
     let found = forecast(&many, &COST, stated.repetitions, stated.seed);
     rows.push(stated.mean(found.expected / found.own_baselines, 1.0 / 6.0));
     let boundary = Looks::new(FIRST_LOOK, ROUNDS).boundary(1.0 - LEVEL);
-    for (generator, shape) in [("256, best by 3%, blocks", many), ("64, best by 1%, blocks", close)] {
+    for (generator, shape) in together().into_iter().take(2) {
         rows.push(plan("anyone's interval covers", generator).run(
             Some(COVERAGE.0),
             Some(COVERAGE.1),
             |stream| {
-                let seen = shape.course(reaches, stream).seen;
+                let seen = shape.course(&reaches, stream).seen;
                 let one = stream.below(shape.candidates as u32) as usize;
                 let means: Vec<f64> = seen[one].iter().map(|s| s.candidate - s.baseline).collect();
                 let interval = match means.len() < FIRST_LOOK {
@@ -117,4 +117,24 @@ fn shared(reaches: &Reaches, plan: &dyn Fn(&'static str, &'static str) -> Plan<'
         ));
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The races that METHODOLOGY tells of; a row that is never lost does not show which one it was.
+    #[test]
+    fn races_are_those_that_their_rows_are_called_by() {
+        insta::assert_debug_snapshot!((apart(), together()));
+    }
+
+    #[test]
+    fn a_lead_of_one_percent_is_a_fifth_of_a_loud_sessions_spread() {
+        let (_, loud) = apart()[6];
+        let spread =
+            |own: f64| (own.powi(2) * (SHAPE.process.powi(2) + SHAPE.request.powi(2) / PAIRS as f64)).sqrt();
+        assert!((loud.process / SHAPE.process, loud.request / SHAPE.request) == (10.0, 10.0));
+        assert!((loud.lead / spread(10.0) - 0.2).abs() < 0.02, "{}", loud.lead / spread(10.0));
+    }
 }
