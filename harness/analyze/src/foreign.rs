@@ -103,8 +103,11 @@ fn candidate(
     };
     if inferred.claim == Claim::Ambiguous {
         warnings.push(format!(
-            "{:?} is ambiguous: the verdict differs with and without throttled samples; nothing is claimed",
-            samples.name
+            "{:?}: {} of {} pairs were throttled, and without them the verdict is another, or too few are left to find it; \
+             nothing is claimed",
+            samples.name,
+            samples.all_pairs().filter(|pair| pair.throttled).count(),
+            samples.pairs()
         ));
     }
     Some(CandidateReport {
@@ -119,10 +122,11 @@ fn candidate(
         },
         counted: samples.counted.clone(),
         claim: match inferred.claim {
+            Claim::Ambiguous => "cannot tell",
             Claim::Tie if inferred.p_value.is_none() => "cannot tell",
             Claim::Faster => "faster",
             Claim::Slower => "slower",
-            Claim::Tie | Claim::Ambiguous => "tie",
+            Claim::Tie => "tie",
         },
         p_value: inferred.p_value,
         p_adjusted: inferred.p_adjusted,

@@ -432,7 +432,7 @@ pub enum Claim {
     Slower,
     /// Neither.
     Tie,
-    /// The verdict differs with and without throttled samples.
+    /// The verdict differs with and without throttled samples, or too few others are left to find it again.
     Ambiguous,
 }
 

@@ -164,7 +164,7 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
         Claim::Faster => "faster than the baseline, proven",
         Claim::Slower => "slower than the baseline, proven",
         Claim::Tie => "a tie with the baseline: neither is proven faster",
-        Claim::Ambiguous => "ambiguous: with and without throttled samples disagree",
+        Claim::Ambiguous => "ambiguous: not the same without throttled samples",
     };
     let planned = shots.map_or(e.sessions, |s| s.planned);
     let mut facts = vec![

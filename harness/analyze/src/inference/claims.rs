@@ -27,8 +27,8 @@ pub struct CandidateInference {
     /// The same with intervals that hold for all candidates together (Bonferroni). Holm's claims are sharper: where one is
     /// made and the interval holds 0, it ends there.
     pub simultaneous: Option<Summary>,
-    /// The same as `log_ratio` without throttled pairs; `None` where none was throttled or fewer
-    /// than two sessions remain.
+    /// The same as `log_ratio` without throttled pairs; `None` where none was throttled, or fewer
+    /// than two sessions remain, and then nothing is claimed.
     pub unthrottled: Option<Summary>,
     /// What may be said, with the family-wise error in hand.
     pub claim: Claim,
@@ -69,9 +69,12 @@ pub fn infer(table: &SampleTable, settings: &Settings) -> Result<Inference, Sett
         if let Some((calm, summaries, verdicts)) = &calm {
             let left = &calm.candidates[index];
             let some_gone = left.pairs() < table.candidates[index].pairs();
-            if some_gone && left.sessions.len() >= 2 {
-                unthrottled = summaries[index];
-                if verdicts[index].claim != claim {
+            if some_gone {
+                // Where too few are left to ask again, nothing speaks but the throttled ones.
+                let enough = left.sessions.len() >= 2;
+                unthrottled = summaries[index].filter(|_| enough);
+                let again = if enough { verdicts[index].claim } else { Claim::Tie };
+                if again != claim {
                     claim = Claim::Ambiguous;
                 }
             }

@@ -4,6 +4,7 @@ mod csv;
 mod error;
 mod hyperfine;
 mod log;
+mod names;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Rows of foreign measurements, kept compactly (ten million fit), and paired up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use edgemaxx_contract::counted::LeftOut;
@@ -8,27 +8,8 @@ use edgemaxx_contract::digest::Digest;
 use rayon::prelude::*;
 
 use super::error::SourceError;
+use super::names::Names;
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
-
-/// Names numbered in order of first appearance.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    list: Vec<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Names {
-    /// The number of `name`.
-    pub(super) fn number(&mut self, name: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.list.len() as u32;
-        self.list.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
-    }
-}
 
 /// Rows in the order of the file.
 #[derive(Debug, Default)]
@@ -74,6 +55,10 @@ impl Rows {
         if pipelines.len() < 2 {
             let problem =
                 format!("only the pipeline {:?}; expected the baseline and at least one other", pipelines[0]);
+            return Err(SourceError::Nothing { path: path.to_owned(), problem });
+        }
+        if let Some(alike) = self.pipelines.look_alike() {
+            let problem = format!("{alike}; give them names that a reader can tell apart");
             return Err(SourceError::Nothing { path: path.to_owned(), problem });
         }
         // Within a session and request the baseline comes first.

@@ -326,6 +326,40 @@ fn what_is_missing_is_counted_and_proves_nothing() {
     assert_eq!((found.claim, found.counted.expected, found.counted.compared), ("cannot tell", 200, 199));
 }
 
+/// A column that is read is not only read.
+#[test]
+fn what_only_throttled_rows_say_is_not_claimed() {
+    let marked = |throttled: fn(&str) -> bool| {
+        let mark = |line: &str| format!("{line},{}\n", u8::from(throttled(line)));
+        let text = sessions(0.8, 1e-6, |_| true);
+        let (header, rows) = text.split_once('\n').unwrap();
+        report(&format!("{header},throttled\n{}", rows.lines().map(mark).collect::<String>()))
+    };
+    for (throttled, count) in [
+        ((|_| true) as fn(&str) -> bool, 200),
+        (|line| line.contains(",new,"), 200),
+        (|line| line.contains(",old,"), 200),
+        (|line| !line.starts_with("s0"), 160),
+    ] {
+        let found = marked(throttled);
+        assert_eq!(found.candidates[0].claim, "cannot tell");
+        let said = format!(
+            "\"new\": {count} of 200 pairs were throttled, and without them the verdict is another, or too few are left to \
+             find it; nothing is claimed"
+        );
+        assert!(found.warnings.contains(&said), "{:?}", found.warnings);
+    }
+    let few = marked(|line| line.contains("r7,"));
+    assert_eq!((few.candidates[0].claim, few.warnings.len()), ("faster", 0));
+}
+
+#[test]
+fn names_that_look_the_same_are_refused() {
+    let text = sessions(0.8, 1e-6, |_| true).replace(",new,", ",\u{43e}ld,");
+    let said = message(Folder::new().csv(&text));
+    assert!(said.contains("the names \"old\" and \"⟨U+043E⟩ld\" look the same"), "{said}");
+}
+
 #[test]
 fn a_coarse_clock_claims_no_more_than_it_told() {
     // All equal: nothing.

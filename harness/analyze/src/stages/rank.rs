@@ -196,7 +196,7 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         )),
         Claim::Slower => reasons.push("proven slower than the baseline".to_owned()),
         Claim::Tie => reasons.push("not proven faster than the baseline".to_owned()),
-        Claim::Ambiguous => reasons.push("the verdict differs with and without throttled samples".to_owned()),
+        Claim::Ambiguous => reasons.push("the verdict is not the same without throttled samples".to_owned()),
     }
     (Standing::NotFaster, reasons)
 }

@@ -39,6 +39,11 @@ impl Side<'_> {
         (calm.len() >= 2 && *calm != *self.means).then_some(calm)
     }
 
+    /// Whether too few samples are left without the throttled ones to find a verdict again.
+    fn is_throttled_through(&self) -> bool {
+        self.means.len() >= 2 && self.unthrottled.as_deref().is_some_and(|calm| calm.len() < 2)
+    }
+
     /// Its requests that count, and why others do not.
     pub(crate) fn counted(&self) -> Counted {
         self.estimates.map(|e| e.counted.clone()).unwrap_or_default()
@@ -135,9 +140,10 @@ impl<'a> Judge<'a> {
             let before = reference.calm().unwrap_or(&reference.means);
             change(before, subject.calm().unwrap_or(&subject.means))
         });
+        let throttled = !same && (reference.is_throttled_through() || subject.is_throttled_through());
         doubt_what_is_missing(ComparisonRow {
             reference_counted: counted,
-            ..self.row(&subject, &found, calm.as_ref())
+            ..self.row(&subject, &found, calm.as_ref(), throttled)
         })
     }
 
@@ -148,7 +154,7 @@ impl<'a> Judge<'a> {
         }
         let found = Change::to_baseline(subject.group(&subject.means), self.level);
         let calm = subject.calm().map(|calm| Change::to_baseline(subject.group(calm), self.level));
-        let mut row = self.row(&subject, &found, calm.as_ref());
+        let mut row = self.row(&subject, &found, calm.as_ref(), subject.is_throttled_through());
         // Nobody stops for it, and nobody claims anything by it: a plain interval.
         let processor = Group { means: &subject.processor, looks: None };
         row.processor = (!subject.processor.is_empty())
@@ -169,13 +175,24 @@ impl<'a> Judge<'a> {
         Some(ComparisonRow { verdict, ..untold(&subject.name, reason, subject.counted()) })
     }
 
-    fn row(&self, subject: &Side<'_>, change: &Change, calm: Option<&Change>) -> ComparisonRow {
+    /// `calm`: the change without throttled samples, where there are any; `throttled`: there is hardly anything else.
+    fn row(
+        &self,
+        subject: &Side<'_>,
+        change: &Change,
+        calm: Option<&Change>,
+        throttled: bool,
+    ) -> ComparisonRow {
         let mut speed = speed_verdict(change, self.limit);
         let mut reasons = vec![self.speed_reason(change, speed)];
-        let disagrees = calm.is_some_and(|calm| speed_verdict(calm, self.limit) != speed);
+        let differs = calm.is_some_and(|calm| speed_verdict(calm, self.limit) != speed);
+        let disagrees = differs || throttled;
         if disagrees {
             speed = Verdict::CannotTell;
-            reasons = vec!["the verdict differs with and without throttled samples".to_owned()];
+            reasons = vec![match throttled {
+                true => "too few samples are left without the throttled ones".to_owned(),
+                false => "the verdict differs with and without throttled samples".to_owned(),
+            }];
         }
         let sessions = change.noise.units;
         let alpha = 1.0 - self.level;

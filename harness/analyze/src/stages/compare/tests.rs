@@ -67,6 +67,9 @@ fn the_same_run_is_equivalent_to_itself() {
     let found = compared(&run, &run, &CompareSettings { max_slowdown: 0.0, ..CompareSettings::default() });
     assert_eq!(found.verdict, Verdict::Equivalent, "{found:#?}");
     assert!(found.rows.iter().all(|row| row.slowdown.as_ref().unwrap().upper == Some(0.0)));
+    assert!(
+        found.reason.ends_with("; both are one and the same measurement, which tells nothing of a change")
+    );
 }
 
 #[test]
@@ -200,6 +203,34 @@ fn throttled_samples_must_not_decide() {
     let quick = row(&found, "quick");
     assert!(quick.verdict == Verdict::CannotTell && quick.reason.contains("throttled"), "{quick:?}");
     assert_eq!(quick.more_sessions, None);
+}
+
+#[test]
+fn where_all_samples_are_throttled_nothing_is_told_by_them() {
+    let calm = noisy_run("one", Extent::Full, |_, _| {});
+    let throttled = noisy_run("three", Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "quick"
+            && (attempt.session > 4 || matches!(attempt.phase, Phase::Measured { pair } if pair > 0))
+        {
+            attempt.marks.push(Mark::Throttled);
+        }
+    });
+    let settings = CompareSettings { max_slowdown: 0.5, ..Default::default() };
+    let said = |found: &Comparison| {
+        let quick = row(found, "quick");
+        (quick.verdict, quick.reason.clone(), quick.more_sessions)
+    };
+    assert!(said(&compared(&calm, &calm, &settings)).0 <= Verdict::Equivalent);
+    let nothing = "too few samples are left without the throttled ones".to_owned();
+    for (reference, subject) in [(&calm, &throttled), (&throttled, &calm)] {
+        let found = compared(reference, subject, &settings);
+        assert_eq!(said(&found), (Verdict::CannotTell, nothing.clone(), None));
+        assert_ne!(row(&found, "middling").verdict, Verdict::CannotTell, "the others are not touched");
+    }
+    let own =
+        compare_with_baseline(&comparable("run", &throttled, &environment(CONFINED)), &settings).unwrap();
+    assert_eq!(said(&own), (Verdict::CannotTell, nothing, None));
 }
 
 #[test]

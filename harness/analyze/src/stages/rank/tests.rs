@@ -118,7 +118,7 @@ fn everyone_stands_where_what_is_known_puts_them() {
         (
             |c| c.claim = Claim::Ambiguous,
             Standing::NotFaster,
-            "the verdict differs with and without throttled samples",
+            "the verdict is not the same without throttled samples",
         ),
         (|c| c.role = Role::Control, Standing::Control, ""),
     ];
