@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use edgemaxx_contract::digest::Digest;
+
 use super::*;
+use crate::samples::{CandidateSamples, Pair, Session};
 
 #[test]
 fn every_promise_holds() {
@@ -57,6 +60,67 @@ fn lines(rows: &[Row]) -> String {
         .unwrap();
     }
     text
+}
+
+/// Three candidates of a run: one of three sessions, one of two that are shorter, one of a single session.
+fn of_a_run() -> SampleTable {
+    let mut stream = Seed::of("a run").stream(0);
+    let mut sessions = |count: u32, pairs: u32| -> Vec<Session> {
+        let one = |key: u32| Session {
+            key,
+            pairs: (0..pairs)
+                .map(|pair| Pair {
+                    baseline_ms: 100.0 + f64::from(pair),
+                    candidate_ms: 90.0 + f64::from(key) + stream.normal(),
+                    throttled: false,
+                })
+                .collect(),
+        };
+        (0..count).map(one).collect()
+    };
+    let candidates = [("three", 3, 8), ("two", 2, 6), ("alone", 1, 20)]
+        .map(|(name, count, pairs)| CandidateSamples::whole(name.to_owned(), sessions(count, pairs)));
+    SampleTable {
+        baseline: "old".to_owned(),
+        candidates: candidates.into(),
+        warnings: Vec::new(),
+        digest: Digest::of("a run"),
+    }
+}
+
+/// Of its own size: the most sessions and pairs that a candidate has; of its noise: what more than one session show.
+#[test]
+fn a_runs_own_residuals_are_tried_at_its_size() {
+    let table = of_a_run();
+    let residuals = Residuals::of(&table).unwrap();
+    insta::assert_debug_snapshot!(residuals);
+    let rows = checks::of_run(&table, &residuals, 400, seed());
+    insta::assert_snapshot!(lines(&rows));
+    let settings = VerifySettings { repetitions: 0, seed: 7 };
+    let found = verify(&settings, Some(&table));
+    let [coverage, claims] = found.rows.last_chunk().unwrap();
+    assert_eq!([coverage.check, claims.check], ["coverage", "A/A claims"]);
+    assert!(found.rows.iter().rev().take(2).all(|row| row.generator == "residuals of the run"));
+    assert_eq!((found.repetitions, found.seed), (0, 7));
+    assert_eq!(found.passed, found.rows.iter().all(|row| row.passed));
+    let mut alone = table;
+    alone.candidates.drain(..2);
+    assert_eq!(Residuals::of(&alone), None, "one session does not show how sessions differ");
+}
+
+/// Drawn residuals are those of the run: without a bias, each session's pairs in their order.
+#[test]
+fn residuals_are_drawn_without_a_bias() {
+    let residuals = Residuals::of(&of_a_run()).unwrap();
+    let mut stream = Seed::of("drawn").stream(0);
+    // Whole sessions of eight pairs, and parts of them.
+    for pairs in [8, 5] {
+        let drawn = residuals.draw(20_000, pairs, &mut stream);
+        assert!(drawn.iter().all(|session| session.len() == pairs));
+        let means = generators::means(&drawn);
+        let deviation = (means.iter().map(|m| m * m).sum::<f64>() / means.len() as f64).sqrt();
+        assert!((means.iter().sum::<f64>() / means.len() as f64).abs() < 4.0 * deviation / 20_000_f64.sqrt());
+    }
 }
 
 fn seed() -> Seed {
