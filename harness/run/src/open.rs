@@ -25,7 +25,8 @@ pub fn source(base: &Path, pipeline: &PipelinePlan) -> Result<CheckpointSource> 
     })
 }
 
-/// Opens a pipeline's checkpoint as the built-in engine would, where that is its engine; of any, looks through its folders.
+/// Opens a pipeline's checkpoint as the built-in engine would, where that is its engine; of any, looks through its folders,
+/// and whether an engine that is started here may read them.
 /// What is odd about it, and keeps it from nothing.
 ///
 /// # Errors
@@ -36,8 +37,15 @@ pub fn open(
     pipeline: &PipelinePlan,
     source: &CheckpointSource,
 ) -> Result<Vec<String>, String> {
+    let mut read = Vec::new();
     for folder in std::iter::once(&source.root).chain(&source.unet) {
-        checkpoint_files(folder).map_err(|error| error.to_string())?;
+        let files = checkpoint_files(folder).map_err(|error| error.to_string())?;
+        read.push(folder.clone());
+        read.extend(files.into_iter().filter_map(|file| file.target));
+    }
+    let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+    if let Some(why) = edgemaxx_engine::unreadable(&read) {
+        return Err(why);
     }
     let kit = kit(task).map_err(|error| error.to_string())?;
     match kit.native().filter(|_| pipeline.engine == EngineSpec::Native) {

@@ -8,6 +8,7 @@ use edgemaxx_run::audit::{self, Agreement, Check, Means, Verdict};
 use edgemaxx_run::left_out::left_out;
 use edgemaxx_run::origin::Origin;
 use edgemaxx_run::{RunError, RunFolder};
+use edgemaxx_seal::manifest::MANIFEST_FILE;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -96,6 +97,10 @@ impl Args {
         } else if !self.run.is_dir() {
             return Err(Failure::input(format!(
                 "{shown}: no such folder; name a sealed run, or its address"
+            )));
+        } else if !self.run.join(MANIFEST_FILE).exists() {
+            return Err(Failure::input(format!(
+                "{shown}: no sealed run: it holds no {MANIFEST_FILE}; `edgemaxx seal {shown}` makes one"
             )));
         } else if self.keep.is_some() {
             return Err(Failure::input(

@@ -2,13 +2,15 @@
 //! texts in another encoding. What is refused is refused when it is planned, with the words that help.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
+use edgemaxx_engine::{SandboxStatus, User, detect_sandbox};
 use serde_json::{Value, json};
 
 use crate::common::{Playground, copy_folder, edgemaxx, repository};
@@ -86,6 +88,17 @@ fn cannot_draw(change: impl Fn(&Playground), words: &[&str]) {
         );
         holds(&message, name);
     }
+    as_baseline(&it);
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert_eq!(code, 2, "{name}: {message}");
+        assert!(message.contains("baseline.checkpoint: "), "{message}");
+        holds(&message, name);
+    }
+}
+
+/// Makes the candidate's checkpoint the baseline's.
+fn as_baseline(it: &Playground) {
     let model = format!("{:?}", repository("fixtures/models/emoji-sdxl"));
     it.replace("contest.toml", &model, "\"mine\"");
     it.replace(
@@ -93,12 +106,6 @@ fn cannot_draw(change: impl Fn(&Playground), words: &[&str]) {
         "[[candidate]]\nname = \"mine\"\ncheckpoint = \"mine\"\n",
         "[[candidate]]\nname = \"a\"\n",
     );
-    for name in ["plan", "doctor"] {
-        let (code, message) = verb(&it, name);
-        assert_eq!(code, 2, "{name}: {message}");
-        assert!(message.contains("baseline.checkpoint: "), "{message}");
-        holds(&message, name);
-    }
 }
 
 const SCHEDULER: &str = "scheduler/scheduler_config.json";
@@ -274,6 +281,37 @@ fn folders_that_lead_elsewhere_or_never_end_are_their_candidates_failure() {
     it.run("out").output().unwrap();
     let ranking = fs::read_to_string(it.path("out/ranking.json")).unwrap();
     assert!(ranking.contains("edgemaxx.toml: a link out of the checkpoint"), "{ranking}");
+}
+
+/// A root harness reads what the user that it starts engines as may not.
+#[test]
+fn files_that_engines_may_not_read_are_told_before_anything_is_measured() {
+    let SandboxStatus::Bubblewrap { user: User::Stranger | User::StrangerThroughout, .. } = detect_sandbox()
+    else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: engines run here as who runs the harness");
+        return;
+    };
+    let words = "mine/unet/config.json: private; a root harness starts engines as a user of their own";
+    let it = ground();
+    let close = |mode| {
+        fs::set_permissions(it.path("mine/unet/config.json"), fs::Permissions::from_mode(mode)).unwrap()
+    };
+    close(0o600);
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert!(name == "doctor" || code == 0, "{message}");
+        assert!(message.contains("candidate \"mine\" cannot answer") && message.contains(words), "{message}");
+    }
+    as_baseline(&it);
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert!(
+            code == 2 && message.contains("baseline.checkpoint: ") && message.contains(words),
+            "{message}"
+        );
+    }
+    close(0o644);
+    assert_eq!(verb(&it, "plan").0, 0);
 }
 
 fn nix_fifo(path: &Path) {

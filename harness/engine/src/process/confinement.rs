@@ -44,6 +44,13 @@ pub enum User {
     Root,
 }
 
+impl User {
+    /// Whether what engines read must be open to all.
+    pub(super) fn owns_nothing(self) -> bool {
+        matches!(self, Self::Stranger | Self::StrangerThroughout)
+    }
+}
+
 impl SandboxStatus {
     /// What is not protected although engines are confined, in words, with what to do about it.
     pub fn gap(&self) -> Option<&'static str> {

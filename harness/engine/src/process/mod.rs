@@ -29,6 +29,6 @@ pub use driver::ProcessEngine;
 pub use install::{InstallError, InstallSpec, Installed, install};
 pub use launcher::ProcessLauncher;
 pub use limits::Limits;
-pub use sandbox::detect_sandbox;
+pub use sandbox::{detect_sandbox, unreadable};
 pub(crate) use spawn::SOCKET_VARIABLE;
 pub use spec::ProcessSpec;

@@ -326,12 +326,39 @@ const DEPTH: u32 = 2;
 
 /// What of these files, and of what lies in these folders and theirs, only root, or one user or group, may read, if
 /// anything.
-pub(super) fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
+fn private<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
     paths.into_iter().find_map(|path| closed(path, DEPTH))
 }
 
+/// What keeps a user who owns nothing from these files and folders, and from the way to `kernels`, in words.
+pub(super) fn kept_from(user: User, paths: &[&Path], kernels: Option<&Path>) -> Option<String> {
+    let throughout = user == User::StrangerThroughout;
+    let ways = || paths.iter().copied().chain(kernels).filter(|_| throughout);
+    let path =
+        private(paths.iter().copied()).or_else(|| ways().find(|path| hidden(path)).map(Path::to_owned))?;
+    Some(format!(
+        "{}: private; a root harness starts engines as a user of their own, who owns nothing and must be able to read \
+         it (chmod o+rX{}), or run the harness as an ordinary user",
+        path.display(),
+        if throughout { ", its parents o+x" } else { "" }
+    ))
+}
+
+/// What would keep engines that are started here from reading these files and folders, in words.
+pub fn unreadable(paths: &[&Path]) -> Option<String> {
+    // Only root starts them as somebody else, and looking as whom takes a process.
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    if private(paths.iter().copied()).is_none() && !paths.iter().any(|path| hidden(path)) {
+        return None;
+    }
+    let user = detect_sandbox().user().filter(|user| user.owns_nothing())?;
+    kept_from(user, paths, None)
+}
+
 /// Whether a folder above this path keeps others from reaching it.
-pub(super) fn hidden(path: &Path) -> bool {
+fn hidden(path: &Path) -> bool {
     path.canonicalize().map_or(true, |real| !real.ancestors().skip(1).all(|folder| open(folder, 0o001)))
 }
 

@@ -85,21 +85,10 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
         ));
     }
     let stranger = sandbox::stranger();
-    let owner = spec.sandbox.user().filter(|user| matches!(user, User::Stranger | User::StrangerThroughout));
-    if let Some(user) = owner {
-        let throughout = user == User::StrangerThroughout;
+    if let Some(user) = spec.sandbox.user().filter(|user| user.owns_nothing()) {
         let paths: Vec<&Path> = spec.read_only.iter().chain([&program]).map(PathBuf::as_path).collect();
-        let hidden = || {
-            let ways = paths.iter().copied().chain(spec.kernels.as_deref());
-            ways.filter(|_| throughout).find(|path| sandbox::hidden(path)).map(Path::to_owned)
-        };
-        if let Some(path) = sandbox::private(paths.iter().copied()).or_else(hidden) {
-            return Err(format!(
-                "{}: private; a root harness starts engines as user {stranger}, who owns nothing and must be able to \
-                 read it (chmod o+rX{}), or run the harness as an ordinary user",
-                path.display(),
-                if throughout { ", its parents o+x" } else { "" }
-            ));
+        if let Some(why) = sandbox::kept_from(user, &paths, spec.kernels.as_deref()) {
+            return Err(why);
         }
         let given = [spec.kernels.as_deref(), access.folder()];
         for folder in given.into_iter().flatten() {
