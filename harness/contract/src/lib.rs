@@ -11,6 +11,7 @@ pub mod eligibility;
 pub mod encoding;
 pub mod environment;
 pub mod estimate;
+pub mod fleet;
 pub mod floor;
 pub mod format;
 pub mod input;

@@ -32,6 +32,10 @@ pub const SUMMARY_FILE: &str = "summary.json";
 pub const PARQUET_FILE: &str = "samples.parquet";
 /// Folder of what was measured on each lane, by its number from 0, where a run has several.
 pub const LANES_FOLDER: &str = "lanes";
+/// Which worker of a fleet measured which lane, where one did.
+pub const FLEET_FILE: &str = "fleet.json";
+/// Folder of what workers measured and what counts for nothing: too late, of an earlier attempt, or refused.
+pub const KEPT_FOLDER: &str = "kept";
 /// Folder of the answers that are kept, by digest.
 pub const ARTEFACTS_FOLDER: &str = "artefacts";
 /// Folder of derived checkpoints, by candidate.

@@ -11,6 +11,7 @@ use crate::day::DayRecord;
 use crate::digest::Digest;
 use crate::environment::Environment;
 use crate::estimate::Estimates;
+use crate::fleet::Fleet;
 use crate::format::Document;
 use crate::joint::Joint;
 use crate::metric::Metric;
@@ -37,6 +38,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("day", document::<DayRecord>()),
         ("weights", document::<Weights>()),
         ("joint", document::<Joint>()),
+        ("fleet", document::<Fleet>()),
     ]
 }
 

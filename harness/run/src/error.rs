@@ -68,6 +68,10 @@ pub enum RunError {
     #[cfg(feature = "chain")]
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// Another host, or what is between.
+    #[cfg(feature = "fleet")]
+    #[error(transparent)]
+    Fleet(#[from] edgemaxx_fleet::FleetError),
     /// The hub or a site did.
     #[error(transparent)]
     Hub(#[from] HubError),
@@ -148,6 +152,7 @@ fn of_outside(cause: &(dyn Error + 'static)) -> Option<Class> {
         return Some(hub(error));
     }
     of_chain(cause)
+        .or_else(|| of_fleet(cause))
         .or_else(|| cause.downcast_ref().map(hub))
         .or_else(|| cause.downcast_ref::<WalletError>().map(|_| Class::Input))
 }
@@ -167,6 +172,21 @@ fn of_chain(cause: &(dyn Error + 'static)) -> Option<Class> {
             | ChainError::Journal { .. }
     );
     Some(if ours { Class::Input } else { Class::Chain })
+}
+
+/// The class of an error between hosts.
+#[cfg(feature = "fleet")]
+fn of_fleet(cause: &(dyn Error + 'static)) -> Option<Class> {
+    let error = match cause.downcast_ref() {
+        Some(RunError::Fleet(error)) => error,
+        _ => cause.downcast_ref::<edgemaxx_fleet::FleetError>()?,
+    };
+    Some(if error.is_remote() { Class::Environment } else { Class::Input })
+}
+
+#[cfg(not(feature = "fleet"))]
+fn of_fleet(_: &(dyn Error + 'static)) -> Option<Class> {
+    None
 }
 
 #[cfg(not(feature = "chain"))]

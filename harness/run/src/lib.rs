@@ -13,6 +13,8 @@ pub mod error;
 #[cfg(test)]
 mod example;
 pub mod fitness;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod floor;
 pub mod folder;
 pub mod follow;

@@ -32,6 +32,10 @@ left_out! {
 left_out! {
     submit, "miner submit", "chain,hub";
 }
+#[cfg(not(feature = "fleet"))]
+left_out! {
+    fleet, "fleet", "fleet";
+}
 #[cfg(not(feature = "validator"))]
 left_out! {
     validator, "validator", "validator";

@@ -12,6 +12,8 @@ mod engine;
 mod engine_check;
 mod engine_cost;
 mod engine_install;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod forecast;
 mod generate;
 mod history;
@@ -37,6 +39,8 @@ mod weights;
 use clap::{Parser, Subcommand};
 use edgemaxx_run::build::VERSION;
 
+#[cfg(not(feature = "fleet"))]
+use self::left_out::fleet;
 #[cfg(not(feature = "validator"))]
 use self::left_out::validator;
 #[cfg(not(feature = "chain"))]
@@ -89,6 +93,8 @@ enum Verb {
     Seal(seal::Args),
     /// Copy a sealed run to a folder that can be served, or to the hub.
     Publish(publish::Args),
+    /// Have other hosts measure the lanes of a run, or see how they are.
+    Fleet(fleet::Args),
     /// Check a sealed run, down to recomputing every byte that follows from its log.
     Verify(verify::Args),
     /// Measure a published candidate on this machine by the same plan.
@@ -134,6 +140,7 @@ impl Cli {
             Verb::Validator(args) => args.execute(),
             Verb::Seal(args) => args.execute(),
             Verb::Publish(args) => args.execute(),
+            Verb::Fleet(args) => args.execute(),
             Verb::Verify(args) => args.execute(),
             Verb::Reproduce(args) => args.execute(),
             Verb::Copies(args) => args.execute(),

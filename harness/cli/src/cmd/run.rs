@@ -6,6 +6,7 @@ use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE};
 use edgemaxx_run::shell::quoted;
+use edgemaxx_run::stage::measure::Options;
 use edgemaxx_run::stage::plan::Draw;
 use edgemaxx_run::stage::{Lost, whole};
 use edgemaxx_run::{RunError, RunFolder};
@@ -15,6 +16,8 @@ use super::{measure, plan, rank};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
 use crate::shell::resume_command;
+#[cfg(feature = "fleet")]
+use crate::terminal::note;
 use crate::terminal::{answer_json, answer_lines};
 
 /// Runs a contest: plan, measure, quality, analyze, rank, report.
@@ -26,6 +29,7 @@ use crate::terminal::{answer_json, answer_lines};
   edgemaxx run contest.toml --out runs/today --resume     after an interruption
   edgemaxx run contest.toml --devices 0,1,2,3             on four cards at once, a lane on each
   edgemaxx run contest.toml --lanes 2                     on two sets of processor cores at once
+  edgemaxx run contest.toml --lanes 4 --fleet tls://nats:4222 --creds key     on four other hosts (edgemaxx fleet)
 
 Exit code: 0 done · 3 the A/A control or the machine is unfit, or no time was left for a candidate ·
 4 a candidate failed, or failed an honesty check; the report is written in all these cases.")]
@@ -42,12 +46,57 @@ pub(crate) struct Args {
     options: measure::Options,
     #[command(flatten)]
     devices: measure::Devices,
+    #[command(flatten)]
+    fleet: OnFleet,
     /// End when the process of this number does, which started this one.
     #[arg(long, value_name = "PID", hide = true)]
     parent: Option<i32>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Having other hosts measure.
+#[derive(Debug, clap::Args)]
+struct OnFleet {
+    /// Have the workers of a fleet measure the lanes: address of its server, tls://HOST:PORT.
+    #[arg(long, value_name = "ADDRESS", requires = "creds", conflicts_with_all = ["device", "devices"])]
+    fleet: Option<String>,
+    /// File of the coordinator's key; `edgemaxx fleet key` makes one.
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    creds: Option<PathBuf>,
+    /// Certificate of whoever vouches for the server, PEM [default: those that this machine trusts].
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    ca: Option<PathBuf>,
+    /// A worker that was not heard of for so many seconds loses its lane to another that is free.
+    #[arg(long, value_name = "SECONDS", requires = "fleet", default_value = "60", value_parser = clap::value_parser!(u64).range(5..))]
+    lease: u64,
+}
+
+impl OnFleet {
+    /// Measures, and does what follows.
+    #[cfg(feature = "fleet")]
+    fn whole(
+        &self,
+        server: &str,
+        folder: &RunFolder,
+        options: Options<'_>,
+    ) -> anyhow::Result<(Ranking, PathBuf)> {
+        use edgemaxx_run::fleet::{Terms, measure_fleet};
+        use edgemaxx_run::stage::after_measuring;
+
+        let creds = self.creds.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+        let queue = super::fleet::connect(server, creds, self.ca.clone(), edgemaxx_fleet::Side::Coordinator)?;
+        note(&format!("run folder: {}", folder.path().display()));
+        let terms = Terms { lease: std::time::Duration::from_secs(self.lease) };
+        measure_fleet(folder, &queue, terms, options, &Terminal)?;
+        Ok(after_measuring(folder, &Terminal)?)
+    }
+
+    #[cfg(not(feature = "fleet"))]
+    fn whole(&self, _: &str, _: &RunFolder, _: Options<'_>) -> anyhow::Result<(Ranking, PathBuf)> {
+        Err(edgemaxx_run::left_out::left_out("edgemaxx run --fleet", "fleet").into())
+    }
 }
 
 #[derive(Serialize)]
@@ -68,7 +117,11 @@ impl Args {
         }
         let folder = self.folder()?;
         let resume = resume_command(self.out.is_none().then(|| folder.path()));
-        let (ranking, page) = whole(&folder, self.devices.with(self.options.with(&resume)), &Terminal)?;
+        let options = self.devices.with(self.options.with(&resume));
+        let (ranking, page) = match &self.fleet.fleet {
+            Some(server) => self.fleet.whole(server, &folder, options)?,
+            None => whole(&folder, options, &Terminal)?,
+        };
         let estimates: Estimates = folder.document(ESTIMATES_FILE)?;
         let lost = Lost::of(&ranking, &estimates);
         let fit = ranking.fitness == CertificateVerdict::Fit;

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seal", &["contract", "files"]),
     ("chain", &["contract", "seal"]),
     ("hub", &["contract", "files"]),
+    ("fleet", &["contract", "files"]),
     ("validator", &["contract", "files", "seal"]),
     ("report", &["contract", "picture"]),
     (
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "validator",
             "chain",
             "hub",
+            "fleet",
         ],
     ),
 ];
@@ -55,6 +57,8 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("tera", &["report"]),
     ("quick-junit", &["report"]),
     ("subxt", &["chain"]),
+    ("async-nats", &["fleet"]),
+    ("nkeys", &["fleet"]),
     ("hf-hub", &["hub"]),
     ("ureq", &["hub"]),
     ("image", &["picture", "quality"]),

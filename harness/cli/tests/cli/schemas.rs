@@ -16,6 +16,10 @@ const UPDATE: &str = "EDGEMAXX_UPDATE_SCHEMAS";
 fn schemas() -> BTreeMap<String, Value> {
     let mut all = edgemaxx_contract::schema::schemas();
     all.push(("summary", edgemaxx_contract::schema::document::<edgemaxx_report::Summary>()));
+    all.push(("fleet-host", edgemaxx_contract::schema::document::<edgemaxx_fleet::Host>()));
+    all.push(("fleet-lease", edgemaxx_contract::schema::document::<edgemaxx_fleet::Lease>()));
+    all.push(("fleet-inputs", edgemaxx_contract::schema::document::<edgemaxx_fleet::Inputs>()));
+    all.push(("fleet-bundle", edgemaxx_contract::schema::document::<edgemaxx_fleet::Bundle>()));
     all.push(("manifest", edgemaxx_contract::schema::document::<edgemaxx_seal::manifest::Manifest>()));
     all.into_iter().map(|(name, schema)| (name.to_owned(), schema.to_value())).collect()
 }
@@ -37,6 +41,7 @@ fn compiled() -> BTreeMap<String, Validator> {
 fn schema_of(file: &str, line: usize) -> Option<&'static str> {
     Some(match file {
         "plan.json" => "plan",
+        "fleet.json" => "fleet",
         "environment.json" => "environment",
         "samples.jsonl" => "sample",
         "telemetry.jsonl" => "telemetry",

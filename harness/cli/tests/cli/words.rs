@@ -45,6 +45,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/contract/src/weights.rs",
     "harness/protocol/src",
     "harness/files/src",
+    "harness/fleet/src",
     "harness/engine/src/cost.rs",
     "harness/engine/src/check",
     "harness/engine/src/check.rs",

@@ -41,8 +41,9 @@ impl Environment {
         Ok(pooled)
     }
 
-    /// What keeps the samples of another lane from being pooled with those of this one: what it is, here and there.
-    fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+    /// What of the machine and its EdgeMaxx keeps the samples of another from being pooled with those of this one: what
+    /// it is, here and there.
+    pub fn other_machine(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let card = |of: &Self| of.card.as_ref().map(|card: &Card| (card.kind, card.name.clone()));
         let driver = |of: &Self| of.card.as_ref().and_then(|card| card.driver.clone());
         let name = |of: &Self| card(of).map_or_else(|| of.cpu.clone(), |(_, name)| name);
@@ -59,6 +60,14 @@ impl Environment {
         };
         if self.edgemaxx != other.edgemaxx || self.build != other.build {
             return Some(("EdgeMaxx", build(self), build(other)));
+        }
+        None
+    }
+
+    /// What keeps the samples of another lane from being pooled with those of this one: what it is, here and there.
+    pub fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        if let Some(difference) = self.other_machine(other) {
+            return Some(difference);
         }
         if self.work != other.work {
             return Some(("engine", "its own needs".to_owned(), "other needs".to_owned()));

@@ -40,7 +40,7 @@ pub(super) fn measure_lanes(
     options: Options<'_>,
     observer: &dyn Observer,
 ) -> Result<Summary> {
-    let (mut summary, mut lanes) = (Summary::default(), Vec::new());
+    let mut lanes = Vec::new();
     for number in 0..plan.lanes {
         let own = folder.lane(number)?;
         if finished(&own, &plan.of_lane(number))?.is_none() {
@@ -89,6 +89,15 @@ pub(super) fn measure_lanes(
         let worst = failures.into_iter().min_by_key(|error| error.class() == Class::Interrupted);
         worst.map_or(Ok(()), Err)?;
     }
+    measured(folder, plan)
+}
+
+/// What the lanes of a run that came to their end hold; of a run with one lane, that run.
+pub(crate) fn measured(folder: &RunFolder, plan: &Plan) -> Result<Summary> {
+    if plan.lanes == 1 {
+        return Ok(finished(folder, plan)?.unwrap_or_default());
+    }
+    let mut summary = Summary::default();
     for number in 0..plan.lanes {
         let own = folder.lane(number)?;
         let Some(found) = finished(&own, &plan.of_lane(number))? else { continue };

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::environment::Confinement;
+use edgemaxx_contract::fleet::Fleet;
 use edgemaxx_contract::plan::{Plan, Side};
-use edgemaxx_contract::run_files::ENVIRONMENT_FILE;
+use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, FLEET_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
 use edgemaxx_devices::{Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
@@ -13,6 +14,8 @@ use edgemaxx_engine::{Cores, MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 
+#[cfg(feature = "fleet")]
+pub(crate) use super::lanes::measured;
 use super::lanes::{finished, measure_lanes};
 pub use super::options::Options;
 use crate::error::{Class, InFile as _, Result, RunError};
@@ -32,6 +35,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let resume = options.resume;
     let plan = folder.plan()?;
     let contest = folder.contest(&plan)?;
+    held_elsewhere(folder)?;
     if plan.lanes > 1 {
         return measure_lanes(folder, &plan, options, observer);
     }
@@ -129,6 +133,25 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
             Ok(summary)
         }
         Err(error) => Err(failure(error, resume)),
+    }
+}
+
+/// Refuses to go on here with what a worker of a fleet has begun: a lane is one card of one host.
+fn held_elsewhere(folder: &RunFolder) -> Result<()> {
+    let within = folder.within();
+    let run = within.as_ref().map_or(folder, |(run, _)| run);
+    if !run.holds(FLEET_FILE) {
+        return Ok(());
+    }
+    let fleet: Fleet = run.document(FLEET_FILE)?;
+    let own = within.as_ref().map(|(_, lane)| *lane);
+    let lanes = (0..).zip(&fleet.lanes).filter(|(number, _)| own.is_none_or(|own| own == *number));
+    match lanes.into_iter().find(|(_, lane)| lane.attempt > 0 && !lane.done) {
+        Some((number, _)) => Err(RunError::input(format!(
+            "{}: a worker of a fleet measures lane {number}; go on with `edgemaxx run` by --resume and --fleet",
+            run.file(FLEET_FILE).display()
+        ))),
+        None => Ok(()),
     }
 }
 

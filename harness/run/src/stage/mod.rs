@@ -11,4 +11,4 @@ mod lanes;
 mod options;
 mod whole;
 
-pub use whole::{Lost, whole};
+pub use whole::{Lost, after_measuring, whole};

@@ -21,6 +21,14 @@ pub fn whole(
 ) -> Result<(Ranking, PathBuf)> {
     observer.note(&format!("run folder: {}", folder.path().display()));
     measure::measure_run(folder, options, observer)?;
+    after_measuring(folder, observer)
+}
+
+/// The stages after `measure`: the ranking and the report of a run that was measured, wherever.
+///
+/// # Errors
+/// Those of the stages.
+pub fn after_measuring(folder: &RunFolder, observer: &dyn Observer) -> Result<(Ranking, PathBuf)> {
     quality::judge_run(folder, quality::Models::default(), observer)?;
     analyze::analyze_run(folder)?;
     let ranking = rank::rank_run(folder)?;

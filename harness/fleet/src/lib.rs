@@ -1,0 +1,38 @@
+//! Lanes on other hosts: what is said between a coordinator and its workers, through NATS JetStream.
+//!
+//! A worker is one card of one host, and measures one lane of a run at a time, with the very program that measures lanes
+//! on one host. **The queue carries; it holds nothing that is not elsewhere.** What was measured stands in the worker's
+//! spool until the coordinator has it in the run folder; who has which lane stands in the run folder (`fleet.json`). So a
+//! server that lost its store loses nothing: streams are made again, and both sides say again what stands.
+//!
+//! Everything is said as a state, and not as a change of one, so it may be lost, doubled or come late:
+//! ```text
+//! em.host.WORKER          the worker: who I am, what I measure, how far I am        last one kept   EM_HOST
+//! em.lease.WORKER         the coordinator: measure this lane, attempt N; this head is in the run folder    EM_LEASE
+//! em.result.PLAN.WORKER   the worker: these lines extend that head                  work queue      EM_RESULT
+//! em.part.FROM.SHA256.N   bytes by their digest, in parts: checkpoints, logs, answers               EM_PART
+//! ```
+//! A lane's log is one chain, so the chain is the key by which a result counts once: a [`Bundle`] names the head that its
+//! lines extend and the head that they lead to. What does not extend the lane's head as it stands is a repetition (and is
+//! compared), is ahead (and is sent again from the head that the lease names), or is refused. The number of the attempt is
+//! the fence: it grows whenever a lane goes to another worker, and what comes of an earlier attempt is kept beside the
+//! run, named, and never pooled. A lane that is handed over is measured anew, since a lane is one card of one host.
+//!
+//! Workers sign what they say with the key that lets them in at the server, which lets each write under its own name
+//! only ([`server::configuration`]).
+
+#![forbid(unsafe_code)]
+
+mod content;
+mod error;
+mod key;
+mod message;
+mod queue;
+pub mod server;
+mod subject;
+
+pub use content::{Content, PART_BYTES};
+pub use error::{FleetError, Result};
+pub use key::Key;
+pub use message::{Answer, Bundle, Doing, Failed, Host, Input, Inputs, Lease, Seen, Signed, Work};
+pub use queue::{Place, Queue, Received, Side};

@@ -1,0 +1,48 @@
+//! Where what is said: the names of subjects and streams, one place for those who publish and those who permit.
+
+use edgemaxx_contract::digest::Digest;
+
+/// Where hosts say how they are.
+pub(crate) const HOSTS: &str = "EM_HOST";
+/// Where lanes are given out.
+pub(crate) const LEASES: &str = "EM_LEASE";
+/// Where results wait.
+pub(crate) const RESULTS: &str = "EM_RESULT";
+/// Where bytes are, by digest.
+pub(crate) const PARTS: &str = "EM_PART";
+/// In whose name the coordinator's bytes are.
+pub(crate) const ALL: &str = "all";
+
+pub(crate) fn host(worker: &str) -> String {
+    format!("em.host.{worker}")
+}
+
+pub(crate) fn lease(worker: &str) -> String {
+    format!("em.lease.{worker}")
+}
+
+pub(crate) fn result(plan: &Digest, worker: &str) -> String {
+    format!("em.result.{}.{worker}", plan.short())
+}
+
+/// A part of some bytes that `from` has published.
+pub(crate) fn part(from: &str, digest: &Digest, number: u64) -> String {
+    format!("em.part.{from}.{digest}.{number}")
+}
+
+/// Where the answers to a key's own questions come.
+pub(crate) fn inbox(name: &str) -> String {
+    format!("_INBOX_{name}")
+}
+
+/// What a worker may publish, and what it may hear.
+pub(crate) fn permitted(worker: &str) -> (Vec<String>, Vec<String>) {
+    let publish = vec![
+        host(worker),
+        format!("em.result.*.{worker}"),
+        format!("em.part.{worker}.>"),
+        format!("$JS.API.DIRECT.GET.{LEASES}.{}", lease(worker)),
+        format!("$JS.API.DIRECT.GET.{PARTS}.em.part.{ALL}.>"),
+    ];
+    (publish, vec![format!("{}.>", inbox(worker)), lease(worker)])
+}

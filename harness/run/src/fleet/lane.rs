@@ -1,0 +1,178 @@
+//! A lane in the run folder while another host measures it: what extends its log, and what does not.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::run_files::SAMPLES_FILE;
+use edgemaxx_contract::sample::{Log, Record};
+use edgemaxx_fleet::Bundle;
+use edgemaxx_measure::{Disk as _, FolderDisk};
+
+use crate::error::{Class, InFile as _, Result, RunError};
+use crate::folder::RunFolder;
+
+/// What some lines are to a lane's log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// They extend it; so many pairs ended with them, and these answers are named.
+    Extend {
+        /// Pairs of the sessions that ended.
+        pairs: u64,
+        /// Answers by digest.
+        answers: BTreeSet<Digest>,
+    },
+    /// It holds them already.
+    Repeated,
+    /// Something is missing before them.
+    Ahead,
+    /// They are not what this worker measured next. Why.
+    False(String),
+}
+
+/// A lane's log in the run folder.
+pub(super) struct Lane {
+    /// Its number.
+    pub(super) number: u32,
+    /// Its folder.
+    pub(super) folder: RunFolder,
+    /// What is measured on it.
+    pub(super) plan: Plan,
+    text: String,
+    head: Option<Digest>,
+}
+
+impl Lane {
+    /// The lane of a run as its folder has it; of a run with one lane, that run itself.
+    ///
+    /// # Errors
+    /// The log cannot be read, or is none of this plan.
+    pub(super) fn open(run: &RunFolder, plan: &Plan, number: u32) -> Result<Self> {
+        let folder = of_run(run, plan, number)?;
+        let path = folder.file(SAMPLES_FILE);
+        let mut text = fs::read_to_string(&path).unwrap_or_default();
+        // A torn last line was not accepted as a whole.
+        text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
+        let plan = plan.of_lane(number);
+        let head = match text.is_empty() {
+            true => None,
+            false => Some(Log::parse_for(&text, &plan).in_file(&path)?.chain.head()),
+        };
+        Ok(Self { number, folder, plan, text, head })
+    }
+
+    /// The head of its log; `None`: nothing is there.
+    pub(super) fn head(&self) -> Option<Digest> {
+        self.head
+    }
+
+    /// Its log.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Pairs of the sessions that ended.
+    pub(super) fn pairs(&self) -> u64 {
+        let records = self.text.lines().filter_map(|line| Record::of_line(line).ok());
+        records.map(|record| pairs(&record, &self.plan)).sum()
+    }
+
+    /// What the lines of a bundle are to it.
+    pub(super) fn judge(&self, bundle: &Bundle, lines: &str) -> Verdict {
+        if bundle.from != self.head {
+            return match self.text_after(bundle.from) {
+                Some(rest) if rest.starts_with(lines) => Verdict::Repeated,
+                Some(rest) if !lines.starts_with(rest) => {
+                    Verdict::False("its lines go on otherwise than those that it sent before".to_owned())
+                }
+                // It goes on from the head that it is told.
+                _ => Verdict::Ahead,
+            };
+        }
+        if lines.is_empty() {
+            return match self.head == Some(bundle.head) {
+                true => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
+                false => Verdict::False("it names a head that no line leads to".to_owned()),
+            };
+        }
+        let text = format!("{}{lines}", self.text);
+        let log = match Log::parse_for(&text, &self.plan) {
+            Ok(log) => log,
+            Err(error) => return Verdict::False(error.to_string()),
+        };
+        if log.chain.head() != bundle.head || log.complete_bytes != text.len() {
+            return Verdict::False("its lines do not lead to the head that it names".to_owned());
+        }
+        if bundle.last && edgemaxx_measure::finished(&self.plan, &log).is_none() {
+            return Verdict::False(
+                "it says that nothing is left to be measured, which its lines do not".to_owned(),
+            );
+        }
+        let new = lines.lines().count();
+        let (mut ended, mut answers) = (0, BTreeSet::new());
+        // The header is a line, and no record.
+        for record in &log.records[log.records.len().saturating_sub(new)..] {
+            ended += pairs(record, &self.plan);
+            if let Record::Attempt(attempt) = record {
+                answers.extend(attempt.outcome.answer());
+            }
+        }
+        Verdict::Extend { pairs: ended, answers }
+    }
+
+    /// Appends lines that extend it; they are on the disk when this returns.
+    ///
+    /// # Errors
+    /// The disk is full, or somebody measures in the folder.
+    pub(super) fn extend(&mut self, bundle: &Bundle, lines: &str) -> Result<()> {
+        fs::create_dir_all(self.folder.path()).in_file(self.folder.path())?;
+        let unfit =
+            |error: edgemaxx_measure::MeasureError| RunError::of(Class::Environment, error.to_string());
+        let mut disk = FolderDisk::open_lane(self.folder.path(), self.folder.keeps()).map_err(unfit)?;
+        let torn = disk.read_log().map_err(unfit)?.len();
+        if torn > self.text.len() {
+            disk.cut_log(self.text.len()).map_err(unfit)?;
+        }
+        if !lines.is_empty() {
+            disk.append(lines).map_err(unfit)?;
+        }
+        self.text.push_str(lines);
+        self.head = Some(bundle.head);
+        Ok(())
+    }
+
+    /// Puts what was measured away, so that it is measured anew.
+    pub(super) fn forget(&mut self) {
+        self.text.clear();
+        self.head = None;
+    }
+
+    /// What follows a head that it had.
+    fn text_after(&self, head: Option<Digest>) -> Option<&str> {
+        let Some(head) = head else { return Some(&self.text) };
+        let mut end = 0;
+        for line in self.text.split_inclusive('\n') {
+            end += line.len();
+            if Digest::of(line.trim_end_matches('\n')) == head {
+                return Some(&self.text[end..]);
+            }
+        }
+        None
+    }
+}
+
+/// Pairs of the session that ends with a record.
+fn pairs(record: &Record, plan: &Plan) -> u64 {
+    match record {
+        Record::Session(end) => {
+            plan.sessions.get(end.session as usize).map_or(0, |planned| planned.pairs.len() as u64)
+        }
+        _ => 0,
+    }
+}
+
+/// The folder of a lane, where a run of one lane is its own.
+pub(super) fn of_run(run: &RunFolder, plan: &Plan, lane: u32) -> Result<RunFolder> {
+    if plan.lanes == 1 { Ok(run.clone()) } else { run.lane(lane) }
+}

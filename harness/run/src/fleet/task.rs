@@ -1,0 +1,452 @@
+//! One lane on a worker: what it needs is fetched, a child process of this very program measures it, and what is new of
+//! its log is sent until the coordinator has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE, of_lane};
+use edgemaxx_contract::sample::Record;
+use edgemaxx_files::write_whole;
+use edgemaxx_fleet::{Answer, Bundle, Content, Doing, Failed, FleetError, Inputs, Queue, Work};
+use edgemaxx_hub::Source;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::inputs::{cached, put};
+use super::lane::of_run;
+use super::tail::Tail;
+use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::error::{Class, InFile as _, Result, RunError};
+use crate::folder::RunFolder;
+use crate::hub;
+use crate::progress::Silent;
+
+/// How long until what the coordinator did not accept is sent again.
+const RESEND: Duration = Duration::from_secs(15);
+
+/// Waits between attempts at what a lane needs, or at measuring it.
+const FIRST_REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// So often in a row, without a line more, a lane fails here.
+const MOST_FAILURES: u32 = 4;
+
+/// Most content that is asked for at once.
+const MOST_WANTS: usize = 64;
+
+/// Where a child writes down how it failed, in the folder of the task.
+const FAILURE_FILE: &str = ".failure.json";
+
+/// How a worker measures.
+#[derive(Debug, Clone)]
+pub(super) struct Means {
+    /// Folder of all that it keeps.
+    pub(super) spool: PathBuf,
+    /// The card, where it is named.
+    pub(super) device: Option<u32>,
+    /// Processors that measuring keeps to; empty: all.
+    pub(super) cores: Vec<u32>,
+}
+
+/// What is being done about a lane.
+enum Stage {
+    /// What it needs is fetched; the folder of its run, when all is there.
+    Fetching(Receiver<Result<RunFolder>>),
+    /// A child measures it.
+    Measuring(Child),
+    /// Until then, nothing.
+    Resting(Instant),
+    /// Nothing is left to be measured.
+    Measured,
+    /// It cannot go on, however long one waits.
+    Stuck,
+}
+
+/// What was sent last.
+struct Sent {
+    head: Digest,
+    last: bool,
+    at: Instant,
+}
+
+/// A lane on this worker.
+pub(super) struct Task {
+    pub(super) work: Work,
+    means: Means,
+    place: PathBuf,
+    stage: Stage,
+    /// The lane's folder and its plan, when they are there.
+    lane: Option<(RunFolder, RunFolder, Plan)>,
+    tail: Tail,
+    wants: Arc<Mutex<BTreeSet<Content>>>,
+    sent: Option<Sent>,
+    /// Answers whose files were sent since something was sent again.
+    sent_answers: BTreeMap<Digest, Content>,
+    failures: u32,
+    lines_at_failure: u64,
+    failure: Option<Failed>,
+    began: (Instant, u32),
+    mirrored: BTreeMap<u32, Content>,
+}
+
+/// The folder of a lane and attempt below a worker's spool.
+pub(super) fn place_of(spool: &Path, work: &Work) -> PathBuf {
+    spool.join("lanes").join(format!("{}-{}-{}", work.plan.short(), work.lane, work.attempt))
+}
+
+impl Task {
+    /// Begins with a lane, or goes on with it where this worker left off.
+    pub(super) fn begin(work: Work, means: &Means, queue: &Arc<Queue>) -> Self {
+        let place = place_of(&means.spool, &work);
+        let mut task = Self {
+            work,
+            means: means.clone(),
+            place,
+            stage: Stage::Stuck,
+            lane: None,
+            tail: Tail::default(),
+            wants: Arc::default(),
+            sent: None,
+            sent_answers: BTreeMap::new(),
+            failures: 0,
+            lines_at_failure: 0,
+            failure: None,
+            began: (Instant::now(), 0),
+            mirrored: BTreeMap::new(),
+        };
+        task.fetch(queue);
+        task
+    }
+
+    /// Whether a lease is of this lane and attempt.
+    pub(super) fn is_of(&self, work: &Work) -> bool {
+        (work.plan, work.lane, work.attempt) == (self.work.plan, self.work.lane, self.work.attempt)
+    }
+
+    /// Fetches what is missing, beside everything else.
+    fn fetch(&mut self, queue: &Arc<Queue>) {
+        let (say, said) = channel();
+        let (queue, wants) = (queue.clone(), self.wants.clone());
+        let (cache, place, inputs) = (self.means.spool.join("content"), self.place.clone(), self.work.inputs);
+        // Whoever is given another lane meanwhile does not listen any more.
+        std::thread::spawn(move || drop(say.send(ready(&queue, &cache, &place, inputs, &wants))));
+        self.stage = Stage::Fetching(said);
+    }
+
+    /// How far it is, for everybody to see.
+    pub(super) fn doing(&self) -> Doing {
+        let (since, pairs_then) = self.began;
+        let pairs = self.tail.pairs();
+        let minutes = since.elapsed().as_secs_f64() / 60.0;
+        let wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
+        Doing {
+            plan: self.work.plan,
+            lane: self.work.lane,
+            attempt: self.work.attempt,
+            sessions: self.tail.sessions(),
+            pairs,
+            pairs_per_minute: f64::from(pairs.saturating_sub(pairs_then)) / minutes.max(1e-3),
+            spool_bytes: self.tail.bytes_after(self.work.accepted),
+            wants: wants.iter().take(MOST_WANTS).copied().collect(),
+            failure: self.failure.clone(),
+        }
+    }
+
+    /// What is said at once when it changes.
+    pub(super) fn news(&self) -> (Option<Failed>, usize, u8) {
+        let wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = match self.stage {
+            Stage::Fetching(_) => 0,
+            Stage::Measuring(_) | Stage::Resting(_) => 1,
+            Stage::Measured | Stage::Stuck => 2,
+        };
+        (self.failure.clone(), wants.len(), stage)
+    }
+
+    /// Does what is next; never waits.
+    pub(super) fn advance(&mut self, queue: &Arc<Queue>) -> Result<()> {
+        match &mut self.stage {
+            Stage::Fetching(said) => match said.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(()),
+                Ok(Ok(run)) => self.stand(run)?,
+                Ok(Err(error)) => self.fail(&error),
+                Err(TryRecvError::Disconnected) => {
+                    self.fail(&RunError::of(Class::Environment, "what it needs could not be fetched"));
+                }
+            },
+            Stage::Measuring(child) => {
+                if let Some(status) = child.try_wait().in_file(&self.place)? {
+                    let told = Failure::told_at(&self.place.join(FAILURE_FILE));
+                    match (status.success(), told) {
+                        (true, _) => self.stage = Stage::Measured,
+                        (false, Some(failure)) => self.fail(&RunError::of(failure.class, failure.message)),
+                        (false, None) => {
+                            let why = format!("the process that measures ended with {status}");
+                            self.fail(&RunError::of(Class::Environment, why));
+                        }
+                    }
+                }
+            }
+            Stage::Resting(until) if Instant::now() >= *until => {
+                if self.lane.is_some() {
+                    self.measure()?
+                } else {
+                    self.fetch(queue)
+                }
+            }
+            Stage::Resting(_) | Stage::Measured | Stage::Stuck => {}
+        }
+        self.mirror(queue)?;
+        self.send(queue, false)
+    }
+
+    /// All is there: measuring begins.
+    fn stand(&mut self, run: RunFolder) -> Result<()> {
+        let plan = run.plan()?;
+        if plan.digest() != self.work.plan || self.work.lane >= plan.lanes {
+            return Err(RunError::input("the plan that came is not the one of the lease"));
+        }
+        let folder = of_run(&run, &plan, self.work.lane)?;
+        fs::create_dir_all(folder.path()).in_file(folder.path())?;
+        let own = plan.of_lane(self.work.lane);
+        self.tail.update(&folder.file(SAMPLES_FILE), &own)?;
+        self.lane = Some((run, folder, own));
+        if self.tail.after(self.work.accepted, true).is_none() {
+            self.stuck("what the run holds of the lane is not on its disk any more", true, true);
+            return Ok(());
+        }
+        self.measure()
+    }
+
+    /// Has a child measure what is left.
+    fn measure(&mut self) -> Result<()> {
+        let Some((run, _, _)) = &self.lane else { return Ok(()) };
+        let program = std::env::current_exe().in_file(Path::new("this program"))?;
+        let mut command = Command::new(program);
+        command.arg("measure").arg(run.path()).arg("--resume");
+        command.args(["--parent", &std::process::id().to_string()]);
+        if run.plan()?.lanes > 1 {
+            command.args(["--lane", &self.work.lane.to_string()]);
+        }
+        if !self.means.cores.is_empty() {
+            let cores: Vec<String> = self.means.cores.iter().map(u32::to_string).collect();
+            command.args(["--cores", &cores.join(",")]);
+        }
+        if let Some(device) = self.means.device {
+            command.args(["--device", &device.to_string()]);
+        }
+        for (flag, wanted) in [
+            ("--no-telemetry", self.work.no_telemetry),
+            ("--allow-unfit", self.work.allow_unfit),
+            ("--lock-clocks", self.work.lock_clocks),
+        ] {
+            command.args(wanted.then_some(flag));
+        }
+        if let Some(deadline) = self.work.deadline {
+            command.args(["--deadline", &deadline.to_string()]);
+        }
+        let failure = self.place.join(FAILURE_FILE);
+        Failure::expect_at(&failure);
+        command.env(FAILURE_VARIABLE, failure);
+        let log = self.place.join("measure.log");
+        let said = File::options().create(true).append(true).open(&log).in_file(&log)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        self.began = (Instant::now(), self.tail.pairs());
+        self.stage = Stage::Measuring(command.spawn().in_file(&self.place)?);
+        Ok(())
+    }
+
+    /// Something went wrong: it is tried again, and said when that is of no use.
+    fn fail(&mut self, error: &RunError) {
+        let lines = self.tail.bytes_after(None);
+        self.failures = if lines > self.lines_at_failure { 1 } else { self.failures + 1 };
+        self.lines_at_failure = lines;
+        let words = error.words();
+        match error.class() {
+            // No other worker would do better.
+            Class::Engine | Class::Input | Class::No if self.lane.is_some() => {
+                return self.stuck(&words, false, false);
+            }
+            _ if self.failures >= MOST_FAILURES => {
+                self.failure = Some(Failed { here_only: true, lost: false, why: words });
+            }
+            _ => {}
+        }
+        let rest = FIRST_REST.saturating_mul(1 << self.failures.min(8)).min(LONGEST_REST);
+        self.stage = Stage::Resting(Instant::now() + rest);
+    }
+
+    fn stuck(&mut self, why: &str, here_only: bool, lost: bool) {
+        self.failure = Some(Failed { here_only, lost, why: why.to_owned() });
+        self.stage = Stage::Stuck;
+    }
+
+    /// Keeps the other lanes' logs where the stop rule looks for them.
+    fn mirror(&mut self, queue: &Queue) -> Result<()> {
+        let Some((run, _, _)) = &self.lane else { return Ok(()) };
+        for seen in &self.work.seen {
+            if self.mirrored.get(&seen.lane) == Some(&seen.log) {
+                continue;
+            }
+            match queue.fetch(None, seen.log) {
+                Ok(bytes) => {
+                    let path = run.file(&of_lane(seen.lane, SAMPLES_FILE));
+                    let folder = path.parent().unwrap_or(run.path());
+                    fs::create_dir_all(folder).in_file(folder)?;
+                    write_whole(&path, &bytes).in_file(&path)?;
+                    self.mirrored.insert(seen.lane, seen.log);
+                    self.wants.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen.log);
+                }
+                Err(FleetError::Absent(_)) => {
+                    let mut wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
+                    // An older one is nobody's any more.
+                    wants.clear();
+                    wants.insert(seen.log);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is new, unless it is on its way.
+    fn send(&mut self, queue: &Queue, parting: bool) -> Result<()> {
+        let Some((_, folder, plan)) = &self.lane else { return Ok(()) };
+        self.tail.update(&folder.file(SAMPLES_FILE), plan)?;
+        let measured = matches!(self.stage, Stage::Measured);
+        let Some((lines, Some(head))) = self.tail.after(self.work.accepted, measured || parting) else {
+            return Ok(());
+        };
+        if lines.is_empty() && !measured {
+            return Ok(());
+        }
+        if let Some(sent) = &self.sent {
+            if (sent.head, sent.last) == (head, measured) && sent.at.elapsed() < RESEND {
+                return Ok(());
+            }
+            if sent.at.elapsed() >= RESEND {
+                // The server may have lost what was sent before.
+                self.sent_answers.clear();
+            } else if self.work.accepted != Some(sent.head) {
+                // One after the other.
+                return Ok(());
+            }
+        }
+        let environment = queue.publish(folder.read(ENVIRONMENT_FILE)?.as_bytes())?;
+        let telemetry = match measured && folder.holds(TELEMETRY_FILE) {
+            true => Some(queue.publish(folder.read(TELEMETRY_FILE)?.as_bytes())?),
+            false => None,
+        };
+        let mut named = BTreeSet::new();
+        for line in lines.lines() {
+            if let Record::Attempt(attempt) = Record::of_line(line).in_file(folder.path())? {
+                named.extend(attempt.outcome.answer());
+            }
+        }
+        let mut answers = Vec::new();
+        for answer in named {
+            let file = match self.sent_answers.get(&answer) {
+                Some(file) => *file,
+                None => {
+                    let path = folder.artefact(plan.task, &answer);
+                    let file = queue.publish(&fs::read(&path).in_file(&path)?)?;
+                    self.sent_answers.insert(answer, file);
+                    file
+                }
+            };
+            answers.push(Answer { answer, file });
+        }
+        let bundle = Bundle {
+            format: Bundle::expected_format(),
+            plan: self.work.plan,
+            lane: self.work.lane,
+            attempt: self.work.attempt,
+            from: self.work.accepted,
+            head,
+            lines: queue.publish(lines.as_bytes())?,
+            answers,
+            environment,
+            last: measured,
+            telemetry,
+        };
+        queue.send(&bundle)?;
+        self.sent = Some(Sent { head, last: measured, at: Instant::now() });
+        Ok(())
+    }
+
+    /// The lane is another's, or done: what is not accepted of it is said once more, and measuring ends.
+    pub(super) fn part(&mut self, queue: &Queue) {
+        if let Stage::Measuring(child) = &mut self.stage {
+            end(child);
+            self.stage = Stage::Stuck;
+        }
+        // Nothing is owed to a lane that another measures: where it cannot be said, it is not.
+        let _ = self.send(queue, true);
+    }
+}
+
+/// Asks a child to end, as its own user would, and waits.
+fn end(child: &mut Child) {
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let _ = child.wait();
+}
+
+/// However this worker ends, what measures for it does.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Stage::Measuring(child) = &mut self.stage {
+            end(child);
+        }
+    }
+}
+
+/// Fetches all that a lane needs, and puts it in its place.
+fn ready(
+    queue: &Queue,
+    cache: &Path,
+    place: &Path,
+    inputs: Content,
+    wants: &Mutex<BTreeSet<Content>>,
+) -> Result<RunFolder> {
+    fs::create_dir_all(cache).in_file(cache)?;
+    fetch_all(queue, cache, &[inputs], wants)?;
+    let path = cached(cache, &inputs.digest);
+    let list = Inputs::from_json(&fs::read_to_string(&path).in_file(&path)?).in_file(&path)?;
+    let files: Vec<Content> = list.run.iter().chain(&list.files).map(|file| file.content).collect();
+    fetch_all(queue, cache, &files, wants)?;
+    for source in &list.sources {
+        let source: Source = source.parse()?;
+        hub::fetch(&source, &Silent)?;
+    }
+    put(&list, cache, place)
+}
+
+/// Fetches what of some content is not on this disk, and asks for what the server has not.
+fn fetch_all(queue: &Queue, cache: &Path, all: &[Content], wants: &Mutex<BTreeSet<Content>>) -> Result<()> {
+    let mut missing = None;
+    for content in all {
+        let path = cached(cache, &content.digest);
+        if !path.exists() {
+            match queue.fetch_file(None, *content, &path) {
+                Ok(()) => {}
+                // The next attempt finds it, when the coordinator has heard.
+                Err(FleetError::Absent(digest)) => {
+                    wants.lock().unwrap_or_else(PoisonError::into_inner).insert(*content);
+                    missing = Some(FleetError::Absent(digest));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        wants.lock().unwrap_or_else(PoisonError::into_inner).remove(content);
+    }
+    missing.map_or(Ok(()), |error| Err(error.into()))
+}
