@@ -24,6 +24,7 @@ mod doctor;
 mod echo;
 mod engine;
 mod example;
+mod fleet;
 mod history;
 mod honesty;
 mod image;
