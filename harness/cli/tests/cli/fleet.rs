@@ -168,7 +168,12 @@ impl Yard {
     /// Waits for the coordinator's own end, which is a good one.
     fn finish(&self, coordinator: &mut Process) {
         let status = soon("the run ends", || coordinator.0.try_wait().unwrap());
-        assert!(matches!(status.code(), Some(0 | 3)), "{status}\n{}", self.said("coordinator.log"));
+        let reported = self.path("out/report.html").exists();
+        assert!(
+            reported && matches!(status.code(), Some(0 | 3)),
+            "{status}\n{}",
+            self.said("coordinator.log")
+        );
     }
 
     fn said(&self, log: &str) -> String {

@@ -35,8 +35,8 @@ const TURN: Duration = Duration::from_millis(100);
 /// How often a worker is told what it was told before: the server may have lost it.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// Most attempts at a lane: what costs so many workers is not their doing.
-const MOST_ATTEMPTS: u32 = 8;
+/// So many workers, one after the other, lost at the same place of a lane are not what is wrong.
+const MOST_LOST: usize = 3;
 
 /// Most entries of what is kept and does not count: nobody fills the disk with them.
 const MOST_KEPT: usize = 1000;
@@ -117,6 +117,8 @@ struct Coordinator<'a> {
     /// What the server said last that was no answer.
     trouble: Option<String>,
     waiting: BTreeSet<u32>,
+    /// The workers that a lane cost in a row at the same number of sessions.
+    lost: BTreeMap<u32, Vec<(String, u32)>>,
 }
 
 impl<'a> Coordinator<'a> {
@@ -176,6 +178,7 @@ impl<'a> Coordinator<'a> {
             begun: Instant::now(),
             trouble: None,
             waiting: BTreeSet::new(),
+            lost: BTreeMap::new(),
         })
     }
 
@@ -343,6 +346,7 @@ impl<'a> Coordinator<'a> {
             };
             self.waiting.remove(&number);
             if let Some(lost) = why {
+                self.mark_lost(number)?;
                 self.put_away(number, &lost.why)?;
             }
             let host = self.roster.of(&worker);
@@ -352,14 +356,6 @@ impl<'a> Coordinator<'a> {
             lane.program = host.map(|host| host.program);
             lane.worker = Some(worker);
             let (attempt, name) = (lane.attempt, lane.name.clone().unwrap_or_default());
-            if attempt > MOST_ATTEMPTS {
-                return Err(RunError::of(
-                    Class::Environment,
-                    format!(
-                        "lane {number}: {MOST_ATTEMPTS} workers have lost it; what is measured on it may end the machines that it is measured on: see {FLEET_FILE}"
-                    ),
-                ));
-            }
             // Known to everybody who may begin again, before anybody measures by it.
             self.save()?;
             self.progress.line(&format!("lane {number} goes to {name}, attempt {attempt}"));
@@ -386,6 +382,34 @@ impl<'a> Coordinator<'a> {
         }
         let silent = self.roster.silence(worker, self.begun) > self.terms.lease;
         silent.then(|| format!("its worker was not heard of for {} s", self.terms.lease.as_secs()))
+    }
+
+    /// Ends a run that costs one worker after the other at the same place.
+    fn mark_lost(&mut self, number: u32) -> Result<()> {
+        let worker = self.state.lanes[number as usize].worker.clone().unwrap_or_default();
+        if self.roster.is_barred(&worker) {
+            return Ok(());
+        }
+        let doing = self.roster.of(&worker).and_then(|host| host.doing.as_ref());
+        let sessions = doing.filter(|doing| doing.lane == number).map_or(0, |doing| doing.sessions);
+        let lost = self.lost.entry(number).or_default();
+        if lost.first().is_some_and(|(_, place)| *place != sessions) {
+            lost.clear();
+        }
+        if !lost.iter().any(|(other, _)| *other == worker) {
+            lost.push((worker, sessions));
+        }
+        if lost.len() < MOST_LOST {
+            return Ok(());
+        }
+        let planned = self.lanes[number as usize].plan.sessions.get(sessions as usize);
+        Err(RunError::of(
+            Class::Environment,
+            format!(
+                "lane {number}: {MOST_LOST} workers were lost after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
+                planned.map_or("none", |planned| planned.candidate.as_str())
+            ),
+        ))
     }
 
     /// Ends a run whose time is over, and whose lane nobody can take.
