@@ -69,7 +69,7 @@ impl Ready {
     /// Measures it against the baseline of `contest`.
     ///
     /// # Errors
-    /// It is not proven faster at equal quality and not wanted `anyway`, or those of [`bench`].
+    /// It is not proven faster at equal quality and not wanted `anyway`, or those of [`bench()`].
     pub fn measure(&self, contest: &Path, quick: bool, anyway: bool, observer: &dyn Observer) -> Result<()> {
         let path = self.folder.canonicalize().in_file(&self.folder)?;
         let checkpoint = Some(path.display().to_string());
