@@ -28,7 +28,7 @@ use crate::common::{Playground, alice_in, candidate, derive, edgemaxx, failure, 
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// So long a worker may be silent, seconds.
-const LEASE: &str = "6";
+const LEASE: &str = "12";
 
 fn skipped(why: &str) {
     use std::io::Write as _;
@@ -405,12 +405,12 @@ fn whatever_ends_at_whatever_moment_nothing_is_lost_and_nothing_counts_twice() {
             3 => {
                 // Frozen for longer than its lease, and woken.
                 workers[victim].signal(Signal::SIGSTOP);
-                std::thread::sleep(Duration::from_secs(8));
+                std::thread::sleep(Duration::from_secs(15));
                 workers[victim].signal(Signal::SIGCONT);
             }
             4 => {
                 cut.store(true, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(next(&mut seed) % 9000));
+                std::thread::sleep(Duration::from_millis(next(&mut seed) % 15_000));
                 cut.store(false, Ordering::Relaxed);
             }
             _ => {

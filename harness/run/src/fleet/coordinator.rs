@@ -113,6 +113,7 @@ struct Coordinator<'a> {
     published: BTreeMap<Content, Instant>,
     /// What each worker was told when.
     told: BTreeMap<String, (Lease, Instant)>,
+    /// Since when workers can be heard without a break.
     begun: Instant,
     /// What the server said last that was no answer.
     trouble: Option<String>,
@@ -215,6 +216,8 @@ impl<'a> Coordinator<'a> {
                     error => return Err(error),
                 }
             } else if self.trouble.take().is_some() {
+                // Nobody could be heard meanwhile: nobody was silent.
+                self.begun = Instant::now();
                 self.progress.line("the server answers again");
             }
         }

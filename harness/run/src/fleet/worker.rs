@@ -17,7 +17,7 @@ use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
 
 /// How often a worker says how it is.
-const BEAT: Duration = Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(2);
 
 /// How often it asks what is wanted of it, beside being told.
 const ASK: Duration = Duration::from_secs(15);
