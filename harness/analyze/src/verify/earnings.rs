@@ -88,6 +88,17 @@ pub(super) fn all(repetitions: usize, seed: Seed) -> Vec<Row> {
     rows
 }
 
+/// Whether anybody is put below the first tier.
+fn separated(earners: &[Earner]) -> bool {
+    tiers(earners).iter().any(|(_, tier)| *tier > 1)
+}
+
+/// Who earns as much as another by other means: faster, and as much less alike.
+fn as_good_as(speedup: f64, similarity: f64, faster: f64) -> (f64, f64) {
+    let factor = FACTOR.at(similarity) * (speedup - 1.0) / (faster - 1.0);
+    (faster, FACTOR.gate + (1.0 - FACTOR.gate) * factor.powf(FACTOR.exponent.recip()))
+}
+
 /// Candidates who earn the same, and are to share a tier.
 fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
     let plan = |generator, sessions| Plan {
@@ -99,9 +110,8 @@ fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
         repetitions,
         seed,
     };
-    // The second half earns the same as the first by other means.
-    let less = 0.75 + 0.25 * (0.5 * FACTOR.at(0.94) / 0.6).powi(4);
-    let truth = [(1.5, 0.94), (1.5, 0.94), (1.5, 0.94), (1.6, less), (1.6, less), (1.6, less)];
+    let (first, second) = ((1.5, 0.94), as_good_as(1.5, 0.94, 1.6));
+    let truth = [first, first, first, second, second, second];
     let mut rows = Vec::new();
     for (generator, own, shared) in [
         ("six, SD 1%, own", 0.01, 0.0),
@@ -109,9 +119,7 @@ fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
         ("six, SD 10%, own", 0.1, 0.0),
     ] {
         let shape = Shape { truth: &truth, sessions: 5, own, shared };
-        rows.push(plan(generator, 5).run(None, Some(FALSE_TIERS), |stream| {
-            tiers(&shape.draw(stream)).iter().any(|(_, tier)| *tier > 1)
-        }));
+        rows.push(plan(generator, 5).run(None, Some(FALSE_TIERS), |stream| separated(&shape.draw(stream))));
     }
     // Sixty-four equals of whom only some are proven faster than the baseline: who is accepted was
     // lucky, or scattered little, and is compared with the others who were.
@@ -126,7 +134,35 @@ fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
             .filter(|((_, found), adjusted)| *adjusted <= 1.0 - LEVEL && found.point > 0.0)
             .map(|((earner, _), _)| earner)
             .collect();
-        tiers(&accepted).iter().any(|(_, tier)| *tier > 1)
+        separated(&accepted)
     }));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_earn_the_same_by_other_means() {
+        let earned = |(speedup, similarity): (f64, f64)| (speedup - 1.0) * FACTOR.at(similarity);
+        for (speedup, similarity, faster) in [(1.5, 0.94, 1.6), (2.0, 0.9, 3.5), (1.2, 1.0, 1.2)] {
+            let other = as_good_as(speedup, similarity, faster);
+            assert!(other.0 == faster && (other.1 < similarity || faster == speedup), "{other:?}");
+            assert!((earned(other) - earned((speedup, similarity))).abs() < 1e-12, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn who_earns_far_less_is_separated_and_an_equal_is_not() {
+        let mut stream = Seed::of("separated").stream(0);
+        let mut draw =
+            |truth: &[(f64, f64)]| Shape { truth, sessions: 8, own: 0.01, shared: 0.0 }.draw(&mut stream);
+        assert!(!separated(&draw(&[(1.5, 0.94); 3])));
+        assert!(separated(&draw(&[(1.5, 0.94), (3.0, 0.94)])));
+        assert!(
+            first_alone(&draw(&[(3.0, 0.94), (1.5, 0.94)]))
+                && !first_alone(&draw(&[(1.5, 0.94), (3.0, 0.94)]))
+        );
+    }
 }

@@ -3,6 +3,7 @@ use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::path::Path;
 
 /// How positions beyond those that the model was first trained on are brought nearer.
@@ -87,6 +88,14 @@ struct File {
     mlp_bias: bool,
     bos_token_id: Option<u32>,
     eos_token_id: Option<OneOrMore>,
+    quantization_config: Option<IgnoredAny>,
+}
+
+/// What is read of `generation_config.json`, by which transformers generates where it is there.
+#[derive(Deserialize)]
+struct Generation {
+    bos_token_id: Option<u32>,
+    eos_token_id: Option<OneOrMore>,
 }
 
 fn positions() -> usize {
@@ -101,7 +110,7 @@ fn silu() -> String {
     "silu".to_owned()
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Rope {
     #[serde(alias = "type")]
     rope_type: Option<String>,
@@ -139,8 +148,14 @@ impl LlamaConfig {
                 return Err(Error::config(path, field, "true", "false: products without biases"));
             }
         }
-        let rope = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
-        let theta = file.rope_theta.or(rope.and_then(|r| r.rope_theta)).unwrap_or(10_000.0);
+        if file.quantization_config.is_some() {
+            let expected = "none: quantised weights are read from a GGUF file";
+            return Err(Error::config(path, "quantization_config", "one", expected));
+        }
+        let (rope, theta) = rope(path, &file)?;
+        let beside = path.with_file_name("generation_config.json");
+        let generation: Option<Generation> = beside.exists().then(|| read_json(&beside)).transpose()?;
+        let (begin, end) = generation.map_or((None, None), |of| (of.bos_token_id, of.eos_token_id));
         let scaling = rope.map_or(Ok(None), |r| scaling(path, r, file.max_position_embeddings))?;
         let head_width = match file.head_dim {
             Some(width) => width,
@@ -159,8 +174,8 @@ impl LlamaConfig {
             theta,
             scaling,
             tied: file.tie_word_embeddings,
-            begin: file.bos_token_id,
-            end: match file.eos_token_id {
+            begin: begin.or(file.bos_token_id),
+            end: match end.or(file.eos_token_id) {
                 None => vec![],
                 Some(OneOrMore::One(id)) => vec![id],
                 Some(OneOrMore::More(ids)) => ids,
@@ -237,6 +252,30 @@ impl Names {
         theta: "rope_theta",
         special: "bos_token_id or eos_token_id",
     };
+}
+
+/// How positions are told, and the base of their frequencies: transformers 5 writes both into `rope_parameters`, 4 into
+/// fields of their own. Which of them counts depends on the version, so that they must not differ.
+fn rope<'a>(path: &Path, file: &'a File) -> Result<(Option<&'a Rope>, f64)> {
+    let (new, old) = (file.rope_parameters.as_ref(), file.rope_scaling.as_ref());
+    let shape = |rope: &Rope| Rope { rope_theta: None, ..rope.clone() };
+    if let (Some(new), Some(old)) = (new, old)
+        && shape(new) != shape(old)
+    {
+        return Err(Error::config(path, "rope_scaling", "another", "the same as rope_parameters"));
+    }
+    let mut told =
+        [new.and_then(|rope| rope.rope_theta), old.and_then(|rope| rope.rope_theta), file.rope_theta]
+            .into_iter()
+            .flatten();
+    let theta = told.next();
+    match told.find(|other| Some(*other) != theta) {
+        Some(other) => {
+            let expected = format!("the {} of rope_parameters or rope_scaling", theta.unwrap_or_default());
+            Err(Error::config(path, "rope_theta", other, expected))
+        }
+        None => Ok((new.or(old), theta.unwrap_or(10_000.0))),
+    }
 }
 
 fn scaling(path: &Path, rope: &Rope, positions: usize) -> Result<Option<RopeScaling>> {

@@ -305,6 +305,17 @@ fn unfit_folders_are_refused_by_field() {
             ["rope_scaling.factor`: found nothing", "number"],
         ),
         ("rope_scaling", llama3(2.0), ["rope_scaling.high_freq_factor", "above low_freq_factor's 4"]),
+        // What one version of transformers reads of it is not what another reads.
+        (
+            "rope_parameters",
+            serde_json::json!({"rope_type": "default", "rope_theta": 5e5}),
+            ["field `rope_theta`: found 10000", "the 500000 of rope_parameters"],
+        ),
+        (
+            "quantization_config",
+            serde_json::json!({"quant_method": "gptq", "bits": 4}),
+            ["field `quantization_config`", "a GGUF file"],
+        ),
     ] {
         let changed = config(serde_json::json!({key: value}));
         std::fs::write(dir.path().join("config.json"), changed.to_string()).expect("written");
@@ -345,4 +356,35 @@ fn newer_configurations_are_read() {
     let mut model = open(dir.path(), None, 1);
     assert_eq!(model.config().end, [2, 3]);
     assert_eq!(all_logits(&mut model, &ids), want);
+    // Two shapes of one thing.
+    new["rope_scaling"] = serde_json::json!({"rope_type": "linear", "factor": 2.0});
+    std::fs::write(dir.path().join("config.json"), new.to_string()).expect("written");
+    assert_eq!(all_logits(&mut open(dir.path(), None, 1), &ids), want);
+    new["rope_scaling"]["factor"] = 4.0.into();
+    std::fs::write(dir.path().join("config.json"), new.to_string()).expect("written");
+    let message =
+        Llama::open(dir.path(), &LlamaOptions::default()).err().expect("must be refused").to_string();
+    assert!(
+        message.contains("field `rope_scaling`: found another, expected the same as rope_parameters"),
+        "{message}"
+    );
+}
+
+/// transformers generates by `generation_config.json` where it is there: an answer ends where it ends there.
+#[test]
+fn answers_end_by_the_generation_config() {
+    let dir = tempfile::tempdir().expect("folder");
+    write(dir.path(), &config(serde_json::json!({"eos_token_id": 2})), DType::F32);
+    let generates =
+        |text: &str| std::fs::write(dir.path().join("generation_config.json"), text).expect("written");
+    let ends = || open(dir.path(), None, 1).config().end.clone();
+    assert_eq!(ends(), [2]);
+    generates(r#"{"eos_token_id": [2, 7], "temperature": 0.6}"#);
+    assert_eq!(ends(), [2, 7]);
+    generates(r#"{"temperature": 0.6}"#);
+    assert_eq!(ends(), [2]);
+    generates(r#"{"eos_token_id": 131}"#);
+    let message =
+        Llama::open(dir.path(), &LlamaOptions::default()).err().expect("must be refused").to_string();
+    assert!(message.contains("eos_token_id`: found 131"), "{message}");
 }
