@@ -19,6 +19,8 @@ use crate::sequential::{Boundary, Looks};
 pub struct Race {
     level: f64,
     until: Option<f64>,
+    /// Log ratio up to which slower is not too slow, where the contest says so.
+    tolerated: Option<f64>,
     looks: Looks,
     /// For what is said of one candidate.
     own: Boundary,
@@ -65,6 +67,7 @@ impl Race {
         Some(Self {
             level: contest.score.level,
             until: stopping.until_half_width,
+            tolerated: stopping.max_slowdown.map(f64::ln_1p),
             own: looks.boundary(1.0 - contest.score.level),
             reaches: Reaches::new(last),
             looks,
@@ -83,11 +86,22 @@ impl Race {
             return Some(format!("it surely misses the gate on the {} of {}", gate.statistic, gate.metric));
         }
         let interval = self.own.interval(means, self.level, self.looks.first());
-        if interval.lower? > 0.0 {
-            return Some("it is surely slower than the baseline".to_owned());
+        let (lower, upper, half_width) = (interval.lower?, interval.upper?, interval.half_width()?);
+        match self.tolerated {
+            None if lower > 0.0 => return Some("it is surely slower than the baseline".to_owned()),
+            Some(limit) if lower > limit => {
+                return Some("it is surely slower than the baseline by more than is tolerated".to_owned());
+            }
+            // Who may be proven faster yet goes on until the interval is as narrow as the limit.
+            Some(limit) if upper < limit && (upper < 0.0 || half_width <= limit) => {
+                return Some(
+                    "it is surely not slower than the baseline by more than is tolerated".to_owned(),
+                );
+            }
+            _ => {}
         }
         let until = self.until?;
-        (interval.half_width()? <= until).then(|| format!("its speedup is known to ±{}%", until * 100.0))
+        (half_width <= until).then(|| format!("its speedup is known to ±{}%", until * 100.0))
     }
 
     /// The candidate's quality factor after these answers.
@@ -118,5 +132,51 @@ impl Race {
     pub fn is_beaten(&self, name: &str, own: ScoreRange, best: f64) -> bool {
         let margin = if self.incumbent.as_deref() == Some(name) { self.margin } else { 0.0 };
         own.high * (1.0 + margin) < best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::plan::Extent;
+
+    use super::super::tests::noisy_run;
+    use super::*;
+
+    /// Why a candidate stops whose sessions lie around `mean`, wide or narrow, where so much slowdown is tolerated.
+    fn stop(max_slowdown: Option<f64>, mean: f64, spread: f64) -> Option<String> {
+        let mut run = noisy_run("race", Extent::Full, |_, _| {});
+        run.plan.measurement.stopping.max_slowdown = max_slowdown;
+        run.plan.measurement.stopping.budget_s = Some(1e6);
+        let sessions = run.plan.measurement.sessions as usize;
+        let means: Vec<f64> =
+            (0..sessions).map(|n| mean + if n % 2 == 0 { spread } else { -spread }).collect();
+        Race::of(&run.contest, &run.plan).unwrap().alone(&means, &[])
+    }
+
+    #[test]
+    fn who_is_slower_stops_when_what_is_asked_is_known() {
+        let (narrow, wide) = (0.0005, 0.03);
+        let said = |why: Option<String>| why.unwrap_or_else(|| "goes on".to_owned());
+        // In a contest whoever is slower is out; where 3% are tolerated, 2% slower is not yet too slow.
+        assert!(said(stop(None, 0.02, narrow)).ends_with("slower than the baseline"));
+        assert!(said(stop(Some(0.03), 0.02, narrow)).contains("surely not slower"));
+        assert!(
+            said(stop(Some(0.01), 0.02, narrow))
+                .ends_with("slower than the baseline by more than is tolerated")
+        );
+        assert_eq!(said(stop(Some(0.01), 0.011, 0.003)), "goes on", "slower, and by how much is not known");
+        assert_eq!(said(stop(Some(0.01), 0.0, wide)), "goes on");
+        assert!(said(stop(Some(0.01), 0.0, narrow)).contains("surely not slower"));
+        // Proven not slower, and yet not known to be faster: it may be by as much as the interval is wide.
+        assert_eq!(said(stop(Some(0.05), -0.055, 0.06)), "goes on");
+        assert!(said(stop(Some(0.01), -0.2, wide)).contains("surely not slower"), "faster, and proven to be");
+    }
+
+    #[test]
+    fn a_tolerated_slowdown_alone_makes_a_race() {
+        let mut run = noisy_run("race", Extent::Full, |_, _| {});
+        assert!(Race::of(&run.contest, &run.plan).is_none());
+        run.plan.measurement.stopping.max_slowdown = Some(0.01);
+        assert!(Race::of(&run.contest, &run.plan).is_some());
     }
 }

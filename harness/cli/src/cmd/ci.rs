@@ -9,9 +9,10 @@ use edgemaxx_contract::run_files::REPORT_FILE;
 use edgemaxx_files::write_whole;
 use edgemaxx_report::{comparison_junit, comparison_markdown};
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::ci::{CHANGE, Tree, Version, build, of_two};
+use edgemaxx_run::ci::{CHANGE, Tree, Version, build, of_two, seconds_each, sessions_within, with_sessions};
 use edgemaxx_run::measured::MeasuredRun;
-use edgemaxx_run::resolve::read_text;
+use edgemaxx_run::resolve::{read_text, resolve_text};
+use edgemaxx_run::stage::measure::measure_run;
 use edgemaxx_run::stage::plan::{Draw, save};
 use edgemaxx_run::stage::whole;
 
@@ -74,7 +75,9 @@ pub(crate) struct Args {
 }
 
 /// Of the time that is left, what an attempt takes that may not be the last.
-const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.75;
+/// Minutes in which sessions are begun that tell how long one takes.
+const PILOT: f64 = 1.0 / 60.0;
 /// An attempt that would have less than this share of all the time is not begun.
 const LEAST: f64 = 0.1;
 
@@ -109,7 +112,10 @@ impl Args {
             command: command.as_ref().map(|words| words.split_whitespace().map(str::to_owned).collect()),
         };
         if self.reference.is_some() {
-            return Ok((of_two(&version(&self.reference), &version(&self.change))?, None));
+            return Ok((
+                of_two(&version(&self.reference), &version(&self.change), self.limits.max_slowdown)?,
+                None,
+            ));
         }
         let tree = Tree::add(&base, &self.against, &out.join("reference"))?;
         note(&format!("reference: {} at {}", self.against, tree.commit()));
@@ -123,22 +129,37 @@ impl Args {
             build(command, tree.repository())?;
             build(command, tree.root())?;
         }
-        Ok((of_two(&reference, &version(&None))?, Some(tree)))
+        Ok((of_two(&reference, &version(&None), self.limits.max_slowdown)?, Some(tree)))
     }
 
     /// The comparison of the first attempt that is fit, or of the last; and its run folder.
     fn measured(&self, contest: &Path) -> anyhow::Result<(Comparison, PathBuf)> {
-        let budget = Duration::from_secs_f64(self.minutes * 60.0);
-        let end = Instant::now() + budget;
+        let end = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
+        let left = || end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
+        let pilot = self.out.join("pilot");
+        let (folder, _) = self.planned(contest, &pilot, 0, None, PILOT)?;
+        let options = self.options.with("edgemaxx ci");
+        measure_run(
+            &folder,
+            edgemaxx_run::stage::measure::Options { no_telemetry: true, ..options },
+            &Terminal,
+        )?;
+        let plan = folder.plan()?;
+        let (each, least) = (seconds_each(&plan, &folder.samples(&plan)?), plan.measurement.sessions);
+        std::fs::remove_dir_all(&pilot).in_file(&pilot)?;
         let mut attempt = 1;
         loop {
-            let left = end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
-            let minutes = if attempt < self.attempts { left * SHARE } else { left };
+            let minutes = if attempt < self.attempts { left() * SHARE } else { left() };
+            let sessions = sessions_within(minutes, each, least);
+            note(&format!("a session takes {each:.1} s: {sessions} of them at most, {minutes:.1} minutes"));
             let run = self.out.join(format!("run-{attempt}"));
-            let found = self.attempt(contest, &run, attempt, minutes)?;
-            let left = end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
+            let (folder, resume) = self.planned(contest, &run, attempt, Some(sessions), minutes)?;
+            whole(&folder, self.options.with(&resume), &Terminal)?;
+            let settings = CompareSettings { candidates: vec![CHANGE.to_owned()], ..self.limits.settings() };
+            let found = compare_with_baseline(&MeasuredRun::read(&run)?.comparable(), &settings)
+                .map_err(|error| Failure::input(error.to_string()))?;
             let again = found.verdict == Verdict::Unfit && attempt < self.attempts;
-            if !again || left < LEAST * self.minutes {
+            if !again || left() < LEAST * self.minutes {
                 return Ok((found, run));
             }
             note(&format!("attempt {attempt}: {}; once more", found.reason));
@@ -146,29 +167,29 @@ impl Args {
         }
     }
 
-    fn attempt(&self, contest: &Path, run: &Path, attempt: u32, minutes: f64) -> anyhow::Result<Comparison> {
+    /// The folder of an attempt that may take so many minutes and sessions (the contest's own where none are named), and the
+    /// command that goes on with it.
+    fn planned(
+        &self,
+        contest: &Path,
+        run: &Path,
+        attempt: u32,
+        sessions: Option<u32>,
+        minutes: f64,
+    ) -> anyhow::Result<(RunFolder, String)> {
         let draw = Draw {
-            contest: contest.to_owned(),
-            base: None,
-            day: None,
             entropy: format!("ci-{attempt}").parse()?,
-            quick: false,
             until: self.limits.precision(),
             budget: Some(minutes),
-            lanes: None,
+            ..Draw::today(contest.to_owned(), false)?
         };
-        let (resolved, plan) = draw.draw(&Terminal)?;
+        let text = read_text(contest)?;
+        let text = sessions.map_or(Ok(text.clone()), |sessions| with_sessions(&text, sessions))?;
+        let resolved = resolve_text(contest, None, text, &Terminal)?;
+        let (resolved, plan) = draw.draw_resolved(resolved)?;
         let folder = RunFolder::create(run)?;
         save(&folder, &resolved, &plan)?;
-        whole(
-            &folder,
-            self.options.with(&format!("edgemaxx measure --resume {}", run.display())),
-            &Terminal,
-        )?;
-        let settings = CompareSettings { candidates: vec![CHANGE.to_owned()], ..self.limits.settings() };
-        let measured = MeasuredRun::read(run)?;
-        compare_with_baseline(&measured.comparable(), &settings)
-            .map_err(|error| Failure::input(error.to_string()))
+        Ok((folder, format!("edgemaxx measure --resume {}", run.display())))
     }
 
     /// The comparison for people and programs, and the page of the run that it is of.

@@ -52,7 +52,7 @@ pub(crate) struct Args {
 pub(crate) struct Limits {
     /// Largest tolerated increase of latency, in percent or as a fraction: 1%, 0.01.
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
-    max_slowdown: f64,
+    pub(super) max_slowdown: f64,
     /// Smallest tolerated mean similarity (the contest's own formula) that must be proven.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_similarity: Option<f64>,

@@ -273,6 +273,9 @@ fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, Inp
     if let Some(half_width) = until {
         within("measurement.until_half_width", half_width, 1e-6, 1.0)?;
     }
+    if let Some(slowdown) = wire.max_slowdown {
+        within("measurement.max_slowdown", slowdown, 0.0, 1.0)?;
+    }
     if let Some(budget) = wire.budget_s {
         within("measurement.budget_s", budget, 1.0, 1e7)?;
     }
@@ -315,7 +318,11 @@ fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, Inp
             )?,
             exit_s: within("measurement.exit_timeout_s", wire.exit_timeout_s.unwrap_or(10.0), 0.1, 3_600.0)?,
         },
-        stopping: Stopping { until_half_width: until, budget_s: wire.budget_s },
+        stopping: Stopping {
+            until_half_width: until,
+            budget_s: wire.budget_s,
+            max_slowdown: wire.max_slowdown,
+        },
     })
 }
 

@@ -292,13 +292,17 @@ pub struct Stopping {
     pub until_half_width: Option<f64>,
     /// Start no session after this many seconds of measurement; `None`: no limit.
     pub budget_s: Option<f64>,
+    /// How much slower than the baseline a candidate may be (relative): it stops once it is surely slower by more, or
+    /// surely not, and not before for being slower. `None`: whoever is surely slower at all stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_slowdown: Option<f64>,
 }
 
 impl Stopping {
     /// Whether what is measured of a candidate may end it before its last session: when asked for, and
     /// where time is limited, so that those still in the race get it.
     pub fn is_adaptive(&self) -> bool {
-        self.until_half_width.is_some() || self.budget_s.is_some()
+        self.until_half_width.or(self.budget_s).or(self.max_slowdown).is_some()
     }
 }
 

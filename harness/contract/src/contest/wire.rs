@@ -143,6 +143,7 @@ pub(super) struct WireMeasurement {
     pub exit_timeout_s: Option<f64>,
     pub until_half_width: Option<f64>,
     pub budget_s: Option<f64>,
+    pub max_slowdown: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]

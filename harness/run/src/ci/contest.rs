@@ -11,9 +11,6 @@ pub const REFERENCE: &str = "reference";
 /// See [`REFERENCE`].
 pub const CHANGE: &str = "change";
 
-/// Time or certainty ends the measurement earlier; more looks would cost each of them precision.
-const SESSIONS: i64 = 40;
-
 /// A version of the pipeline: the contest file whose `[baseline]` it is.
 #[derive(Debug, Clone)]
 pub struct Version {
@@ -25,12 +22,13 @@ pub struct Version {
     pub command: Option<Vec<String>>,
 }
 
-/// A contest in which the `[baseline]` of `change` competes with that of `reference`; all else is as `change` says.
+/// A contest in which the `[baseline]` of `change` competes with that of `reference`, until it is surely slower than that by
+/// more than `max_slowdown` (relative), or surely not; all else is as `change` says.
 /// What `reference` names and its folder lacks, such as a checkpoint that no repository holds, is taken from `change`'s.
 ///
 /// # Errors
 /// A text is no TOML, or has no `[baseline]`.
-pub fn of_two(reference: &Version, change: &Version) -> Result<String> {
+pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Result<String> {
     let mut contest = read(change)?;
     let base = change.base.as_path();
     for (table, key) in [("request", "prompts"), ("quality", "clip"), ("quality", "lpips")] {
@@ -46,10 +44,10 @@ pub fn of_two(reference: &Version, change: &Version) -> Result<String> {
     contest.insert("candidate".to_owned(), Value::Array(vec![after.into()]));
     contest.remove("incumbent");
     let measurement = contest.entry("measurement").or_insert_with(|| Table::new().into());
-    if let Some(measurement) = measurement.as_table_mut() {
-        measurement.insert("sessions".to_owned(), SESSIONS.into());
-        measurement.remove("budget_s");
+    if let Value::Table(measurement) = measurement {
         measurement.remove("until_half_width");
+        measurement.remove("budget_s");
+        measurement.insert("max_slowdown".to_owned(), max_slowdown.into());
     }
     toml::to_string(&contest)
         .map_err(|error| RunError::input(format!("the contest of both versions: {error}")))
@@ -134,7 +132,7 @@ mod tests {
         let (before, after) = (version(&old, 20, None), version(&new, 10, None));
         // only the new tree holds the model, which is in no repository
         std::fs::create_dir(new.join("model")).unwrap();
-        let both: Table = of_two(&before, &after).unwrap().parse().unwrap();
+        let both: Table = of_two(&before, &after, 0.01).unwrap().parse().unwrap();
         let path = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
         assert_eq!(both["baseline"]["name"].as_str(), Some(REFERENCE));
         assert_eq!(both["baseline"]["generation"]["steps"].as_integer(), Some(20));
@@ -148,8 +146,10 @@ mod tests {
         assert_eq!(candidates[0]["engine"]["command"][0], path(&new, "bin/engine"));
         assert_eq!(candidates[0]["engine"]["command"][1].as_str(), Some("--fast"));
         assert_eq!(both["request"]["prompts"], path(&new, "prompts.txt"));
-        assert_eq!(both["measurement"]["sessions"].as_integer(), Some(SESSIONS));
-        assert!(both["measurement"].get("budget_s").is_none() && both.get("incumbent").is_none());
+        assert_eq!(both["measurement"]["sessions"].as_integer(), Some(3));
+        assert!(
+            both["measurement"]["max_slowdown"].as_float() == Some(0.01) && both.get("incumbent").is_none()
+        );
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = version(folder.path(), 20, Some(&["slow", "--x"]));
         let after = version(folder.path(), 20, Some(&["bin/engine"]));
-        let both: Table = of_two(&before, &after).unwrap().parse().unwrap();
+        let both: Table = of_two(&before, &after, 0.01).unwrap().parse().unwrap();
         assert_eq!(both["baseline"]["engine"]["command"][0].as_str(), Some("slow"));
         let own = folder.path().join("bin/engine");
         assert_eq!(both["candidate"][0]["engine"]["command"][0].as_str(), own.to_str());
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_contest_without_a_baseline_is_refused() {
         let version = Version { text: "name = \"x\"".to_owned(), base: "here".into(), command: None };
-        let error = of_two(&version, &version).unwrap_err().to_string();
+        let error = of_two(&version, &version, 0.01).unwrap_err().to_string();
         assert!(error.contains("here") && error.contains("[baseline]"), "{error}");
     }
 }

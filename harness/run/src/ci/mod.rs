@@ -1,7 +1,9 @@
 //! Two versions of a pipeline in one run: what `edgemaxx ci` is made of.
 
 mod contest;
+mod pilot;
 mod tree;
 
 pub use contest::{CHANGE, REFERENCE, Version, of_two};
+pub use pilot::{seconds_each, sessions_within, with_sessions};
 pub use tree::{Tree, build};
