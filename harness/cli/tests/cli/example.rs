@@ -50,6 +50,26 @@ fn every_byte_of_the_examples_is_recomputed() {
     }
 }
 
+/// Numbers that the README shows are those of the example that it names.
+#[test]
+fn the_readme_shows_the_published_example() {
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let report = fs::read_to_string(repository(EXAMPLE).join("report.md")).unwrap();
+    let published: Vec<Vec<String>> =
+        report.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let table = readme.lines().skip_while(|line| !line.starts_with("| # | candidate |")).skip(2);
+    let shown: Vec<Vec<String>> = table.take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert_eq!(shown.len(), 6, "{shown:?}");
+    for row in shown {
+        let name = row[2].split(',').next().unwrap();
+        let own =
+            published.iter().find(|own| own[2] == name).unwrap_or_else(|| panic!("{name} is not there"));
+        // place, speedup, its interval, similarity
+        assert_eq!([&row[1], &row[3], &row[4], &row[5]], [&own[1], &own[4], &own[5], &own[6]], "{name}");
+    }
+}
+
 fn recompute(path: &str) {
     let example = repository(path);
     let folder = tempfile::tempdir().unwrap();

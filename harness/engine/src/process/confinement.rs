@@ -118,7 +118,7 @@ impl SandboxStatus {
 
 #[cfg(target_os = "linux")]
 fn filters() -> bool {
-    super::calls::filter().is_some()
+    super::seccomp::filter().is_some()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -3,8 +3,6 @@
 //! harness ─fork→ supervisor ─fork, exec→ (bwrap → limits →) engine. The supervisor adopts every
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
-#[cfg(target_os = "linux")]
-mod calls;
 mod cgroup;
 mod confinement;
 mod cores;
@@ -17,6 +15,8 @@ mod launcher;
 mod limits;
 mod link;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod seccomp;
 mod spawn;
 mod spec;
 #[cfg(target_os = "linux")]

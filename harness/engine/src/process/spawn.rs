@@ -187,7 +187,7 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>, stranger: u32) 
 /// What bubblewrap reads the filter of calls from; `None` where there is none.
 #[cfg(target_os = "linux")]
 fn filter_of_calls() -> io::Result<Option<PipeReader>> {
-    let Some(filter) = super::calls::filter() else { return Ok(None) };
+    let Some(filter) = super::seccomp::filter() else { return Ok(None) };
     // Less than a pipe holds.
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(&filter)?;

@@ -15,10 +15,10 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::schedule::{next, noon};
 
 use super::check::{Check, Checks, Held};
+use super::day::document;
 use super::first_block::{ARCHIVE, first_at};
 use super::part;
 use super::submitted;
-use super::verdict::document;
 use crate::error::{Class, InFile as _, Result, RunError};
 
 /// How often weights or digests that replaced the day's are looked behind.

@@ -9,7 +9,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::run_files::CONTEST_FILE;
 
 use super::check::Held;
-use super::verdict::document;
+use super::day::document;
 use crate::entry;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::progress::Observer;

@@ -8,7 +8,7 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
 use edgemaxx_validator::joint::sum;
 
 use super::check::Held;
-use super::verdict::document;
+use super::day::document;
 use crate::error::{InFile as _, Result, RunError};
 
 /// What is wrong with the day of all contests.

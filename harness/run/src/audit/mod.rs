@@ -6,6 +6,7 @@ mod chain;
 mod check;
 #[cfg(feature = "chain")]
 mod dates;
+mod day;
 #[cfg(feature = "hub")]
 mod fetch;
 mod fetched;
@@ -21,7 +22,6 @@ mod rerun;
 mod sealed;
 #[cfg(feature = "chain")]
 mod submitted;
-mod verdict;
 
 pub use address::address;
 #[cfg(feature = "chain")]

@@ -8,7 +8,7 @@ use edgemaxx_contract::run_files::{CONTEST_FILE, PLAN_FILE};
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 
 use super::check::{Check, Checks, Means};
-use super::{fetched, joint, plan, recompute, sealed, verdict};
+use super::{day, fetched, joint, plan, recompute, sealed};
 use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::progress::Observer;
@@ -19,7 +19,7 @@ pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> 
     let whole = checks.add("day", sealed::day(path))
         && checks.add("signature", sealed::signature(path, means))
         && checks.add("files", sealed::files(path))
-        && means.netuid.is_none_or(|netuid| checks.add("subnet", verdict::subnet(path, netuid)))
+        && means.netuid.is_none_or(|netuid| checks.add("subnet", day::subnet(path, netuid)))
         && checks.add("day before", sealed::previous(path, means));
     if whole && path.join(JOINT_FILE).is_file() {
         let _ = checks.add("contests", joint::contests(path))
@@ -27,8 +27,8 @@ pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> 
     } else if whole && path.join(PLAN_FILE).is_file() {
         measured(path, means, &mut checks, observer);
     } else if whole {
-        let _ = checks.add("candidates", verdict::nobody_measured(path))
-            && checks.add("weights", verdict::weights(path, means))
+        let _ = checks.add("candidates", day::nobody_measured(path))
+            && checks.add("weights", day::weights(path, means))
             && path.join(DAY_FILE).is_file()
             && checks.add("page", recompute::page(path, &[CONTEST_FILE, DAY_FILE, WEIGHTS_FILE]));
     }
@@ -61,10 +61,10 @@ fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Obse
         }
     };
     let _ = checks.add("plan", plan::drawn(&folder, means))
-        && checks.add("candidates", verdict::candidates(&folder))
+        && checks.add("candidates", day::candidates(&folder))
         && checks.add("log", recompute::log(&folder))
         && checks.add("answers", recompute::pictures(&folder))
         && checks.add("quality", recompute::quality(&folder, means, observer))
         && checks.add("estimates, ranking, report", recompute::recomputed(&folder))
-        && checks.add("weights", verdict::weights(path, means));
+        && checks.add("weights", day::weights(path, means));
 }

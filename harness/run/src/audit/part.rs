@@ -8,8 +8,8 @@ use edgemaxx_contract::weights::WEIGHTS_FILE;
 use edgemaxx_seal::manifest;
 
 use super::check::Held;
+use super::day::document;
 use super::joint;
-use super::verdict::document;
 use crate::error::{InFile as _, Result};
 
 /// The day of all contests that a contest's day is a part of, where it lies here.

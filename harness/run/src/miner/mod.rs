@@ -9,6 +9,7 @@ mod seals;
 mod search;
 #[cfg(all(feature = "chain", feature = "hub"))]
 mod submit;
+mod tune;
 
 pub use bench::{Benched, bench};
 pub use check::{Checked, check, check_resolved};
@@ -16,6 +17,7 @@ pub use optimize::optimize;
 pub use recipe::Step;
 #[cfg(feature = "chain")]
 pub use seals::{Kept, Seals};
-pub use search::choose;
+use search::choose;
 #[cfg(all(feature = "chain", feature = "hub"))]
 pub use submit::{Entry, Miner, Ready};
+pub use tune::{Axis, Combination, Point, Search, grid, tune};

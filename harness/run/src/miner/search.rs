@@ -9,7 +9,7 @@ const NOISE: f64 = 0.01;
 const HOPE: f64 = 1.5;
 
 /// Choose up to `count` of `points` (in the unit cube) that were not measured. `measured` gives index and score.
-pub fn choose(points: &[Vec<f64>], measured: &[(usize, f64)], count: usize) -> Vec<usize> {
+pub(super) fn choose(points: &[Vec<f64>], measured: &[(usize, f64)], count: usize) -> Vec<usize> {
     let mut known = measured.to_vec();
     let mut chosen = Vec::new();
     for _ in 0..count {
