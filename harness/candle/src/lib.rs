@@ -48,6 +48,7 @@ pub mod prune;
 pub mod schedule;
 mod tensors;
 mod trace;
+pub mod transformers;
 pub mod unet;
 mod unread;
 pub mod vae;

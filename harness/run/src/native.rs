@@ -1,6 +1,7 @@
 //! The built-in engine as a process: edgemaxx-candle behind the protocol, for every task that it can do.
 
 use edgemaxx_candle::{Accelerator, DType};
+use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_protocol::Hello;
 
@@ -16,16 +17,20 @@ pub fn engine_dtype(dtype: Dtype) -> DType {
     }
 }
 
-/// Serves the harness with the built-in engine on a device, with the task that it asks for.
+/// Serves the harness with a built-in engine on a device, with the task that it asks for.
 ///
 /// # Errors
 /// The harness is gone, or does not keep to the protocol.
-pub fn serve(device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
-    let hello = Hello { engine: "edgemaxx-candle".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+pub fn serve(engine: &EngineSpec, device: Accelerator) -> Result<(), edgemaxx_engine::ServeError> {
+    let name = match engine {
+        EngineSpec::CandleTransformers => EngineSpec::CANDLE_TRANSFORMERS,
+        _ => "edgemaxx-candle",
+    };
+    let hello = Hello { engine: name.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let load = |load: &_| {
         let load: &edgemaxx_engine::Load = load;
         let kit = task::of_name(&load.task).map_err(|error: RunError| error.words())?;
-        let native = kit.native();
+        let native = kit.built_in(engine);
         native
             .ok_or_else(|| format!("the built-in engine cannot do the task {:?}", load.task))?
             .load(device, load)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::CheckpointSource;
-use edgemaxx_contract::contest::{Contest, EngineSpec};
+use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
 use edgemaxx_contract::task::{Grammar, RequestSpec, TaskRef};
 
@@ -48,8 +48,11 @@ pub fn open(
         return Err(why);
     }
     let kit = kit(task).map_err(|error| error.to_string())?;
-    match kit.native().filter(|_| pipeline.engine == EngineSpec::Native) {
+    match kit.built_in(&pipeline.engine) {
         Some(native) => native.open(source, request, &pipeline.settings).map_err(|error| error.to_string()),
+        None if pipeline.engine.is_built_in() => Err(format!(
+            "engine.native: candle-transformers does not do the task {task} here; use `native = true`"
+        )),
         None => Ok(Vec::new()),
     }
 }

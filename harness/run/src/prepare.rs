@@ -149,7 +149,8 @@ fn start(
         read_only.extend(open::linked(folder)?);
     }
     let mut process = match &pipeline.engine {
-        EngineSpec::Native => native(plan, host)?,
+        EngineSpec::Native => native("candle", plan, host)?,
+        EngineSpec::CandleTransformers => native(EngineSpec::CANDLE_TRANSFORMERS, plan, host)?,
         EngineSpec::Command(engine) => {
             let own = if pipeline.checkpoint.derive.is_some() {
                 source_folder(base, &pipeline.checkpoint.source)?
@@ -245,17 +246,17 @@ fn dtype_name(dtype: Dtype) -> &'static str {
     }
 }
 
-/// The built-in engine: this program.
+/// A built-in engine, by the verb's name: this program.
 ///
 /// # Errors
 /// This program cannot be found.
-pub fn native(plan: &Plan, host: &Host) -> Result<ProcessSpec> {
+pub fn native(engine: &str, plan: &Plan, host: &Host) -> Result<ProcessSpec> {
     let program = std::env::current_exe().map_err(|error| {
         RunError::of(Class::Environment, format!("this program cannot be found: {error}"))
     })?;
     let device = accelerator(plan).name();
     let words = std::iter::once(program.clone().into_os_string())
-        .chain(["engine", "candle", "--device", device].map(OsString::from))
+        .chain(["engine", engine, "--device", device].map(OsString::from))
         .collect();
     Ok(ProcessSpec { read_only: vec![program], ..process(words, plan, host) })
 }
@@ -265,7 +266,7 @@ pub fn native(plan: &Plan, host: &Host) -> Result<ProcessSpec> {
 /// # Errors
 /// This program cannot be found.
 pub fn null(plan: &Plan, host: &Host) -> Result<ProcessSpec> {
-    let mut process = native(plan, host)?;
+    let mut process = native("candle", plan, host)?;
     process.command.truncate(1);
     process.command.extend(["engine", "null"].map(OsString::from));
     Ok(process)

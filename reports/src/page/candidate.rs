@@ -283,6 +283,7 @@ pub(crate) fn settings(task: TaskRef, pipeline: &PipelinePlan) -> Vec<Fact> {
             "Engine",
             match &pipeline.engine {
                 EngineSpec::Native => "built in (candle)".to_owned(),
+                EngineSpec::CandleTransformers => "built in (candle-transformers)".to_owned(),
                 EngineSpec::Command(engine) => visible(&engine.command.join(" ")),
             },
         ),

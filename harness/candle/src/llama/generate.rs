@@ -17,7 +17,7 @@ pub enum Choice {
 
 impl Choice {
     /// The token of the answer's position `position`.
-    pub(super) fn of(&mut self, position: usize, logits: &[f32], room: &mut Vec<f32>) -> u32 {
+    pub(crate) fn of(&mut self, position: usize, logits: &[f32], room: &mut Vec<f32>) -> u32 {
         match self {
             Self::Greedy => greedy(logits),
             Self::Sampled(temperature, noise) => {

@@ -64,7 +64,7 @@ impl Llama {
         let (mut net, tokenizer) = if path.is_dir() {
             let config = LlamaConfig::read(&path.join("config.json"))?;
             let file = path.join("tokenizer.json");
-            let tokenizer = LlamaTokenizer::read(&file, &config);
+            let tokenizer = LlamaTokenizer::read(&file, config.vocabulary);
             (from_folder(path, config, options.weights)?, tokenizer)
         } else {
             let gguf = Gguf::open(path)?;

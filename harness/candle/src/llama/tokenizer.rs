@@ -29,11 +29,11 @@ impl LlamaTokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenizer`] where it cannot be read or has more entries than the model.
-    pub fn read(path: &Path, config: &LlamaConfig) -> Result<Self> {
+    pub fn read(path: &Path, vocabulary: usize) -> Result<Self> {
         let mut inner = read_tokenizer(path)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| fail(path, e))?;
-        Self::checked(inner, path, config, None)
+        Self::checked(inner, path, vocabulary, None)
     }
 
     /// Builds the tokenizer that a GGUF file's metadata describes.
@@ -92,14 +92,13 @@ impl LlamaTokenizer {
         inner.with_decoder(Some(ByteLevel::new(false, true, true)));
         inner.add_tokens(special).map_err(|e| fail(path, e))?;
         let begins = gguf.value("tokenizer.ggml.add_bos_token").and_then(Value::bool).unwrap_or(false);
-        Self::checked(inner, path, config, config.begin.filter(|_| begins))
+        Self::checked(inner, path, config.vocabulary, config.begin.filter(|_| begins))
     }
 
-    fn checked(inner: Tokenizer, path: &Path, config: &LlamaConfig, begin: Option<u32>) -> Result<Self> {
+    fn checked(inner: Tokenizer, path: &Path, vocabulary: usize, begin: Option<u32>) -> Result<Self> {
         let entries = inner.get_vocab_size(true);
-        if entries > config.vocabulary {
-            let most = config.vocabulary;
-            return Err(fail(path, format!("{entries} entries, but the model has {most}").into()));
+        if entries > vocabulary {
+            return Err(fail(path, format!("{entries} entries, but the model has {vocabulary}").into()));
         }
         Ok(Self { inner, path: path.to_path_buf(), begin })
     }

@@ -4,6 +4,7 @@ use super::metadata;
 use super::tokenizer::LlamaTokenizer;
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
+use crate::transformers::TransformersConfig;
 use crate::weights::Weights;
 use candle_core::{DType, Device};
 use std::path::{Path, PathBuf};
@@ -25,17 +26,21 @@ impl Vocabulary {
     /// It has none, or one that cannot be read here.
     pub fn open(path: &Path) -> Result<Self> {
         let path = checkpoint(path)?;
-        let (config, tokenizer) = if path.is_dir() {
-            let config = LlamaConfig::read(&path.join("config.json"))?;
-            let tokenizer = LlamaTokenizer::read(&path.join("tokenizer.json"), &config)?;
-            (config, tokenizer)
-        } else {
+        if !path.is_dir() {
             let gguf = Gguf::open(&path)?;
             let config = metadata::config(&gguf)?;
             let tokenizer = LlamaTokenizer::from_gguf(&gguf, &config)?;
-            (config, tokenizer)
+            return Ok(Self { tokenizer, size: config.vocabulary as u32, ends: config.end });
+        }
+        let (size, ends) = if TransformersConfig::is_its(&path) {
+            let config = TransformersConfig::read(&path)?;
+            (config.vocabulary, config.end)
+        } else {
+            let config = LlamaConfig::read(&path.join("config.json"))?;
+            (config.vocabulary, config.end)
         };
-        Ok(Self { tokenizer, size: config.vocabulary as u32, ends: config.end })
+        let tokenizer = LlamaTokenizer::read(&path.join("tokenizer.json"), size)?;
+        Ok(Self { tokenizer, size: size as u32, ends })
     }
 
     /// What each token of a text adds to it; nothing where it is the beginning of a character that the next one ends.

@@ -11,10 +11,10 @@ pub(crate) struct File {
     version: u32,
     values: Vec<(String, u32, Vec<u8>)>,
     /// Name, dimensions (the longest stride last), type, bytes.
-    tensors: Vec<(String, Vec<u64>, u32, Vec<u8>)>,
+    pub(crate) tensors: Vec<(String, Vec<u64>, u32, Vec<u8>)>,
 }
 
-fn text(t: &str) -> Vec<u8> {
+pub(crate) fn text(t: &str) -> Vec<u8> {
     [&(t.len() as u64).to_le_bytes()[..], t.as_bytes()].concat()
 }
 
@@ -29,7 +29,7 @@ impl File {
         Self { version: 3, values: vec![], tensors: vec![] }
     }
 
-    fn put(&mut self, key: &str, kind: u32, bytes: Vec<u8>) {
+    pub(crate) fn put(&mut self, key: &str, kind: u32, bytes: Vec<u8>) {
         self.values.retain(|v| v.0 != key);
         self.values.push((key.to_owned(), kind, bytes));
     }

@@ -13,3 +13,4 @@ mod reference;
 mod refusals;
 mod replaced;
 mod schedules;
+mod transformers;

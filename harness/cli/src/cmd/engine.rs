@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
+use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_run::native;
 use edgemaxx_run::task::of_name;
@@ -39,6 +40,12 @@ enum Engine {
         #[arg(long, default_value = "f16", value_parser = super::generate::dtype, requires = "settings")]
         dtype: Dtype,
     },
+    /// The built-in engine of candle-transformers' models; started by the harness.
+    CandleTransformers {
+        /// Device to compute on: cpu.
+        #[arg(long, default_value = "cpu")]
+        device: Accelerator,
+    },
     /// Measure what the device can do at most, as JSON; started by the harness.
     Peaks {
         /// Device: cpu or cuda.
@@ -69,9 +76,8 @@ impl Args {
             Engine::Install(args) => args.execute(),
             Engine::Cost(args) => args.execute(),
             Engine::Candle { device, settings: true, dtype } => say_settings(device, dtype),
-            Engine::Candle { device, .. } => {
-                native::serve(device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
-            }
+            Engine::Candle { device, .. } => serve(&EngineSpec::Native, device),
+            Engine::CandleTransformers { device } => serve(&EngineSpec::CandleTransformers, device),
             Engine::Peaks { device, threads, ms } => say_peaks(device, threads, Duration::from_millis(ms)),
             Engine::Null => edgemaxx_engine::null::serve(|task| Some(of_name(task).ok()?.codec()))
                 .map(|_| ())
@@ -86,6 +92,10 @@ impl Args {
             },
         }
     }
+}
+
+fn serve(engine: &EngineSpec, device: Accelerator) -> anyhow::Result<()> {
+    native::serve(engine, device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
 }
 
 /// What decides bits and speed on the device; fails with exit code 3 where it cannot be used.

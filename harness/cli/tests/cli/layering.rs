@@ -49,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const SOLE_USERS: &[(&str, &[&str])] = &[
     ("candle-core", &["candle"]),
     ("candle-nn", &["candle"]),
-    ("candle-transformers", &["quality"]),
+    ("candle-transformers", &["candle", "quality"]),
     ("cudarc", &["candle"]),
     ("tokenizers", &["candle"]),
     ("statrs", &["analyze", "candle"]),

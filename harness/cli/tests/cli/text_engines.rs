@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{edgemaxx, repository};
+use crate::common::{edgemaxx, failure, repository};
 use crate::node::skipped;
 
 /// Names a Python with torch and transformers.
@@ -180,4 +180,77 @@ fn python_files(python: &str) -> Vec<String> {
     let output = Command::new(python).args(["-c", script]).output().expect(PYTHON);
     let all = String::from_utf8(output.stdout).unwrap();
     all.lines().filter(|line| *line != "/usr").map(str::to_owned).collect()
+}
+
+/// The story-teller's files in the name of Mistral, whose layout without a window is LLaMA's.
+fn mistral(folder: &Path) -> String {
+    let (stories, to) = (repository("fixtures/models/stories-llama"), folder.join("mistral"));
+    fs::create_dir(&to).unwrap();
+    for name in ["model.safetensors", "tokenizer.json"] {
+        fs::copy(stories.join(name), to.join(name)).unwrap();
+    }
+    let config = fs::read_to_string(stories.join("config.json")).unwrap();
+    fs::write(to.join("config.json"), config.replace("\"llama\"", "\"mistral\"")).unwrap();
+    to.display().to_string()
+}
+
+#[test]
+fn models_of_other_layouts_compete_without_python() {
+    let home = tempfile::tempdir().unwrap();
+    let (model, stories) = (mistral(home.path()), path("fixtures/models/stories-llama"));
+    let engine = "engine = { native = \"candle-transformers\" }";
+    let candidates = format!(
+        "[[candidate]]\nname = \"built-in\"\ncheckpoint = \"{stories}\"\nengine = {{ native = true }}\n\
+         [[candidate]]\nname = \"again\"\n{engine}\n\
+         [[candidate]]\nname = \"guesses\"\n{engine}\ngeneration = {{ lookup = 4 }}\n"
+    );
+    let contest = contest(home.path(), &model, "stored", "lossless", &candidates);
+    let text = fs::read_to_string(&contest).unwrap();
+    let baseline = format!("checkpoint = \"{model}\"\n");
+    fs::write(&contest, text.replacen(&baseline, &format!("{baseline}{engine}\n"), 1)).unwrap();
+    // The judge is the same library's model, since the baseline is no LLaMA.
+    let entries = run(&contest);
+    let estimates: Value =
+        serde_json::from_slice(&fs::read(home.path().join("run/estimates.json")).unwrap()).unwrap();
+    for of in estimates["candidates"].as_array().unwrap().iter().filter(|of| of["name"] != "guesses") {
+        let gates = of["gates"].as_array().unwrap();
+        assert!(!gates.is_empty() && gates.iter().all(|gate| gate["passed"] == true), "{of}");
+    }
+    let guesses = entries.iter().find(|entry| entry["name"] == "guesses").unwrap();
+    let reasons = guesses["reasons"].to_string();
+    assert!(guesses["standing"] == "failed" && reasons.contains("generation.lookup"), "{guesses}");
+    let page = fs::read_to_string(home.path().join("run/report.html")).unwrap();
+    assert!(page.contains("built in (candle-transformers)"));
+
+    let refused = |from: &str, to: &str, words: &str| {
+        let text = fs::read_to_string(&contest).unwrap();
+        assert!(text.contains(from), "{from}");
+        let other = home.path().join("other.toml");
+        fs::write(&other, text.replacen(from, to, 1)).unwrap();
+        let mut plan = edgemaxx();
+        let (code, said) = failure(plan.arg("plan").arg(&other).arg("--out").arg(home.path().join("no")));
+        assert!(code == 2 && said.contains(words), "{words}: {said}");
+    };
+    refused(
+        "\"candle-transformers\"",
+        "\"onnx\"",
+        "expected true or \"candle-transformers\", found \"onnx\"",
+    );
+    refused("kind = \"cpu\"", "kind = \"cuda\"", "where candle-transformers computes");
+    refused("prompt_tokens = 24", "prompt_tokens = 600", "expected at most 512 tokens");
+    refused("\"stored\"", "\"q8_0\"", "quantised ones come from a GGUF file");
+    // Positions that it would get wrong are the built-in engine's.
+    let config = fs::read_to_string(home.path().join("mistral/config.json")).unwrap();
+    let scaled =
+        config.replace("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0}");
+    fs::write(home.path().join("mistral/config.json"), scaled).unwrap();
+    refused("stored", "stored", "positions are scaled by the built-in engine only");
+    let pictures = home.path().join("pictures.toml");
+    let text = fs::read_to_string(repository("fixtures/contests/emoji-cpu.toml")).unwrap();
+    let named = text.replacen("[baseline]\n", &format!("[baseline]\n{engine}\n"), 1);
+    fs::write(&pictures, named).unwrap();
+    let mut plan = edgemaxx();
+    plan.arg("plan").arg(&pictures).arg("--base").arg(repository("fixtures/contests"));
+    let (code, said) = failure(plan.arg("--out").arg(home.path().join("no")));
+    assert!(code == 2 && said.contains("candle-transformers does not do the task picture"), "{said}");
 }

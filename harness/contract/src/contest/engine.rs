@@ -11,8 +11,21 @@ use crate::input::{InputError, bad, within};
 pub enum EngineSpec {
     /// The built-in engine on candle.
     Native,
+    /// The built-in engine of the models that candle-transformers has.
+    #[serde(rename = "candle-transformers")]
+    CandleTransformers,
     /// A program that speaks the engine protocol.
     Command(CommandSpec),
+}
+
+impl EngineSpec {
+    /// What a contest calls the engine of candle-transformers' models.
+    pub const CANDLE_TRANSFORMERS: &'static str = "candle-transformers";
+
+    /// Whether it is part of this program.
+    pub fn is_built_in(&self) -> bool {
+        !matches!(self, Self::Command(_))
+    }
 }
 
 /// A program that speaks the engine protocol, and what it needs.
@@ -59,7 +72,7 @@ pub struct Resources {
 #[serde(deny_unknown_fields)]
 pub(super) struct WireEngine {
     #[serde(default)]
-    pub native: Option<bool>,
+    pub native: Option<WireNative>,
     #[serde(default)]
     pub command: Option<Vec<String>>,
     #[serde(default)]
@@ -72,6 +85,14 @@ pub(super) struct WireEngine {
     pub resources: Option<WireResources>,
 }
 
+/// `true`, or the name of a library.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum WireNative {
+    Usual(bool),
+    Library(String),
+}
+
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WireResources {
@@ -82,9 +103,20 @@ pub(super) struct WireResources {
 
 pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<EngineSpec>, InputError> {
     let Some(wire) = wire else { return Ok(None) };
-    let command = match (wire.native, wire.command) {
-        (Some(true), None) => None,
-        (None | Some(false), Some(command)) if !command.is_empty() => Some(command),
+    let native = match wire.native {
+        None | Some(WireNative::Usual(false)) => None,
+        Some(WireNative::Usual(true)) => Some(EngineSpec::Native),
+        Some(WireNative::Library(name)) if name == EngineSpec::CANDLE_TRANSFORMERS => {
+            Some(EngineSpec::CandleTransformers)
+        }
+        Some(WireNative::Library(name)) => {
+            let expected = format!("true or {:?}", EngineSpec::CANDLE_TRANSFORMERS);
+            return Err(bad(format!("{field}.native"), &expected, format!("{name:?}")));
+        }
+    };
+    let (native, command) = match (native, wire.command) {
+        (Some(native), None) => (native, None),
+        (None, Some(command)) if !command.is_empty() => (EngineSpec::Native, Some(command)),
         _ => return Err(bad(field, "native = true, or command = [\"program\", …]", "neither or both")),
     };
     let Some(command) = command else {
@@ -99,7 +131,7 @@ pub(super) fn engine(field: &str, wire: Option<WireEngine>) -> Result<Option<Eng
                 "native = true",
             ));
         }
-        return Ok(Some(EngineSpec::Native));
+        return Ok(Some(native));
     };
     if let Some(name) = wire.needs.iter().find(|name| name.is_empty() || name.contains('/')) {
         return Err(bad(

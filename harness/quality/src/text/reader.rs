@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::llama::{Llama, LlamaOptions, Vocabulary, checkpoint};
+use edgemaxx_candle::transformers::{Transformers, TransformersConfig, TransformersOptions};
 use edgemaxx_contract::task::text::{Ask, AskedDecoding, Noise};
 
 use crate::error::{QualityError, Result};
@@ -52,10 +53,54 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     values.sum::<f64>() / count as f64
 }
 
+/// The baseline's model: LLaMA's layout in one pass, others a token at a time.
+enum Model {
+    Llama(Box<Llama>),
+    Other(Box<Transformers>),
+}
+
+impl Model {
+    /// With as many threads as are worth meeting one another: on a busy machine a small one waits for them longer than it
+    /// computes.
+    fn open(path: &Path, context: Option<usize>) -> edgemaxx_candle::Result<Self> {
+        if path.is_dir() && TransformersConfig::is_its(path) {
+            let options = TransformersOptions { threads: Some(1), context };
+            return Ok(Self::Other(Box::new(Transformers::open(path, &options)?)));
+        }
+        let options = LlamaOptions { context, threads: Some(1), ..LlamaOptions::default() };
+        let model = Llama::open(path, &options)?;
+        if model.bytes_per_token() < ALONE {
+            return Ok(Self::Llama(Box::new(model)));
+        }
+        drop(model);
+        Ok(Self::Llama(Box::new(Llama::open(path, &LlamaOptions { threads: None, ..options })?)))
+    }
+
+    /// Tokens of the longest text now, and at most.
+    fn room(&self) -> (usize, usize) {
+        match self {
+            Self::Llama(model) => (model.capacity(), model.config().positions),
+            Self::Other(model) => (model.capacity(), model.config().positions),
+        }
+    }
+
+    fn score(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) -> edgemaxx_candle::Result<()> {
+        match self {
+            Self::Llama(model) => model.score(prompt, answer, each),
+            Self::Other(model) => model.score(prompt, answer, each),
+        }
+    }
+}
+
 /// The baseline's model, and its tokens.
 pub struct Reader {
     path: PathBuf,
-    model: Llama,
+    model: Model,
     /// The pieces that tokens stand for.
     pub vocabulary: Vocabulary,
 }
@@ -67,7 +112,7 @@ impl Reader {
     /// It cannot be read.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = checkpoint(folder).map_err(fail)?;
-        let model = open(&path, None).map_err(fail)?;
+        let model = Model::open(&path, None).map_err(fail)?;
         Ok(Self { vocabulary: Vocabulary::open(&path).map_err(fail)?, path, model })
     }
 
@@ -77,9 +122,10 @@ impl Reader {
     /// The answer has no tokens, or some that it does not know, or more than it has positions.
     pub fn read(&mut self, ask: &Ask, answer: &[u32]) -> Result<Read> {
         let needed = ask.prompt_ids.len() + answer.len();
-        if needed > self.model.capacity() {
-            let context = needed.max(2 * self.model.capacity()).min(self.model.config().positions);
-            self.model = open(&self.path, Some(context)).map_err(fail)?;
+        let (capacity, most) = self.model.room();
+        if needed > capacity {
+            let context = needed.max(2 * capacity).min(most);
+            self.model = Model::open(&self.path, Some(context)).map_err(fail)?;
         }
         let (temperature, mut noise) = match ask.decoding {
             AskedDecoding::Greedy => (1.0, None),
@@ -105,18 +151,6 @@ impl Reader {
             .map_err(fail)?;
         Ok(read)
     }
-}
-
-/// A model with as many threads as are worth meeting one another: on a busy machine a small one waits for them longer than
-/// it computes.
-fn open(path: &Path, context: Option<usize>) -> edgemaxx_candle::Result<Llama> {
-    let options = LlamaOptions { context, threads: Some(1), ..LlamaOptions::default() };
-    let model = Llama::open(path, &options)?;
-    if model.bytes_per_token() < ALONE {
-        return Ok(model);
-    }
-    drop(model);
-    Llama::open(path, &LlamaOptions { threads: None, ..options })
 }
 
 /// The largest, the first of several, and its place.

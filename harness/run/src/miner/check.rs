@@ -46,14 +46,15 @@ pub fn check_resolved(resolved: &Resolved) -> Result<Checked> {
     let folder = &resolved.root;
     let kit = of_checkpoint(folder);
     let CandidateFile { engine, settings } = candidate_file(folder, kit.task())?;
-    let own_engine = matches!(engine, Some(EngineSpec::Command(_)));
+    let engine = engine.unwrap_or(EngineSpec::Native);
+    let own_engine = !engine.is_built_in();
     for file in resolved.files.iter().filter(|f| f.path.ends_with(".safetensors")) {
         Weights::open_files(vec![folder.join(&file.path)], DType::F32, &Device::Cpu)
             .map_err(|error| RunError::input(words(&error)))?;
     }
     // Who brings an engine may lay the files out as the engine likes.
     if !own_engine {
-        let native = kit.native().ok_or_else(|| {
+        let native = kit.built_in(&engine).ok_or_else(|| {
             RunError::input(format!(
                 "{}: the built-in engine cannot do the task {}",
                 folder.display(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::{Accelerator, CheckpointSource};
-use edgemaxx_contract::contest::Contest;
+use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::metric::Model;
@@ -71,6 +71,20 @@ pub trait Kit: Sync {
     /// What the built-in engine does for the task, where it can do it.
     fn native(&self) -> Option<&'static dyn Native> {
         None
+    }
+
+    /// What candle-transformers' models do for the task, where they can do it.
+    fn candle_transformers(&self) -> Option<&'static dyn Native> {
+        None
+    }
+
+    /// What an engine that is part of this program does for the task, where it can do it.
+    fn built_in(&self, engine: &EngineSpec) -> Option<&'static dyn Native> {
+        match engine {
+            EngineSpec::Native => self.native(),
+            EngineSpec::CandleTransformers => self.candle_transformers(),
+            EngineSpec::Command(_) => None,
+        }
     }
 }
 

@@ -59,10 +59,10 @@ pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Res
 }
 
 /// Is given tokens as soon as they are known, and says whether to go on.
-type Each<'a> = dyn FnMut(&[u32]) -> bool + 'a;
+pub(super) type Each<'a> = dyn FnMut(&[u32]) -> bool + 'a;
 
 /// Answers requests with a model.
-fn writer(
+pub(super) fn writer(
     lookup: usize,
     mut make: impl FnMut(Wanted<'_>, &mut Each<'_>) -> edgemaxx_candle::Result<()> + 'static,
 ) -> Writer {

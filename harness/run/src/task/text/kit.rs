@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::llama::{LlamaConfig, checkpoint, look};
+use edgemaxx_candle::transformers::TransformersConfig;
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
@@ -17,7 +18,8 @@ use edgemaxx_quality::{Judge, QualityError};
 use serde_json::json;
 
 use super::encoder::{Recalled, Tokenizer};
-use super::rehearse::rehearse;
+use super::rehearse::{fits, rehearse};
+use super::transformers::TransformersKit;
 use super::{engine, work};
 use crate::error::{Result, RunError};
 use crate::task::kit::{Alone, Kit, Native, Rehearsal};
@@ -70,12 +72,19 @@ impl Kit for TextKit {
     fn native(&self) -> Option<&'static dyn Native> {
         Some(&TEXT)
     }
+
+    fn candle_transformers(&self) -> Option<&'static dyn Native> {
+        Some(&TransformersKit)
+    }
 }
 
 impl Native for TextKit {
     fn is_checkpoint(&self, folder: &Path) -> bool {
         let path = checkpoint(folder).ok().filter(|_| folder.is_dir());
-        path.is_some_and(|path| path.is_file() || LlamaConfig::read(&path.join("config.json")).is_ok())
+        let named = |path: &Path| {
+            LlamaConfig::read(&path.join("config.json")).is_ok() || TransformersConfig::is_its(path)
+        };
+        path.is_some_and(|path| path.is_file() || named(&path))
     }
 
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
@@ -90,14 +99,7 @@ impl Native for TextKit {
         _: &Settings,
     ) -> Result<Vec<String>> {
         let config = look(&checkpoint.root).map_err(|error| RunError::input(error.to_string()))?;
-        let (needed, positions) = (request.view::<text::Request>()?.context() as usize, config.positions);
-        if needed > positions {
-            return Err(RunError::input(format!(
-                "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found \
-                 {needed}"
-            )));
-        }
-        Ok(Vec::new())
+        fits(request, config.positions)
     }
 
     /// Whatever weights are kept as, they are multiplied in single precision.

@@ -4,6 +4,7 @@ mod encoder;
 mod engine;
 mod kit;
 mod rehearse;
+mod transformers;
 mod work;
 
 pub use encoder::{Recalled, Tokenizer};

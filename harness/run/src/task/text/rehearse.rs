@@ -1,7 +1,9 @@
 //! What a contest of texts asks for that would fail only after everything is measured, found out before.
 
 use edgemaxx_candle::llama::look;
+use edgemaxx_candle::transformers::TransformersConfig;
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
+use edgemaxx_contract::task::{RequestSpec, text};
 
 use crate::error::{Result, RunError};
 use crate::sources::source_folder;
@@ -29,6 +31,11 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
         }
     }
     let native = resolved.iter().any(|pipeline| pipeline.engine == EngineSpec::Native);
+    let others = resolved.iter().any(|pipeline| pipeline.engine == EngineSpec::CandleTransformers);
+    if others && contest.device.kind != DeviceKind::Cpu {
+        let expected = "cpu, where candle-transformers computes here";
+        return bad("device.kind".to_owned(), expected, format!("{:?}", contest.device.kind).to_lowercase());
+    }
     if native && contest.device.kind == DeviceKind::Metal {
         let expected =
             "cpu or cuda, where the built-in engine writes texts, or an engine named for every pipeline";
@@ -37,9 +44,28 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     // Who has an engine of his own must have a baseline that the built-in one can read, too.
     let source = resolved.first().map_or(&contest.baseline.checkpoint, |baseline| &baseline.checkpoint);
     let Ok(folder) = source_folder(base, &source.source) else { return Ok(()) };
-    look(&folder).map(drop).map_err(|error| {
+    let read = if TransformersConfig::is_its(&folder) {
+        TransformersConfig::read(&folder).map(drop)
+    } else {
+        look(&folder).map(drop)
+    };
+    read.map_err(|error| {
         RunError::input(format!(
-            "baseline.checkpoint: it judges all answers, and must be one of LLaMA's layout: {error}"
+            "baseline.checkpoint: it judges all answers, and must be one that this program reads itself: {error}"
         ))
     })
+}
+
+/// Refuses requests whose longest does not fit a checkpoint's positions; else nothing is odd.
+///
+/// # Errors
+/// Names the field, what was expected, and what was found.
+pub(super) fn fits(request: &RequestSpec, positions: usize) -> Result<Vec<String>> {
+    let needed = request.view::<text::Request>()?.context() as usize;
+    if needed > positions {
+        return Err(RunError::input(format!(
+            "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found {needed}"
+        )));
+    }
+    Ok(Vec::new())
 }

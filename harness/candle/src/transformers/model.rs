@@ -1,0 +1,265 @@
+//! A loaded model of candle-transformers' with the text that it has read so far.
+use super::config::{Family, GgufFamily, Layout, TransformersConfig};
+use crate::error::{Error, Result};
+use crate::llama::Wanted;
+use crate::weights::Weights;
+use candle_core::quantized::gguf_file::Content;
+use candle_core::{D, DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::{
+    gemma, gemma2, mistral, phi3, quantized_llama, quantized_qwen2, qwen2, qwen3,
+};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// How a model is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct TransformersOptions {
+    /// Threads, `None` for as many as there are cores.
+    pub threads: Option<usize>,
+    /// Tokens of the longest text, `None` for as many as the model has positions, but at most 4096.
+    pub context: Option<usize>,
+}
+
+/// Positions unless asked otherwise.
+const CONTEXT: usize = 4096;
+
+enum Model {
+    Qwen2(qwen2::ModelForCausalLM),
+    Qwen3(qwen3::ModelForCausalLM),
+    Phi3(phi3::Model),
+    Gemma(gemma::Model),
+    Gemma2(gemma2::Model),
+    Mistral(mistral::Model),
+    GgufLlama(quantized_llama::ModelWeights),
+    GgufQwen2(quantized_qwen2::ModelWeights),
+}
+
+/// A model of candle-transformers' on the CPU; its logits are f32, computed in f32.
+pub struct Transformers {
+    config: TransformersConfig,
+    model: Model,
+    threads: rayon::ThreadPool,
+    capacity: usize,
+    position: usize,
+    logits: Vec<f32>,
+}
+
+impl Transformers {
+    /// Loads a folder in transformers' layout (`config.json`, `model.safetensors`) or a GGUF file.
+    ///
+    /// # Errors
+    /// Every way in which the files may be unfit, naming file and field or tensor.
+    pub fn open(path: &Path, options: &TransformersOptions) -> Result<Self> {
+        let config = TransformersConfig::read(path)?;
+        let count =
+            options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(count.max(1)).build();
+        let threads = threads.map_err(|error| Error::Request {
+            field: "threads",
+            found: count.to_string(),
+            expected: format!("a number of threads the system grants ({error})"),
+        })?;
+        let capacity = options.context.unwrap_or(CONTEXT.min(config.positions));
+        if capacity == 0 || capacity > config.positions {
+            let expected = format!("1 to the {} positions that are computed rightly", config.positions);
+            return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
+        }
+        let model = threads.install(|| match &config.layout {
+            Layout::Folder(family, words) => of_folder(path, *family, words),
+            Layout::Gguf(family) => of_gguf(path, *family),
+        })?;
+        Ok(Self { config, model, threads, capacity, position: 0, logits: Vec::new() })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TransformersConfig {
+        &self.config
+    }
+
+    /// Tokens of the longest text.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Reads a text from its beginning; logits of the token that follows.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for no tokens, unknown ones or too many; [`Error::NoLogits`].
+    pub fn prefill(&mut self, ids: &[u32]) -> Result<&[f32]> {
+        self.model.clear();
+        self.position = 0;
+        self.extend(ids)
+    }
+
+    /// Reads one more token; logits of the one that follows.
+    ///
+    /// # Errors
+    /// As [`Self::prefill`].
+    pub fn decode(&mut self, id: u32) -> Result<&[f32]> {
+        self.extend(&[id])
+    }
+
+    /// Makes an answer, a token at a time; `each` is given it as soon as it is known, and says whether to go on. Nothing is
+    /// guessed ahead.
+    ///
+    /// # Errors
+    /// As [`Self::prefill`].
+    pub fn generate(&mut self, wanted: Wanted<'_>, each: &mut dyn FnMut(&[u32]) -> bool) -> Result<()> {
+        let Wanted { prompt, most, ends, mut choice, .. } = wanted;
+        let mut room = Vec::new();
+        let mut token = choice.of(0, self.prefill(prompt)?, &mut room);
+        for made in 1.. {
+            if !each(&[token]) || made >= most || ends.contains(&token) {
+                return Ok(());
+            }
+            token = choice.of(made, self.decode(token)?, &mut room);
+        }
+        Ok(())
+    }
+
+    /// Reads a prompt and, whatever the model would have said, an answer, a token at a time; `each` is given the number of
+    /// every token of the answer, and the logits from which it would have been chosen.
+    ///
+    /// # Errors
+    /// As [`Self::prefill`].
+    pub fn score(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        self.position = 0;
+        self.check(answer)?;
+        each(0, self.prefill(prompt)?);
+        for (at, id) in answer.iter().enumerate().take(answer.len() - 1) {
+            each(at + 1, self.decode(*id)?);
+        }
+        Ok(())
+    }
+
+    fn check(&self, ids: &[u32]) -> Result<()> {
+        let fail = |found: String, expected: String| Err(Error::Request { field: "ids", found, expected });
+        let room = self.capacity - self.position;
+        if ids.is_empty() || ids.len() > room {
+            return fail(format!("{} tokens", ids.len()), format!("1 to {room}, the room that is left"));
+        }
+        let vocabulary = self.config.vocabulary;
+        match ids.iter().find(|id| **id as usize >= vocabulary) {
+            Some(id) => fail(format!("token {id}"), format!("tokens below the vocabulary's {vocabulary}")),
+            None => Ok(()),
+        }
+    }
+
+    fn extend(&mut self, ids: &[u32]) -> Result<&[f32]> {
+        self.check(ids)?;
+        let Self { model, threads, position, .. } = self;
+        let logits = threads.install(|| -> candle_core::Result<Vec<f32>> {
+            let ids = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
+            let logits = model.forward(&ids, *position)?;
+            let vocabulary = logits.dim(D::Minus1)?;
+            logits.reshape(((), vocabulary))?.get(0)?.to_dtype(DType::F32)?.to_vec1()
+        })?;
+        self.position += ids.len();
+        self.logits = logits;
+        if self.logits.iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::NoLogits { position: self.position });
+        }
+        Ok(&self.logits)
+    }
+}
+
+impl Model {
+    fn forward(&mut self, ids: &Tensor, position: usize) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Qwen2(model) => model.forward(ids, position),
+            Self::Qwen3(model) => model.forward(ids, position),
+            Self::Phi3(model) => model.forward(ids, position),
+            Self::Gemma(model) => model.forward(ids, position),
+            Self::Gemma2(model) => model.forward(ids, position),
+            Self::Mistral(model) => model.forward(ids, position),
+            Self::GgufLlama(model) => model.forward(ids, position),
+            Self::GgufQwen2(model) => model.forward(ids, position),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Qwen2(model) => model.clear_kv_cache(),
+            Self::Qwen3(model) => model.clear_kv_cache(),
+            Self::Phi3(model) => model.clear_kv_cache(),
+            Self::Gemma(model) => model.clear_kv_cache(),
+            Self::Gemma2(model) => model.clear_kv_cache(),
+            Self::Mistral(model) => model.clear_kv_cache(),
+            Self::GgufLlama(model) => model.clear_kv_cache(),
+            Self::GgufQwen2(model) => model.clear_kv_cache(),
+        }
+    }
+}
+
+fn of_folder(path: &Path, family: Family, words: &Map<String, Value>) -> Result<Model> {
+    let weights = Weights::open_dir(path, "model", DType::F32, &Device::Cpu)?;
+    let names: Vec<String> =
+        weights.names().filter(|name| !name.ends_with(".scale")).map(str::to_owned).collect();
+    let mut tensors = HashMap::with_capacity(names.len() + 1);
+    for name in names {
+        let shape = weights.info(&name).map_or(vec![], |(_, shape)| shape.to_vec());
+        let values = weights.values(&shape, &name)?;
+        tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+    }
+    // Not all of its models know embeddings that serve as the head too.
+    let tied = words.get("tie_word_embeddings") == Some(&Value::Bool(true));
+    if let (true, Some(embeddings)) = (tied, tensors.get("model.embed_tokens.weight").cloned()) {
+        tensors.insert("lm_head.weight".to_owned(), embeddings);
+    }
+    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let bad = |error: candle_core::Error| Error::Config {
+        path: path.to_path_buf(),
+        field: "the weights".to_owned(),
+        found: error.to_string(),
+        expected: "those that config.json calls for".to_owned(),
+    };
+    let words = Value::Object(words.clone());
+    let file = path.join("config.json");
+    Ok(match family {
+        Family::Qwen2 => {
+            Model::Qwen2(qwen2::ModelForCausalLM::new(&config(&file, words)?, builder).map_err(bad)?)
+        }
+        Family::Qwen3 => {
+            Model::Qwen3(qwen3::ModelForCausalLM::new(&config(&file, words)?, builder).map_err(bad)?)
+        }
+        Family::Phi3 => Model::Phi3(phi3::Model::new(&config(&file, words)?, builder).map_err(bad)?),
+        Family::Gemma => {
+            Model::Gemma(gemma::Model::new(false, &config(&file, words)?, builder).map_err(bad)?)
+        }
+        Family::Gemma2 => {
+            Model::Gemma2(gemma2::Model::new(false, &config(&file, words)?, builder).map_err(bad)?)
+        }
+        Family::Mistral => Model::Mistral(mistral::Model::new(&config(&file, words)?, builder).map_err(bad)?),
+    })
+}
+
+/// A configuration in the words of one of candle-transformers' models.
+fn config<T: serde::de::DeserializeOwned>(path: &Path, words: Value) -> Result<T> {
+    serde_json::from_value(words)
+        .map_err(|error| Error::Json { path: path.to_path_buf(), message: error.to_string() })
+}
+
+fn of_gguf(path: &Path, family: GgufFamily) -> Result<Model> {
+    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let damaged = |error: candle_core::Error| Error::DamagedGguf {
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    };
+    let content = Content::read(&mut file).map_err(damaged)?;
+    let device = &Device::Cpu;
+    Ok(match family {
+        GgufFamily::Llama => Model::GgufLlama(
+            quantized_llama::ModelWeights::from_gguf(content, &mut file, device).map_err(damaged)?,
+        ),
+        GgufFamily::Qwen2 => Model::GgufQwen2(
+            quantized_qwen2::ModelWeights::from_gguf(content, &mut file, device).map_err(damaged)?,
+        ),
+    })
+}

@@ -1,0 +1,110 @@
+//! candle-transformers' models writing texts, behind the contract's and the protocol's words.
+
+use std::path::Path;
+
+use edgemaxx_candle::llama::checkpoint;
+use edgemaxx_candle::transformers::{Transformers, TransformersConfig, TransformersOptions};
+use edgemaxx_candle::{Accelerator, CheckpointSource};
+use edgemaxx_contract::contest::EngineSpec;
+use edgemaxx_contract::dtype::Dtype;
+use edgemaxx_contract::floor::Work;
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
+use edgemaxx_contract::task::text::{self, Weights};
+use edgemaxx_contract::task::{RequestSpec, Settings, SettingsPatch};
+use edgemaxx_engine::task::text as codec;
+use edgemaxx_engine::{Answerer, Load, Object};
+
+use super::engine::{Writer, writer};
+use super::rehearse::fits;
+use super::work;
+use crate::error::{Result, RunError};
+use crate::task::kit::Native;
+
+/// Texts, by candle-transformers.
+pub(super) struct TransformersKit;
+
+fn read(folder: &Path) -> Result<TransformersConfig> {
+    let read = checkpoint(folder).and_then(|path| TransformersConfig::read(&path));
+    read.map_err(|error| RunError::input(error.to_string()))
+}
+
+/// Refuses settings that candle-transformers has nothing for.
+fn refuse(weights: Weights, rope_factor: f64, lookup: u32, cache: Weights) -> Result<(), String> {
+    let name = EngineSpec::CANDLE_TRANSFORMERS;
+    let bad = |field: &str, expected: &str, found: String| {
+        Err(format!("generation.{field}: {name}: expected {expected}, found {found}"))
+    };
+    if ![Weights::Stored, Weights::F32].contains(&weights) {
+        let expected = "stored or f32: it computes in f32; quantised ones come from a GGUF file";
+        return bad("weights", expected, weights.to_string());
+    }
+    if ![Weights::Stored, Weights::F32].contains(&cache) {
+        return bad("cache", "f32", cache.to_string());
+    }
+    if rope_factor != 1.0 {
+        return bad("rope_factor", "1", rope_factor.to_string());
+    }
+    if lookup > 0 {
+        return bad("lookup", "0: it says only what follows the last token", lookup.to_string());
+    }
+    Ok(())
+}
+
+impl Native for TransformersKit {
+    fn is_checkpoint(&self, folder: &Path) -> bool {
+        folder.is_dir() && read(folder).is_ok()
+    }
+
+    fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
+        settings.view::<text::SettingsPatch>()?;
+        read(folder).map(drop)
+    }
+
+    fn open(
+        &self,
+        checkpoint: &CheckpointSource,
+        request: &RequestSpec,
+        settings: &Settings,
+    ) -> Result<Vec<String>> {
+        let own: text::Settings = settings.view()?;
+        refuse(own.weights, own.rope_factor, own.lookup, own.cache).map_err(RunError::input)?;
+        fits(request, read(&checkpoint.root)?.positions)
+    }
+
+    fn dtype(&self, _: &Settings) -> Result<Dtype> {
+        Ok(Dtype::F32)
+    }
+
+    fn work(&self, checkpoint: &CheckpointSource, plan: &Plan, pipeline: &PipelinePlan) -> Result<Work> {
+        work::work(checkpoint, plan, pipeline)
+    }
+
+    fn load(&self, device: Accelerator, load: &Load) -> Result<(Object, Answerer), String> {
+        codec::loaded(load, |wanted, settings| loaded(device, wanted, settings))
+    }
+}
+
+fn loaded(
+    device: Accelerator,
+    load: &Load,
+    settings: &codec::Settings,
+) -> Result<(codec::Ready, Writer), String> {
+    let name = EngineSpec::CANDLE_TRANSFORMERS;
+    if device != Accelerator::Cpu {
+        return Err(format!("{name} computes on the CPU only here"));
+    }
+    if let Some(part) = load.replaced.keys().next() {
+        return Err(format!("a checkpoint that writes texts has no {part:?} to replace"));
+    }
+    refuse(settings.weights, settings.rope_factor, settings.lookup, settings.cache)?;
+    let said = |error: edgemaxx_candle::Error| error.to_string();
+    let path = checkpoint(Path::new(&load.checkpoint)).map_err(said)?;
+    let options = TransformersOptions {
+        threads: Some(load.threads as usize),
+        context: Some(settings.context as usize),
+    };
+    let mut model = Transformers::open(&path, &options).map_err(said)?;
+    let ready =
+        codec::Ready { vocabulary: model.config().vocabulary as u32, positions: model.capacity() as u32 };
+    Ok((ready, writer(0, move |wanted, each| model.generate(wanted, each))))
+}
