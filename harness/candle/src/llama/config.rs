@@ -128,6 +128,25 @@ enum OneOrMore {
     More(Vec<u32>),
 }
 
+impl From<OneOrMore> for Vec<u32> {
+    fn from(ids: OneOrMore) -> Self {
+        match ids {
+            OneOrMore::One(id) => vec![id],
+            OneOrMore::More(ids) => ids,
+        }
+    }
+}
+
+/// The tokens that begin and end texts by the `generation_config.json` beside a `config.json`, where it tells them.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn generation(config: &Path) -> Result<(Option<u32>, Option<Vec<u32>>)> {
+    let beside = config.with_file_name("generation_config.json");
+    let found: Option<Generation> = beside.exists().then(|| read_json(&beside)).transpose()?;
+    Ok(found.map_or((None, None), |of| (of.bos_token_id, of.eos_token_id.map(Vec::from))))
+}
+
 impl LlamaConfig {
     /// Reads and checks a `config.json`.
     ///
@@ -153,9 +172,7 @@ impl LlamaConfig {
             return Err(Error::config(path, "quantization_config", "one", expected));
         }
         let (rope, theta) = rope(path, &file)?;
-        let beside = path.with_file_name("generation_config.json");
-        let generation: Option<Generation> = beside.exists().then(|| read_json(&beside)).transpose()?;
-        let (begin, end) = generation.map_or((None, None), |of| (of.bos_token_id, of.eos_token_id));
+        let (begin, end) = generation(path)?;
         let scaling = rope.map_or(Ok(None), |r| scaling(path, r, file.max_position_embeddings))?;
         let head_width = match file.head_dim {
             Some(width) => width,
@@ -175,11 +192,7 @@ impl LlamaConfig {
             scaling,
             tied: file.tie_word_embeddings,
             begin: begin.or(file.bos_token_id),
-            end: match end.or(file.eos_token_id) {
-                None => vec![],
-                Some(OneOrMore::One(id)) => vec![id],
-                Some(OneOrMore::More(ids)) => ids,
-            },
+            end: end.or(file.eos_token_id.map(Vec::from)).unwrap_or_default(),
         };
         config.check(path, &Names::TRANSFORMERS)?;
         Ok(config)

@@ -17,6 +17,7 @@ mod tokenizer;
 mod vocabulary;
 mod weights;
 
+pub(crate) use config::generation;
 pub use config::{LlamaConfig, RopeScaling};
 pub use generate::{Choice, Wanted};
 pub use gpu::GpuLlama;

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
+use crate::llama::generation;
 use candle_core::quantized::gguf_file::{Content, Value as GgufValue};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -29,13 +30,6 @@ impl Family {
     ];
 }
 
-/// Which of its models of GGUF files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GgufFamily {
-    Llama,
-    Qwen2,
-}
-
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransformersConfig {
@@ -55,8 +49,8 @@ pub struct TransformersConfig {
 pub(super) enum Layout {
     /// A folder in transformers' layout, and its configuration in candle-transformers' words.
     Folder(Family, Map<String, Value>),
-    /// A GGUF file.
-    Gguf(GgufFamily),
+    /// A GGUF file of a LLaMA.
+    Gguf,
 }
 
 /// Positions that candle-transformers' LLaMA of GGUF files has, whatever the file says.
@@ -86,6 +80,10 @@ impl TransformersConfig {
             return Err(Error::config(path, "model_type", format!("`{kind}`"), names.join(", ")));
         };
         plain_rope(path, &mut config)?;
+        if config.get("quantization_config").is_some_and(|of| !of.is_null()) {
+            let expected = "none: weights are read as they are stored";
+            return Err(Error::config(path, "quantization_config", "one", expected));
+        }
         let size = |config: &Map<String, Value>, field: &str, most: usize| -> Result<usize> {
             let found = config.get(field).and_then(Value::as_u64).unwrap_or(0) as usize;
             Error::bound(path, field, found, most).map(|()| found)
@@ -109,6 +107,7 @@ impl TransformersConfig {
         if let (true, Some(window)) = (windowed, config.get("sliding_window").and_then(Value::as_u64)) {
             positions = positions.min(window as usize);
         }
+        let (begins, ends) = generation(path)?;
         let begin = config.get("bos_token_id").and_then(Value::as_u64).map(|id| id as u32);
         let end = match config.get("eos_token_id") {
             Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_u64).map(|id| id as u32).collect(),
@@ -116,6 +115,7 @@ impl TransformersConfig {
             _ => vec![],
         };
         translated(path, *family, &mut config)?;
+        let (begin, end) = (begins.or(begin), ends.unwrap_or(end));
         Ok(Self { vocabulary, positions, begin, end, layout: Layout::Folder(*family, config) })
     }
 
@@ -129,14 +129,9 @@ impl TransformersConfig {
         let text = |key: &str| content.metadata.get(key).and_then(|value| value.to_string().ok());
         let number = |key: &str| content.metadata.get(key).and_then(whole);
         let kind = text("general.architecture").map_or("none", String::as_str);
-        let (family, most) = match kind {
-            "llama" => (GgufFamily::Llama, GGUF_LLAMA_POSITIONS),
-            "qwen2" => (GgufFamily::Qwen2, limits::CONTEXT),
-            other => {
-                let expected = "`llama` or `qwen2`";
-                return Err(Error::config(path, "general.architecture", format!("`{other}`"), expected));
-            }
-        };
+        if kind != "llama" {
+            return Err(Error::config(path, "general.architecture", format!("`{kind}`"), "`llama`"));
+        }
         let scaling = format!("{kind}.rope.scaling.type");
         let scaled = text(&scaling).is_some_and(|how| how != "none");
         if scaled || content.tensor_infos.contains_key("rope_freqs.weight") {
@@ -154,10 +149,10 @@ impl TransformersConfig {
         let id = |key: &str| number(key).map(|id| id as u32);
         Ok(Self {
             vocabulary,
-            positions: positions.min(most),
+            positions: positions.min(GGUF_LLAMA_POSITIONS),
             begin: id("tokenizer.ggml.bos_token_id"),
             end: id("tokenizer.ggml.eos_token_id").into_iter().collect(),
-            layout: Layout::Gguf(family),
+            layout: Layout::Gguf,
         })
     }
 }

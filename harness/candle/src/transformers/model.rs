@@ -1,14 +1,12 @@
 //! A loaded model of candle-transformers' with the text that it has read so far.
-use super::config::{Family, GgufFamily, Layout, TransformersConfig};
+use super::config::{Family, Layout, TransformersConfig};
 use crate::error::{Error, Result};
 use crate::llama::Wanted;
 use crate::weights::Weights;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::{
-    gemma, gemma2, mistral, phi3, quantized_llama, quantized_qwen2, qwen2, qwen3,
-};
+use candle_transformers::models::{gemma, gemma2, mistral, phi3, quantized_llama, qwen2, qwen3};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,7 +31,6 @@ enum Model {
     Gemma2(gemma2::Model),
     Mistral(mistral::Model),
     GgufLlama(quantized_llama::ModelWeights),
-    GgufQwen2(quantized_qwen2::ModelWeights),
 }
 
 /// A model of candle-transformers' on the CPU; its logits are f32, computed in f32.
@@ -68,7 +65,7 @@ impl Transformers {
         }
         let model = threads.install(|| match &config.layout {
             Layout::Folder(family, words) => of_folder(path, *family, words),
-            Layout::Gguf(family) => of_gguf(path, *family),
+            Layout::Gguf => of_gguf(path),
         })?;
         Ok(Self { config, model, threads, capacity, position: 0, logits: Vec::new() })
     }
@@ -180,7 +177,6 @@ impl Model {
             Self::Gemma2(model) => model.forward(ids, position),
             Self::Mistral(model) => model.forward(ids, position),
             Self::GgufLlama(model) => model.forward(ids, position),
-            Self::GgufQwen2(model) => model.forward(ids, position),
         }
     }
 
@@ -193,7 +189,6 @@ impl Model {
             Self::Gemma2(model) => model.clear_kv_cache(),
             Self::Mistral(model) => model.clear_kv_cache(),
             Self::GgufLlama(model) => model.clear_kv_cache(),
-            Self::GgufQwen2(model) => model.clear_kv_cache(),
         }
     }
 }
@@ -246,20 +241,13 @@ fn config<T: serde::de::DeserializeOwned>(path: &Path, words: Value) -> Result<T
         .map_err(|error| Error::Json { path: path.to_path_buf(), message: error.to_string() })
 }
 
-fn of_gguf(path: &Path, family: GgufFamily) -> Result<Model> {
+fn of_gguf(path: &Path) -> Result<Model> {
     let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
     let damaged = |error: candle_core::Error| Error::DamagedGguf {
         path: path.to_path_buf(),
         message: error.to_string(),
     };
     let content = Content::read(&mut file).map_err(damaged)?;
-    let device = &Device::Cpu;
-    Ok(match family {
-        GgufFamily::Llama => Model::GgufLlama(
-            quantized_llama::ModelWeights::from_gguf(content, &mut file, device).map_err(damaged)?,
-        ),
-        GgufFamily::Qwen2 => Model::GgufQwen2(
-            quantized_qwen2::ModelWeights::from_gguf(content, &mut file, device).map_err(damaged)?,
-        ),
-    })
+    let weights = quantized_llama::ModelWeights::from_gguf(content, &mut file, &Device::Cpu);
+    Ok(Model::GgufLlama(weights.map_err(damaged)?))
 }

@@ -150,6 +150,7 @@ fn what_would_be_computed_wrongly_is_refused() {
         ("phi3", "partial_rotary_factor", json!(0.75), "partial_rotary_factor"),
         ("mistral", "num_hidden_layers", json!(1 << 20), "num_hidden_layers"),
         ("qwen2", "head_dim", json!(32), "head_dim"),
+        ("gemma", "quantization_config", json!({"bits": 4}), "quantization_config"),
         ("qwen3", "intermediate_size", json!(128), "the weights"),
     ] {
         written(name, key, value);
@@ -159,6 +160,13 @@ fn what_would_be_computed_wrongly_is_refused() {
             "{message}"
         );
     }
+    // As transformers: it generates by another file, where that is there.
+    written("mistral", "eos_token_id", json!(2));
+    assert_eq!(open(dir.path(), 1).config().end, [2]);
+    std::fs::write(dir.path().join("generation_config.json"), r#"{"eos_token_id": [3, 4]}"#)
+        .expect("written");
+    assert_eq!(open(dir.path(), 1).config().end, [3, 4]);
+    std::fs::remove_file(dir.path().join("generation_config.json")).expect("removed");
     // Behind its window a token sees too much here.
     written("mistral", "sliding_window", json!(64));
     assert!(refused(dir.path(), Some(65)).contains("1 to the 64 positions"));
