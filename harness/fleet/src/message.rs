@@ -76,6 +76,8 @@ pub struct Lease {
     /// `edgemaxx-fleet-lease`.
     #[serde(flatten)]
     pub format: Format,
+    /// Whose it is: a worker takes no other's.
+    pub worker: String,
     /// The lane that it is to measure; `None`: nothing.
     pub work: Option<Work>,
     /// The plan of a run that is done with this worker: what it holds of it can go.
@@ -204,8 +206,17 @@ pub struct Signed {
     pub text: String,
     /// Whose key signed it.
     pub by: String,
-    /// The Ed25519 signature of `text`, in Base64.
+    /// The Ed25519 signature, in Base64, of the byte 0xFF, `edgemaxx-fleet`, the byte 0, and `text`.
     pub signature: String,
+}
+
+/// What stands before a document where it is signed. The same key answers the server's challenge, a text, which never holds
+/// the first byte: nobody gets a document signed by asking who is there.
+const PURPOSE: &[u8] = b"\xffedgemaxx-fleet\0";
+
+/// The bytes that are signed.
+fn signed(text: &str) -> Vec<u8> {
+    [PURPOSE, text.as_bytes()].concat()
 }
 
 impl Signed {
@@ -215,7 +226,7 @@ impl Signed {
     /// None of a whole key.
     pub fn of(document: &impl Document, key: &Key) -> Result<Self> {
         let text = document.to_json();
-        let signature = STANDARD.encode(key.sign(text.as_bytes())?);
+        let signature = STANDARD.encode(key.sign(&signed(&text))?);
         Ok(Self { text, by: key.name(), signature })
     }
 
@@ -231,15 +242,15 @@ impl Signed {
     /// It is no such document, or somebody else's.
     pub fn open<T: Document>(bytes: &[u8], by: Option<&str>) -> Result<(T, Self)> {
         let bad = |why: String| FleetError::Message(why);
-        let signed: Self =
+        let message: Self =
             serde_json::from_slice(bytes).map_err(|error| bad(format!("no message: {error}")))?;
-        let by = by.unwrap_or(&signed.by);
-        let signature = STANDARD.decode(&signed.signature).unwrap_or_default();
-        if signed.by != by || !Key::has_signed(by, signed.text.as_bytes(), &signature) {
-            return Err(bad(format!("signed by {}, and not by the key {by}", signed.by)));
+        let by = by.unwrap_or(&message.by);
+        let signature = STANDARD.decode(&message.signature).unwrap_or_default();
+        if message.by != by || !Key::has_signed(by, &signed(&message.text), &signature) {
+            return Err(bad(format!("signed by {}, and not by the key {by}", message.by)));
         }
-        let document = T::from_json(&signed.text).map_err(|error| bad(error.to_string()))?;
-        Ok((document, signed))
+        let document = T::from_json(&message.text).map_err(|error| bad(error.to_string()))?;
+        Ok((document, message))
     }
 }
 
@@ -252,7 +263,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = |name: &str| Key::create(&folder.path().join(name)).unwrap();
         let (own, other) = (key("own"), key("other"));
-        let lease = Lease { format: Lease::expected_format(), work: None, done: Some(Digest::of("plan")) };
+        let done = Some(Digest::of("plan"));
+        let lease = Lease { format: Lease::expected_format(), worker: other.name(), work: None, done };
         let signed = Signed::of(&lease, &own).unwrap();
         let open = |signed: &Signed, by: &Key| Signed::open::<Lease>(&signed.to_bytes(), Some(&by.name()));
         assert_eq!(open(&signed, &own).unwrap().0, lease);
@@ -260,7 +272,10 @@ mod tests {
         // Nor by saying so.
         let claimed = Signed { by: other.name(), ..signed.clone() };
         assert!(open(&claimed, &other).is_err() && open(&claimed, &own).is_err());
-        let changed = Signed { text: signed.text.replace("null", "null "), ..signed };
+        let changed = Signed { text: signed.text.replace("null", "null "), ..signed.clone() };
         assert!(open(&changed, &own).is_err());
+        // What the key signs for a server that asks who is there is no document.
+        let signature = STANDARD.encode(own.sign(signed.text.as_bytes()).unwrap());
+        assert!(open(&Signed { signature, ..signed }, &own).is_err());
     }
 }

@@ -99,6 +99,13 @@ impl TransformersConfig {
         ] {
             size(&config, field, most)?;
         }
+        if config.get("head_dim").is_some_and(|width| !width.is_null()) {
+            size(&config, "head_dim", limits::WIDTH)?;
+        }
+        // What transformers takes where a file does not say.
+        if matches!(family, Family::Mistral | Family::Gemma2) {
+            config.entry("sliding_window").or_insert(json!(4096));
+        }
         let windowed = match family {
             Family::Qwen2 | Family::Qwen3 => config.get("use_sliding_window") == Some(&Value::Bool(true)),
             _ => true,
@@ -143,6 +150,16 @@ impl TransformersConfig {
         let field = format!("{kind}.context_length");
         let positions = number(&field).unwrap_or(0) as usize;
         Error::bound(path, &field, positions, limits::CONTEXT)?;
+        let heads = |what: &str| number(&format!("{kind}.attention.{what}"));
+        let (all, shared) = (heads("head_count"), heads("head_count_kv").or(heads("head_count")));
+        match (all, shared) {
+            (Some(all), Some(shared)) if shared > 0 && all > 0 && all % shared == 0 => {}
+            _ => {
+                let expected = "a number of heads that head_count_kv divides";
+                let found = all.map_or("none".to_owned(), |all| all.to_string());
+                return Err(Error::config(path, "llama.attention.head_count", found, expected));
+            }
+        }
         let table = content.tensor_infos.get("token_embd.weight");
         let vocabulary = table.and_then(|info| info.shape.dims().first().copied()).unwrap_or(0);
         Error::bound(path, "token_embd.weight", vocabulary, limits::VOCABULARY)?;
@@ -172,6 +189,10 @@ fn plain_rope(path: &Path, config: &mut Map<String, Value>) -> Result<()> {
         }
         whole_heads(path, rope)?;
         if let Some(theta) = rope.get("rope_theta").cloned() {
+            if config.get("rope_theta").is_some_and(|other| other.as_f64() != theta.as_f64()) {
+                let expected = "one frequency: rope_theta says another";
+                return Err(Error::config(path, &format!("{field}.rope_theta"), theta, expected));
+            }
             config.insert("rope_theta".to_owned(), theta);
         }
     }
@@ -202,7 +223,7 @@ fn usual(config: &mut Map<String, Value>, key: &str, value: Value) {
 fn translated(path: &Path, family: Family, config: &mut Map<String, Value>) -> Result<()> {
     let positions = config["max_position_embeddings"].clone();
     usual(config, "tie_word_embeddings", matches!(family, Family::Gemma | Family::Gemma2).into());
-    usual(config, "rms_norm_eps", json!(1e-6));
+    usual(config, "rms_norm_eps", json!(if family == Family::Phi3 { 1e-5 } else { 1e-6 }));
     match family {
         Family::Qwen2 | Family::Qwen3 => {
             // A window that is not used must not hide anything either.
@@ -223,8 +244,21 @@ fn translated(path: &Path, family: Family, config: &mut Map<String, Value>) -> R
             usual(config, "attention_bias", false.into());
             usual(config, "hidden_activation", "gelu_pytorch_tanh".into());
             config.remove("hidden_act");
+            if config["tie_word_embeddings"] != Value::Bool(true) {
+                let expected = "true: the embeddings are the head, too";
+                return Err(Error::config(path, "tie_word_embeddings", "false", expected));
+            }
+            usual(config, "head_dim", 256.into());
             if family == Family::Gemma2 {
                 usual(config, "query_pre_attn_scalar", 256.into());
+                config.entry("attn_logit_softcapping").or_insert(json!(50.0));
+                config.entry("final_logit_softcapping").or_insert(json!(30.0));
+                let (scale, width) = (config["query_pre_attn_scalar"].as_f64(), config["head_dim"].as_f64());
+                if scale != width {
+                    let expected = "head_dim, by which attention is scaled here";
+                    let found = config["query_pre_attn_scalar"].to_string();
+                    return Err(Error::config(path, "query_pre_attn_scalar", found, expected));
+                }
             }
         }
         Family::Mistral => usual(config, "hidden_act", "silu".into()),

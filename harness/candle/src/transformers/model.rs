@@ -64,7 +64,12 @@ impl Transformers {
             return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
         }
         let model = threads.install(|| match &config.layout {
-            Layout::Folder(family, words) => of_folder(path, *family, words),
+            Layout::Folder(family, words) => {
+                // Tables are as long as what is asked for, however far the file says that positions go.
+                let mut words = words.clone();
+                words.insert("max_position_embeddings".to_owned(), capacity.into());
+                of_folder(path, *family, &words)
+            }
             Layout::Gguf => of_gguf(path),
         })?;
         Ok(Self { config, model, threads, capacity, position: 0, logits: Vec::new() })

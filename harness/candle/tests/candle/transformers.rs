@@ -150,6 +150,9 @@ fn what_would_be_computed_wrongly_is_refused() {
         ("phi3", "partial_rotary_factor", json!(0.75), "partial_rotary_factor"),
         ("mistral", "num_hidden_layers", json!(1 << 20), "num_hidden_layers"),
         ("qwen2", "head_dim", json!(32), "head_dim"),
+        ("qwen3", "head_dim", json!(1_u64 << 40), "head_dim"),
+        ("gemma", "tie_word_embeddings", json!(false), "tie_word_embeddings"),
+        ("gemma2", "query_pre_attn_scalar", json!(7), "query_pre_attn_scalar"),
         ("gemma", "quantization_config", json!({"bits": 4}), "quantization_config"),
         ("qwen3", "intermediate_size", json!(128), "the weights"),
     ] {
@@ -183,6 +186,9 @@ fn what_would_be_computed_wrongly_is_refused() {
     let path = scaled.write(dir.path());
     let message = refused(&path, None);
     assert!(message.contains("rope_freqs.weight") && message.contains("wrong positions"), "{message}");
+    let mut headless = crate::gguf::model(8);
+    headless.put("llama.attention.head_count", 4, 0u32.to_le_bytes().to_vec());
+    assert!(refused(&headless.write(dir.path()), None).contains("head_count"));
     let mut other = crate::gguf::model(8);
     other.put("general.architecture", 8, crate::gguf::text("gemma3"));
     assert!(refused(&other.write(dir.path()), None).contains("`gemma3`"));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
-use edgemaxx_contract::fleet::Fleet;
+use edgemaxx_contract::fleet::{Fleet, Kept};
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, Side as PlanSide};
 use edgemaxx_contract::sample::{Log, Record, SessionStatus};
@@ -549,7 +549,7 @@ fn halves(text: &str) -> (String, Digest, String) {
 
 #[test]
 fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
-    let Some(yard) = Yard::new(7, &candidate("fast", &["--latency-us", "1000"])) else { return };
+    let Some(yard) = Yard::new(8, &candidate("fast", &["--latency-us", "1000"])) else { return };
     let alone = undisturbed(&yard);
     let text = |lane: u32| fs::read_to_string(alone.join(format!("lanes/{lane}/samples.jsonl"))).unwrap();
     let _server = yard.serve();
@@ -561,7 +561,7 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
 
     // Liars: each is given a lane, says something that is not so, and is given none again.
     type Lie = fn(&Scripted<'_>, &Work, &Path, &str) -> Bundle;
-    let lies: [(Lie, &str); 4] = [
+    let lies: [(Lie, &str); 5] = [
         // Lines that are not what their name says.
         (
             |worker, work, run, log| {
@@ -587,6 +587,15 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
             |worker, work, run, log| worker.bundle(work, run, None, &halves(log).0, true),
             "nothing is left to be measured, which its lines do not",
         ),
+        // The same, said when the half was taken, and without a line.
+        (
+            |worker, work, run, log| {
+                let (first, head, _) = halves(log);
+                worker.queue.send(&worker.bundle(work, run, None, &first, false)).unwrap();
+                worker.bundle(work, run, Some(head), "", true)
+            },
+            "nothing is left to be measured, which its lines do not",
+        ),
         // Measured on another machine than it said that it is.
         (
             |worker, work, run, log| {
@@ -605,21 +614,21 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
         let work = liar.until("a liar is given a lane", |_| true);
         assert_eq!(work.accepted, None, "nothing of a liar before was taken");
         liar.queue.send(&lie(&liar, &work, &alone, &text(work.lane))).unwrap();
-        kept(words);
         let name = liar.name();
-        assert!(yard.fleet().kept.iter().any(|kept| kept.worker == name && kept.why.contains(words)));
+        let so = |kept: &Kept| kept.worker == name && kept.why.contains(words);
+        soon(words, || yard.fleet().kept.iter().any(so).then_some(()));
     }
 
     // One that falls silent half-way, and wakes when its lane is another's.
-    let mut sleeper = Scripted::new(&yard, 4, &alone);
+    let mut sleeper = Scripted::new(&yard, 5, &alone);
     let work = sleeper.until("the sleeper is given a lane", |_| true);
     let (first, head, second) = halves(&text(work.lane));
     sleeper.queue.send(&sleeper.bundle(&work, &alone, None, &first, false)).unwrap();
     sleeper.until("its half is taken", |work| work.accepted == Some(head));
-    let mut heir = Scripted::new(&yard, 5, &alone);
+    let mut heir = Scripted::new(&yard, 6, &alone);
     let lane = work.lane;
     let anew = {
-        let mut other = Scripted::new(&yard, 6, &alone);
+        let mut other = Scripted::new(&yard, 7, &alone);
         // Both lanes have somebody before one of them is silent.
         let own = other.until("the other lane is given out", |work| work.lane != lane);
         let log = text(own.lane);

@@ -274,7 +274,7 @@ fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, Inp
         within("measurement.until_half_width", half_width, 1e-6, 1.0)?;
     }
     if let Some(slowdown) = wire.max_slowdown {
-        within("measurement.max_slowdown", slowdown, 0.0, 1.0)?;
+        within("measurement.max_slowdown", slowdown, 0.0, 10.0)?;
     }
     if let Some(budget) = wire.budget_s {
         within("measurement.budget_s", budget, 1.0, 1e7)?;

@@ -8,6 +8,8 @@ use crate::error::{Result, RunError};
 
 /// Sessions of a plan; what as many cannot tell, more hardly would.
 const MOST: u32 = 400;
+/// However long one seems to take: a first start may take far longer than the others.
+const LEAST: u32 = 40;
 
 /// The contest with so many sessions.
 ///
@@ -34,11 +36,11 @@ pub fn seconds_each(plan: &Plan, log: &Log) -> f64 {
     ends.max().unwrap_or(0) as f64 / 1e9 * plan.candidates().len() as f64 / ended as f64
 }
 
-/// How many sessions of `each` seconds to plan for `minutes`, and no fewer than `least`. A plan that is as long as the time
+/// How many sessions of `each` seconds to plan for `minutes`, and no fewer than `least` or 40. A plan that is as long as the time
 /// looks no more often than it must, and every look costs the others precision.
 pub fn sessions_within(minutes: f64, each: f64, least: u32) -> u32 {
     let sessions = if each > 0.0 { minutes * 60.0 / each } else { f64::INFINITY };
-    (sessions.min(f64::from(MOST)) as u32).max(least)
+    (sessions.min(f64::from(MOST)) as u32).max(least).max(LEAST)
 }
 
 #[cfg(test)]
@@ -49,7 +51,7 @@ mod tests {
     fn a_plan_is_as_long_as_the_time() {
         assert_eq!(sessions_within(10.0, 3.0, 4), 200);
         assert_eq!((sessions_within(10.0, 0.1, 4), sessions_within(10.0, 0.0, 4)), (400, 400));
-        assert_eq!((sessions_within(1.0, 60.0, 4), sessions_within(0.0, 1.0, 500)), (4, 500));
+        assert_eq!((sessions_within(1.0, 60.0, 4), sessions_within(0.0, 1.0, 500)), (40, 500));
     }
 
     #[test]

@@ -252,12 +252,11 @@ impl<'a> Coordinator<'a> {
     fn hear(&mut self, worker: &str, bytes: &[u8]) {
         match Signed::open::<Host>(bytes, Some(worker)) {
             Ok((host, _)) => self.roster.hear(worker, host, Instant::now()),
-            Err(error) => {
-                if self.roster.is_news(worker) {
-                    self.progress.line(&format!("worker {worker}: {error}; it gets no lane"));
-                }
-                self.roster.bar(worker);
+            // A server lets others write here by way of replies: what does not open is nobody's.
+            Err(error) if self.roster.is_news(worker) => {
+                self.progress.line(&format!("worker {worker}: {error}; it is not heard"));
             }
+            Err(_) => {}
         }
     }
 
@@ -476,20 +475,19 @@ impl<'a> Coordinator<'a> {
                 }
             }
             Ok(_) => {}
-            Err(error) => {
-                let lane = (0..)
-                    .zip(&self.state.lanes)
-                    .find(|(_, lane)| lane.worker.as_deref() == Some(&received.worker));
-                let (number, attempt) = lane.map_or((0, 0), |(number, lane)| (number, lane.attempt));
-                self.roster.bar(&received.worker);
-                let worker = received.worker.clone();
-                self.keep(Kept { lane: number, attempt, worker, why: error.to_string(), file: None })?;
+            Err(error) if self.roster.is_news(&received.worker) => {
+                self.progress.line(&format!("worker {}: {error}; it is not counted", received.worker));
             }
+            Err(_) => {}
         }
         Ok(self.queue.settle(received)?)
     }
 
     fn take_bundle(&mut self, worker: &str, bundle: &Bundle) -> Result<()> {
+        // Who was refused once measures nothing of this run any more, whoever else is there.
+        if self.roster.is_barred(worker) {
+            return Ok(());
+        }
         let own = &self.state.lanes[bundle.lane as usize];
         if own.worker.as_deref() != Some(worker) || own.attempt != bundle.attempt {
             return self.keep_late(worker, bundle);
@@ -673,7 +671,8 @@ impl<'a> Coordinator<'a> {
             .collect();
         for (worker, busy) in workers {
             self.cannot_go_on(&worker)?;
-            let lease = Lease { format: Lease::expected_format(), work: self.work(&worker), done: None };
+            let work = self.work(&worker);
+            let lease = Lease { format: Lease::expected_format(), worker: worker.clone(), work, done: None };
             let told = self.told.get(&worker);
             if lease.work.is_none() && !busy && told.is_some_and(|(told, _)| *told == lease) {
                 continue;
@@ -708,7 +707,8 @@ impl<'a> Coordinator<'a> {
             .filter(|(_, host)| host.doing.as_ref().is_some_and(|doing| doing.plan == self.digest));
         let workers: BTreeSet<String> = ours.map(|(worker, _)| worker.to_owned()).chain(holders).collect();
         for worker in workers {
-            let lease = Lease { format: Lease::expected_format(), work: None, done: Some(self.digest) };
+            let done = Some(self.digest);
+            let lease = Lease { format: Lease::expected_format(), worker: worker.clone(), work: None, done };
             // Who is not told, or not there, puts it away when it has grown old.
             let _ = self.queue.lease(&worker, &lease);
         }

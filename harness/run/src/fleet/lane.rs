@@ -13,6 +13,9 @@ use edgemaxx_measure::{Disk as _, FolderDisk};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 
+/// Of a worker that ends its lane too early.
+const UNFINISHED: &str = "it says that nothing is left to be measured, which its lines do not";
+
 /// What some lines are to a lane's log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -91,9 +94,12 @@ impl Lane {
             };
         }
         if lines.is_empty() {
-            return match self.head == Some(bundle.head) {
-                true => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
-                false => Verdict::False("it names a head that no line leads to".to_owned()),
+            if self.head != Some(bundle.head) {
+                return Verdict::False("it names a head that no line leads to".to_owned());
+            }
+            return match bundle.last && !self.is_finished(&self.text) {
+                true => Verdict::False(UNFINISHED.to_owned()),
+                false => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
             };
         }
         let text = format!("{}{lines}", self.text);
@@ -104,10 +110,8 @@ impl Lane {
         if log.chain.head() != bundle.head || log.complete_bytes != text.len() {
             return Verdict::False("its lines do not lead to the head that it names".to_owned());
         }
-        if bundle.last && edgemaxx_measure::finished(&self.plan, &log).is_none() {
-            return Verdict::False(
-                "it says that nothing is left to be measured, which its lines do not".to_owned(),
-            );
+        if bundle.last && !self.is_finished(&text) {
+            return Verdict::False(UNFINISHED.to_owned());
         }
         let new = lines.lines().count();
         let (mut ended, mut answers) = (0, BTreeSet::new());
@@ -119,6 +123,12 @@ impl Lane {
             }
         }
         Verdict::Extend { pairs: ended, answers }
+    }
+
+    /// Whether nothing of its plan is left to be measured after these lines.
+    fn is_finished(&self, text: &str) -> bool {
+        let log = Log::parse_for(text, &self.plan);
+        log.is_ok_and(|log| edgemaxx_measure::finished(&self.plan, &log).is_some())
     }
 
     /// Appends lines that extend it; they are on the disk when this returns.

@@ -127,6 +127,9 @@ impl Worker<'_> {
         }
         let Some(bytes) = leases.pop() else { return Ok(()) };
         let (lease, _) = Signed::open::<Lease>(&bytes, self.settings.coordinator.as_deref())?;
+        if lease.worker != self.queue.key().name() {
+            return Ok(());
+        }
         match (&mut self.task, lease.work) {
             (Some(task), Some(work)) if task.is_of(&work) => task.work = work,
             (_, work) => {
