@@ -97,7 +97,7 @@ pub fn grid(axes: &[Axis]) -> Result<Vec<Combination>> {
 /// search; `from`: their checkpoint, the baseline's where there is none. The front is marked, the fastest comes first.
 ///
 /// # Errors
-/// Too many for one run, or those of [`bench`].
+/// Too many for one run, or those of a run.
 pub fn tune(
     contest: &Path,
     from: Option<&Path>,
