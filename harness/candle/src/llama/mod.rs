@@ -21,6 +21,7 @@ pub(crate) use config::generation;
 pub use config::{LlamaConfig, RopeScaling};
 pub use generate::{Choice, Wanted};
 pub use gpu::GpuLlama;
+pub(crate) use model::check_ids;
 pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;

@@ -48,6 +48,18 @@ pub struct Llama {
     position: usize,
 }
 
+/// Refuses no tokens, more than there is room for, and those that the vocabulary has not.
+pub(crate) fn check_ids(ids: &[u32], room: usize, vocabulary: usize) -> Result<()> {
+    let fail = |found: String, expected: String| Err(Error::Request { field: "ids", found, expected });
+    if ids.is_empty() || ids.len() > room {
+        return fail(format!("{} tokens", ids.len()), format!("1 to {room}, the room that is left"));
+    }
+    match ids.iter().find(|id| **id as usize >= vocabulary) {
+        Some(id) => fail(format!("token {id}"), format!("tokens below the vocabulary's {vocabulary}")),
+        None => Ok(()),
+    }
+}
+
 impl Llama {
     /// Loads a folder in transformers' layout (`config.json`, `model.safetensors`, `tokenizer.json` if there) or a GGUF file.
     ///
@@ -216,16 +228,7 @@ impl Llama {
     }
 
     fn check(&self, ids: &[u32]) -> Result<()> {
-        let fail = |found: String, expected: String| Err(Error::Request { field: "ids", found, expected });
-        let room = self.capacity() - self.position;
-        if ids.is_empty() || ids.len() > room {
-            return fail(format!("{} tokens", ids.len()), format!("1 to {room}, the room that is left"));
-        }
-        let vocabulary = self.net.config.vocabulary;
-        match ids.iter().find(|id| **id as usize >= vocabulary) {
-            Some(id) => fail(format!("token {id}"), format!("tokens below the vocabulary's {vocabulary}")),
-            None => Ok(()),
-        }
+        check_ids(ids, self.capacity() - self.position, self.net.config.vocabulary)
     }
 
     fn pass(&mut self, ids: &[u32], want: Want) -> Result<()> {

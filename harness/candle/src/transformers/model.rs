@@ -1,7 +1,7 @@
 //! A loaded model of candle-transformers' with the text that it has read so far.
 use super::config::{Family, Layout, TransformersConfig};
 use crate::error::{Error, Result};
-use crate::llama::Wanted;
+use crate::llama::{Wanted, check_ids};
 use crate::weights::Weights;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{D, DType, Device, Tensor};
@@ -142,16 +142,7 @@ impl Transformers {
     }
 
     fn check(&self, ids: &[u32]) -> Result<()> {
-        let fail = |found: String, expected: String| Err(Error::Request { field: "ids", found, expected });
-        let room = self.capacity - self.position;
-        if ids.is_empty() || ids.len() > room {
-            return fail(format!("{} tokens", ids.len()), format!("1 to {room}, the room that is left"));
-        }
-        let vocabulary = self.config.vocabulary;
-        match ids.iter().find(|id| **id as usize >= vocabulary) {
-            Some(id) => fail(format!("token {id}"), format!("tokens below the vocabulary's {vocabulary}")),
-            None => Ok(()),
-        }
+        check_ids(ids, self.capacity - self.position, self.config.vocabulary)
     }
 
     fn extend(&mut self, ids: &[u32]) -> Result<&[f32]> {

@@ -22,7 +22,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::common::{Playground, alice_in, candidate, derive, edgemaxx, failure, repository, retime_lanes};
+use crate::common::{
+    Playground, alice_in, candidate, derive, edgemaxx, failure, repository, retime_lanes, soon,
+};
 
 /// Far beyond what a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -49,17 +51,6 @@ fn nats_server() -> Option<PathBuf> {
         );
     }
     found
-}
-
-fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// A process that ends with this.
@@ -115,7 +106,7 @@ impl Yard {
         command.arg(self.path("nats")).args([self.workers.to_string(), self.port.to_string()]);
         command.env("EDGEMAXX", env!("CARGO_BIN_EXE_edgemaxx")).env("EDGEMAXX_NATS_SERVER", &self.program);
         let server = self.begin(&mut command, "nats.log");
-        soon("the server listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        soon(PATIENCE, "the server listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
         server
     }
 
@@ -158,7 +149,7 @@ impl Yard {
 
     /// Waits until the coordinator has said something.
     fn hears(&self, coordinator: &mut Process, words: &str) {
-        soon(words, || {
+        soon(PATIENCE, words, || {
             let said = self.said("coordinator.log");
             assert!(said.contains(words) || coordinator.0.try_wait().unwrap().is_none(), "{said}");
             said.contains(words).then_some(())
@@ -167,7 +158,7 @@ impl Yard {
 
     /// Waits for the coordinator's own end, which is a good one.
     fn finish(&self, coordinator: &mut Process) {
-        let status = soon("the run ends", || coordinator.0.try_wait().unwrap());
+        let status = soon(PATIENCE, "the run ends", || coordinator.0.try_wait().unwrap());
         let reported = self.path("out/report.html").exists();
         assert!(
             reported && matches!(status.code(), Some(0 | 3)),
@@ -325,7 +316,7 @@ fn a_run_on_two_hosts_is_that_of_its_plan_and_a_host_of_another_engine_gets_no_l
     let model = Digest::of("not read by the mock").to_string();
     for number in 0..2 {
         assert!(yard.path(&format!("spool-{number}/content/{model}")).is_file());
-        soon("the spool is empty", || {
+        soon(PATIENCE, "the spool is empty", || {
             fs::read_dir(yard.path(&format!("spool-{number}/lanes"))).unwrap().next().is_none().then_some(())
         });
     }
@@ -556,7 +547,7 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
     let mut coordinator = yard.coordinator(2);
     let holder = |lane: usize| yard.fleet().lanes[lane].worker.clone();
     let kept = |words: &str| {
-        soon(words, || yard.fleet().kept.iter().any(|kept| kept.why.contains(words)).then_some(()))
+        soon(PATIENCE, words, || yard.fleet().kept.iter().any(|kept| kept.why.contains(words)).then_some(()))
     };
 
     // Liars: each is given a lane, says something that is not so, and is given none again.
@@ -616,7 +607,7 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
         liar.queue.send(&lie(&liar, &work, &alone, &text(work.lane))).unwrap();
         let name = liar.name();
         let so = |kept: &Kept| kept.worker == name && kept.why.contains(words);
-        soon(words, || yard.fleet().kept.iter().any(so).then_some(()));
+        soon(PATIENCE, words, || yard.fleet().kept.iter().any(so).then_some(()));
     }
 
     // One that falls silent half-way, and wakes when its lane is another's.
@@ -643,7 +634,7 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
         other.queue.send(&ahead).unwrap();
         other.queue.send(&ahead).unwrap();
         other.queue.send(&bundle).unwrap();
-        soon("that lane is done", || yard.fleet().lanes[own.lane as usize].done.then_some(()));
+        soon(PATIENCE, "that lane is done", || yard.fleet().lanes[own.lane as usize].done.then_some(()));
         heir.until("the lane of the silent one is given to another", |work| work.lane == lane)
     };
     assert!(anew.attempt > work.attempt && anew.accepted.is_none(), "it is measured anew");

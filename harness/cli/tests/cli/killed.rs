@@ -2,28 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::common::soon;
 use crate::node::{Node, Seed};
 use crate::validator::Subnet;
 
 /// Far beyond what a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Waits for what `look` finds.
-fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Every process below `root`, by the system's own list.
 fn below(root: u32) -> Vec<u32> {
@@ -75,7 +64,7 @@ fn a_killed_validator_leaves_nothing_that_measures_and_the_next_goes_on() {
         .spawn()
         .unwrap();
     let days = subnet.path("validator").join("days");
-    let (day, _) = soon("samples", || {
+    let (day, _) = soon(PATIENCE, "samples", || {
         assert!(validator.try_wait().unwrap().is_none(), "the validator ended by itself");
         samples(&days).filter(|(_, text)| text.lines().count() > 12)
     });
@@ -84,7 +73,9 @@ fn a_killed_validator_leaves_nothing_that_measures_and_the_next_goes_on() {
     assert!(children.len() >= 2, "{children:?}");
     kill(Pid::from_raw(validator.id().cast_signed()), Signal::SIGKILL).unwrap();
     validator.wait().unwrap();
-    soon("everything below the validator ends", || (!children.iter().any(|pid| runs(*pid))).then_some(()));
+    soon(PATIENCE, "everything below the validator ends", || {
+        (!children.iter().any(|pid| runs(*pid))).then_some(())
+    });
     let (_, measured) = samples(&days).unwrap();
     assert!(!day.join("report.html").exists(), "it was killed while it measured");
 

@@ -237,7 +237,7 @@ impl<'a> Coordinator<'a> {
         }
         self.hand_out()?;
         self.send_wanted();
-        self.tell(AGAIN)
+        self.tell()
     }
 
     fn trouble(&mut self, error: &FleetError) {
@@ -658,7 +658,7 @@ impl<'a> Coordinator<'a> {
     }
 
     /// Tells each worker what is wanted of it, where that changed, or was said so long ago.
-    fn tell(&mut self, again: Duration) -> Result<()> {
+    fn tell(&mut self) -> Result<()> {
         let workers: Vec<(String, bool)> = self
             .roster
             .all()
@@ -677,7 +677,7 @@ impl<'a> Coordinator<'a> {
             if lease.work.is_none() && !busy && told.is_some_and(|(told, _)| *told == lease) {
                 continue;
             }
-            if told.is_some_and(|(told, at)| *told == lease && at.elapsed() < again) {
+            if told.is_some_and(|(told, at)| *told == lease && at.elapsed() < AGAIN) {
                 continue;
             }
             self.queue.lease(&worker, &lease)?;

@@ -97,7 +97,12 @@ impl Lane {
             if self.head != Some(bundle.head) {
                 return Verdict::False("it names a head that no line leads to".to_owned());
             }
-            return match bundle.last && !self.is_finished(&self.text) {
+            // Nothing is parsed anew but for who says that this is the end.
+            let finished = || {
+                let log = Log::parse_for(&self.text, &self.plan);
+                log.is_ok_and(|log| edgemaxx_measure::finished(&self.plan, &log).is_some())
+            };
+            return match bundle.last && !finished() {
                 true => Verdict::False(UNFINISHED.to_owned()),
                 false => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
             };
@@ -110,7 +115,7 @@ impl Lane {
         if log.chain.head() != bundle.head || log.complete_bytes != text.len() {
             return Verdict::False("its lines do not lead to the head that it names".to_owned());
         }
-        if bundle.last && !self.is_finished(&text) {
+        if bundle.last && edgemaxx_measure::finished(&self.plan, &log).is_none() {
             return Verdict::False(UNFINISHED.to_owned());
         }
         let new = lines.lines().count();
@@ -123,12 +128,6 @@ impl Lane {
             }
         }
         Verdict::Extend { pairs: ended, answers }
-    }
-
-    /// Whether nothing of its plan is left to be measured after these lines.
-    fn is_finished(&self, text: &str) -> bool {
-        let log = Log::parse_for(text, &self.plan);
-        log.is_ok_and(|log| edgemaxx_measure::finished(&self.plan, &log).is_some())
     }
 
     /// Appends lines that extend it; they are on the disk when this returns.

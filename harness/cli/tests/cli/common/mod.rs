@@ -5,12 +5,25 @@ pub mod pruned;
 pub mod site;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Chain, Log, Outcome, Phase, Record};
 use tempfile::TempDir;
+
+/// Waits for what `look` finds, and no longer than `patience`.
+pub fn soon<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < patience, "{what}: not within {patience:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// Address of Substrate's development key `//Alice`.
 pub const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
