@@ -22,6 +22,11 @@ pub(crate) fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
             "normalizer: lets a text grow {growth:.0} times, expected at most {MOST_GROWTH} times"
         )));
     }
+    if let Some(dropout) = description["model"]["dropout"].as_f64().filter(|dropout| *dropout > 0.0) {
+        return Err(fail(format!(
+            "model.dropout: found {dropout}, expected none: it cuts the same text into other tokens every time"
+        )));
+    }
     // The generic reader would compile every kind of tokenizer into this crate; the parser does not.
     text.parse().map_err(|e: tokenizers::Error| fail(e.to_string()))
 }

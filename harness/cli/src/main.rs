@@ -2,6 +2,8 @@
 
 mod cmd;
 mod error;
+#[cfg(all(feature = "fleet", feature = "validator"))]
+mod fleet_watch;
 mod progress;
 mod shell;
 #[cfg(feature = "chain")]

@@ -1,5 +1,7 @@
 //! `fleet.json`: which worker measured which lane of a run, at which attempt, and what came too late or was refused.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -19,6 +21,10 @@ pub struct Fleet {
     pub lanes: Vec<FleetLane>,
     /// What is kept beside the run, and counts for nothing.
     pub kept: Vec<Kept>,
+    /// What was not kept any more, since there was too much of it, by worker.
+    pub forgotten: BTreeMap<String, Forgotten>,
+    /// The workers that said what is not so, and why: they measure nothing of this run any more.
+    pub barred: BTreeMap<String, String>,
 }
 
 /// Who measures a lane.
@@ -53,15 +59,35 @@ pub struct Kept {
     pub why: String,
     /// Where they are, below the run folder; `None`: nothing came that could be kept.
     pub file: Option<String>,
+    /// Bytes that are kept there.
+    pub bytes: u64,
 }
 
-document!(Fleet, "edgemaxx-fleet", 1);
+/// What was kept once of a worker, and gave room to what came later.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Forgotten {
+    /// How often.
+    pub entries: u64,
+    /// Bytes of it.
+    pub bytes: u64,
+}
+
+document!(Fleet, "edgemaxx-fleet", 2);
 
 impl Fleet {
     /// One whose lanes nobody has begun.
     pub fn of(plan: Digest, lanes: u32) -> Self {
         use crate::format::Document as _;
         let lanes = (0..lanes).map(|_| FleetLane::default()).collect();
-        Self { format: Self::expected_format(), plan, lanes, kept: Vec::new() }
+        Self {
+            format: Self::expected_format(),
+            plan,
+            lanes,
+            kept: Vec::new(),
+            forgotten: BTreeMap::new(),
+            barred: BTreeMap::new(),
+        }
     }
 }

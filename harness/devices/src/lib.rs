@@ -26,7 +26,7 @@ pub use environment::environment;
 pub use list::{VENDORS, computed_on, vendor};
 pub use mock::MockSource;
 pub use pins::Pins;
-pub use preflight::{Wanted, examine};
+pub use preflight::{Wanted, examine, weights_fit};
 pub use source::{Moment, Source, Watched};
 pub use telemetry::{Sources, sources};
 pub use vendor::{Clocks, Hold, Vendor};

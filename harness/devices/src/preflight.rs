@@ -24,13 +24,18 @@ pub struct Wanted {
 pub fn examine(wanted: &Wanted, chosen: &Chosen, folder: &Path) -> Vec<Check> {
     let mut checks = vendor(wanted.device.kind).examine(&wanted.device, chosen.found());
     checks.extend(cpu::examine(wanted.threads, folder));
+    checks.extend(wanted.weights_bytes.and_then(|weights| weights_fit(weights, chosen)));
+    checks
+}
+
+/// Whether weights that are in memory at once fit into what was chosen; `None`: nobody knows how much it holds.
+pub fn weights_fit(weights: u64, chosen: &Chosen) -> Option<Check> {
     let room = match chosen {
         Chosen::Card(card) => vendor(card.kind).memory_bytes(card),
         Chosen::Processor => cpu::memory_bytes(),
         Chosen::Missing(_) => None,
     };
-    checks.extend(wanted.weights_bytes.zip(room).map(|(weights, room)| together(weights, room)));
-    checks
+    Some(together(weights, room?))
 }
 
 /// Whether what is to be in memory at once fits into it, of which so much there is and so much is free.

@@ -4,7 +4,7 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Failure, FailureKind};
 use edgemaxx_protocol::{Generate, Hello, Load, Object};
 
-use crate::engine::{Ask, Engine as _};
+use crate::engine::{Ask, Engine};
 use crate::process::{ProcessEngine, ProcessSpec};
 use crate::serve::{Answerer, Parts, Reply, ServeError, serve as serve_task};
 use crate::task::{Codec, Question};
@@ -50,24 +50,41 @@ fn echo(request: &Generate, parts: &mut Parts<'_>) -> Result<Reply, String> {
 /// The failure of the null engine.
 pub fn overhead_ns(codec: &dyn Codec, plan: &Plan, process: &ProcessSpec) -> Result<u64, Failure> {
     let (mut engine, _, _) = ProcessEngine::launch(process)?;
-    let (request, settings) = (&plan.request, &plan.baseline().settings);
-    let wrong = |detail| Failure { kind: FailureKind::Protocol, detail };
+    let settings = codec.settings(&plan.request, &plan.baseline().settings);
     let load = Load {
         checkpoint: "/".to_owned(),
         replaced: Default::default(),
         threads: plan.measurement.threads,
         task: codec.task().to_owned(),
-        settings: codec.settings(request, settings).map_err(wrong)?,
+        settings: settings.map_err(|detail| Failure { kind: FailureKind::Protocol, detail })?,
     };
-    let ready = codec.ready(request, &engine.load(&load)?.ready).map_err(wrong)?;
+    let mut latencies = answered_ns(&mut engine, &load, codec, plan, REQUESTS)?;
+    latencies.sort_unstable();
+    Ok(latencies.get(latencies.len() / 2).copied().unwrap_or_default())
+}
+
+/// Has a launched engine load, and answer the first `count` requests of `plan` as the baseline's: nanoseconds of each. Nothing
+/// is recorded, and the engine is closed.
+///
+/// # Errors
+/// The engine's failure.
+pub fn answered_ns(
+    engine: &mut dyn Engine,
+    load: &Load,
+    codec: &dyn Codec,
+    plan: &Plan,
+    count: u64,
+) -> Result<Vec<u64>, Failure> {
+    let (request, settings) = (&plan.request, &plan.baseline().settings);
+    let wrong = |detail| Failure { kind: FailureKind::Protocol, detail };
+    let ready = codec.ready(request, &engine.load(load)?.ready).map_err(wrong)?;
     let mut latencies = Vec::new();
-    for (id, planned) in (1..=REQUESTS).zip(plan.requests.iter().cycle()) {
+    for (id, planned) in (1..=count).zip(plan.requests.iter().cycle()) {
         let payload = codec.payload(request, planned, &ready).map_err(wrong)?;
         let header = codec.header(Question { request, settings, planned }, &ready).map_err(wrong)?;
         let ask = Ask { id, header, payload: &payload, limits: codec.limits(request) };
         latencies.push(engine.ask(&ask)?.latency_ns);
     }
     engine.close();
-    latencies.sort_unstable();
-    Ok(latencies.get(latencies.len() / 2).copied().unwrap_or_default())
+    Ok(latencies)
 }

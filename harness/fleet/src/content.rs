@@ -27,6 +27,11 @@ impl Content {
     pub fn parts(&self) -> u64 {
         self.bytes.div_ceil(PART_BYTES as u64).max(1)
     }
+
+    /// How many of them are in a part, by its number from 0.
+    pub fn bytes_of(&self, number: u64) -> u64 {
+        self.bytes.saturating_sub(number.saturating_mul(PART_BYTES as u64)).min(PART_BYTES as u64)
+    }
 }
 
 #[cfg(test)]
@@ -35,7 +40,11 @@ mod tests {
 
     #[test]
     fn no_bytes_are_a_part_too_and_a_full_part_is_one() {
-        let parts = |bytes: u64| Content { digest: Digest::of(""), bytes }.parts();
+        let content = |bytes: u64| Content { digest: Digest::of(""), bytes };
+        let parts = |bytes: u64| content(bytes).parts();
         assert_eq!([parts(0), parts(1), parts(512 << 10), parts((512 << 10) + 1)], [1, 1, 1, 2]);
+        let longer = content((512 << 10) + 1);
+        assert_eq!([0, 1, 2].map(|number| longer.bytes_of(number)), [512 << 10, 1, 0]);
+        assert_eq!(content(0).bytes_of(0), 0);
     }
 }

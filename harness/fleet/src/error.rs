@@ -49,6 +49,20 @@ pub enum FleetError {
         /// What it is.
         found: Digest,
     },
+    /// Bytes that are more or fewer than they are said to be.
+    #[error("content {} is not {bytes} bytes long, as it says", .named.short())]
+    Length {
+        /// Their name.
+        named: Digest,
+        /// How many there should be.
+        bytes: u64,
+    },
+    /// Bytes that should be a text.
+    #[error("content {} is no text", .0.short())]
+    NoText(Digest),
+    /// Another hands lanes out at this server.
+    #[error("{0}")]
+    Claimed(String),
     /// A message that is none, or that somebody else signed.
     #[error("{0}")]
     Message(String),
@@ -69,7 +83,12 @@ impl FleetError {
 
     /// Whether it is the server's, or of the way to it, and may pass.
     pub fn is_remote(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Server { .. } | Self::Absent(_))
+        matches!(self, Self::Connect { .. } | Self::Server { .. } | Self::Absent(_) | Self::Claimed(_))
+    }
+
+    /// Whether it is the fault of whoever signed the content.
+    pub fn is_lie(&self) -> bool {
+        matches!(self, Self::Content { .. } | Self::Length { .. } | Self::NoText(_))
     }
 
     /// An error of a file.

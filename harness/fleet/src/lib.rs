@@ -10,7 +10,9 @@
 //! em.host.WORKER          the worker: who I am, what I measure, how far I am        last one kept   EM_HOST
 //! em.lease.WORKER         the coordinator: measure this lane, attempt N; this head is in the run folder    EM_LEASE
 //! em.result.PLAN.WORKER   the worker: these lines extend that head                  work queue      EM_RESULT
-//! em.part.FROM.SHA256.N   bytes by their digest, in parts: checkpoints, logs, answers               EM_PART
+//! em.input.SHA256.N       the coordinator's bytes by their digest, in parts: checkpoints, logs     EM_INPUT
+//! em.part.WORKER.SHA256.N a worker's: lines, answers; each part signed for its place               EM_PART
+//! em.lease.coordinator    who hands lanes out at this server                                       EM_LEASE
 //! ```
 //! A lane's log is one chain, so the chain is the key by which a result counts once: a [`Bundle`] names the head that its
 //! lines extend and the head that they lead to. What does not extend the lane's head as it stands is a repetition (and is
@@ -18,21 +20,32 @@
 //! the fence: it grows whenever a lane goes to another worker, and what comes of an earlier attempt is kept beside the
 //! run, named, and never pooled. A lane that is handed over is measured anew, since a lane is one card of one host.
 //!
+//! Nobody fills anything: [`limits`] bounds what each may send, and each stream what the server holds of it. One coordinator
+//! hands out lanes at a server ([`Claim`]).
+//!
 //! Workers sign what they say with the key that lets them in at the server, which lets each write under its own name
 //! only ([`server::configuration`]).
 
 #![forbid(unsafe_code)]
 
+mod claim;
 mod content;
 mod error;
 mod key;
+pub mod limits;
 mod message;
+mod parts;
 mod queue;
 pub mod server;
+mod streams;
 mod subject;
+#[cfg(test)]
+mod trials;
 
+pub use claim::{Claim, Claimed};
 pub use content::{Content, PART_BYTES};
 pub use error::{FleetError, Result};
 pub use key::Key;
 pub use message::{Answer, Bundle, Doing, Failed, Host, Input, Inputs, Lease, Seen, Signed, Work};
 pub use queue::{Place, Queue, Received, Side};
+pub use streams::Room;

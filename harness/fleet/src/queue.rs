@@ -1,43 +1,34 @@
 //! The connection to the server, for those who do not await: every call ends in its own time, whatever the server does.
 
-use std::collections::VecDeque;
-use std::future::{Future, IntoFuture as _};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Subscriber};
-use bytes::Bytes;
-use edgemaxx_contract::digest::{Digest, DigestBuilder};
-use edgemaxx_files::WholeFile;
+use edgemaxx_contract::digest::Digest;
 use futures_util::StreamExt as _;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::content::{Content, PART_BYTES};
 use crate::error::{FleetError, Result};
 use crate::key::Key;
+use crate::limits::UNHEARD;
 use crate::message::{Bundle, Host, Lease, Signed};
-use crate::subject::{self, ALL, HOSTS, LEASES, PARTS, RESULTS};
+use crate::streams::{HOLD, Room, streams};
+use crate::subject::{self, HOSTS, LEASES, RESULTS};
 
 /// How long an answer of the server is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Parts that are on their way at once.
-const IN_FLIGHT: usize = 16;
-
 /// Results that are asked for at once.
 const BATCH: usize = 32;
 
-/// How long what nobody fetched is held by the server: whoever still wants it says so.
-const HOLD: Duration = Duration::from_secs(6 * 3600);
-
-/// How long a result that no coordinator took is held; workers hold it for longer.
-const HOLD_RESULT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Most workers of one server.
+const MOST_HOSTS: usize = 1024;
 
 /// Where a server is, and how one comes in.
 #[derive(Debug, Clone)]
@@ -46,6 +37,16 @@ pub struct Place {
     pub server: String,
     /// The certificate of whoever vouches for the server, in PEM; `None`: those that this machine trusts.
     pub ca: Option<PathBuf>,
+}
+
+impl Place {
+    /// Refuses an address that none can be reached by.
+    ///
+    /// # Errors
+    /// [`FleetError::Clear`].
+    pub fn check(&self) -> Result<()> {
+        is_tls(&self.server).map(drop)
+    }
 }
 
 /// On which side of the queue one is.
@@ -64,7 +65,8 @@ pub struct Queue {
     key: Key,
     client: Client,
     js: Context,
-    heard: Mutex<Option<Subscriber>>,
+    leases: Mutex<Option<Subscriber>>,
+    hosts: Mutex<Option<PullConsumer>>,
     results: Mutex<Option<pull::Stream>>,
     _end: oneshot::Sender<()>,
 }
@@ -102,6 +104,8 @@ impl Queue {
             .connection_timeout(PATIENCE)
             .request_timeout(Some(PATIENCE))
             .ping_interval(Duration::from_secs(10))
+            // Whoever floods fills no memory: what is not heard for it is asked for.
+            .subscription_capacity(UNHEARD)
             // Said on the connection itself; nobody else is told.
             .event_callback(|_| async {});
         if let Some(ca) = &place.ca {
@@ -134,7 +138,8 @@ impl Queue {
             key: key.clone(),
             client,
             js,
-            heard: Mutex::new(None),
+            leases: Mutex::new(None),
+            hosts: Mutex::new(None),
             results: Mutex::new(None),
             _end: end,
         })
@@ -150,7 +155,19 @@ impl Queue {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    fn ask<T, E>(&self, what: &'static str, future: impl Future<Output = Result<T, E>>) -> Result<T>
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(crate) fn js(&self) -> &Context {
+        &self.js
+    }
+
+    pub(crate) fn ask<T, E>(
+        &self,
+        what: &'static str,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T>
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -171,42 +188,25 @@ impl Queue {
     }
 
     /// The last message of a subject.
-    fn last(&self, stream: &'static str, subject: String) -> Result<Option<Bytes>> {
+    pub(crate) fn last(&self, stream: &'static str, subject: String) -> Result<Option<StreamMessage>> {
         use async_nats::jetstream::stream::DirectGetErrorKind;
         self.ask("read", async {
             let stream = self.js.get_stream_no_info(stream).await.map_err(async_nats::Error::from)?;
             match stream.direct_get_last_for_subject(subject).await {
-                Ok(message) => Ok(Some(message.payload)),
+                Ok(message) => Ok(Some(message)),
                 Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
                 Err(error) => Err(async_nats::Error::from(error)),
             }
         })
     }
 
-    /// Makes the streams that are missing: the coordinator's, at any time.
+    /// Makes the streams that are missing, and gives each its bounds: the coordinator's, at any time.
     ///
     /// # Errors
-    /// The server makes none.
-    pub fn prepare(&self) -> Result<()> {
-        let stream = |name: &str, subjects: &str| Config {
-            name: name.to_owned(),
-            subjects: vec![subjects.to_owned()],
-            storage: StorageType::File,
-            allow_direct: true,
-            max_messages_per_subject: 1,
-            max_age: HOLD,
-            ..Config::default()
-        };
-        let results = Config {
-            retention: RetentionPolicy::WorkQueue,
-            max_messages_per_subject: -1,
-            max_age: HOLD_RESULT,
-            ..stream(RESULTS, "em.result.*.*")
-        };
-        let leases = Config { max_age: Duration::ZERO, ..stream(LEASES, "em.lease.*") };
-        let all = [stream(HOSTS, "em.host.*"), leases, results, stream(PARTS, "em.part.*.*.*")];
-        for config in all {
-            self.ask("make a stream", async { self.js.get_or_create_stream(config).await })?;
+    /// The server makes none, or has no room for what a run needs.
+    pub fn prepare(&self, room: Room) -> Result<()> {
+        for config in streams(room) {
+            self.ask("make a stream", self.js.create_or_update_stream(config))?;
         }
         Ok(())
     }
@@ -240,38 +240,68 @@ impl Queue {
     /// # Errors
     /// The server does not say.
     pub fn leased(&self, worker: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.last(LEASES, subject::lease(worker))?.map(Vec::from))
+        Ok(self.last(LEASES, subject::lease(worker))?.map(|message| message.payload.into()))
     }
 
-    /// What came meanwhile to a worker, or, to a coordinator, of workers: whose it is, and its bytes. Waits until there
-    /// is something, but no longer than `wait`.
+    /// What a worker was told meanwhile. Waits until there is something, but no longer than `wait`; never more than wait at
+    /// once, however much comes.
     ///
     /// # Errors
     /// The server lets nobody hear.
-    pub fn hear(&self, wait: Duration) -> Result<Vec<(String, Vec<u8>)>> {
-        let own = self.key.name();
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn hear_leases(&self, wait: Duration) -> Result<Vec<Vec<u8>>> {
+        let mut heard = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.is_none() {
-            let subject = match self.side {
-                Side::Coordinator => subject::host("*"),
-                Side::Worker => subject::lease(&own),
-            };
-            *heard = Some(self.ask("hear", self.client.subscribe(subject))?);
+            let own = subject::lease(&self.key.name());
+            *heard = Some(self.ask("hear", self.client.subscribe(own))?);
         }
         let Some(subscriber) = heard.as_mut() else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         let mut wait = wait;
-        while let Ok(Some(message)) =
-            self.handle.block_on(async { tokio::time::timeout(wait, subscriber.next()).await })
-        {
-            let worker = message.subject.rsplit('.').next().unwrap_or_default().to_owned();
-            found.push((worker, message.payload.to_vec()));
+        for _ in 0..UNHEARD {
+            let next = async { tokio::time::timeout(wait, subscriber.next()).await };
+            let Ok(Some(message)) = self.handle.block_on(next) else { break };
             wait = Duration::ZERO;
+            found.push(message.payload.to_vec());
         }
         Ok(found)
     }
 
-    /// Every worker that the server has heard of, with the seconds since then.
+    /// What workers said since this was asked before: whose it is, and its bytes. The server holds one word of each, so
+    /// whoever says a thousand in between is heard once; never more than wait at once.
+    ///
+    /// # Errors
+    /// The server gives none out.
+    pub fn hear_hosts(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut heard = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = heard.take();
+        let (consumer, found) = self.ask("hear", async {
+            let consumer = match known {
+                Some(consumer) => consumer,
+                None => {
+                    let config = pull::Config {
+                        deliver_policy: DeliverPolicy::New,
+                        ack_policy: AckPolicy::None,
+                        inactive_threshold: HOLD,
+                        ..pull::Config::default()
+                    };
+                    self.js.get_stream(HOSTS).await?.create_consumer(config).await?
+                }
+            };
+            let mut batch = consumer.fetch().max_messages(UNHEARD).messages().await?;
+            let mut found = Vec::new();
+            while let Some(message) = batch.next().await {
+                let message = message?;
+                found.push((last_word(&message.subject), message.payload.to_vec()));
+            }
+            drop(batch);
+            Ok::<_, async_nats::Error>((consumer, found))
+        })?;
+        // One that failed is gone, or stuck: another is made.
+        *heard = Some(consumer);
+        Ok(found)
+    }
+
+    /// Every worker that the server has heard of, with the seconds since then; none, where its store is new.
     ///
     /// # Errors
     /// The server does not say.
@@ -280,22 +310,35 @@ impl Queue {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
         self.ask("read", async {
-            let stream = self.js.get_stream(HOSTS).await?;
+            let stream = match self.js.get_stream(HOSTS).await {
+                Ok(stream) => stream,
+                Err(error) if is_missing(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
             let mut subjects = stream.info_with_subjects(subject::host("*")).await?;
             let mut names = Vec::new();
             while let Some(subject) = subjects.next().await {
                 names.push(subject?.0);
             }
             names.sort();
+            names.truncate(MOST_HOSTS);
             let mut found = Vec::new();
             for name in names {
                 let message = stream.direct_get_last_for_subject(name.as_str()).await?;
                 let ago = now.saturating_sub(message.time.unix_timestamp().cast_unsigned());
-                let worker = name.rsplit('.').next().unwrap_or_default().to_owned();
-                found.push((worker, message.payload.to_vec(), ago));
+                found.push((last_word(&name), message.payload.to_vec(), ago));
             }
             Ok::<_, async_nats::Error>(found)
         })
+    }
+
+    /// What a worker said last, and a number that grows with each time that it says something.
+    ///
+    /// # Errors
+    /// The server does not say.
+    pub fn host(&self, worker: &str) -> Result<Option<(Vec<u8>, u64)>> {
+        let message = self.last(HOSTS, subject::host(worker))?;
+        Ok(message.map(|message| (message.payload.to_vec(), message.sequence)))
     }
 
     /// The next result of a plan; `None`: none came for so long.
@@ -311,7 +354,7 @@ impl Queue {
         match self.handle.block_on(async { tokio::time::timeout(wait, stream.next()).await }) {
             Err(_) => Ok(None),
             Ok(Some(Ok(message))) => {
-                let worker = message.subject.rsplit('.').next().unwrap_or_default().to_owned();
+                let worker = last_word(&message.subject);
                 Ok(Some(Received { worker, bytes: message.payload.to_vec(), message }))
             }
             // It has ended, or is stuck: another is opened.
@@ -349,104 +392,16 @@ impl Queue {
     pub fn settle(&self, received: &Received) -> Result<()> {
         self.ask("settle", received.message.ack())
     }
-
-    fn own_name(&self) -> String {
-        match self.side {
-            Side::Coordinator => ALL.to_owned(),
-            Side::Worker => self.key.name(),
-        }
-    }
-
-    /// Publishes bytes: what they are called.
-    ///
-    /// # Errors
-    /// The server does not take them.
-    pub fn publish(&self, bytes: &[u8]) -> Result<Content> {
-        let content = Content::of(bytes);
-        self.publish_from(&mut &*bytes, content)?;
-        Ok(content)
-    }
-
-    /// Publishes what `reader` gives.
-    ///
-    /// # Errors
-    /// It cannot be read, is not that, or the server does not take it.
-    pub fn publish_from(&self, reader: &mut dyn Read, content: Content) -> Result<()> {
-        let from = self.own_name();
-        let mut buffer = vec![0; PART_BYTES];
-        let mut digest = DigestBuilder::default();
-        let mut waiting = VecDeque::new();
-        for number in 0..content.parts() {
-            let filled = fill(reader, &mut buffer).map_err(|error| FleetError::Message(error.to_string()))?;
-            digest.update(&buffer[..filled]);
-            let subject = subject::part(&from, &content.digest, number);
-            let part = Bytes::copy_from_slice(&buffer[..filled]);
-            waiting.push_back(self.ask("publish", self.js.publish(subject, part))?);
-            if waiting.len() > IN_FLIGHT
-                && let Some(first) = waiting.pop_front()
-            {
-                self.ask("publish", first.into_future())?;
-            }
-        }
-        for ack in waiting {
-            self.ask("publish", ack.into_future())?;
-        }
-        match digest.finish() {
-            found if found == content.digest => Ok(()),
-            found => Err(FleetError::Content { named: content.digest, found }),
-        }
-    }
-
-    /// Bytes that `from` has published, the coordinator where it is `None`; never others than they are called by.
-    ///
-    /// # Errors
-    /// The server does not hold them, or holds others under their name.
-    pub fn fetch(&self, from: Option<&str>, content: Content) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.fetch_to(from, content, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// The same into a file, which is there as a whole or not at all.
-    ///
-    /// # Errors
-    /// As before, or the file cannot be written.
-    pub fn fetch_file(&self, from: Option<&str>, content: Content, path: &Path) -> Result<()> {
-        let mut file = WholeFile::create(path).map_err(FleetError::file(path))?;
-        self.fetch_to(from, content, &mut file)?;
-        file.finish().map_err(FleetError::file(path))
-    }
-
-    fn fetch_to(&self, from: Option<&str>, content: Content, out: &mut dyn Write) -> Result<()> {
-        let mut digest = DigestBuilder::default();
-        let mut bytes = 0;
-        for number in 0..content.parts() {
-            let subject = subject::part(from.unwrap_or(ALL), &content.digest, number);
-            let part = self.last(PARTS, subject)?.ok_or(FleetError::Absent(content.digest))?;
-            digest.update(&part);
-            bytes += part.len() as u64;
-            out.write_all(&part)
-                .map_err(|source| FleetError::File { path: PathBuf::from("content"), source })?;
-        }
-        match digest.finish() {
-            found if found == content.digest && bytes == content.bytes => Ok(()),
-            found => Err(FleetError::Content { named: content.digest, found }),
-        }
-    }
 }
 
-/// Reads until the buffer is full, or there is no more: how much there was.
-fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
+fn is_missing(error: &jetstream::context::GetStreamError) -> bool {
+    use jetstream::context::GetStreamErrorKind::JetStream;
+    matches!(error.kind(), JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND)
+}
+
+/// Whose a message is: the last word of its subject.
+fn last_word(subject: &str) -> String {
+    subject.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
 /// Whether the connection is encrypted; in clear text one speaks to this machine alone.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::content::PART_BYTES;
+use crate::limits::AROUND_BYTES;
 use crate::subject::permitted;
 
 /// Where a server listens and keeps its store.
@@ -25,6 +27,8 @@ pub fn configuration(site: Site<'_>, coordinator: &str, workers: &[String]) -> S
     let _ = writeln!(text, "listen: {:?}", site.listen);
     // By default what was acknowledged is on the disk two minutes later.
     let _ = writeln!(text, "jetstream {{ store_dir: {:?}, sync_interval: always }}", site.store);
+    // A part, and what stands around it.
+    let _ = writeln!(text, "max_payload: {}", PART_BYTES + 2 * AROUND_BYTES);
     let _ = writeln!(text, "tls {{ cert_file: {:?}, key_file: {:?} }}", site.certificate, site.key);
     let list = |subjects: &[String]| {
         let quoted: Vec<String> = subjects.iter().map(|subject| format!("{subject:?}")).collect();
@@ -56,5 +60,6 @@ mod tests {
         let of_a = text.lines().find(|line| line.contains("publish") && line.contains("em.host.UA")).unwrap();
         assert!(!of_a.contains("UB") && !of_a.contains("$JS.API.STREAM") && !of_a.contains("CONSUMER"));
         assert!(text.contains("sync_interval: always") && text.contains("tls {"));
+        assert!(text.contains("max_payload: 532480"));
     }
 }

@@ -8,10 +8,12 @@ pub(crate) const HOSTS: &str = "EM_HOST";
 pub(crate) const LEASES: &str = "EM_LEASE";
 /// Where results wait.
 pub(crate) const RESULTS: &str = "EM_RESULT";
-/// Where bytes are, by digest.
+/// Where the coordinator's bytes are, by digest.
+pub(crate) const INPUTS: &str = "EM_INPUT";
+/// Where workers' bytes are, by digest.
 pub(crate) const PARTS: &str = "EM_PART";
-/// In whose name the coordinator's bytes are.
-pub(crate) const ALL: &str = "all";
+/// Where the coordinator says that it is the one.
+pub(crate) const CLAIM: &str = "em.lease.coordinator";
 
 pub(crate) fn host(worker: &str) -> String {
     format!("em.host.{worker}")
@@ -25,9 +27,12 @@ pub(crate) fn result(plan: &Digest, worker: &str) -> String {
     format!("em.result.{}.{worker}", plan.short())
 }
 
-/// A part of some bytes that `from` has published.
-pub(crate) fn part(from: &str, digest: &Digest, number: u64) -> String {
-    format!("em.part.{from}.{digest}.{number}")
+/// A part of some bytes, and the stream that holds it: of a worker, of the coordinator where it is `None`.
+pub(crate) fn part(from: Option<&str>, digest: &Digest, number: u64) -> (&'static str, String) {
+    match from {
+        Some(worker) => (PARTS, format!("em.part.{worker}.{digest}.{number}")),
+        None => (INPUTS, format!("em.input.{digest}.{number}")),
+    }
 }
 
 /// Where the answers to a key's own questions come.
@@ -42,7 +47,7 @@ pub(crate) fn permitted(worker: &str) -> (Vec<String>, Vec<String>) {
         format!("em.result.*.{worker}"),
         format!("em.part.{worker}.>"),
         format!("$JS.API.DIRECT.GET.{LEASES}.{}", lease(worker)),
-        format!("$JS.API.DIRECT.GET.{PARTS}.em.part.{ALL}.>"),
+        format!("$JS.API.DIRECT.GET.{INPUTS}.em.input.>"),
     ];
     (publish, vec![format!("{}.>", inbox(worker)), lease(worker)])
 }

@@ -19,7 +19,7 @@ mod git;
 #[cfg(feature = "net")]
 mod http;
 #[cfg(feature = "net")]
-mod hub;
+mod huggingface;
 mod offline;
 #[cfg(feature = "net")]
 mod remote;
@@ -36,7 +36,7 @@ pub use folder::{CheckpointFile, Resolved, resolve_folder};
 #[cfg(feature = "net")]
 pub use http::Patience;
 #[cfg(feature = "net")]
-pub use hub::{Hub, Step};
+pub use huggingface::{Hub, Step};
 pub use offline::resolve_offline;
 pub use rules::{Kind, Rules, kind};
 #[cfg(feature = "net")]

@@ -48,20 +48,9 @@ pub(crate) fn is_fatal(failure: &Failure) -> bool {
     !matches!(failure.kind, FailureKind::Refused | FailureKind::Answer)
 }
 
-/// Whether a pair of a session is not yet asked of both sides. A pair whose one side failed cannot be
-/// completed: its other side is not asked.
-fn is_open(recorded: &RecordedSession<'_>, pair: u32) -> bool {
-    let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
-    match [Side::Baseline, Side::Candidate].map(|side| recorded.measured(pair, side)) {
-        [None, None] => true,
-        [Some(done), None] | [None, Some(done)] => !failed(done),
-        [Some(_), Some(_)] => false,
-    }
-}
-
 /// How many pairs of a session are not yet asked of both sides.
 fn open(planned: &PlannedSession, recorded: &RecordedSession<'_>) -> u32 {
-    (0..planned.pairs.len() as u32).map(|pair| u32::from(is_open(recorded, pair))).sum()
+    (0..planned.pairs.len() as u32).map(|pair| u32::from(recorded.is_open(pair))).sum()
 }
 
 /// Requests not yet made of sessions that are launched together, of those that have no end.
@@ -72,7 +61,7 @@ fn missing(plan: &Plan, sessions: &[u32], recorded: &[RecordedSession<'_>]) -> V
     let member = |pair: u32, (session, side): Member| {
         let asked = |session: u32, side: Side| of(session).measured(pair, side).is_some();
         let sharing: &[u32] = if side == Side::Baseline { sessions } else { &[session] };
-        let is_due = |other: &u32| left.contains(other) && is_open(of(*other), pair);
+        let is_due = |other: &u32| left.contains(other) && of(*other).is_open(pair);
         let due = !asked(session, side) && sharing.iter().any(is_due);
         due.then(|| ((session, side), sharing.iter().any(|&other| asked(other, side.other()))))
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
-use edgemaxx_devices::{Ask, Check, Chosen, ClockError, Fitness, Lock, VENDORS, Wanted, vendor};
+use edgemaxx_devices::{Ask, Check, Chosen, ClockError, Fitness, Lock, VENDORS, Wanted, vendor, weights_fit};
 use edgemaxx_engine::SandboxStatus;
 
 use crate::error::{Class, Result, RunError};
@@ -28,6 +28,15 @@ pub fn any_device() -> Wanted {
 /// It must be said which card is meant.
 pub fn choose(wanted: &Device, asked: Ask, before: Option<&Card>) -> Result<Chosen> {
     edgemaxx_devices::choose_again(wanted, asked, before).map_err(|error| RunError::input(error.to_string()))
+}
+
+/// Says where what a plan has in memory at once does not fit into this machine, which may not be the one that measures.
+pub fn advise_on_memory(weights: u64, device: &Device, observer: &dyn Observer) {
+    let chosen = edgemaxx_devices::choose(device, Ask::First);
+    let check = chosen.ok().and_then(|chosen| weights_fit(weights, &chosen));
+    if let Some(check) = check.filter(|check| check.fitness > Fitness::Unknown) {
+        observer.note(&format!("warning: on this machine {}: {}: {}", check.name, check.found, check.cure));
+    }
 }
 
 /// All checks of this machine; `folder` is where the run is written.

@@ -11,7 +11,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document;
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{
@@ -439,4 +439,9 @@ impl RunFolder {
             quoted(&self.path)
         ))
     }
+}
+
+/// The name of a pipeline's folder beside those of others: `x/y` is not in `x`, and no name holds a `+`.
+pub(crate) fn own_folder(pipeline: &PipelinePlan) -> String {
+    pipeline.name.replace('/', "+")
 }

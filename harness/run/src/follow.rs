@@ -6,63 +6,108 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::plan::{Plan, Role};
-use edgemaxx_contract::run_files::{PLAN_FILE, SAMPLES_FILE};
+use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
+use edgemaxx_contract::run_files::{PLAN_FILE, SAMPLES_FILE, of_lane};
 use edgemaxx_contract::sample::Record;
 use edgemaxx_measure::Tally;
 use edgemaxx_validator::world::Measured;
 
-/// Follows one run folder.
+/// Follows one run folder, on all of its lanes.
 #[derive(Debug, Default)]
 pub struct Follower {
-    of: Option<(Plan, Tally)>,
-    /// Bytes of the log that were read.
-    read: u64,
-    /// Sessions that were run to their end.
-    run: u32,
-    stopped: BTreeSet<String>,
-    /// Measured time of earlier executions, and of this one.
-    spent_ns: (u64, u64),
+    lanes: Vec<Lane>,
 }
 
 impl Follower {
     /// How far the run in `folder` is; nothing of it may be there yet.
     pub fn look(&mut self, folder: &Path) -> Measured {
-        if self.of.is_none() {
+        if self.lanes.is_empty() {
             let text = std::fs::read_to_string(folder.join(PLAN_FILE)).ok();
-            let plan = text.and_then(|text| Plan::from_json(&text).ok());
-            self.of = plan.map(|plan| {
-                let tally = Tally::new(&plan);
-                (plan, tally)
-            });
+            if let Some(plan) = text.and_then(|text| Plan::from_json(&text).ok()) {
+                self.lanes = (0..plan.lanes).map(|lane| Lane::of(&plan, lane)).collect();
+            }
         }
-        if self.of.is_none() {
+        if self.lanes.is_empty() {
             return Measured::default();
         }
-        for line in self.new_lines(folder).lines() {
+        self.lanes.iter_mut().for_each(|lane| lane.read(folder));
+        let each: Vec<Measured> = self.lanes.iter().map(Lane::measured).collect();
+        // Lanes that decide together say each the same of a candidate.
+        let stopped: BTreeSet<&String> = self.lanes.iter().flat_map(|lane| &lane.stopped).collect();
+        Measured {
+            done: each.iter().map(|lane| lane.done).sum(),
+            total: each.iter().map(|lane| lane.total).sum(),
+            eliminated: stopped.len() as u32,
+            // They measure at the same time; of one that has no pace yet nothing is known.
+            left_s: each
+                .iter()
+                .map(|lane| lane.left_s)
+                .collect::<Option<Vec<_>>>()
+                .and_then(|all| all.into_iter().max()),
+        }
+    }
+}
+
+/// Follows the log of one lane.
+#[derive(Debug)]
+struct Lane {
+    path: String,
+    plan: Plan,
+    tally: Tally,
+    /// Bytes of the log that were read.
+    read: u64,
+    /// Sessions that were run to their end.
+    run: u32,
+    /// Candidates that left.
+    stopped: BTreeSet<String>,
+    /// Measured time of earlier executions, and of this one.
+    spent_ns: (u64, u64),
+}
+
+impl Lane {
+    fn of(run: &Plan, lane: u32) -> Self {
+        let path = if run.lanes == 1 { SAMPLES_FILE.to_owned() } else { of_lane(lane, SAMPLES_FILE) };
+        Self::unread(path, run.of_lane(lane))
+    }
+
+    /// Of whose log nothing was read.
+    fn unread(path: String, plan: Plan) -> Self {
+        let tally = Tally::new(&plan);
+        Self { path, plan, tally, read: 0, run: 0, stopped: BTreeSet::new(), spent_ns: (0, 0) }
+    }
+
+    fn read(&mut self, folder: &Path) {
+        let path = folder.join(&self.path);
+        // One that was lost with its worker is measured anew.
+        if std::fs::metadata(&path).map_or(0, |found| found.len()) < self.read {
+            *self = Self::unread(std::mem::take(&mut self.path), self.plan.clone());
+        }
+        for line in self.new_lines(&path).lines() {
             if let Ok(record) = Record::of_line(line) {
                 self.take(&record);
             }
         }
-        self.measured()
     }
 
     /// Whole lines that were written since the last look.
-    fn new_lines(&mut self, folder: &Path) -> String {
+    fn new_lines(&mut self, path: &Path) -> String {
         // No log yet, or none any more: nothing new.
-        let bytes = read_from(&folder.join(SAMPLES_FILE), self.read).unwrap_or_default();
+        let bytes = read_from(path, self.read).unwrap_or_default();
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         self.read += whole as u64;
         String::from_utf8_lossy(&bytes[..whole]).into_owned()
     }
 
     fn take(&mut self, record: &Record) {
-        if let Some((plan, tally)) = &mut self.of {
-            tally.add(plan, record);
-        }
+        self.tally.add(&self.plan, record);
         match record {
             Record::Session(_) => self.run += 1,
-            Record::Stop(stop) => drop(self.stopped.insert(stop.candidate.clone())),
+            Record::Stop(stop) => {
+                let is_candidate = |c: &PipelinePlan| c.name == stop.candidate && c.role == Role::Candidate;
+                if self.plan.candidates().iter().any(is_candidate) {
+                    self.stopped.insert(stop.candidate.clone());
+                }
+            }
             Record::Attempt(attempt) => {
                 // A clock that begins anew belongs to another execution.
                 if attempt.started_ns < self.spent_ns.1 {
@@ -75,16 +120,14 @@ impl Follower {
     }
 
     fn measured(&self) -> Measured {
-        let Some((plan, tally)) = &self.of else { return Measured::default() };
-        let (progress, (done, spared)) = (tally.progress(), tally.pairs());
+        let (progress, (done, spared)) = (self.tally.progress(), self.tally.pairs());
         let spent_s = (self.spent_ns.0 + self.spent_ns.1) as f64 / 1e9;
         let pace = (self.run > 0).then(|| spent_s / f64::from(self.run));
         let left = progress.sessions_total - progress.sessions_done;
-        let candidates = plan.candidates().iter().filter(|c| c.role == Role::Candidate);
         Measured {
             done: done.into(),
             total: (progress.pairs_total - spared).into(),
-            eliminated: candidates.filter(|c| self.stopped.contains(&c.name)).count() as u32,
+            eliminated: self.stopped.len() as u32,
             left_s: pace.map(|pace| (pace * f64::from(left)).ceil() as i64),
         }
     }

@@ -16,11 +16,11 @@ use edgemaxx_devices::Pins;
 use edgemaxx_engine::{Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus};
 
 use crate::error::{Class, InFile as _, Result, RunError};
-use crate::folder::RunFolder;
-use crate::open;
+use crate::folder::{RunFolder, own_folder};
 use crate::resolve::FolderDigests;
 use crate::sources::{own_file, source_folder};
 use crate::task::kit;
+use crate::{kernels, open};
 
 /// How engines are started on this machine.
 #[derive(Debug, Clone)]
@@ -47,12 +47,7 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
             }
         };
         let (mut process, load) = start(plan, pipeline, &source, base, host)?;
-        if pipeline.engine == EngineSpec::Native && accelerator(plan) == Accelerator::Cuda {
-            // one of its own for each, so that none can leave another anything
-            let kernels = folder.file(&format!("kernels/{}", own_folder(pipeline)));
-            std::fs::create_dir_all(&kernels).in_file(&kernels)?;
-            process.kernels = Some(kernels.canonicalize().in_file(&kernels)?);
-        }
+        process.kernels = kernels::own(folder, plan, pipeline)?;
         launcher.insert(&pipeline.name, process, load);
     }
     Ok(launcher)
@@ -108,11 +103,6 @@ fn checkpoint(
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
     Ok(Ok(CheckpointSource { root, unet: None }))
-}
-
-/// The name of a pipeline's folder beside those of others: `x/y` is not in `x`, and no name holds a `+`.
-fn own_folder(pipeline: &PipelinePlan) -> String {
-    pipeline.name.replace('/', "+")
 }
 
 /// Whether a derivation failed for want of a place to write to, which is nobody's checkpoint's fault.

@@ -17,7 +17,7 @@ use edgemaxx_files::{file_digest, folder_digest};
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::open::open_all;
 use crate::progress::Observer;
-use crate::sources::{checkpoint_files, own_file, pinned, source_folder, unet_folder};
+use crate::sources::{own_file, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
 
 /// A contest with what it points at.
@@ -62,12 +62,7 @@ pub fn resolve_text(
         Some(base) => fs::canonicalize(base).in_file(base)?,
         None => fs::canonicalize(path).in_file(path)?.parent().map(Path::to_owned).unwrap_or_default(),
     };
-    let prompts_path = base.join(contest.request.prompts());
-    let prompts = read_text(&prompts_path)
-        .map_err(|error| RunError::input(format!("{}: request.prompts: {error}", path.display())))?;
-    check_prompt_digest(&prompts_path)?;
-    let prompts_file =
-        prompts_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (prompts_file, prompts) = prompts(&contest, &base, path)?;
     let pipelines = pipelines(&contest, &base, observer).within(|| path.display().to_string())?;
     rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
     open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer)
@@ -95,6 +90,19 @@ pub fn read_text(path: &Path) -> Result<String> {
         std::io::ErrorKind::NotFound => RunError::input(format!("{}: no such file", path.display())),
         _ => RunError::input(error.to_string()),
     })
+}
+
+/// Name and text of the prompt file of the contest at `path`.
+///
+/// # Errors
+/// It is not there, cannot be read, or is not the one that its digest is listed of.
+pub(crate) fn prompts(contest: &Contest, base: &Path, path: &Path) -> Result<(String, String)> {
+    let file = base.join(contest.request.prompts());
+    let text = read_text(&file)
+        .map_err(|error| RunError::input(format!("{}: request.prompts: {error}", path.display())))?;
+    check_prompt_digest(&file)?;
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok((name, text))
 }
 
 /// A prompt set beside a `DIGESTS` file must be the one listed there.
@@ -131,17 +139,10 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
     let checkpoint = pinned(base, &contest.baseline.checkpoint, observer)?;
     let digest = digests.of(base, &checkpoint)?;
     let baseline = baseline(contest, checkpoint, digest);
-    let mut control = PipelinePlan {
-        name: CONTROL.to_owned(),
-        role: Role::Control,
-        description: "The baseline entered against itself".to_owned(),
-        ..baseline.clone()
-    };
+    let control = control(contest, &baseline);
     let mut candidates = Vec::new();
     for spec in &contest.candidates {
         if spec.control {
-            control.name = spec.name.clone();
-            control.description = spec.description.clone();
             continue;
         }
         let context = || format!("candidate {:?}", spec.name);
@@ -157,11 +158,11 @@ fn pipelines(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<
 }
 
 /// The digest of a checkpoint that is none, since its folder leads elsewhere or has no end: its candidate fails with that.
-fn unreadable() -> Digest {
+pub(crate) fn unreadable() -> Digest {
     Digest::of("a checkpoint that cannot be read")
 }
 
-fn baseline(contest: &Contest, checkpoint: CheckpointSpec, digest: Digest) -> PipelinePlan {
+pub(crate) fn baseline(contest: &Contest, checkpoint: CheckpointSpec, digest: Digest) -> PipelinePlan {
     PipelinePlan {
         name: contest.baseline.name.clone(),
         role: Role::Baseline,
@@ -173,7 +174,16 @@ fn baseline(contest: &Contest, checkpoint: CheckpointSpec, digest: Digest) -> Pi
     }
 }
 
-fn candidate(
+/// The baseline once more, as a candidate of the contest where it names one.
+pub(crate) fn control(contest: &Contest, baseline: &PipelinePlan) -> PipelinePlan {
+    let (name, description) = match contest.candidates.iter().find(|spec| spec.control) {
+        Some(spec) => (spec.name.clone(), spec.description.clone()),
+        None => (CONTROL.to_owned(), "The baseline entered against itself".to_owned()),
+    };
+    PipelinePlan { name, role: Role::Control, description, ..baseline.clone() }
+}
+
+pub(crate) fn candidate(
     contest: &Contest,
     base: &Path,
     spec: &CandidateSpec,
@@ -200,36 +210,9 @@ fn candidate(
     })
 }
 
-/// Looks at a contest as far as it is here, without digests and without fetching anything: what it asks for, the
-/// checkpoints that are on this machine, its prompts.
-///
-/// # Errors
-/// Its own words cannot be done, the baseline cannot answer, or a file of it is missing.
-pub fn look(contest: &Contest, base: &Path, observer: &dyn Observer) -> Result<()> {
-    rehearse(contest, base, &[])?;
-    let here = |checkpoint: &CheckpointSpec| {
-        let unet = checkpoint.unet.as_ref().is_none_or(|unet| unet_folder(base, unet).is_ok());
-        source_folder(base, &checkpoint.source).is_ok_and(|folder| folder.is_dir()) && unet
-    };
-    let looked = Digest::of("not digested");
-    let mut pipelines = Vec::new();
-    if here(&contest.baseline.checkpoint) {
-        pipelines.push(baseline(contest, contest.baseline.checkpoint.clone(), looked));
-    }
-    for spec in contest.candidates.iter().filter(|spec| !spec.control && here(&spec.checkpoint)) {
-        let plain = checkpoint_files(&source_folder(base, &spec.checkpoint.source)?).is_ok();
-        let digest = if plain { looked } else { unreadable() };
-        pipelines.push(candidate(contest, base, spec, spec.checkpoint.clone(), digest)?);
-    }
-    let prompts = base.join(contest.request.prompts());
-    let name = prompts.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let text = if prompts.exists() { read_text(&prompts)? } else { String::new() };
-    open_all(contest, base, &pipelines, (&name, &text), observer)
-}
-
 /// Looks for the files of an engine that the contest itself names: found missing at the launch, they would leave a run
 /// folder behind.
-fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
+pub(crate) fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
     let Some(EngineSpec::Command(command)) = engine else { return Ok(()) };
     command.files.iter().try_for_each(|file| own_file(base, file).map(drop))
 }

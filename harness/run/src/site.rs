@@ -15,6 +15,7 @@ use edgemaxx_report::{Evidence, HistoryRun, QuietDay, Summary, history};
 use crate::error::{InFile as _, Result};
 use crate::folder::RunFolder;
 use crate::progress::Observer;
+use crate::shell::quoted;
 use crate::stage::report::evidence;
 
 /// Marks a folder as ours to write into.
@@ -142,8 +143,8 @@ fn weights_blocks(published: &Path) -> BTreeMap<String, u64> {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read is
-/// left out, with a warning.
+/// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read,
+/// or is not there beside samples, is left out with a warning.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -156,6 +157,12 @@ pub fn find_runs(path: &Path, observer: &dyn Observer) -> Result<Vec<(PathBuf, S
     for folder in folders {
         let file = folder.join(SUMMARY_FILE);
         if !file.is_file() {
+            if is_measured(&folder) {
+                let (run, next) = (folder.display(), quoted(&folder));
+                observer.note(&format!(
+                    "warning: {run}: a run without {SUMMARY_FILE}, left out; `edgemaxx report {next}` writes it"
+                ));
+            }
             continue;
         }
         let read = fs::read_to_string(&file).in_file(&file);

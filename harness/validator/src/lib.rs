@@ -30,4 +30,5 @@ pub mod status;
 #[cfg(feature = "daemon")]
 pub mod store;
 pub mod verdict;
+pub mod workers;
 pub mod world;

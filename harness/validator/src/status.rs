@@ -11,6 +11,7 @@ use crate::machine::deadline;
 use crate::policy::Policy;
 use crate::schedule::{next, noon};
 use crate::state::{OnChain, Phase, State};
+use crate::workers::{Worker, metrics};
 use crate::world::Measured;
 
 /// A validator's status.
@@ -38,6 +39,9 @@ pub struct Status {
     pub contact: Option<Contact>,
     /// What somebody should look at, in words; empty: nothing.
     pub alarms: Vec<String>,
+    /// The workers of the fleet that measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Worker>,
     /// Of several contests that decide the weights together: each one's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contests: BTreeMap<String, Status>,
@@ -156,6 +160,7 @@ impl Status {
             running: true,
             contact: seen.contact,
             alarms: Vec::new(),
+            workers: Vec::new(),
             contests: BTreeMap::new(),
         };
         status.alarms = alarms(&status, state, seen, now, policy);
@@ -200,7 +205,7 @@ impl Status {
                 }
             }
         }
-        out
+        out + &metrics(&self.workers)
     }
 
     /// What is known of it in numbers.

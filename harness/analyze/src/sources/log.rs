@@ -47,6 +47,7 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
 /// candidate in one round, as the control has them where candidates share a baseline, are one.
 pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
     let recorded = log.sessions(plan);
+    let stopped: BTreeSet<&str> = log.stops().map(|stop| stop.candidate.as_str()).collect();
     let candidates = plan.candidates().iter().map(|candidate| {
         let own = plan.sessions.iter().filter(|session| session.candidate == candidate.name);
         let begun: Vec<_> = own
@@ -61,7 +62,13 @@ pub fn from_log(plan: &Plan, log: &Log) -> SampleTable {
             }
         }
         let mut samples = CandidateSamples::whole(candidate.name.clone(), sessions);
-        samples.counted.expected = begun.iter().map(|(planned, _)| planned.pairs.len() as u64).sum();
+        // Who was stopped is expected to have done what he began, everybody else all of it.
+        let due = |planned: &&PlannedSession| {
+            let begun = || begun.iter().any(|(begun, _)| begun.index == planned.index);
+            planned.candidate == candidate.name && (!stopped.contains(candidate.name.as_str()) || begun())
+        };
+        samples.counted.expected =
+            plan.sessions.iter().filter(due).map(|planned| planned.pairs.len() as u64).sum();
         let asked: u64 = begun.iter().map(|(_, recorded)| pairs_asked(recorded)).sum();
         samples.counted.leave_out(asked.saturating_sub(samples.counted.compared), "failed");
         samples.counted.leave_out(samples.counted.expected.saturating_sub(asked), "not asked");

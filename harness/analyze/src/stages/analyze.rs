@@ -159,7 +159,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         candidates.push(estimates);
     }
     let mut certificate = control.unwrap_or_else(|| certificate(None, 1.0, None, "", &[], settings.level));
-    if let Some(why) = lanes.unfit {
+    if let Some(why) = unfinished(plan, log).or(lanes.unfit) {
         (certificate.verdict, certificate.reason) = (CertificateVerdict::Unfit, why);
     }
     let mut warnings = warnings(plan, &table, inference.warnings);
@@ -180,6 +180,17 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         certificate,
         lanes: lanes.rows,
         warnings,
+    })
+}
+
+/// Why a run is unfit whose plan was not followed to its end: who ends it when he likes what he sees proves nothing.
+fn unfinished(plan: &Plan, log: &Log) -> Option<String> {
+    let left = log.unfinished(plan);
+    (left > 0).then(|| {
+        format!(
+            "it is not finished: {left} of {} planned sessions have no end, and nothing says why; `edgemaxx measure --resume` goes on",
+            plan.sessions.len()
+        )
     })
 }
 

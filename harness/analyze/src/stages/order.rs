@@ -44,9 +44,7 @@ impl Order {
         let incumbent = ordered.iter().position(|of| Some(&of.name) == contest.incumbent.as_ref());
 
         let last = estimates.looks.map(|looks| looks.last as usize);
-        // Who left because of whom is proven at its own risk, which the comparisons leave to it.
-        let level =
-            if last.is_some() { score.level + RISK.min((1.0 - score.level) / 2.0) } else { score.level };
+        let level = level_of_comparisons(score.level, last.is_some());
         let prove = |margin: f64| {
             let asked = |a: usize, b: usize| {
                 let (first, second) = (&earners[places[a]], &earners[places[b]]);
@@ -89,6 +87,11 @@ impl Order {
     }
 }
 
+/// Who left a race because of whom is proven at a risk of its own, which the comparisons leave to it.
+fn level_of_comparisons(level: f64, race: bool) -> f64 {
+    if race { level + RISK.min((1.0 - level) / 2.0) } else { level }
+}
+
 fn earner(of: &CandidateEstimates, factor: QualityFactor) -> Earner {
     let mut earner = Earner { rounds: Vec::new(), speeds: Vec::new(), similarities: Vec::new() };
     for session in &of.by_session {
@@ -109,4 +112,81 @@ fn beaten(ordered: &[&CandidateEstimates]) -> Vec<(usize, usize)> {
         Some((place(of.stopped.as_ref()?.beaten_by.as_deref()?)?, at))
     };
     ordered.iter().enumerate().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::estimate::{SessionEvidence, StoppedEarly};
+    use edgemaxx_contract::plan::Extent;
+
+    use super::super::tests::{estimates, noisy_run};
+    use super::*;
+
+    /// Who earns what from round to round, where speed alone earns, and whether yesterday's winner `old` stays. Those who gain
+    /// so much over the baseline scatter by so much.
+    fn kept(gains: [(&str, f64, f64); 3], margin: f64) -> bool {
+        let mut run = noisy_run("order", Extent::Full, |_, _| {});
+        run.contest.score.similarity_exponent = 0.0;
+        run.contest.incumbent = Some("old".to_owned());
+        run.contest.rewards.margin = margin;
+        let mut found = estimates(&run);
+        found.looks = None;
+        for (of, (place, (name, gain, scatter))) in found.candidates.iter_mut().zip((0..).zip(gains)) {
+            name.clone_into(&mut of.name);
+            // Deviations whose SD is 1, in another order for each.
+            let mut own = [2.0, -1.0, 0.0, 1.0, -2.0].map(|step: f64| step / 2.5_f64.sqrt());
+            own.rotate_left(place);
+            let session = |(round, own): (u32, f64)| SessionEvidence {
+                round,
+                log_ratio: -gain.ln_1p() - scatter * own,
+                similarity: None,
+            };
+            of.by_session = (0..).zip(own).map(session).collect();
+        }
+        let accepted: Vec<(&CandidateEstimates, f64)> =
+            found.candidates.iter().take(3).map(|of| (of, 0.1)).collect();
+        Order::of(&accepted, &found, &run.contest).kept
+    }
+
+    #[test]
+    fn yesterdays_winner_leaves_for_who_is_proven_to_earn_more_by_the_margin() {
+        for (gain, margin, stays) in
+            [(1.0, 0.0, true), (1.1, 0.0, false), (1.1, 0.05, false), (1.1, 0.3, true), (1.5, 0.3, false)]
+        {
+            let gains = [("new", gain, 0.001), ("old", 1.0, 0.001), ("last", 0.2, 0.001)];
+            assert_eq!(kept(gains, margin), stays, "{gain} against 1 and {margin}");
+        }
+    }
+
+    /// The margin is asked of who would replace the winner, and not among others: `next` is proven to earn less than `new` by
+    /// less than the margin, which leaves one pair fewer that could be equal, and enough for the last one.
+    #[test]
+    fn others_are_compared_without_the_margin() {
+        let gains = [("new", 2.0, 0.001), ("next", 2.0 / 1.1, 0.001), ("old", 1.2, 0.1354)];
+        assert!(!kept(gains, 0.1));
+    }
+
+    #[test]
+    fn who_left_because_of_somebody_in_the_order_is_behind_him() {
+        let mut found = estimates(&noisy_run("order", Extent::Full, |_, _| {}));
+        let all: Vec<String> = found.candidates.iter().map(|of| of.name.clone()).collect();
+        for (left, because_of) in [(2, all[1].as_str()), (3, "nobody here"), (1, all[4].as_str())] {
+            found.candidates[left].stopped = Some(StoppedEarly {
+                after_sessions: 3,
+                sessions_saved: 2,
+                reason: String::new(),
+                beaten_by: Some(because_of.to_owned()),
+            });
+        }
+        assert_eq!(beaten(&found.candidates.iter().collect::<Vec<_>>()), [(4, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn a_race_leaves_a_part_of_the_error_to_who_left_it() {
+        for (level, race, expected) in
+            [(0.95, false, 0.95), (0.95, true, 0.965), (0.99, false, 0.99), (0.99, true, 0.995)]
+        {
+            assert!((level_of_comparisons(level, race) - expected).abs() < 1e-12, "{level} {race}");
+        }
+    }
 }

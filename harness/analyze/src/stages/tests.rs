@@ -14,7 +14,7 @@ use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::sample::{
-    Attempt, Chain, Failure, FailureKind, Header, Idle, Log, Mark, Outcome, Phase, Record, Stop,
+    Arrival, Attempt, Chain, Failure, FailureKind, Header, Idle, Log, Mark, Outcome, Phase, Record, Stop,
 };
 
 use super::{Evidence, analyze, rank, settings_of};
@@ -342,6 +342,41 @@ fn a_biased_control_makes_the_run_unfit() {
     assert!(ranking.weights_refused.unwrap().contains("unfit"));
 }
 
+/// Half of a run is no run: whoever ends one when he likes what he sees chose the answer. A stop says why somebody ended.
+#[test]
+fn a_run_that_was_ended_early_has_no_winner() {
+    let cut = |stops: bool| {
+        let mut run = run(Extent::Full, |_, _| {});
+        let late = |session: u32| run.plan.sessions[session as usize].round == 4;
+        run.log.records.retain(|record| !matches!(record, Record::Attempt(of) if late(of.session)));
+        run.quality.records.retain(|record| !late(record.session));
+        if stops {
+            let stop = |of: &PipelinePlan| {
+                let (candidate, reason) = (of.name.clone(), "the time was over".to_owned());
+                Record::Stop(Stop {
+                    candidate,
+                    after_sessions: 4,
+                    reason,
+                    sessions_saved: 1,
+                    beaten_by: None,
+                })
+            };
+            run.log.records.extend(run.plan.candidates().iter().map(stop));
+        }
+        verdict(&run)
+    };
+    let (estimates, ranking) = cut(false);
+    assert_eq!(estimates.certificate.verdict, CertificateVerdict::Unfit);
+    let reason = &estimates.certificate.reason;
+    assert!(reason.starts_with("it is not finished: 6 of 30 planned sessions"), "{reason}");
+    assert!(ranking.winner.is_none() && ranking.weights_refused.is_some(), "{}", ranking.verdict);
+    let quick = estimates.candidates.iter().find(|of| of.name == "quick").unwrap();
+    assert_eq!((quick.counted.expected, quick.counted.compared), (30, 24), "{}", quick.counted);
+    let (estimates, ranking) = cut(true);
+    assert_eq!(estimates.certificate.verdict, CertificateVerdict::Fit);
+    assert!(ranking.winner.is_some() && estimates.candidates.iter().all(|of| of.counted.expected == 24));
+}
+
 #[test]
 fn throttled_samples_stay_and_a_verdict_they_decide_is_ambiguous() {
     // Of `middling`, the throttled pairs alone are fast.
@@ -456,6 +491,38 @@ fn cheats_are_told_from_honest_candidates() {
         assert!(!doubtful || standing == Standing::NotFaster, "{name} earns nothing: {standing:?}");
     }
     assert!(estimates.warnings.iter().any(|w| w.contains("\"quick-too\": Idle")), "{:?}", estimates.warnings);
+}
+
+/// When parts come before an answer's end, or at its end all at once, or a first one that says little comes at once, decides
+/// nothing that is scored: no burst is faster than its last byte.
+#[test]
+fn no_answer_is_faster_for_how_its_parts_came() {
+    let streamed = |shares: [f64; 4]| {
+        let run = run(Extent::Full, |plan, record| {
+            let Record::Attempt(attempt) = record else { return };
+            let quick = plan.sessions[attempt.session as usize].candidate == "quick";
+            let tampers = quick && attempt.side == Side::Candidate;
+            let Outcome::Answered { latency_ns, first_ns, units, parts, .. } = &mut attempt.outcome else {
+                return;
+            };
+            let shares = if tampers { shares } else { [0.25, 0.5, 0.75, 1.0] };
+            *units = 4;
+            *parts =
+                shares.map(|share| Arrival { at_ns: (*latency_ns as f64 * share) as u64, units: 1 }).to_vec();
+            *first_ns = Some(parts[0].at_ns);
+        });
+        let (estimates, ranking) = verdict(&run);
+        let quick = estimates.candidates.into_iter().find(|of| of.name == "quick").unwrap();
+        let score = ranking.entries.iter().find(|of| of.name == "quick").unwrap().score;
+        let first = quick.streaming.unwrap().first.ratio.point;
+        (quick.speedup.unwrap(), quick.kinds, score, first)
+    };
+    let even = streamed([0.25, 0.5, 0.75, 1.0]);
+    for (shares, sooner) in [([0.99, 0.99, 0.99, 1.0], false), ([0.01, 0.99, 0.99, 1.0], true)] {
+        let other = streamed(shares);
+        assert_eq!((&other.0, &other.1, other.2), (&even.0, &even.1, even.2), "{shares:?}");
+        assert_eq!(other.3 < even.3, sooner, "what it held back is seen in the time to the first part");
+    }
 }
 
 /// What any engine must do takes a candidate half of its time, twice its time, or twenty times it.

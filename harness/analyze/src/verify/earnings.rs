@@ -99,6 +99,17 @@ fn as_good_as(speedup: f64, similarity: f64, faster: f64) -> (f64, f64) {
     (faster, FACTOR.gate + (1.0 - FACTOR.gate) * factor.powf(FACTOR.exponent.recip()))
 }
 
+/// Those who are proven to gain over the baseline, all statements together.
+fn accepted(all: Vec<Earner>) -> Vec<Earner> {
+    let tested: Vec<_> = all.iter().map(|earner| student::interval(&earner.speeds, LEVEL)).collect();
+    let adjusted = holm(&tested.iter().map(|found| found.p_value.unwrap_or(1.0)).collect::<Vec<_>>());
+    let found = all.into_iter().zip(tested).zip(adjusted);
+    found
+        .filter(|((_, found), adjusted)| *adjusted <= 1.0 - LEVEL && found.point > 0.0)
+        .map(|((earner, _), _)| earner)
+        .collect()
+}
+
 /// Candidates who earn the same, and are to share a tier.
 fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
     let plan = |generator, sessions| Plan {
@@ -125,17 +136,10 @@ fn equals(repetitions: usize, seed: Seed) -> Vec<Row> {
     // lucky, or scattered little, and is compared with the others who were.
     let truth = [(1.008, 0.95); 64];
     let shape = Shape { truth: &truth, sessions: 5, own: 0.003, shared: 0.0 };
-    rows.push(plan("those accepted of 64, SD .3%", 5).run(None, Some(FALSE_TIERS), |stream| {
-        let all = shape.draw(stream);
-        let tested: Vec<_> = all.iter().map(|earner| student::interval(&earner.speeds, LEVEL)).collect();
-        let adjusted = holm(&tested.iter().map(|found| found.p_value.unwrap_or(1.0)).collect::<Vec<_>>());
-        let accepted = all.into_iter().zip(tested).zip(adjusted);
-        let accepted: Vec<Earner> = accepted
-            .filter(|((_, found), adjusted)| *adjusted <= 1.0 - LEVEL && found.point > 0.0)
-            .map(|((earner, _), _)| earner)
-            .collect();
-        separated(&accepted)
-    }));
+    rows.push(
+        plan("those accepted of 64, SD .3%", 5)
+            .run(None, Some(FALSE_TIERS), |stream| separated(&accepted(shape.draw(stream)))),
+    );
     rows
 }
 
@@ -151,6 +155,19 @@ mod tests {
             assert!(other.0 == faster && (other.1 < similarity || faster == speedup), "{other:?}");
             assert!((earned(other) - earned((speedup, similarity))).abs() < 1e-12, "{other:?}");
         }
+    }
+
+    #[test]
+    fn who_is_proven_to_gain_is_accepted_and_nobody_else() {
+        let earner = |speeds: [f64; 4]| Earner {
+            rounds: (0..4).collect(),
+            speeds: speeds.into(),
+            similarities: vec![0.95; 4],
+        };
+        let faster = earner([0.40, 0.41, 0.39, 0.40]);
+        let others = [earner([-0.40, -0.41, -0.39, -0.40]), earner([0.10, -0.09, 0.05, -0.05])];
+        let found = accepted(others.into_iter().chain([faster.clone()]).collect());
+        assert_eq!(found, [faster]);
     }
 
     #[test]

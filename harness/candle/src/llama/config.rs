@@ -78,6 +78,7 @@ struct File {
     rope_theta: Option<f64>,
     rope_scaling: Option<Rope>,
     rope_parameters: Option<Rope>,
+    partial_rotary_factor: Option<f64>,
     #[serde(default)]
     tie_word_embeddings: bool,
     #[serde(default = "silu")]
@@ -86,7 +87,9 @@ struct File {
     attention_bias: bool,
     #[serde(default)]
     mlp_bias: bool,
+    #[serde(default = "begin")]
     bos_token_id: Option<u32>,
+    #[serde(default = "end")]
     eos_token_id: Option<OneOrMore>,
     quantization_config: Option<IgnoredAny>,
 }
@@ -96,6 +99,14 @@ struct File {
 struct Generation {
     bos_token_id: Option<u32>,
     eos_token_id: Option<OneOrMore>,
+}
+
+fn begin() -> Option<u32> {
+    Some(1)
+}
+
+fn end() -> Option<OneOrMore> {
+    Some(OneOrMore::One(2))
 }
 
 fn positions() -> usize {
@@ -112,13 +123,21 @@ fn silu() -> String {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Rope {
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// The same, as older versions call it; some files have both.
+    r#type: Option<String>,
     rope_theta: Option<f64>,
+    partial_rotary_factor: Option<f64>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
     original_max_position_embeddings: Option<usize>,
+}
+
+impl Rope {
+    fn kind(&self) -> &str {
+        self.rope_type.as_deref().or(self.r#type.as_deref()).unwrap_or("default")
+    }
 }
 
 #[derive(Deserialize)]
@@ -271,7 +290,16 @@ impl Names {
 /// fields of their own. Which of them counts depends on the version, so that they must not differ.
 fn rope<'a>(path: &Path, file: &'a File) -> Result<(Option<&'a Rope>, f64)> {
     let (new, old) = (file.rope_parameters.as_ref(), file.rope_scaling.as_ref());
-    let shape = |rope: &Rope| Rope { rope_theta: None, ..rope.clone() };
+    let shares = [old, new].into_iter().flatten().map(|rope| rope.partial_rotary_factor);
+    if let Some(share) = shares.chain([file.partial_rotary_factor]).flatten().find(|share| *share != 1.0) {
+        return Err(Error::config(path, "partial_rotary_factor", share, "1: all of a head is turned"));
+    }
+    let shape = |rope: &Rope| Rope {
+        rope_theta: None,
+        rope_type: Some(rope.kind().to_owned()),
+        r#type: None,
+        ..rope.clone()
+    };
     if let (Some(new), Some(old)) = (new, old)
         && shape(new) != shape(old)
     {
@@ -299,7 +327,7 @@ fn scaling(path: &Path, rope: &Rope, positions: usize) -> Result<Option<RopeScal
             Err(Error::config(path, &format!("rope_scaling.{field}"), found, "a number of at least 1"))
         }
     };
-    match rope.rope_type.as_deref().unwrap_or("default") {
+    match rope.kind() {
         "default" => Ok(None),
         "linear" => Ok(Some(RopeScaling::Linear { factor: number("factor", rope.factor)? })),
         "llama3" => {

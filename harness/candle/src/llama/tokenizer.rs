@@ -96,9 +96,10 @@ impl LlamaTokenizer {
     }
 
     fn checked(inner: Tokenizer, path: &Path, vocabulary: usize, begin: Option<u32>) -> Result<Self> {
-        let entries = inner.get_vocab_size(true);
-        if entries > vocabulary {
-            return Err(fail(path, format!("{entries} entries, but the model has {vocabulary}").into()));
+        // Added tokens need not follow the others.
+        let most = inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        if most >= vocabulary {
+            return Err(fail(path, format!("token {most}, but the model has {vocabulary}").into()));
         }
         Ok(Self { inner, path: path.to_path_buf(), begin })
     }

@@ -2,11 +2,10 @@
 use super::config::LlamaConfig;
 use super::metadata;
 use super::tokenizer::LlamaTokenizer;
+use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, fits};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::transformers::TransformersConfig;
-use crate::weights::Weights;
-use candle_core::{DType, Device};
 use std::path::{Path, PathBuf};
 
 /// The tokens of a checkpoint.
@@ -43,7 +42,8 @@ impl Vocabulary {
         Ok(Self { tokenizer, size: size as u32, ends })
     }
 
-    /// What each token of a text adds to it; nothing where it is the beginning of a character that the next one ends.
+    /// What each token of a text adds to it; nothing where it is the beginning of a character that the next one ends. A
+    /// character that no token ends is a replacement character of the last one's.
     ///
     /// # Errors
     /// [`Error::Tokenizer`].
@@ -53,7 +53,7 @@ impl Vocabulary {
         let (mut from, mut said) = (0, String::new());
         for at in 0..ids.len() {
             let text = self.tokenizer.decode(&ids[from..=at])?;
-            if text.ends_with('\u{fffd}') && at - from < 8 {
+            if text.ends_with('\u{fffd}') && at - from < 8 && at + 1 < ids.len() {
                 pieces.push(String::new());
                 continue;
             }
@@ -72,11 +72,13 @@ impl Vocabulary {
 pub fn look(path: &Path) -> Result<LlamaConfig> {
     let path = checkpoint(path)?;
     if !path.is_dir() {
-        return metadata::config(&Gguf::open(&path)?);
+        let gguf = Gguf::open(&path)?;
+        let config = metadata::config(&gguf)?;
+        fits(&gguf, &LLAMA_CPP, &config)?;
+        return Ok(config);
     }
     let config = LlamaConfig::read(&path.join("config.json"))?;
-    let weights = Weights::open_dir(&path, "model", DType::F32, &Device::Cpu)?;
-    weights.stored(&[config.vocabulary, config.width], "model.embed_tokens.weight")?;
+    fits(&Folder::open(&path)?, &TRANSFORMERS, &config)?;
     Ok(config)
 }
 
@@ -100,5 +102,61 @@ pub fn checkpoint(path: &Path) -> Result<PathBuf> {
             format!("no config.json and {} GGUF files", several.len()),
             "a config.json beside model.safetensors, or one GGUF file",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tiny model, a text of which is changed.
+    fn changed(file: &str, from: &str, to: &str) -> tempfile::TempDir {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/stories-llama");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            std::fs::copy(model.join(name), folder.path().join(name)).unwrap();
+        }
+        let text = std::fs::read_to_string(model.join(file)).unwrap();
+        assert!(text.contains(from), "{file} holds {from}");
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+        std::fs::write(folder.path().join(file), text.replacen(from, to, 1)).unwrap();
+        folder
+    }
+
+    /// What a model needs and its files lack is found without reading a weight, in whichever layer it is.
+    #[test]
+    fn files_that_do_not_fit_their_description_are_found_by_looking() {
+        for (from, to, words) in [
+            ("\"num_hidden_layers\": 7", "\"num_hidden_layers\": 8", "model.layers.7.input_layernorm.weight"),
+            (
+                "\"num_key_value_heads\": 2",
+                "\"num_key_value_heads\": 6",
+                "model.layers.0.self_attn.k_proj.weight",
+            ),
+            ("\"head_dim\": 32", "\"head_dim\": 64", "model.layers.0.self_attn.q_proj.weight"),
+            (
+                "\"intermediate_size\": 512",
+                "\"intermediate_size\": 256",
+                "model.layers.0.mlp.gate_proj.weight",
+            ),
+            ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "lm_head.weight"),
+            ("\"vocab_size\": 2048", "\"vocab_size\": 2049", "model.embed_tokens.weight"),
+        ] {
+            let found = look(changed("config.json", from, to).path()).expect_err(to).to_string();
+            assert!(found.contains(words), "{to}: {found}");
+        }
+        assert!(
+            look(changed("config.json", "\"num_hidden_layers\": 7", "\"num_hidden_layers\": 6").path())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_tokenizer_that_draws_its_words_is_refused() {
+        let folder = changed("tokenizer.json", "\"dropout\":null", "\"dropout\":0.5");
+        let found = Vocabulary::open(folder.path()).err().unwrap().to_string();
+        assert!(found.contains("model.dropout: found 0.5"), "{found}");
+        let folder = changed("tokenizer.json", "\"dropout\":null", "\"dropout\":0.0");
+        assert!(Vocabulary::open(folder.path()).is_ok());
     }
 }

@@ -31,6 +31,11 @@ impl Stored<'_> {
 pub(super) trait Source {
     fn path(&self) -> &Path;
     fn has(&self, name: &str) -> bool;
+    /// Whether a tensor is there and has this shape; its numbers are not read.
+    ///
+    /// # Errors
+    /// It is not, or has not.
+    fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()>;
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>>;
     /// A matrix of `columns` stored rows of `inner` values. Where `heads` is given, their rows are turned from pairs side by
     /// side to pairs half a head apart, if the source has them so.
@@ -104,6 +109,10 @@ impl Source for Folder<'_> {
         self.weights.contains(name)
     }
 
+    fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
+        self.weights.stored(shape, name).map(drop)
+    }
+
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.weights.values(&[len], name)
     }
@@ -131,6 +140,10 @@ impl Source for Gguf {
 
     fn has(&self, name: &str) -> bool {
         self.info(name).is_some()
+    }
+
+    fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
+        self.tensor(name, shape).map(drop)
     }
 
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
@@ -219,6 +232,35 @@ pub(super) fn divided(rope: &mut Rope, gguf: &Gguf, head_width: usize) -> Result
     if gguf.info(factors).is_some() {
         gguf.tensor(factors, &[head_width / 2])?;
         rope.divide(&gguf.values_of(factors)?);
+    }
+    Ok(())
+}
+
+/// Whether everything that [`load`] needs is there in its shape; no weight is read.
+///
+/// # Errors
+/// The first tensor that is missing, or has another shape.
+pub(super) fn fits(source: &impl Source, names: &Names, c: &LlamaConfig) -> Result<()> {
+    let (wide, narrow) = (c.heads * c.head_width, c.kv_heads * c.head_width);
+    source.is_shaped(names.embedding, &[c.vocabulary, c.width])?;
+    source.is_shaped(names.norm, &[c.width])?;
+    if !tied(source, names, c) {
+        source.is_shaped(names.head, &[c.vocabulary, c.width])?;
+    }
+    for i in 0..c.layers {
+        for (name, shape) in [
+            (names.attention_norm, &[c.width][..]),
+            (names.query, &[wide, c.width]),
+            (names.key, &[narrow, c.width]),
+            (names.value, &[narrow, c.width]),
+            (names.output, &[c.width, wide]),
+            (names.mlp_norm, &[c.width]),
+            (names.gate, &[c.inner_width, c.width]),
+            (names.up, &[c.inner_width, c.width]),
+            (names.down, &[c.width, c.inner_width]),
+        ] {
+            source.is_shaped(&format!("{}.{i}.{name}", names.layer), shape)?;
+        }
     }
     Ok(())
 }

@@ -1,11 +1,19 @@
 //! Variances of the training schedule, rounded where PyTorch rounds.
 
-/// `torch.linspace(start, end, n, dtype=float32)`: counted from both ends.
+/// `torch.linspace(start, end, n, dtype=float32)`: counted from both ends, each value rounded once.
 pub(super) fn linspace(start: f64, end: f64, n: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);
     let step = (end - start) / (n.max(2) - 1) as f32;
     (0..n)
-        .map(|i| if i < n / 2 { start + step * i as f32 } else { end - step * (n - 1 - i) as f32 })
+        .map(
+            |i| {
+                if i < n / 2 {
+                    step.mul_add(i as f32, start)
+                } else {
+                    step.mul_add(-((n - 1 - i) as f32), end)
+                }
+            },
+        )
         .collect()
 }
 

@@ -71,6 +71,7 @@ pub(super) enum Kind {
     Pndm { last_alpha_one: bool },
     Lms,
     Heun(HeunConfig),
+    Sde { seed: Option<u64> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

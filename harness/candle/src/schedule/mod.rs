@@ -2,6 +2,7 @@
 
 mod alphas;
 mod betas;
+mod brownian;
 mod config;
 mod ddim;
 mod dpm;
@@ -13,6 +14,7 @@ mod noise;
 mod pndm;
 mod predict;
 mod read;
+mod sde;
 mod sigmas;
 mod solver;
 mod steps;

@@ -16,7 +16,7 @@ use crate::json::read_json;
 use crate::limits;
 
 /// Classes of schedulers that this engine knows.
-pub const SCHEDULERS: [&str; 12] = [
+pub const SCHEDULERS: [&str; 13] = [
     "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler",
     "DDIMScheduler",
@@ -29,6 +29,7 @@ pub const SCHEDULERS: [&str; 12] = [
     "PNDMScheduler",
     "LMSDiscreteScheduler",
     "HeunDiscreteScheduler",
+    "DPMSolverSDEScheduler",
 ];
 
 #[derive(Deserialize)]
@@ -63,6 +64,7 @@ struct Wire {
     original_inference_steps: usize,
     timestep_scaling: f64,
     variance_type: Option<String>,
+    noise_sampler_seed: Option<u64>,
 }
 
 impl Default for Wire {
@@ -97,6 +99,7 @@ impl Default for Wire {
             original_inference_steps: 50,
             timestep_scaling: 10.0,
             variance_type: None,
+            noise_sampler_seed: None,
         }
     }
 }
@@ -192,6 +195,13 @@ impl Class {
                 ],
                 ..plain("leading")
             },
+            "DPMSolverSDEScheduler" => Self {
+                betas: (0.00085, 0.012, "linear"),
+                spreads: true,
+                rescales: false,
+                only: &[("prediction_type", &["\"epsilon\"", "\"v_prediction\""])],
+                ..plain("linspace")
+            },
             "LMSDiscreteScheduler" => Self { spreads: true, rescales: false, ..plain("linspace") },
             _ => Self {
                 betas: (0.00085, 0.012, "linear"),
@@ -249,6 +259,7 @@ impl Class {
             "TCDScheduler" => Kind::Tcd { original_steps },
             "PNDMScheduler" => Kind::Pndm { last_alpha_one: w.set_alpha_to_one.unwrap_or(false) },
             "LMSDiscreteScheduler" => Kind::Lms,
+            "DPMSolverSDEScheduler" => Kind::Sde { seed: w.noise_sampler_seed },
             _ => Kind::Heun(HeunConfig { clip: clip(false) }),
         }
     }

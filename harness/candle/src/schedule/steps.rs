@@ -11,6 +11,7 @@ use super::lcm::Lcm;
 use super::lms::Lms;
 use super::noise::Noise;
 use super::pndm::Pndm;
+use super::sde::Sde;
 use super::solver::Solver;
 use super::unipc::UniPc;
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ impl Schedule {
             Kind::Pndm { last_alpha_one } => Box::new(Pndm::new(c, *last_alpha_one, steps)?),
             Kind::Lms => Box::new(Lms::new(c, steps)),
             Kind::Heun(heun) => Box::new(Heun::new(c, *heun, steps)),
+            Kind::Sde { seed } => Box::new(Sde::new(c, *seed, steps)),
         }))
     }
 

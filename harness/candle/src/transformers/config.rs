@@ -1,5 +1,6 @@
 //! What is known of a checkpoint without its weights: `config.json` in the words that candle-transformers understands, or a GGUF
 //! file's metadata.
+use super::family::Family;
 use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
@@ -7,28 +8,6 @@ use crate::llama::generation;
 use candle_core::quantized::gguf_file::{Content, Value as GgufValue};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-
-/// Which of candle-transformers' models a checkpoint is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    Qwen2,
-    Qwen3,
-    Phi3,
-    Gemma,
-    Gemma2,
-    Mistral,
-}
-
-impl Family {
-    const ALL: [(&'static str, Self); 6] = [
-        ("qwen2", Self::Qwen2),
-        ("qwen3", Self::Qwen3),
-        ("phi3", Self::Phi3),
-        ("gemma", Self::Gemma),
-        ("gemma2", Self::Gemma2),
-        ("mistral", Self::Mistral),
-    ];
-}
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +58,7 @@ impl TransformersConfig {
             let names: Vec<&str> = Family::ALL.iter().map(|(name, _)| *name).collect();
             return Err(Error::config(path, "model_type", format!("`{kind}`"), names.join(", ")));
         };
+        family.filled(&mut config);
         plain_rope(path, &mut config)?;
         if config.get("quantization_config").is_some_and(|of| !of.is_null()) {
             let expected = "none: weights are read as they are stored";
@@ -102,10 +82,7 @@ impl TransformersConfig {
         if config.get("head_dim").is_some_and(|width| !width.is_null()) {
             size(&config, "head_dim", limits::WIDTH)?;
         }
-        // What transformers takes where a file does not say.
-        if matches!(family, Family::Mistral | Family::Gemma2) {
-            config.entry("sliding_window").or_insert(json!(4096));
-        }
+        shared_heads(path, &config)?;
         let windowed = match family {
             Family::Qwen2 | Family::Qwen3 => config.get("use_sliding_window") == Some(&Value::Bool(true)),
             _ => true,
@@ -182,6 +159,10 @@ fn whole(value: &GgufValue) -> Option<u64> {
 fn plain_rope(path: &Path, config: &mut Map<String, Value>) -> Result<()> {
     for field in ["rope_scaling", "rope_parameters"] {
         let Some(Value::Object(rope)) = config.get(field) else { continue };
+        if let Some(of) = rope.iter().find_map(|(of, value)| value.is_object().then_some(of)) {
+            let expected = "none: positions are the same in all layers";
+            return Err(Error::config(path, &format!("{field}.{of}"), "an object", expected));
+        }
         let kind = rope.get("rope_type").or(rope.get("type")).and_then(Value::as_str).unwrap_or("default");
         if kind != "default" {
             let expected = "none: positions are scaled by the built-in engine only";
@@ -211,59 +192,55 @@ fn whole_heads(path: &Path, of: &Map<String, Value>) -> Result<()> {
     Err(Error::config(path, "partial_rotary_factor", share, "1: all of a head is turned"))
 }
 
-/// A field's value where the file has none.
-fn usual(config: &mut Map<String, Value>, key: &str, value: Value) {
-    let entry = config.entry(key).or_insert(Value::Null);
-    if entry.is_null() {
-        *entry = value;
-    }
+/// Refuses heads of keys and values that heads of queries cannot share, and a width that heads cannot.
+fn shared_heads(path: &Path, config: &Map<String, Value>) -> Result<()> {
+    let number = |field: &str| config.get(field).and_then(Value::as_u64);
+    let fits = |all: &str, part: &str| match (number(all), number(part)) {
+        (Some(whole), Some(parts)) if parts > 0 && whole % parts != 0 => {
+            let expected = format!("a multiple of {part}, {parts}");
+            Err(Error::config(path, all, whole, expected))
+        }
+        _ => Ok(()),
+    };
+    fits("num_attention_heads", "num_key_value_heads")?;
+    if number("head_dim").is_none() { fits("hidden_size", "num_attention_heads") } else { Ok(()) }
 }
 
-/// Puts in what candle-transformers has no default for, and takes out what it would read wrongly.
+/// Puts in what candle-transformers has other words for, and takes out what it would read wrongly.
 fn translated(path: &Path, family: Family, config: &mut Map<String, Value>) -> Result<()> {
-    let positions = config["max_position_embeddings"].clone();
-    usual(config, "tie_word_embeddings", matches!(family, Family::Gemma | Family::Gemma2).into());
-    usual(config, "rms_norm_eps", json!(if family == Family::Phi3 { 1e-5 } else { 1e-6 }));
+    if config.get("use_bidirectional_attention") == Some(&Value::Bool(true)) {
+        let expected = "false: a token sees those before it";
+        return Err(Error::config(path, "use_bidirectional_attention", "true", expected));
+    }
     match family {
         Family::Qwen2 | Family::Qwen3 => {
             // A window that is not used must not hide anything either.
-            usual(config, "use_sliding_window", false.into());
-            usual(config, "max_window_layers", 0.into());
-            usual(config, "attention_bias", false.into());
-            usual(config, "hidden_act", "silu".into());
             config.insert("use_sliding_window".to_owned(), false.into());
-            config.insert("sliding_window".to_owned(), positions);
+            config.insert("sliding_window".to_owned(), config["max_position_embeddings"].clone());
         }
         Family::Phi3 => {
-            usual(config, "hidden_act", "silu".into());
             // Of lists it reads none; where answers end is known already.
             config.remove("eos_token_id");
             config.remove("bos_token_id");
         }
-        Family::Gemma | Family::Gemma2 => {
-            usual(config, "attention_bias", false.into());
-            usual(config, "hidden_activation", "gelu_pytorch_tanh".into());
+        Family::Gemma => one_activation(path, config)?,
+        Family::Gemma2 => {
             config.remove("hidden_act");
-            if config["tie_word_embeddings"] != Value::Bool(true) {
-                let expected = "true: the embeddings are the head, too";
-                return Err(Error::config(path, "tie_word_embeddings", "false", expected));
-            }
-            usual(config, "head_dim", 256.into());
-            if family == Family::Gemma2 {
-                usual(config, "query_pre_attn_scalar", 256.into());
-                config.entry("attn_logit_softcapping").or_insert(json!(50.0));
-                config.entry("final_logit_softcapping").or_insert(json!(30.0));
-                let (scale, width) = (config["query_pre_attn_scalar"].as_f64(), config["head_dim"].as_f64());
-                if scale != width {
-                    let expected = "head_dim, by which attention is scaled here";
-                    let found = config["query_pre_attn_scalar"].to_string();
-                    return Err(Error::config(path, "query_pre_attn_scalar", found, expected));
-                }
+            let (scale, width) = (config["query_pre_attn_scalar"].as_f64(), config["head_dim"].as_f64());
+            if scale != width {
+                let expected = "head_dim, by which attention is scaled here";
+                let found = config["query_pre_attn_scalar"].to_string();
+                return Err(Error::config(path, "query_pre_attn_scalar", found, expected));
             }
         }
-        Family::Mistral => usual(config, "hidden_act", "silu".into()),
+        Family::Mistral => {}
     }
-    if family == Family::Qwen2 {
+    if matches!(family, Family::Gemma | Family::Gemma2) && config["tie_word_embeddings"] != Value::Bool(true)
+    {
+        let expected = "true: the embeddings are the head, too";
+        return Err(Error::config(path, "tie_word_embeddings", "false", expected));
+    }
+    if matches!(family, Family::Qwen2 | Family::Phi3) {
         let size = |key: &str| config.get(key).and_then(Value::as_u64);
         let (width, heads, head) = (size("hidden_size"), size("num_attention_heads"), size("head_dim"));
         if let (Some(width), Some(heads), Some(head)) = (width, heads, head)
@@ -272,8 +249,27 @@ fn translated(path: &Path, family: Family, config: &mut Map<String, Value>) -> R
             return Err(Error::config(path, "head_dim", head, "hidden_size over num_attention_heads"));
         }
     }
-    if family == Family::Qwen3 && config.get("head_dim").is_none_or(Value::is_null) {
-        config.insert("head_dim".to_owned(), 128.into());
-    }
     Ok(())
 }
+
+/// Gemma's activation: transformers 4 takes `hidden_activation` and where that says nothing the approximation by tanh, whatever
+/// `hidden_act` says; transformers 5 takes `hidden_act`, of which `gelu` means that approximation too. Where the two would
+/// differ nobody knows what the model was made with.
+fn one_activation(path: &Path, config: &mut Map<String, Value>) -> Result<()> {
+    let known = |field: &str, other: &[&str]| {
+        let said = config.get(field).unwrap_or(&Value::Null);
+        if said.is_null() || said.as_str().is_some_and(|said| said == TANH || other.contains(&said)) {
+            return Ok(());
+        }
+        let expected = format!("`{TANH}`: versions of transformers differ on what another one means");
+        Err(Error::config(path, field, said, expected))
+    };
+    known("hidden_act", &["gelu"])?;
+    known("hidden_activation", &[])?;
+    config.remove("hidden_act");
+    config.insert("hidden_activation".to_owned(), TANH.into());
+    Ok(())
+}
+
+/// The approximation of GELU by tanh, in the words of both libraries.
+const TANH: &str = "gelu_pytorch_tanh";

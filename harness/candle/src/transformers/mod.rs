@@ -3,6 +3,7 @@
 //!
 //! They compute one token at a time behind a prompt, with a cache that grows; what is known to go wrong in them is refused.
 mod config;
+mod family;
 mod model;
 
 pub use config::TransformersConfig;

@@ -1,5 +1,6 @@
 //! A loaded model of candle-transformers' with the text that it has read so far.
-use super::config::{Family, Layout, TransformersConfig};
+use super::config::{Layout, TransformersConfig};
+use super::family::Family;
 use crate::error::{Error, Result};
 use crate::llama::{Wanted, check_ids};
 use crate::weights::Weights;

@@ -299,6 +299,14 @@ fn unfit_folders_are_refused_by_field() {
             serde_json::json!({"type": "yarn", "factor": 2.0}),
             ["rope_scaling.rope_type", "`yarn`"],
         ),
+        ("rope_scaling", serde_json::json!({"type": "dynamic", "factor": 2.0}), ["rope_type", "`dynamic`"]),
+        ("rope_parameters", serde_json::json!({"rope_type": "longrope"}), ["rope_type", "`longrope`"]),
+        (
+            "rope_parameters",
+            serde_json::json!({"partial_rotary_factor": 0.5}),
+            ["partial_rotary_factor", "1:"],
+        ),
+        ("partial_rotary_factor", 0.25.into(), ["partial_rotary_factor", "1:"]),
         (
             "rope_scaling",
             serde_json::json!({"type": "linear"}),
@@ -357,7 +365,7 @@ fn newer_configurations_are_read() {
     assert_eq!(model.config().end, [2, 3]);
     assert_eq!(all_logits(&mut model, &ids), want);
     // Two shapes of one thing.
-    new["rope_scaling"] = serde_json::json!({"rope_type": "linear", "factor": 2.0});
+    new["rope_scaling"] = serde_json::json!({"rope_type": "linear", "type": "linear", "factor": 2.0});
     std::fs::write(dir.path().join("config.json"), new.to_string()).expect("written");
     assert_eq!(all_logits(&mut open(dir.path(), None, 1), &ids), want);
     new["rope_scaling"]["factor"] = 4.0.into();
@@ -368,6 +376,31 @@ fn newer_configurations_are_read() {
         message.contains("field `rope_scaling`: found another, expected the same as rope_parameters"),
         "{message}"
     );
+}
+
+/// What transformers' class takes for keys that are not there.
+#[test]
+fn absent_keys_mean_what_they_mean_to_transformers() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut sparse = config(serde_json::json!({}));
+    let fields = sparse.as_object_mut().expect("an object");
+    for key in [
+        "bos_token_id",
+        "eos_token_id",
+        "rms_norm_eps",
+        "rope_theta",
+        "max_position_embeddings",
+        "hidden_act",
+    ] {
+        assert!(fields.remove(key).is_some(), "{key}");
+    }
+    write(dir.path(), &sparse, DType::F32);
+    let config = open(dir.path(), None, 1).config().clone();
+    assert_eq!((config.begin, &config.end[..], config.positions), (Some(1), &[2][..], 2048));
+    assert_eq!((config.epsilon, config.theta, config.tied), (1e-6, 1e4, false));
+    sparse["eos_token_id"] = serde_json::Value::Null;
+    std::fs::write(dir.path().join("config.json"), sparse.to_string()).expect("written");
+    assert!(open(dir.path(), None, 1).config().end.is_empty());
 }
 
 /// transformers generates by `generation_config.json` where it is there: an answer ends where it ends there.

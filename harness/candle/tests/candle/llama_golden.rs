@@ -1,7 +1,7 @@
 //! What transformers says (golden/make_llama.py): token ids, greedy answers and logits of the tiny story-teller, and of
 //! SmolLM2 where it is to be had.
 use crate::common::{Digest, fixtures};
-use edgemaxx_candle::llama::{Llama, LlamaOptions, greedy};
+use edgemaxx_candle::llama::{Llama, LlamaOptions, Vocabulary, greedy};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -67,6 +67,46 @@ fn smollm2_says_what_transformers_says() {
         return;
     };
     golden().smollm2.check(Path::new(&path));
+}
+
+/// Wherever a text is cut, its tokens' pieces are it.
+#[test]
+fn pieces_of_a_text_cut_anywhere_are_the_text() {
+    let vocabulary = Vocabulary::open(&fixtures().join("models/stories-llama")).expect("opened");
+    let ids = vocabulary.tokenizer.encode("né ☂ 日本, a \u{fffd} and 🐢.").expect("ids");
+    for end in 0..=ids.len() {
+        let pieces = vocabulary.pieces(&ids[..end]).expect("pieces");
+        assert_eq!(pieces.len(), end);
+        assert_eq!(pieces.concat(), vocabulary.tokenizer.decode(&ids[..end]).expect("text"), "{end} tokens");
+    }
+}
+
+/// An added token may have any number.
+#[test]
+fn a_token_beyond_the_vocabulary_is_refused() {
+    let dir = tempfile::tempdir().expect("folder");
+    let stories = fixtures().join("models/stories-llama");
+    let text = std::fs::read_to_string(stories.join("tokenizer.json")).expect("tokenizer");
+    let mut tokenizer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut config: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(stories.join("config.json")).expect("config"))
+            .expect("JSON");
+    let added = tokenizer["added_tokens"].as_array_mut().expect("added tokens");
+    let mut one = added[0].clone();
+    (one["id"], one["content"]) = (2048.into(), "<|more|>".into());
+    added.push(one);
+    let mut open = |vocabulary: usize| {
+        config["vocab_size"] = vocabulary.into();
+        std::fs::write(dir.path().join("config.json"), config.to_string()).expect("written");
+        std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).expect("written");
+        Vocabulary::open(dir.path())
+    };
+    let message = open(2048).err().expect("must be refused").to_string();
+    assert!(message.contains("token 2048, but the model has 2048"), "{message}");
+    let vocabulary = open(2049).expect("opened");
+    let ids = vocabulary.tokenizer.encode("One<|more|> day").expect("ids");
+    assert!(ids.contains(&2048), "{ids:?}");
+    assert_eq!(vocabulary.pieces(&ids).expect("pieces").concat(), "One<|more|> day");
 }
 
 /// Says past the capture of tests' output what was not tested.

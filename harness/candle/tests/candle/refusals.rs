@@ -114,7 +114,7 @@ fn unfit_configurations_are_refused_by_field() {
         (
             "scheduler/scheduler_config.json",
             "_class_name",
-            "DPMSolverSDEScheduler".into(),
+            "KDPM2DiscreteScheduler".into(),
             ["EulerDiscreteScheduler", "DDIMScheduler"],
         ),
         (

@@ -20,6 +20,9 @@ struct Model {
     name: String,
     config: Value,
     tensors: Vec<(String, Vec<usize>)>,
+    begin: Option<u32>,
+    ends: Vec<u32>,
+    positions: usize,
     prompts: Vec<Vec<u32>>,
     answers: Vec<Vec<u32>>,
     sure: Vec<usize>,
@@ -70,13 +73,15 @@ fn answer(model: &mut Transformers, prompt: &[u32], most: usize) -> Vec<u32> {
 #[test]
 fn every_layout_says_what_transformers_says() {
     let golden: Golden = golden("transformers.json");
-    assert_eq!(golden.models.len(), 7);
+    assert_eq!(golden.models.len(), 17);
     for made in golden.models {
         let dir = tempfile::tempdir().expect("folder");
         made.write(dir.path(), &made.config);
         assert!(TransformersConfig::is_its(dir.path()), "{}", made.name);
         let mut model = open(dir.path(), 2);
-        assert_eq!((model.config().vocabulary, &model.config().end[..]), (97, &[2][..]), "{}", made.name);
+        let config = model.config();
+        assert_eq!((config.vocabulary, config.positions), (97, made.positions), "{}", made.name);
+        assert_eq!((config.begin, &config.end), (made.begin, &made.ends), "{}", made.name);
         let text = [made.prompts[0].as_slice(), &made.answers[0]].concat();
         let logits = model.prefill(&text).expect("logits").to_vec();
         made.logits.check(&made.name, &[97], &logits, 2e-5);
@@ -155,6 +160,13 @@ fn what_would_be_computed_wrongly_is_refused() {
         ("gemma2", "query_pre_attn_scalar", json!(7), "query_pre_attn_scalar"),
         ("gemma", "quantization_config", json!({"bits": 4}), "quantization_config"),
         ("qwen3", "intermediate_size", json!(128), "the weights"),
+        ("gemma", "hidden_act", json!("silu"), "`hidden_act`: found \"silu\""),
+        ("gemma", "hidden_activation", json!("gelu"), "versions of transformers differ"),
+        ("gemma2", "use_bidirectional_attention", json!(true), "use_bidirectional_attention"),
+        ("phi3", "head_dim", json!(32), "head_dim"),
+        ("mistral", "num_key_value_heads", json!(3), "num_attention_heads"),
+        ("gemma2", "rope_parameters", json!({"full_attention": {"rope_type": "linear"}}), "full_attention"),
+        ("mistral", "hidden_act", json!("quick_gelu"), "quick_gelu"),
     ] {
         written(name, key, value);
         let message = refused(dir.path(), None);

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::format::is_repository;
+use super::submission::is_repository;
 
 /// An entry in the original subnet's format.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,13 +2,13 @@
 //! the digest of a sealed day.
 
 mod day;
-mod format;
 mod legacy;
 mod reader;
 mod sealed;
+mod submission;
 
 pub use day::DaySeal;
-pub use format::{CommitmentError, EngineKind, MAX_BYTES, Opening, Provider, Revision, Submission};
 pub use legacy::LegacySubmission;
 pub use reader::{Commitment, Unreadable, read};
 pub use sealed::{Sealed, fresh_salt};
+pub use submission::{CommitmentError, EngineKind, MAX_BYTES, Opening, Provider, Revision, Submission};

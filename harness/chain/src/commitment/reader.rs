@@ -5,7 +5,7 @@ use std::fmt;
 use edgemaxx_contract::claim::Salt;
 use serde::Serialize;
 
-use super::format::{MAGIC, OPENS, VERSION, is_contest, is_repository};
+use super::submission::{MAGIC, OPENS, VERSION, is_contest, is_repository};
 use super::{
     DaySeal, EngineKind, LegacySubmission, Opening, Provider, Revision, Sealed, Submission, day, legacy,
     sealed,

@@ -9,7 +9,7 @@ use edgemaxx_contract::digest::Digest;
 use rand_core::{OsRng, RngCore as _};
 use serde::Serialize;
 
-use super::format::is_contest;
+use super::submission::is_contest;
 use super::{CommitmentError, Unreadable};
 
 pub(super) const MAGIC: &[u8; 2] = b"ES";

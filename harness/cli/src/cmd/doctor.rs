@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use edgemaxx_candle::Accelerator;
-use edgemaxx_contract::contest::{Contest, DeviceKind};
+use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::environment::Card;
 use edgemaxx_contract::floor::Peaks;
 use edgemaxx_devices::{Check, Chosen, Fitness, Pins, Wanted};
 use edgemaxx_engine::detect_sandbox;
 use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
 use edgemaxx_run::floor;
-use edgemaxx_run::resolve::{look, read_text};
+use edgemaxx_run::look::{Looked, look};
 use serde::Serialize;
 
-use crate::error::{Exit, Failure, InFile as _};
+use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines, note};
@@ -70,10 +69,8 @@ impl Args {
         put_back_leftovers(&Terminal);
         let wanted = match &self.contest {
             Some(path) => {
-                let contest = Contest::parse(&read_text(path)?).in_file(path)?;
-                let base = path.parent().unwrap_or(Path::new(""));
-                look(&contest, base, &Terminal).with_context(|| path.display().to_string())?;
-                Wanted { device: contest.device, threads: contest.measurement.threads, weights_bytes: None }
+                let Looked { contest, weights_bytes } = look(path, &Terminal)?;
+                Wanted { device: contest.device, threads: contest.measurement.threads, weights_bytes }
             }
             None => any_device(),
         };

@@ -9,6 +9,7 @@ use edgemaxx_run::Observer as _;
 use edgemaxx_run::fleet::{Settings, work};
 use serde::Serialize;
 
+use super::on_fleet::OnFleet;
 use crate::error::Failure;
 use crate::progress::Terminal;
 use crate::table::{Align, Table};
@@ -70,13 +71,14 @@ impl Server {
     }
 }
 
+/// The connection of a coordinator to the server of a fleet.
+pub(super) fn connect_with(server: &str, on: &OnFleet) -> anyhow::Result<Queue> {
+    let creds = on.creds.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+    connect(server, creds, on.ca.clone(), Side::Coordinator)
+}
+
 /// A connection to a server.
-pub(super) fn connect(
-    server: &str,
-    creds: &std::path::Path,
-    ca: Option<PathBuf>,
-    side: Side,
-) -> anyhow::Result<Queue> {
+fn connect(server: &str, creds: &std::path::Path, ca: Option<PathBuf>, side: Side) -> anyhow::Result<Queue> {
     let place = Place { server: server.to_owned(), ca };
     let key = Key::read(creds).map_err(edgemaxx_run::RunError::from)?;
     Ok(Queue::connect(&place, &key, side).map_err(edgemaxx_run::RunError::from)?)
@@ -98,6 +100,9 @@ struct WorkerArgs {
     /// Keep to these processors: where a host has several workers, each needs its own.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     cores: Vec<u32>,
+    /// GiB of checkpoints and other files to measure with that are kept in the spool at most; the longest unused go first.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u64).range(1..1 << 20))]
+    cache_gib: u64,
     /// Public key of the coordinator; whoever else hands out lanes is not heard.
     #[arg(long, value_name = "KEY")]
     coordinator: Option<String>,
@@ -127,6 +132,7 @@ impl WorkerArgs {
             spool: std::path::absolute(&self.spool)?,
             device: self.device,
             cores: self.cores,
+            cache_bytes: self.cache_gib << 30,
             coordinator: self.coordinator,
         };
         Ok(work(&queue, &settings, &Terminal)?)
@@ -154,8 +160,6 @@ struct Seen {
 impl StatusArgs {
     fn execute(self) -> anyhow::Result<()> {
         let queue = self.server.connect(Side::Coordinator)?;
-        // A server whose store is new has heard of nobody.
-        queue.prepare().map_err(edgemaxx_run::RunError::from)?;
         let mut all = Vec::new();
         for (worker, bytes, seen_s) in queue.hosts().map_err(edgemaxx_run::RunError::from)? {
             match Signed::open::<Host>(&bytes, Some(&worker)) {

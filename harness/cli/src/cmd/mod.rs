@@ -21,6 +21,7 @@ mod left_out;
 mod man;
 pub(crate) mod measure;
 mod miner;
+pub(crate) mod on_fleet;
 pub(crate) mod plan;
 pub(crate) mod publish;
 pub(crate) mod quality;

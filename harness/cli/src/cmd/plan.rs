@@ -6,6 +6,8 @@ use std::time::Duration;
 use edgemaxx_contract::plan::{Day, Entropy};
 use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_run::RunFolder;
+use edgemaxx_run::fitness::advise_on_memory;
+use edgemaxx_run::look::weights_at_once;
 use edgemaxx_run::shell::quoted;
 use edgemaxx_run::stage::plan::{self, OFFLINE};
 
@@ -71,17 +73,23 @@ impl Args {
         let (resolved, drawn) = self.draw.options().draw(&Terminal)?;
         let folder = RunFolder::create(&self.out)?;
         plan::save(&folder, &resolved, &drawn)?;
+        let weights = weights_at_once(&drawn, &resolved.base)?;
+        weights.inspect(|weights| advise_on_memory(*weights, &drawn.device, &Terminal));
         if self.json {
             return answer_json(&drawn);
         }
         answer(&format!(
-            "{}: {} sessions of {} pairs, {} pipelines, plan {}\n{}\nnext: edgemaxx measure {}",
+            "{}: {} sessions of {} pairs, {} pipelines, plan {}\n{}{}\nnext: edgemaxx measure {}",
             self.out.join(PLAN_FILE).display(),
             drawn.sessions.len(),
             drawn.sessions.first().map_or(0, |session| session.pairs.len()),
             drawn.pipelines.len(),
             drawn.digest().short(),
             forecast::of_plan(&drawn, self.answer, self.load),
+            weights.map_or(String::new(), |bytes| format!(
+                "\nholds     at least {} MiB of weights in memory at once",
+                bytes >> 20
+            )),
             quoted(&self.out),
         ))
     }

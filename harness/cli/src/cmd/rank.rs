@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
+use edgemaxx_contract::run_files::ESTIMATES_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::stage::rank::rank_run;
 
@@ -23,13 +25,22 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
-        let ranking = rank_run(&RunFolder::open(&self.run)?)?;
-        if self.json { answer_json(&ranking) } else { answer_lines(&table(&ranking)) }
+        let folder = RunFolder::open(&self.run)?;
+        let ranking = rank_run(&folder)?;
+        if self.json {
+            answer_json(&ranking)
+        } else {
+            answer_lines(&table(&ranking, &folder.document(ESTIMATES_FILE)?))
+        }
     }
 }
 
-/// The ranking for a terminal.
-pub(crate) fn table(ranking: &Ranking) -> Vec<String> {
+/// The ranking for a terminal, with the bounds that its sentence and every other table have.
+pub(crate) fn table(ranking: &Ranking, estimates: &Estimates) -> Vec<String> {
+    let claimed = |name: &str| {
+        let of = estimates.candidates.iter().find(|of| of.name == name)?;
+        of.claimed_speedup()?.lower
+    };
     let mut table = Table::new([
         Align::Right,
         Align::Left,
@@ -44,7 +55,7 @@ pub(crate) fn table(ranking: &Ranking) -> Vec<String> {
             entry.position.to_string(),
             entry.name.clone(),
             format!("tier {}", entry.tier.map_or("—".to_owned(), |tier| tier.to_string())),
-            entry.speedup_lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×")),
+            claimed(&entry.name).map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×")),
             format!("score {:.4}", entry.score),
             format!("weight {:.4}", entry.weight),
             entry.reasons.join("; "),

@@ -12,6 +12,7 @@ use edgemaxx_run::stage::{Lost, whole};
 use edgemaxx_run::{RunError, RunFolder};
 use serde::Serialize;
 
+use super::on_fleet::OnFleet;
 use super::{measure, plan, rank};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
@@ -56,27 +57,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Having other hosts measure.
-#[derive(Debug, clap::Args)]
-struct OnFleet {
-    /// Have the workers of a fleet measure the lanes: address of its server, tls://HOST:PORT.
-    #[arg(long, value_name = "ADDRESS", requires = "creds", conflicts_with_all = ["device", "devices"])]
-    fleet: Option<String>,
-    /// File of the coordinator's key; `edgemaxx fleet key` makes one.
-    #[arg(long, value_name = "FILE", requires = "fleet")]
-    creds: Option<PathBuf>,
-    /// Certificate of whoever vouches for the server, PEM [default: those that this machine trusts].
-    #[arg(long, value_name = "FILE", requires = "fleet")]
-    ca: Option<PathBuf>,
-    /// A worker that was not heard of for so many seconds loses its lane to another that is free.
-    #[arg(long, value_name = "SECONDS", requires = "fleet", default_value = "60", value_parser = clap::value_parser!(u64).range(5..))]
-    lease: u64,
-}
-
-impl OnFleet {
-    /// Measures, and does what follows.
+impl Args {
+    /// Has the fleet measure, and does what follows.
     #[cfg(feature = "fleet")]
-    fn whole(
+    fn whole_on_fleet(
         &self,
         server: &str,
         folder: &RunFolder,
@@ -85,16 +69,15 @@ impl OnFleet {
         use edgemaxx_run::fleet::{Terms, measure_fleet};
         use edgemaxx_run::stage::after_measuring;
 
-        let creds = self.creds.as_deref().unwrap_or_else(|| std::path::Path::new(""));
-        let queue = super::fleet::connect(server, creds, self.ca.clone(), edgemaxx_fleet::Side::Coordinator)?;
+        let queue = super::fleet::connect_with(server, &self.fleet)?;
         note(&format!("run folder: {}", folder.path().display()));
-        let terms = Terms { lease: std::time::Duration::from_secs(self.lease) };
+        let terms = Terms { lease: std::time::Duration::from_secs(self.fleet.lease) };
         measure_fleet(folder, &queue, terms, options, &Terminal)?;
         Ok(after_measuring(folder, &Terminal)?)
     }
 
     #[cfg(not(feature = "fleet"))]
-    fn whole(&self, _: &str, _: &RunFolder, _: Options<'_>) -> anyhow::Result<(Ranking, PathBuf)> {
+    fn whole_on_fleet(&self, _: &str, _: &RunFolder, _: Options<'_>) -> anyhow::Result<(Ranking, PathBuf)> {
         Err(edgemaxx_run::left_out::left_out("edgemaxx run --fleet", "fleet").into())
     }
 }
@@ -115,11 +98,16 @@ impl Args {
         if let Some(parent) = self.parent {
             measure::end_with(parent)?;
         }
+        if self.fleet.fleet.is_some() && !self.devices.devices.is_empty() {
+            return Err(Failure::input(
+                "--devices: cards of this machine, and --fleet has others measure; leave one of them out (--lanes says on how many)",
+            ));
+        }
         let folder = self.folder()?;
         let resume = resume_command(self.out.is_none().then(|| folder.path()));
         let options = self.devices.with(self.options.with(&resume));
         let (ranking, page) = match &self.fleet.fleet {
-            Some(server) => self.fleet.whole(server, &folder, options)?,
+            Some(server) => self.whole_on_fleet(server, &folder, options)?,
             None => whole(&folder, options, &Terminal)?,
         };
         let estimates: Estimates = folder.document(ESTIMATES_FILE)?;
@@ -137,7 +125,7 @@ impl Args {
             })?;
         } else {
             let mut lines = vec![String::new()];
-            lines.extend(rank::table(&ranking));
+            lines.extend(rank::table(&ranking, &estimates));
             lines.extend([String::new(), format!("report: {}", page.display())]);
             answer_lines(&lines)?;
         }

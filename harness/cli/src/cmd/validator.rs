@@ -13,7 +13,7 @@ use edgemaxx_files::write_whole;
 use edgemaxx_run::follow::Follower;
 use edgemaxx_run::resolve::read_text;
 use edgemaxx_run::validator::{
-    ChildBench, LocalCheckpoints, Rendered, SealedDays, Subtensor, WallClock, not_published,
+    ChildBench, LocalCheckpoints, Means, Rendered, SealedDays, Subtensor, WallClock, not_published,
 };
 use edgemaxx_seal::Keypair;
 use edgemaxx_validator::contest_file;
@@ -26,9 +26,13 @@ use edgemaxx_validator::serve::{Shown, serve};
 use edgemaxx_validator::state::{OnChain, Phase, State};
 use edgemaxx_validator::status::{Contact, Progress, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
+use edgemaxx_validator::workers::Worker;
 use edgemaxx_validator::world::{Bench, Checkpoints, Clock as _};
 
+use super::on_fleet::OnFleet;
 use crate::error::{Exit, Failure, InFile as _};
+#[cfg(feature = "fleet")]
+use crate::fleet_watch::FleetWatch;
 use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
@@ -87,6 +91,7 @@ fn days(text: &str) -> Result<Days, String> {
   edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
   edgemaxx validator run --contest contest.toml --publish site --publish hf:owner/days --keep-pictures-days 14
   edgemaxx validator run --contest sdxl.toml=0.7 --contest stories.toml=0.3 --publish site
+  edgemaxx validator run --contest contest.toml --lanes 4 --fleet tls://desk:4222 --ca ca.pem --creds coordinator.key
 
 The hub's token is HF_TOKEN, else the file that `hf auth login` writes; it is never shown.
 Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever stopped it.
@@ -104,6 +109,11 @@ struct Run {
     /// The card that engines see, as `edgemaxx doctor` numbers it [default: the only one that the contest can mean].
     #[arg(long, value_name = "N")]
     device: Option<u32>,
+    #[command(flatten)]
+    fleet: OnFleet,
+    /// Deal the rounds of a day to this many lanes of the fleet [default: 1].
+    #[arg(long, value_name = "N", requires = "fleet", value_parser = clap::value_parser!(u32).range(1..))]
+    lanes: Option<u32>,
     /// Copy every sealed day to this folder, which becomes a static site, or to a dataset repository; one of each.
     #[arg(long, value_name = "DIR | hf:OWNER/NAME")]
     publish: Vec<Target>,
@@ -178,6 +188,7 @@ impl Run {
                 "--publish hf:…: takes the days of one contest; with several name a folder",
             ));
         }
+        let watch = self.watch(&contests)?;
         let key = self.wallet.open(&self.chain)?;
         let store = Store::open(&self.data).map_err(environment)?;
         let node = self.chain.connect()?;
@@ -211,7 +222,7 @@ impl Run {
             folder.as_ref().map(below)
         };
         let mut hands: Vec<Hands<'_>> =
-            contests.iter().map(|contest| world.hands(contest, &place(contest), self.device)).collect();
+            contests.iter().map(|contest| world.hands(contest, &place(contest), self.means())).collect();
         let mut joint_hands = world.joint_hands();
         let now_please = self.at != At::Noon;
         let mut group = if several {
@@ -275,6 +286,7 @@ impl Run {
                 let mut status = status.clone();
                 status.alarms.extend(not_published(&days));
                 status.alarms.extend(served(&shown));
+                see(watch.as_ref(), &mut status);
                 // For `validator status`, which may be asked when this has long ended.
                 let text = serde_json::to_string_pretty(&status).unwrap_or_default() + "\n";
                 let _ = write_whole(&self.data.join(STATUS_FILE), text.as_bytes());
@@ -301,6 +313,32 @@ impl Run {
                 None => Ok(()),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// Where days are measured.
+    fn means(&self) -> Means {
+        Means { device: self.device, lanes: self.lanes, fleet: self.fleet.words() }
+    }
+
+    /// Reads the workers of the fleet from now on, where one measures; refuses what it could not measure.
+    #[cfg(feature = "fleet")]
+    fn watch(&self, contests: &[Loaded]) -> anyhow::Result<Option<FleetWatch>> {
+        if self.fleet.fleet.is_some() {
+            for Loaded { contest, base, .. } in contests {
+                edgemaxx_run::fleet::travels(contest, base)?;
+            }
+        }
+        FleetWatch::begin(&self.fleet)
+    }
+
+    #[cfg(not(feature = "fleet"))]
+    fn watch(&self, _: &[Loaded]) -> anyhow::Result<Option<()>> {
+        match self.fleet.fleet {
+            Some(_) => {
+                Err(edgemaxx_run::left_out::left_out("edgemaxx validator run --fleet", "fleet").into())
+            }
+            None => Ok(None),
         }
     }
 
@@ -405,9 +443,9 @@ struct Hands<'a, C = LocalCheckpoints, B = ChildBench<'a>> {
 }
 
 impl<'a> Shared<'a> {
-    fn hands(&self, loaded: &Loaded, data: &Path, device: Option<u32>) -> Hands<'a> {
+    fn hands(&self, loaded: &Loaded, data: &Path, means: Means) -> Hands<'a> {
         let checkpoints = LocalCheckpoints::new(&loaded.base, &loaded.contest, &Terminal);
-        let bench = ChildBench::new(&loaded.base, data, device, &Terminal);
+        let bench = ChildBench::new(&loaded.base, data, means, &Terminal);
         self.with(loaded.contest.name.clone(), checkpoints, bench)
     }
 
@@ -452,6 +490,19 @@ impl Run {
         Ok((folder, repository))
     }
 }
+
+/// Puts the workers that were seen into a status.
+#[cfg(feature = "fleet")]
+fn see(watch: Option<&FleetWatch>, status: &mut Status) {
+    let Some(watch) = watch else { return };
+    let read = watch.read();
+    status.alarms.extend(read.workers.iter().filter_map(Worker::alarm));
+    status.alarms.extend(read.trouble);
+    status.workers = read.workers;
+}
+
+#[cfg(not(feature = "fleet"))]
+fn see(_: Option<&()>, _: &mut Status) {}
 
 /// What went wrong with answering about the status.
 fn served(shown: &Mutex<Shown>) -> Option<String> {
@@ -509,6 +560,7 @@ impl StatusArgs {
         let mut status = status.with(contests);
         status.alarms.extend(not_published(&self.data.join("days")));
         if status.running {
+            status.workers = left.as_ref().map(|left| left.workers.clone()).unwrap_or_default();
             if left.is_none() {
                 status.alarms.push(format!("{STATUS_FILE}: the validator has not said yet how it is doing"));
             }
@@ -534,6 +586,7 @@ impl StatusArgs {
                 lines.push(format!("weights of {}: {}", weights.day, weights.reason));
             }
             lines.extend(progress_line(&status));
+            lines.extend(status.workers.iter().map(worker_line));
             for (name, contest) in &status.contests {
                 lines.push(format!(
                     "contest {name}: {} {} since {}",
@@ -573,6 +626,18 @@ fn status_of(state: &State, data: &Path, contact: Option<Contact>) -> Status {
         .then(|| Follower::default().look(&data.join("days").join(state.day.to_string())));
     let seen = Seen { measured, contact, ..Seen::default() };
     Status::of(state, &seen, now, &Policy::default())
+}
+
+/// What a worker of a fleet does, for people.
+fn worker_line(worker: &Worker) -> String {
+    let Worker { name, card, sessions, pairs_per_minute, spool_bytes, seen_s, .. } = worker;
+    let pace = worker.lane.map_or_else(String::new, |_| {
+        format!(
+            "; {sessions} sessions, {pairs_per_minute:.1} pairs a minute, spool {} KiB",
+            spool_bytes.div_ceil(1024)
+        )
+    });
+    format!("worker {name} ({card}): {}{pace}; seen {seen_s} s ago", worker.measures())
 }
 
 /// How far a measurement is, for people.

@@ -1,13 +1,13 @@
-//! Whatever is measured, no file of a run contradicts another: the sentence at the top, the leaderboard, the report, the
-//! ranking, the estimates and the summary say the same of everybody. (`analyze/src/stages/agreement.rs` holds many more
-//! contests to it within the numbers themselves.)
+//! Whatever is measured, no file of a run contradicts another: the sentence at the top, the leaderboard, the report (its
+//! page and its Markdown), the terminal, the ranking, the estimates and the summary say the same of everybody.
+//! (`analyze/src/stages/agreement.rs` holds many more contests to it within the numbers themselves.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{Playground, candidate, derive, retime};
+use crate::common::{Playground, candidate, derive, edgemaxx, retime};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Time of an answer relative to the baseline's: losers, equals, near equals and clear winners.
@@ -68,6 +68,73 @@ fn number(cell: &str) -> Option<f64> {
     (!cell.is_empty()).then(|| cell.parse().unwrap())
 }
 
+/// What stands between two marks, from the first of the one to the next of the other.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from:?}"));
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} after {from:?}")).0
+}
+
+/// The text of HTML, of which whatever stands between angle brackets is none.
+fn text(html: &str) -> String {
+    html.split('<').map(|part| part.rsplit('>').next().unwrap_or_default()).collect()
+}
+
+/// Holds the report's page to the ranking and to the table of the Markdown: the sentence at the top, the one in short, and
+/// every row of the leaderboard.
+fn page_agrees(run: &Path, ranking: &Value, table: &BTreeMap<String, Vec<String>>, contest: u64) {
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    let verdict = ranking["verdict"].as_str().unwrap();
+    let said = |what: &str| format!("contest {contest}: {what}: {verdict}");
+    assert_eq!(between(&page, "<p class=\"verdict\"><bdi>", "</bdi>"), verdict, "{}", said("page"));
+    let short = text(between(&page, "<p class=\"won\">", "</p>"));
+    let winner = ranking["winner"].as_str();
+    match winner {
+        Some(name) => assert!(short.trim().starts_with(&format!("{name} ")), "{}: {short}", said("in short")),
+        None => assert!(!short.contains(" wins"), "{}: {short}", said("in short")),
+    }
+    let board = between(&page, "<table class=\"board\"", "</table>");
+    let rows: Vec<&str> = board.split("<tr data-name=\"").skip(1).collect();
+    let entries = ranking["entries"].as_array().unwrap();
+    assert_eq!(rows.len(), entries.len(), "{}", said("rows"));
+    for (row, entry) in rows.into_iter().zip(entries) {
+        let name = entry["name"].as_str().unwrap();
+        assert_eq!(row.split('"').next(), Some(name), "{}", said(name));
+        assert_eq!(
+            Some(between(row, "data-standing=\"", "\"")),
+            entry["standing"].as_str(),
+            "{}",
+            said(name)
+        );
+        let (first, _) = row.split_once("<td").unwrap();
+        assert_eq!(first.contains("class=\"winner\""), winner == Some(name), "{}", said(name));
+        let cells: Vec<String> = row.split("<td").map(|cell| text(&format!("<td{cell}"))).collect();
+        let expected = &table[name];
+        let place = format!("<td data-key=\"{0}\">{0}</td>", expected[0]);
+        assert!(row.contains(&place) && cells[2] == expected[2], "{}: place and tier: {row}", said(name));
+        let shown = text(between(row, "<small>", "</small>"));
+        assert!(row.contains(&format!("<small>{}</small>", expected[4])), "{}: {shown}", said(name));
+        // Who is no candidate, or failed, has no score to show.
+        assert!(cells[5] == expected[6] || cells[5] == "—", "{}: {cells:?}", said(name));
+        let none = entry["standing"] == "control" || entry["standing"] == "failed";
+        assert_eq!(cells[5] == "—", none, "{}", said(name));
+        let weight = entry["weight"].as_f64().unwrap();
+        let weight = if weight > 0.0 { format!("{:.1}%", 100.0 * weight) } else { "—".to_owned() };
+        assert_eq!(cells[6], weight, "{}", said(name));
+    }
+}
+
+/// Holds what the terminal shows to the estimates.
+fn terminal_agrees(run: &Path, ranking: &Value, of: &dyn Fn(&str) -> Value, contest: u64) {
+    let shown = edgemaxx().arg("rank").arg(run).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.lines().next(), ranking["verdict"].as_str(), "contest {contest}");
+    for (line, entry) in shown.lines().skip(2).zip(ranking["entries"].as_array().unwrap()) {
+        let lower = claimed(&of(entry["name"].as_str().unwrap()))["lower"].as_f64();
+        let lower = lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×"));
+        assert!(line.contains(&lower), "contest {contest}: {lower} in {line}");
+    }
+}
+
 /// Holds all files of a run to one another; the number of leaders.
 fn agree(run: &Path, contest: u64) -> usize {
     let (ranking, estimates, summary) =
@@ -83,6 +150,8 @@ fn agree(run: &Path, contest: u64) -> usize {
         let all = estimates["candidates"].as_array().unwrap();
         all.iter().find(|candidate| candidate["name"] == name).unwrap()
     };
+    page_agrees(run, &ranking, &table, contest);
+    terminal_agrees(run, &ranking, &|name| of(name).clone(), contest);
     let mut last = (0, 0);
     let mut leaders = Vec::new();
     for (place, entry) in entries.iter().enumerate() {

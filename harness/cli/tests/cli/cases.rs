@@ -113,7 +113,7 @@ const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
 #[test]
 fn schedulers_that_nobody_here_knows() {
-    for class in ["DPMSolverSDEScheduler", "FlowMatchEulerDiscreteScheduler"] {
+    for class in ["KDPM2DiscreteScheduler", "FlowMatchEulerDiscreteScheduler"] {
         cannot_draw(
             |it| edit(it, SCHEDULER, &[("_class_name", json!(class))]),
             &["scheduler_config.json", class],
@@ -312,6 +312,51 @@ fn files_that_engines_may_not_read_are_told_before_anything_is_measured() {
     }
     close(0o644);
     assert_eq!(verb(&it, "plan").0, 0);
+}
+
+/// `doctor` promises nothing that planning does not keep: both look at all that is here.
+#[test]
+fn what_planning_is_refused_for_doctor_says_too() {
+    type Change = fn(&Playground);
+    let cases: [(&str, Change); 6] = [
+        ("gone.txt", |it| it.replace("contest.toml", "prompts.txt", "gone.txt")),
+        ("no prompts", |it| fs::write(it.path("prompts.txt"), "").unwrap()),
+        ("not listed", |it| fs::write(it.path("DIGESTS"), "").unwrap()),
+        ("engine.files", |it| {
+            let engine = "engine = { command = [\"true\"], files = [\"gone.py\"] }";
+            it.replace("contest.toml", "checkpoint = \"mine\"\n", &format!("{engine}\n"));
+        }),
+        ("another name than the control's", |it| it.replace("contest.toml", "\"mine\"\n", "\"control\"\n")),
+        ("measurement.sessions", |it| {
+            it.replace("contest.toml", "sessions = 2\npairs", "sessions = 1\npairs")
+        }),
+    ];
+    for (words, change) in cases {
+        let it = ground();
+        change(&it);
+        for name in ["plan", "doctor"] {
+            let (code, message) = verb(&it, name);
+            assert!(code == 2 && message.contains(words), "{name}, {words}: {code} {message}");
+        }
+    }
+}
+
+/// What is to be in memory at once is asked before anything is measured, and where one process is at a time it is not.
+#[test]
+fn whether_what_is_in_memory_at_once_fits_is_told_by_plan_and_doctor() {
+    for (residency, expected) in [("together", true), ("alternating", false)] {
+        let it = ground();
+        it.replace("contest.toml", "[measurement]", &format!("[measurement]\nresidency = {residency:?}"));
+        let plan =
+            edgemaxx().arg("plan").arg(it.contest()).arg("--out").arg(it.path("out")).output().unwrap();
+        let said = String::from_utf8_lossy(&plan.stdout).into_owned();
+        assert_eq!(said.contains("MiB of weights in memory at once"), expected, "{said}");
+        let doctor = edgemaxx().args(["doctor", "--json"]).arg(it.contest()).output().unwrap();
+        let answer: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let checks = answer["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["name"] == "weights together");
+        assert_eq!(found.is_some(), expected, "{answer}");
+    }
 }
 
 fn nix_fifo(path: &Path) {

@@ -54,7 +54,7 @@ fn nats_server() -> Option<PathBuf> {
 }
 
 /// A process that ends with this.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     fn signal(&self, signal: Signal) {
@@ -75,18 +75,20 @@ impl Drop for Process {
 }
 
 /// A server with keys for some workers, and a contest.
-struct Yard {
+pub(crate) struct Yard {
     ground: Playground,
     program: PathBuf,
+    address: String,
     port: u16,
     workers: usize,
 }
 
 impl Yard {
-    fn new(workers: usize, contest: &str) -> Option<Self> {
+    pub(crate) fn new(workers: usize, contest: &str) -> Option<Self> {
         let program = nats_server()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Some(Self { ground: Playground::new(contest), program, port, workers })
+        let address = "127.0.0.1".to_owned();
+        Some(Self { ground: Playground::new(contest), program, address, port, workers })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -94,25 +96,36 @@ impl Yard {
     }
 
     /// What a process says goes to a file of this name.
-    fn begin(&self, command: &mut Command, log: &str) -> Process {
+    pub(crate) fn begin(&self, command: &mut Command, log: &str) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.path(log)).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         Process(command.spawn().unwrap())
     }
 
-    /// Starts the server as its users do, and waits for it.
-    fn serve(&self) -> Process {
+    /// The command that starts the server as its users do.
+    fn server_command(&self) -> Command {
         let mut command = Command::new(repository("scripts/fleet-local.sh"));
         command.arg(self.path("nats")).args([self.workers.to_string(), self.port.to_string()]);
         command.env("EDGEMAXX", env!("CARGO_BIN_EXE_edgemaxx")).env("EDGEMAXX_NATS_SERVER", &self.program);
+        command.env("EDGEMAXX_FLEET_ADDRESS", &self.address);
+        command
+    }
+
+    /// Starts the server, and waits for it.
+    pub(crate) fn serve(&self) -> Process {
+        let mut command = self.server_command();
         let server = self.begin(&mut command, "nats.log");
         soon(PATIENCE, "the server listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
         server
     }
 
-    fn place(&self, command: &mut Command, port: u16, creds: &str) {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn place(&self, command: &mut Command, port: u16, creds: &str) {
         let option = if command.get_args().any(|word| word == "run") { "--fleet" } else { "--server" };
-        command.arg(option).arg(format!("tls://127.0.0.1:{port}"));
+        command.arg(option).arg(format!("tls://{}:{port}", self.address));
         command
             .arg("--ca")
             .arg(self.path("nats/ca.pem"))
@@ -120,7 +133,7 @@ impl Yard {
             .arg(self.path(&format!("nats/{creds}.key")));
     }
 
-    fn worker_command(&self, number: usize, port: u16) -> Command {
+    pub(crate) fn worker_command(&self, number: usize, port: u16) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edgemaxx"));
         command.args(["fleet", "worker", "--name", &format!("box-{number}")]);
         command.arg("--spool").arg(self.path(&format!("spool-{number}")));
@@ -158,10 +171,14 @@ impl Yard {
 
     /// Waits for the coordinator's own end, which is a good one.
     fn finish(&self, coordinator: &mut Process) {
+        self.finish_as(coordinator, &[0, 3]);
+    }
+
+    fn finish_as(&self, coordinator: &mut Process, codes: &[i32]) {
         let status = soon(PATIENCE, "the run ends", || coordinator.0.try_wait().unwrap());
         let reported = self.path("out/report.html").exists();
         assert!(
-            reported && matches!(status.code(), Some(0 | 3)),
+            reported && status.code().is_some_and(|code| codes.contains(&code)),
             "{status}\n{}",
             self.said("coordinator.log")
         );
@@ -396,7 +413,7 @@ fn whatever_ends_at_whatever_moment_nothing_is_lost_and_nothing_counts_twice() {
             3 => {
                 // Frozen for longer than its lease, and woken.
                 workers[victim].signal(Signal::SIGSTOP);
-                std::thread::sleep(Duration::from_secs(15));
+                std::thread::sleep(Duration::from_secs(20));
                 workers[victim].signal(Signal::SIGCONT);
             }
             4 => {
@@ -540,7 +557,7 @@ fn halves(text: &str) -> (String, Digest, String) {
 
 #[test]
 fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
-    let Some(yard) = Yard::new(8, &candidate("fast", &["--latency-us", "1000"])) else { return };
+    let Some(yard) = Yard::new(9, &candidate("fast", &["--latency-us", "1000"])) else { return };
     let alone = undisturbed(&yard);
     let text = |lane: u32| fs::read_to_string(alone.join(format!("lanes/{lane}/samples.jsonl"))).unwrap();
     let _server = yard.serve();
@@ -552,7 +569,7 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
 
     // Liars: each is given a lane, says something that is not so, and is given none again.
     type Lie = fn(&Scripted<'_>, &Work, &Path, &str) -> Bundle;
-    let lies: [(Lie, &str); 5] = [
+    let lies: [(Lie, &str); 6] = [
         // Lines that are not what their name says.
         (
             |worker, work, run, log| {
@@ -599,6 +616,15 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
             },
             "it said that its card is",
         ),
+        // More than there is room for.
+        (
+            |worker, work, run, log| {
+                let mut bundle = worker.bundle(work, run, None, &halves(log).0, false);
+                bundle.lines.bytes = 1 << 40;
+                bundle
+            },
+            "bytes of lines, more than",
+        ),
     ];
     for (number, (lie, words)) in lies.into_iter().enumerate() {
         let mut liar = Scripted::new(&yard, number, &alone);
@@ -610,16 +636,24 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
         soon(PATIENCE, words, || yard.fleet().kept.iter().any(so).then_some(()));
     }
 
+    // Whoever hands out lanes after this remembers them.
+    coordinator.kill();
+    coordinator = yard.coordinator(2);
+    let liars: BTreeSet<String> = yard.fleet().barred.into_keys().collect();
+    assert_eq!(liars.len(), 6);
+    let liar = Scripted::new(&yard, 0, &alone);
+    liar.queue.say(&liar.host).unwrap();
+
     // One that falls silent half-way, and wakes when its lane is another's.
-    let mut sleeper = Scripted::new(&yard, 5, &alone);
+    let mut sleeper = Scripted::new(&yard, 6, &alone);
     let work = sleeper.until("the sleeper is given a lane", |_| true);
     let (first, head, second) = halves(&text(work.lane));
     sleeper.queue.send(&sleeper.bundle(&work, &alone, None, &first, false)).unwrap();
     sleeper.until("its half is taken", |work| work.accepted == Some(head));
-    let mut heir = Scripted::new(&yard, 6, &alone);
+    let mut heir = Scripted::new(&yard, 7, &alone);
     let lane = work.lane;
     let anew = {
-        let mut other = Scripted::new(&yard, 7, &alone);
+        let mut other = Scripted::new(&yard, 8, &alone);
         // Both lanes have somebody before one of them is silent.
         let own = other.until("the other lane is given out", |work| work.lane != lane);
         let log = text(own.lane);
@@ -647,12 +681,179 @@ fn what_is_doubled_reordered_late_or_not_so_counts_for_nothing() {
 
     // Byte for byte what was measured, and everything else beside it.
     let run = yard.path("out");
+    assert!(yard.fleet().lanes.iter().all(|lane| !liars.contains(lane.worker.as_ref().unwrap())));
     for lane in 0..2 {
         assert_eq!(fs::read_to_string(run.join(format!("lanes/{lane}/samples.jsonl"))).unwrap(), text(lane));
     }
     let half = run.join(format!("kept/lane-{lane}-attempt-{}/samples.jsonl", work.attempt));
     assert_eq!(fs::read_to_string(half).unwrap(), first);
     assert_whole(&run, &yard.plan("out"));
+    assert_eq!(planted(&run), planted(&alone));
+    seal_and_verify(&yard, &run);
+}
+
+#[test]
+fn candidates_end_early_on_a_fleet_though_a_host_fails_and_no_second_coordinator_comes_in() {
+    let contest = candidate("fast", &["--latency-us", "1000"]) + &candidate("bad", &["--fault", "refuse@1"]);
+    let Some(yard) = Yard::new(3, &contest) else { return };
+    yard.ground.replace("contest.toml", "sessions = 5", "sessions = 12");
+    let _server = yard.serve();
+    let mut workers: Vec<Process> = (0..2).map(|number| yard.worker(number)).collect();
+    let mut command = yard.coordinator_command(2);
+    let mut coordinator = yard.begin(command.args(["--until", "99%"]), "coordinator.log");
+    let run = yard.path("out");
+    let log =
+        |lane: u32| fs::read_to_string(run.join(format!("lanes/{lane}/samples.jsonl"))).unwrap_or_default();
+    soon(PATIENCE, "both lanes are begun", || {
+        assert!(coordinator.0.try_wait().unwrap().is_none(), "{}", yard.said("coordinator.log"));
+        (0..2).all(|lane| log(lane).contains("\"session\"")).then_some(())
+    });
+    // Whoever has a lane of this run is left alone by another's.
+    let refused = |command| failure(&mut assert_cmd::Command::from_std(command));
+    let mut again = yard.coordinator_command(2);
+    again.args(["--until", "99%"]);
+    let (code, said) = refused(again);
+    assert!(code == 3 && said.contains("another process hands its lanes out"), "{said}");
+    let mut other = Command::new(env!("CARGO_BIN_EXE_edgemaxx"));
+    other.arg("run").arg(yard.ground.contest()).arg("--out").arg(yard.path("other"));
+    other.args(["--day", "2026-11-23", "--lanes", "2"]);
+    yard.place(&mut other, yard.port, "coordinator");
+    let (code, said) = refused(other);
+    assert!(code == 3 && said.contains("another coordinator hands out lanes at this server"), "{said}");
+
+    // One host is gone for good; another measures its lane anew.
+    let holder = yard.fleet().lanes[1].name.clone().unwrap();
+    let gone: usize = holder.trim_start_matches("box-").parse().unwrap();
+    workers[gone].kill();
+    let _heir = yard.worker(2);
+    yard.finish_as(&mut coordinator, &[0, 3, 4]);
+    let (plan, fleet) = (yard.plan("out"), yard.fleet());
+    assert!(fleet.lanes.iter().all(|lane| lane.done), "{fleet:?}");
+    let logs: Vec<Log> =
+        (0..2).map(|lane| Log::parse_for(&log(lane), &plan.of_lane(lane)).unwrap()).collect();
+    // Who failed left on both, and cost neither the sessions that were spared.
+    for (lane, log) in (0..).zip(&logs) {
+        assert!(log.stops().any(|stop| stop.candidate == "bad"), "{fleet:?}");
+        let own = plan.of_lane(lane);
+        let ended = log.sessions(&own).into_iter().filter(|session| session.end.is_some()).count();
+        assert!(ended < own.sessions.len(), "lane {lane}: {ended}");
+    }
+    seal_and_verify(&yard, &run);
+}
+
+/// Two networks of one machine, made by whoever may make none of the machine's own, with a wire between them.
+struct Networks {
+    near: Process,
+    far: Process,
+}
+
+impl Networks {
+    /// Says so where they cannot be made.
+    fn new(yard: &Yard) -> Option<Self> {
+        let missing = || {
+            skipped("no networks were parted; missing: unshare with user and network namespaces, nsenter, ip")
+        };
+        let own = fs::read_link("/proc/self/ns/net").ok()?;
+        let apart = |process: &mut Process, from: &Path| {
+            let began = Instant::now();
+            while process.0.try_wait().is_ok_and(|ended| ended.is_none()) && began.elapsed() < PATIENCE {
+                let net = fs::read_link(format!("/proc/{}/ns/net", process.0.id()));
+                if net.as_deref().is_ok_and(|net| net != from) {
+                    return net.ok();
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            missing();
+            None
+        };
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sleep", "infinity"]);
+        let mut near = command.spawn().map(Process).map_err(|_| missing()).ok()?;
+        let net = apart(&mut near, &own)?;
+        let mut command = Self::within(near.0.id());
+        command.args(["unshare", "--net", "sleep", "infinity"]);
+        let mut far = command.spawn().map(Process).map_err(|_| missing()).ok()?;
+        apart(&mut far, &net)?;
+        let networks = Self { near, far };
+        let to = networks.far.0.id().to_string();
+        let steps: [(bool, &[&str]); 8] = [
+            (true, &["link", "set", "lo", "up"]),
+            (true, &["link", "add", "near", "type", "veth", "peer", "name", "far"]),
+            (true, &["link", "set", "far", "netns", &to]),
+            (true, &["address", "add", &format!("{}/24", yard.address), "dev", "near"]),
+            (true, &["link", "set", "near", "up"]),
+            (false, &["link", "set", "lo", "up"]),
+            (false, &["address", "add", "10.77.0.2/24", "dev", "far"]),
+            (false, &["link", "set", "far", "up"]),
+        ];
+        for (is_near, words) in steps {
+            if !networks.ip(is_near, words) {
+                missing();
+                return None;
+            }
+        }
+        Some(networks)
+    }
+
+    /// What follows runs in the network of a process.
+    fn within(pid: u32) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &pid.to_string(), "--user", "--net", "--preserve-credentials"]);
+        command
+    }
+
+    fn ip(&self, is_near: bool, words: &[&str]) -> bool {
+        let pid = if is_near { &self.near } else { &self.far }.0.id();
+        Self::within(pid).arg("ip").args(words).status().is_ok_and(|status| status.success())
+    }
+
+    /// A command in one of them.
+    fn place(&self, is_near: bool, command: &Command) -> Command {
+        let mut placed = Self::within(if is_near { &self.near } else { &self.far }.0.id());
+        placed.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            placed.env(name, value.unwrap_or_default());
+        }
+        placed
+    }
+}
+
+#[test]
+fn a_host_whose_network_is_parted_loses_its_lane_and_nothing_counts_twice() {
+    let Some(mut yard) = Yard::new(3, &candidate("fast", &["--latency-us", "1000"])) else { return };
+    yard.address = "10.77.0.1".to_owned();
+    yard.ground.replace("contest.toml", "sessions = 5", "sessions = 30");
+    let Some(networks) = Networks::new(&yard) else { return };
+    let _server = yard.begin(&mut networks.place(true, &yard.server_command()), "nats.log");
+    soon(PATIENCE, "the server is ready", || yard.said("nats.log").contains("Server is ready").then_some(()));
+    let worker = |number: usize, is_near: bool| {
+        let mut command = networks.place(is_near, &yard.worker_command(number, yard.port));
+        yard.begin(&mut command, &format!("worker-{number}.log"))
+    };
+    let mut coordinator =
+        yard.begin(&mut networks.place(true, &yard.coordinator_command(2)), "coordinator.log");
+    let _far = worker(0, false);
+    yard.hears(&mut coordinator, "goes to box-0, attempt 1");
+    let _near = worker(1, true);
+    yard.hears(&mut coordinator, "goes to box-1, attempt 1");
+    let _free = worker(2, true);
+    let log = yard.path("out/lanes/0/samples.jsonl");
+    soon(PATIENCE, "the far host has measured", || log.is_file().then_some(()));
+    assert!(networks.ip(true, &["link", "set", "near", "down"]));
+    // Whoever is free by then: the third, or the second when its own lane is done.
+    soon(PATIENCE, "another host gets its lane", || {
+        let said = yard.said("coordinator.log");
+        said.lines()
+            .any(|line| line.starts_with("lane 0 goes to box-") && line.ends_with("attempt 2"))
+            .then_some(())
+    });
+    assert!(networks.ip(true, &["link", "set", "near", "up"]));
+    yard.finish(&mut coordinator);
+    let (run, fleet) = (yard.path("out"), yard.fleet());
+    assert!(fleet.kept.iter().any(|kept| kept.why.contains("was not heard of for")), "{fleet:?}");
+    assert!(fleet.barred.is_empty() && fleet.lanes.iter().all(|lane| lane.done), "{fleet:?}");
+    assert_whole(&run, &yard.plan("out"));
+    let alone = undisturbed(&yard);
     assert_eq!(planted(&run), planted(&alone));
     seal_and_verify(&yard, &run);
 }

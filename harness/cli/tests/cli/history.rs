@@ -43,7 +43,12 @@ fn a_site_of_many_days_with_their_reports_and_a_lasting_change() {
         });
     }
     fs::create_dir(runs.join("no run at all")).unwrap();
-    history(&runs, &site).success();
+    fs::create_dir(runs.join("unreported")).unwrap();
+    fs::copy(run.join("samples.jsonl"), runs.join("unreported/samples.jsonl")).unwrap();
+    let said = history(&runs, &site).success();
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(said.contains("unreported: a run without summary.json, left out"), "{said}");
+    assert!(!said.contains("no run at all"), "{said}");
     let page = fs::read_to_string(site.join("index.html")).unwrap();
     for number in 1..=12 {
         let link = format!("reports/2026-11-{number:02}-{}.html", &format!("{number:064x}")[..12]);

@@ -22,7 +22,9 @@ fn the_image_is_built_and_an_engine_runs_confined_in_it() {
         ));
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    // Podman makes a name of the image's path, and names have no capitals.
+    let name = format!("edgemaxx-image-{}", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir().unwrap();
     let (image, bundle) = (folder.path().join("image"), folder.path().join("bundle"));
     let built = Command::new(repository("scripts/image/build"))
         .args([Path::new(env!("CARGO_BIN_EXE_edgemaxx")), &image])
@@ -57,4 +59,35 @@ fn the_image_is_built_and_an_engine_runs_confined_in_it() {
         return;
     }
     assert!(asked.status.success() && said.contains("hello:"), "{said}");
+    started_by_a_container_engine(folder.path(), &image);
+}
+
+/// The image as compose.yml starts it: privileged, with a namespace of control groups of its own. Its engines are confined, and
+/// held by control groups.
+fn started_by_a_container_engine(folder: &Path, image: &Path) {
+    let missing: Vec<&str> = ["podman", "runc"].into_iter().filter(|tool| !here(tool)).collect();
+    if !missing.is_empty() {
+        skipped(format_args!("no container was started; missing: {}", missing.join(", ")));
+        return;
+    }
+    let started = Command::new("podman")
+        .arg("--root")
+        .arg(folder.join("storage"))
+        .arg("--runroot")
+        .arg(folder.join("running"))
+        .args(["--runtime", "runc", "--cgroup-manager", "cgroupfs", "run", "--rm", "--privileged"])
+        .args(["--cgroupns", "private", "--network", "none"])
+        .args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"])
+        .arg(format!("oci:{}:edgemaxx", image.display()))
+        .args(["engine", "check", "--", "edgemaxx", "engine", "mock"])
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&started.stdout).into_owned() + &String::from_utf8_lossy(&started.stderr);
+    // What the engine itself says begins so; a container that could not be made has said nothing of engines.
+    if said.contains("Error: ") && !said.contains("hello:") {
+        skipped(format_args!("podman could not start the container here: {said}"));
+        return;
+    }
+    assert!(started.status.success() && said.contains("bye: exited with status 0"), "{said}");
 }

@@ -17,6 +17,7 @@ fn schemas() -> BTreeMap<String, Value> {
     let mut all = edgemaxx_contract::schema::schemas();
     all.push(("summary", edgemaxx_contract::schema::document::<edgemaxx_report::Summary>()));
     all.push(("fleet-host", edgemaxx_contract::schema::document::<edgemaxx_fleet::Host>()));
+    all.push(("fleet-claim", edgemaxx_contract::schema::document::<edgemaxx_fleet::Claim>()));
     all.push(("fleet-lease", edgemaxx_contract::schema::document::<edgemaxx_fleet::Lease>()));
     all.push(("fleet-inputs", edgemaxx_contract::schema::document::<edgemaxx_fleet::Inputs>()));
     all.push(("fleet-bundle", edgemaxx_contract::schema::document::<edgemaxx_fleet::Bundle>()));

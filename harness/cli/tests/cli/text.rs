@@ -8,42 +8,13 @@ use assert_cmd::Command;
 
 use serde_json::Value;
 
-use crate::common::{edgemaxx, failure, repository};
+use crate::common::{copy_folder, edgemaxx, failure, repository};
+use crate::text_contest::{self, TextContest};
 
-/// A contest with these candidates beside the fixtures, in a folder of its own.
+/// A contest with these candidates, in a folder of its own.
 fn contest(folder: &Path, request: &str, candidates: &str) -> PathBuf {
-    let fixtures = repository("fixtures");
-    let text = format!(
-        r#"
-format = 1
-name = "stories"
-task = "text"
-[device]
-kind = "cpu"
-[request]
-prompts = "{prompts}"
-prompt_tokens = 60
-{request}
-[baseline]
-checkpoint = "{model}"
-generation = {{ weights = "f32" }}
-{candidates}
-[measurement]
-sessions = 3
-pairs = 5
-warmup_min = 1
-warmup_max = 2
-load_timeout_s = 60
-request_timeout_s = 60
-[quality]
-class = "4-bit"
-"#,
-        prompts = repository("prompts/stories-v1.txt").display(),
-        model = fixtures.join("models/stories-llama").display(),
-    );
-    let path = folder.join("contest.toml");
-    fs::write(&path, text).unwrap();
-    path
+    let request = format!("prompt_tokens = 60\n{request}");
+    TextContest { request: &request, candidates, warmups: 2, ..TextContest::default() }.write(folder)
 }
 
 /// A run of the same plan whenever it is made; which tokens come does not depend on the machine.
@@ -236,11 +207,21 @@ fn what_cannot_be_asked_is_said_before_anything_is_measured() {
     assert!(said.contains("114 prompts, but a run asks 152, each once"), "{said}");
     let said = change("class = \"4-bit\"", "class = \"9-bit\"");
     assert!(said.contains("quality.class: expected \"lossless\" or \"8-bit\" or \"4-bit\""), "{said}");
+    let endless = home.path().join("endless");
+    copy_folder(&repository("fixtures/models/stories-llama"), &endless);
+    let config = fs::read_to_string(endless.join("config.json")).unwrap();
+    assert!(config.contains("\"eos_token_id\": 0"), "{config}");
+    fs::write(endless.join("config.json"), config.replace("\"eos_token_id\": 0", "\"eos_token_id\": null"))
+        .unwrap();
+    let model = text_contest::path("fixtures/models/stories-llama");
+    let said = change(&model, &endless.display().to_string());
+    assert!(said.contains("no token that ends a text") && said.contains("ignore_eos = true"), "{said}");
+
     let alike = home.path().join("alike.txt");
     let lines: String =
         (0..40).map(|n| format!("The same long beginning of all prompts, then {n}\n")).collect();
     fs::write(&alike, lines).unwrap();
-    let prompts = repository("prompts/stories-v1.txt").display().to_string();
+    let prompts = text_contest::path("prompts/stories-v1.txt");
     let said = change(&prompts, &alike.display().to_string());
     assert!(
         said.contains("begin with the same") && said.contains("prompts must begin differently"),

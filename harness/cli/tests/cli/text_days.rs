@@ -10,13 +10,10 @@ use edgemaxx_engine::detect_sandbox;
 
 use crate::common::{Playground, copy_folder, edgemaxx, failure, repository};
 use crate::node::{Node, skipped};
+use crate::text_contest::{TextContest, path};
 use crate::validator::{Subnet, address, days, read, verify};
 
 const MODEL: &str = "fixtures/models/stories-llama";
-
-fn path(relative: &str) -> String {
-    repository(relative).canonicalize().unwrap().display().to_string()
-}
 
 /// A contest of texts, named `stories`, whose baseline is honest and so slow that who wins is no question of luck; neither is,
 /// with the classes that the tests ask for, who passes.
@@ -24,40 +21,21 @@ fn ground(class: &str) -> Playground {
     let (engines, sdk) = (path("fixtures/engines"), path("harness/sdk/python"));
     let program = env!("CARGO_BIN_EXE_edgemaxx");
     let ground = Playground::new("");
-    let contest = format!(
-        r#"
-format = 1
-name = "stories"
-task = "text"
-[device]
-kind = "cpu"
-[request]
-prompts = "{prompts}"
-prompt_tokens = 24
-max_new_tokens = {{ least = 12, most = 16 }}
-ignore_eos = true
-[baseline]
-checkpoint = "{model}"
-generation = {{ weights = "f32" }}
-engine = {{ command = ["python3", "{engines}/texts.py", "slow", "{program}"], files = ["{engines}", "{sdk}", "{program}"] }}
-[measurement]
-sessions = 3
-pairs = 7
-block = 4
-warmup_min = 1
-warmup_max = 1
-threads = 1
-load_timeout_s = 60
-request_timeout_s = 60
-[quality]
-class = "{class}"
-[rewards]
-noise_floor = 10.0
-"#,
-        prompts = path("prompts/stories-v2.toml"),
-        model = path(MODEL),
+    let baseline = format!(
+        "generation = {{ weights = \"f32\" }}\nengine = {{ command = [\"python3\", \"{engines}/texts.py\", \"slow\", \
+         \"{program}\"], files = [\"{engines}\", \"{sdk}\", \"{program}\"] }}"
     );
-    fs::write(ground.contest(), contest).unwrap();
+    let contest = TextContest {
+        prompts: "prompts/stories-v2.toml",
+        request: "prompt_tokens = 24\nmax_new_tokens = { least = 12, most = 16 }\nignore_eos = true",
+        baseline: &baseline,
+        pairs: 7,
+        measurement: "block = 4\nthreads = 1",
+        class,
+        more: "[rewards]\nnoise_floor = 10.0",
+        ..TextContest::default()
+    };
+    assert_eq!(contest.write(ground.contest().parent().unwrap()), ground.contest());
     ground
 }
 

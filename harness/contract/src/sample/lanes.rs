@@ -137,6 +137,51 @@ mod tests {
         assert!(!heads.contains(&pooled.chain.head()));
     }
 
+    /// A lane whose candidate was stopped on another one owes all of its sessions.
+    #[test]
+    fn what_no_stop_saved_is_unfinished() {
+        let plan = plan();
+        let all = plan.sessions.len() as u32;
+        let candidate = plan.sessions[0].candidate.clone();
+        let own = |lane: u32| plan.sessions_of_lane(lane).filter(|s| s.candidate == candidate).count() as u32;
+        let unfinished = |lanes: Vec<Log>| Log::of_lanes(&plan, lanes).unfinished(&plan);
+        let (first, second) = (plan.of_lane(0), plan.of_lane(1));
+        assert_eq!(unfinished(vec![log(&first, Vec::new()), log(&second, Vec::new())]), all);
+        let stop = Record::Stop(Stop {
+            candidate: candidate.clone(),
+            after_sessions: 0,
+            reason: "x".to_owned(),
+            sessions_saved: own(0),
+            beaten_by: None,
+        });
+        assert_eq!(unfinished(vec![log(&first, vec![stop]), log(&second, Vec::new())]), all - own(0));
+    }
+
+    #[test]
+    fn a_stop_accounts_for_the_sessions_of_its_lane_and_no_others() {
+        let lane = plan().of_lane(0);
+        let candidate = lane.sessions[0].candidate.clone();
+        let own = lane.sessions.iter().filter(|session| session.candidate == candidate).count() as u32;
+        let read = |after_sessions, sessions_saved| {
+            let header = Header { format: Log::format(), plan: lane.digest(), started_unix_ms: 5 };
+            let stop = Stop {
+                candidate: candidate.clone(),
+                after_sessions,
+                reason: "x".to_owned(),
+                sessions_saved,
+                beaten_by: None,
+            };
+            let mut chain = Chain::default();
+            let text = chain.append(Record::Header(header)) + &chain.append(Record::Stop(stop));
+            Log::parse_for(&text, &lane)
+        };
+        assert!(read(0, own).is_ok() && read(own, 0).is_ok());
+        for (after, saved) in [(0, own + 1), (own, own), (0, 0), (u32::MAX, 1), (1, u32::MAX)] {
+            let refused = read(after, saved).unwrap_err().to_string();
+            assert!(refused.contains("that saves"), "{after} {saved}: {refused}");
+        }
+    }
+
     #[test]
     fn who_is_stopped_on_one_lane_keeps_his_sessions_on_the_other() {
         let plan = plan();

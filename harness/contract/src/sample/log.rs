@@ -8,7 +8,7 @@ use super::blocks::Blocks;
 use super::record::{Attempt, Header, Idle, Launch, Outcome, Phase, Record, SessionEnd, Stop};
 use crate::digest::Digest;
 use crate::format::{FITS, Format, FormatError};
-use crate::plan::{Plan, Side};
+use crate::plan::{PipelinePlan, Plan, PlannedSession, Side};
 
 /// A record as it stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -192,6 +192,13 @@ impl Log {
                 Record::Stop(stop) => {
                     plan.pipeline(&stop.candidate)
                         .ok_or_else(|| foreign(format!("candidate {:?}", stop.candidate)))?;
+                    let own = plan.sessions.iter().filter(|planned| planned.candidate == stop.candidate);
+                    if stop.after_sessions.checked_add(stop.sessions_saved) != Some(own.count() as u32) {
+                        return Err(foreign(format!(
+                            "a stop of {:?} after {} sessions that saves {}",
+                            stop.candidate, stop.after_sessions, stop.sessions_saved
+                        )));
+                    }
                     continue;
                 }
             };
@@ -281,6 +288,22 @@ impl Log {
         sessions
     }
 
+    /// Sessions of the plan of which something was not asked although neither their end nor a stop says why.
+    pub fn unfinished(&self, plan: &Plan) -> u32 {
+        let recorded = self.sessions(plan);
+        let is_open = |planned: &&PlannedSession| {
+            let recorded = &recorded[planned.index as usize];
+            recorded.end.is_none() && (0..planned.pairs.len() as u32).any(|pair| recorded.is_open(pair))
+        };
+        let of = |candidate: &PipelinePlan| {
+            let own = plan.sessions.iter().filter(|planned| planned.candidate == candidate.name);
+            let open = own.filter(is_open).count() as u32;
+            let saved = self.stops().filter(|stop| stop.candidate == candidate.name);
+            open.saturating_sub(saved.map(|stop| stop.sessions_saved).sum())
+        };
+        plan.candidates().iter().map(of).sum()
+    }
+
     /// Why candidates were stopped early.
     pub fn stops(&self) -> impl Iterator<Item = &Stop> {
         self.records.iter().filter_map(|record| match record {
@@ -306,6 +329,17 @@ pub struct RecordedSession<'a> {
 }
 
 impl<'a> RecordedSession<'a> {
+    /// Whether a pair is not yet asked of both sides. A pair whose one side failed cannot be completed: its other side is not
+    /// asked.
+    pub fn is_open(&self, pair: u32) -> bool {
+        let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
+        match [Side::Baseline, Side::Candidate].map(|side| self.measured(pair, side)) {
+            [None, None] => true,
+            [Some(done), None] | [None, Some(done)] => !failed(done),
+            [Some(_), Some(_)] => false,
+        }
+    }
+
     /// Under which session a side of `index` is recorded.
     pub fn place(&self, index: u32, side: Side) -> u32 {
         match side {

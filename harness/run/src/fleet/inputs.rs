@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use edgemaxx_contract::contest::EngineSpec;
+use edgemaxx_contract::contest::{Contest, EngineSpec};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
@@ -48,24 +48,16 @@ pub(super) type Store = BTreeMap<Content, Stored>;
 /// Something of it is missing, or is named in a way that only this machine understands.
 pub(super) fn gather(folder: &RunFolder, plan: &Plan) -> Result<(Inputs, Store)> {
     let base = Origin::of(folder)?.base;
-    let mut found = Found { base: base.clone(), files: BTreeMap::new(), store: Store::new() };
+    let mut found = Found { files: BTreeMap::new(), store: Store::new() };
     let mut sources = Vec::new();
     for pipeline in &plan.pipelines {
         let source = &pipeline.checkpoint.source;
-        match source.parse::<Source>()? {
-            Source::Path(path) => {
-                found.relative(&path)?;
-                found.folder(&source_folder(&base, source)?)?;
-            }
+        match readable_elsewhere(source, &base)? {
             Source::Hub { .. } => sources.push(source.clone()),
-            Source::Git { .. } => {
-                return Err(RunError::input(format!(
-                    "checkpoint {source}: a repository on this machine, which other hosts cannot read; name a folder or a repository of the hub"
-                )));
-            }
+            _ => found.folder(&source_folder(&base, source)?)?,
         }
         if let Some(unet) = &pipeline.checkpoint.unet {
-            found.relative(Path::new(unet))?;
+            relative(Path::new(unet), &base)?;
             found.folder(&unet_folder(&base, unet)?)?;
         }
         if let EngineSpec::Command(engine) = &pipeline.engine
@@ -77,7 +69,7 @@ pub(super) fn gather(folder: &RunFolder, plan: &Plan) -> Result<(Inputs, Store)>
                 .iter()
                 .filter(|word| Path::new(word).is_relative() && base.join(word).is_file());
             for path in words.chain(&engine.files) {
-                found.relative(Path::new(path))?;
+                relative(Path::new(path), &base)?;
                 let path = base.join(path);
                 if path.is_dir() { found.folder(&path)? } else { found.file(&path)? }
             }
@@ -102,26 +94,52 @@ pub(super) fn gather(folder: &RunFolder, plan: &Plan) -> Result<(Inputs, Store)>
     Ok((inputs, found.store))
 }
 
+/// Refuses the checkpoints of a contest that other hosts could not measure, before a day depends on it.
+///
+/// # Errors
+/// One is named in a way that only this machine understands.
+pub fn travels(contest: &Contest, base: &Path) -> Result<()> {
+    let of_candidates = contest.candidates.iter().map(|candidate| &candidate.checkpoint);
+    std::iter::once(&contest.baseline.checkpoint).chain(of_candidates).try_for_each(|checkpoint| {
+        readable_elsewhere(&checkpoint.source, base)?;
+        checkpoint.unet.as_ref().map_or(Ok(()), |unet| relative(Path::new(unet), base))
+    })
+}
+
+/// Where a checkpoint is, if other hosts can read it.
+fn readable_elsewhere(source: &str, base: &Path) -> Result<Source> {
+    let found = source.parse::<Source>()?;
+    match &found {
+        Source::Path(path) => relative(path, base)?,
+        Source::Hub { .. } => {}
+        Source::Git { .. } => {
+            return Err(RunError::input(format!(
+                "checkpoint {source}: a repository on this machine, which other hosts cannot read; name a folder or a repository of the hub"
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses what lies elsewhere on every machine.
+fn relative(path: &Path, base: &Path) -> Result<()> {
+    if path.is_relative() {
+        return Ok(());
+    }
+    Err(RunError::input(format!(
+        "{}: other hosts have it elsewhere; name it relative to the contest's folder, {}",
+        path.display(),
+        base.display()
+    )))
+}
+
 /// Files that were found, by their path below the root.
 struct Found {
-    base: PathBuf,
     files: BTreeMap<String, Input>,
     store: Store,
 }
 
 impl Found {
-    /// Refuses what lies elsewhere on every machine.
-    fn relative(&self, path: &Path) -> Result<()> {
-        if path.is_relative() {
-            return Ok(());
-        }
-        Err(RunError::input(format!(
-            "{}: other hosts have it elsewhere; name it relative to the contest's folder, {}",
-            path.display(),
-            self.base.display()
-        )))
-    }
-
     fn folder(&mut self, folder: &Path) -> Result<()> {
         for file in checkpoint_files(folder)? {
             self.file(&folder.join(&file.name))?;

@@ -7,9 +7,10 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_contract::sample::{Log, Record};
-use edgemaxx_fleet::Bundle;
+use edgemaxx_fleet::{Bundle, Content};
 use edgemaxx_measure::{Disk as _, FolderDisk};
 
+use super::bounds::Bounds;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 
@@ -42,7 +43,10 @@ pub(super) struct Lane {
     pub(super) folder: RunFolder,
     /// What is measured on it.
     pub(super) plan: Plan,
+    bounds: Bounds,
     text: String,
+    /// What `text` is named by.
+    content: Content,
     head: Option<Digest>,
 }
 
@@ -54,7 +58,11 @@ impl Lane {
     pub(super) fn open(run: &RunFolder, plan: &Plan, number: u32) -> Result<Self> {
         let folder = of_run(run, plan, number)?;
         let path = folder.file(SAMPLES_FILE);
-        let mut text = fs::read_to_string(&path).unwrap_or_default();
+        // Only what is not there is empty: what cannot be read was accepted, and is not to be cut.
+        let mut text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.in_file(&path)?,
+        };
         // A torn last line was not accepted as a whole.
         text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
         let plan = plan.of_lane(number);
@@ -62,7 +70,9 @@ impl Lane {
             true => None,
             false => Some(Log::parse_for(&text, &plan).in_file(&path)?.chain.head()),
         };
-        Ok(Self { number, folder, plan, text, head })
+        let bounds = Bounds::of(&plan)?;
+        let content = Content::of(text.as_bytes());
+        Ok(Self { number, folder, plan, bounds, text, content, head })
     }
 
     /// The head of its log; `None`: nothing is there.
@@ -73,6 +83,21 @@ impl Lane {
     /// Its log.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What its log is named by.
+    pub(super) fn content(&self) -> Content {
+        self.content
+    }
+
+    /// The answers that its log names.
+    pub(super) fn answers(&self) -> BTreeSet<Digest> {
+        let records = self.text.lines().filter_map(|line| Record::of_line(line).ok());
+        let answer = |record| match record {
+            Record::Attempt(attempt) => attempt.outcome.answer(),
+            _ => None,
+        };
+        records.filter_map(answer).collect()
     }
 
     /// Pairs of the sessions that ended.
@@ -106,6 +131,9 @@ impl Lane {
                 true => Verdict::False(UNFINISHED.to_owned()),
                 false => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
             };
+        }
+        if (self.text.len() + lines.len()) as u64 > self.bounds.log {
+            return Verdict::False(format!("its log is longer than {} bytes", self.bounds.log));
         }
         let text = format!("{}{lines}", self.text);
         let log = match Log::parse_for(&text, &self.plan) {
@@ -147,6 +175,7 @@ impl Lane {
             disk.append(lines).map_err(unfit)?;
         }
         self.text.push_str(lines);
+        self.content = Content::of(self.text.as_bytes());
         self.head = Some(bundle.head);
         Ok(())
     }
@@ -154,6 +183,7 @@ impl Lane {
     /// Puts what was measured away, so that it is measured anew.
     pub(super) fn forget(&mut self) {
         self.text.clear();
+        self.content = Content::of(b"");
         self.head = None;
     }
 

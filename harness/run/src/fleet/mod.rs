@@ -1,13 +1,21 @@
 //! Runs whose lanes other hosts measure: handing them out, and measuring one.
 
+mod bounds;
 mod coordinator;
+mod hand_out;
 mod inputs;
+mod keep;
 mod lane;
+mod publisher;
 mod roster;
+mod spool;
 mod tail;
+mod take_in;
 mod task;
+mod upload;
 mod worker;
 
 pub use coordinator::{Terms, measure_fleet};
+pub use inputs::travels;
 pub use roster::own_claim;
 pub use worker::{Settings, work};

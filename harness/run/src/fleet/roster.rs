@@ -1,4 +1,4 @@
-//! The workers that a coordinator has heard of: who is there, who may measure, and who may not.
+//! The workers that a coordinator has heard of: who is there, who is silent, and whose machine does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,12 +6,20 @@ use std::time::{Duration, Instant};
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::text::{line, shorten};
 use edgemaxx_devices::{Ask, Pins, environment};
 use edgemaxx_files::file_digest;
 use edgemaxx_fleet::Host;
+use edgemaxx_fleet::limits::{NAME_LETTERS, WHY_LETTERS};
 
 use crate::error::{InFile as _, Result};
 use crate::{build, fitness};
+
+/// Most workers that are known, and most who are told of: whoever makes up names fills no memory.
+const MOST: usize = 1024;
+
+/// Who says something says it twice in this time, though nobody heard the first.
+const TWO_BEATS: Duration = Duration::from_secs(5);
 
 /// A worker as it was last heard of.
 #[derive(Debug)]
@@ -22,19 +30,36 @@ pub(super) struct Known {
     pub(super) at: Instant,
 }
 
+/// What the server said of a worker that seems to be silent.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// The number of its last word.
+    number: u64,
+    at: Instant,
+    /// Whether it was the same number a while before.
+    silent: bool,
+}
+
 /// The workers.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     known: BTreeMap<String, Known>,
-    /// Who said what is not so, and gets no lane of this run.
-    barred: BTreeSet<String>,
+    looks: BTreeMap<String, Look>,
     /// Whose machine does not fit, and has been told of.
     told: BTreeSet<String>,
 }
 
 impl Roster {
-    /// A worker has said how it is.
-    pub(super) fn hear(&mut self, worker: &str, host: Host, at: Instant) {
+    /// A worker has said how it is. One more than can be known is not heard; nor is one without a name that can be shown.
+    pub(super) fn hear(&mut self, worker: &str, mut host: Host, at: Instant) {
+        if self.known.len() >= MOST && !self.known.contains_key(worker) {
+            return;
+        }
+        host.name = shorten(&line(&host.name), NAME_LETTERS);
+        if let Some(failed) = host.doing.as_mut().and_then(|doing| doing.failure.as_mut()) {
+            failed.why = shorten(&line(&failed.why), WHY_LETTERS);
+        }
+        self.looks.remove(worker);
         self.known.insert(worker.to_owned(), Known { host, at });
     }
 
@@ -53,19 +78,26 @@ impl Roster {
         self.known.get(worker).map_or(begun, |known| known.at.max(begun)).elapsed()
     }
 
-    /// A worker gets no lane any more.
-    pub(super) fn bar(&mut self, worker: &str) {
-        self.barred.insert(worker.to_owned());
+    /// Whether the server is to be asked for the last word of a worker that seems to be silent.
+    pub(super) fn is_to_look(&self, worker: &str) -> bool {
+        self.looks.get(worker).is_none_or(|look| !look.silent && look.at.elapsed() >= TWO_BEATS)
     }
 
-    /// Whether it gets none.
-    pub(super) fn is_barred(&self, worker: &str) -> bool {
-        self.barred.contains(worker)
+    /// The server has the last word of a worker under this number: whether it is a new one since it was looked for before.
+    pub(super) fn looked(&mut self, worker: &str, number: u64, at: Instant) -> bool {
+        let before = self.looks.get(worker).map(|look| look.number);
+        self.looks.insert(worker.to_owned(), Look { number, at, silent: before == Some(number) });
+        before.is_some_and(|before| before != number)
+    }
+
+    /// Whether the server, too, has heard nothing of it.
+    pub(super) fn is_silent(&self, worker: &str) -> bool {
+        self.looks.get(worker).is_some_and(|look| look.silent)
     }
 
     /// Whether a refusal is to be told of: once for each worker.
     pub(super) fn is_news(&mut self, worker: &str) -> bool {
-        self.told.insert(worker.to_owned())
+        self.told.len() < MOST && self.told.insert(worker.to_owned())
     }
 }
 
@@ -116,4 +148,31 @@ pub fn own_claim(device: Option<u32>) -> Result<(Environment, Digest)> {
         environment(build::build(), Confinement::Unsandboxed { reason }, None, &pins, Vec::new());
     let program = std::env::current_exe().in_file(std::path::Path::new("this program"))?;
     Ok((environment, file_digest(&program)?.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_said_something_that_nobody_heard_is_not_silent() {
+        let mut roster = Roster::default();
+        let long_ago = |ago: Duration| Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
+        assert!(roster.is_to_look("a") && !roster.is_silent("a"));
+        assert!(!roster.looked("a", 7, long_ago(2 * TWO_BEATS)), "one look shows nothing");
+        assert!(!roster.is_silent("a"));
+        assert!(roster.looked("a", 8, Instant::now()), "it has said something since");
+        assert!(!roster.is_silent("a") && !roster.is_to_look("a"), "not so soon again");
+        assert!(!roster.looked("a", 8, Instant::now()));
+        assert!(roster.is_silent("a") && !roster.is_to_look("a"));
+        // Of others nothing is known.
+        assert!(!roster.is_silent("b"));
+    }
+
+    #[test]
+    fn made_up_names_fill_no_memory() {
+        let mut roster = Roster::default();
+        let news = (0..5000).filter(|number| roster.is_news(&number.to_string())).count();
+        assert_eq!(news, MOST);
+    }
 }

@@ -19,6 +19,17 @@ struct Mark {
     head: Digest,
 }
 
+/// Which of its lines are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upto {
+    /// Those of whole rounds: a round is over when the next one has begun.
+    Rounds,
+    /// Those of whole sessions: lanes that decide together begin no round before each knows what all have measured.
+    Sessions,
+    /// All.
+    All,
+}
+
 /// The whole lines of a log so far.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -27,6 +38,8 @@ pub(super) struct Tail {
     /// How many lines there are before the first one of the latest round.
     rounds_end: usize,
     latest_round: Option<u32>,
+    /// How many lines there are up to the end of the latest session that ended.
+    sessions_end: usize,
     sessions: u32,
     pairs: u32,
 }
@@ -69,7 +82,11 @@ impl Tail {
             self.latest_round = of;
         }
         match record {
-            Record::Session(_) => self.sessions += 1,
+            Record::Session(_) => {
+                self.sessions += 1;
+                // This line is not marked yet.
+                self.sessions_end = self.marks.len() + 1;
+            }
             Record::Attempt(attempt) if matches!(attempt.phase, Phase::Measured { .. }) => self.pairs += 1,
             _ => {}
         }
@@ -91,11 +108,16 @@ impl Tail {
         (self.text.len() - self.end_of(from)) as u64
     }
 
-    /// The lines after `accepted` and the head that they lead to: those of whole rounds, or all of them. `None`: the log
+    /// The lines after `accepted` and the head that they lead to: as many of them as are meant. `None`: the log
     /// holds no such head. No lines, and the same head, where nothing is new.
-    pub(super) fn after(&self, accepted: Option<Digest>, all: bool) -> Option<(&str, Option<Digest>)> {
+    pub(super) fn after(&self, accepted: Option<Digest>, upto: Upto) -> Option<(&str, Option<Digest>)> {
         let from = self.line_after(accepted)?;
-        let to = if all { self.marks.len() } else { self.rounds_end }.max(from);
+        let to = match upto {
+            Upto::Rounds => self.rounds_end,
+            Upto::Sessions => self.sessions_end,
+            Upto::All => self.marks.len(),
+        };
+        let to = to.max(from);
         let head = to.checked_sub(1).map(|last| self.marks[last].head);
         Some((&self.text[self.end_of(from)..self.end_of(to)], head))
     }
@@ -147,28 +169,30 @@ mod tests {
         let path = folder.path().join("samples.jsonl");
         let mut tail = Tail::default();
         tail.update(&path, &plan).unwrap();
-        assert_eq!(tail.after(None, true), Some(("", None)), "there is no log yet");
+        assert_eq!(tail.after(None, Upto::All), Some(("", None)), "there is no log yet");
         std::fs::write(&path, &text).unwrap();
         tail.update(&path, &plan).unwrap();
-        assert_eq!(tail.after(None, false), Some(("", None)), "the round may go on");
-        assert_eq!(tail.after(None, true), Some((text.as_str(), Some(head))));
+        assert_eq!(tail.after(None, Upto::Rounds), Some(("", None)), "the round may go on");
+        assert_eq!(tail.after(None, Upto::All), Some((text.as_str(), Some(head))));
+        // Others may wait for this very session before they begin the next round.
+        assert_eq!(tail.after(None, Upto::Sessions), Some((text.as_str(), Some(head))));
 
         let next = chain.append(end(second));
         std::fs::write(&path, format!("{text}{next}{{\"prev\"")).unwrap();
         tail.update(&path, &plan).unwrap();
-        assert_eq!(tail.after(None, false), Some((round.as_str(), Some(head))));
-        assert_eq!(tail.after(Some(head), false), Some(("", Some(head))), "that round is sent");
-        assert_eq!(tail.after(Some(head), true), Some((next.as_str(), Some(chain.head()))));
+        assert_eq!(tail.after(None, Upto::Rounds), Some((round.as_str(), Some(head))));
+        assert_eq!(tail.after(Some(head), Upto::Rounds), Some(("", Some(head))), "that round is sent");
+        assert_eq!(tail.after(Some(head), Upto::All), Some((next.as_str(), Some(chain.head()))));
         // From within a round, too: whatever is in the run folder is gone on from.
         let rest = &round[round.find('\n').unwrap() + 1..];
-        assert_eq!(tail.after(Some(begun), false), Some((rest, Some(head))));
-        assert_eq!(tail.after(Some(Digest::of("another")), true), None);
+        assert_eq!(tail.after(Some(begun), Upto::Rounds), Some((rest, Some(head))));
+        assert_eq!(tail.after(Some(Digest::of("another")), Upto::All), None);
         assert_eq!(
             (tail.sessions(), tail.bytes_after(Some(head))),
             (first.len() as u32 + 1, next.len() as u64)
         );
         std::fs::write(&path, format!("{text}{next}")).unwrap();
         tail.update(&path, &plan).unwrap();
-        assert_eq!(tail.after(Some(chain.head()), true), Some(("", Some(chain.head()))));
+        assert_eq!(tail.after(Some(chain.head()), Upto::All), Some(("", Some(chain.head()))));
     }
 }

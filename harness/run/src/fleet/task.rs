@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE, of_lane};
-use edgemaxx_contract::sample::Record;
-use edgemaxx_files::write_whole;
-use edgemaxx_fleet::{Answer, Bundle, Content, Doing, Failed, FleetError, Inputs, Queue, Work};
+use edgemaxx_contract::text::shorten;
+use edgemaxx_fleet::limits::{TELEMETRY_BYTES, WHY_LETTERS};
+use edgemaxx_fleet::{Content, Doing, Failed, FleetError, Inputs, Queue, Work};
 use edgemaxx_hub::Source;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::inputs::{cached, put};
 use super::lane::of_run;
-use super::tail::Tail;
+use super::spool::{make_room, make_room_for_lane};
+use super::tail::{Tail, Upto};
+use super::upload::{Beside, Parcel, Piece, Sent};
 use crate::child::{FAILURE_VARIABLE, Failure};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
@@ -54,12 +54,14 @@ pub(super) struct Means {
     pub(super) device: Option<u32>,
     /// Processors that measuring keeps to; empty: all.
     pub(super) cores: Vec<u32>,
+    /// Bytes of content that it keeps at most.
+    pub(super) cache_bytes: u64,
 }
 
 /// What is being done about a lane.
 enum Stage {
     /// What it needs is fetched; the folder of its run, when all is there.
-    Fetching(Receiver<Result<RunFolder>>),
+    Fetching(Beside<RunFolder>),
     /// A child measures it.
     Measuring(Child),
     /// Until then, nothing.
@@ -68,13 +70,6 @@ enum Stage {
     Measured,
     /// It cannot go on, however long one waits.
     Stuck,
-}
-
-/// What was sent last.
-struct Sent {
-    head: Digest,
-    last: bool,
-    at: Instant,
 }
 
 /// A lane on this worker.
@@ -87,14 +82,17 @@ pub(super) struct Task {
     lane: Option<(RunFolder, RunFolder, Plan)>,
     tail: Tail,
     wants: Arc<Mutex<BTreeSet<Content>>>,
+    /// What is on its way to the coordinator.
+    sending: Option<Beside<Sent>>,
+    /// What was sent last.
     sent: Option<Sent>,
-    /// Answers whose files were sent since something was sent again.
-    sent_answers: BTreeMap<Digest, Content>,
     failures: u32,
     lines_at_failure: u64,
     failure: Option<Failed>,
     began: (Instant, u32),
+    /// The other lanes' logs as they were fetched, and as they are being fetched.
     mirrored: BTreeMap<u32, Content>,
+    mirroring: Option<Beside<BTreeMap<u32, Content>>>,
 }
 
 /// The folder of a lane and attempt below a worker's spool.
@@ -114,13 +112,14 @@ impl Task {
             lane: None,
             tail: Tail::default(),
             wants: Arc::default(),
+            sending: None,
             sent: None,
-            sent_answers: BTreeMap::new(),
             failures: 0,
             lines_at_failure: 0,
             failure: None,
             began: (Instant::now(), 0),
             mirrored: BTreeMap::new(),
+            mirroring: None,
         };
         task.fetch(queue);
         task
@@ -133,12 +132,9 @@ impl Task {
 
     /// Fetches what is missing, beside everything else.
     fn fetch(&mut self, queue: &Arc<Queue>) {
-        let (say, said) = channel();
         let (queue, wants) = (queue.clone(), self.wants.clone());
-        let (cache, place, inputs) = (self.means.spool.join("content"), self.place.clone(), self.work.inputs);
-        // Whoever is given another lane meanwhile does not listen any more.
-        std::thread::spawn(move || drop(say.send(ready(&queue, &cache, &place, inputs, &wants))));
-        self.stage = Stage::Fetching(said);
+        let (means, place, inputs) = (self.means.clone(), self.place.clone(), self.work.inputs);
+        self.stage = Stage::Fetching(Beside::begin(move || ready(&queue, &means, &place, inputs, &wants)));
     }
 
     /// How far it is, for everybody to see.
@@ -174,13 +170,10 @@ impl Task {
     /// Does what is next; never waits.
     pub(super) fn advance(&mut self, queue: &Arc<Queue>) -> Result<()> {
         match &mut self.stage {
-            Stage::Fetching(said) => match said.try_recv() {
-                Err(TryRecvError::Empty) => return Ok(()),
-                Ok(Ok(run)) => self.stand(run)?,
-                Ok(Err(error)) => self.fail(&error),
-                Err(TryRecvError::Disconnected) => {
-                    self.fail(&RunError::of(Class::Environment, "what it needs could not be fetched"));
-                }
+            Stage::Fetching(fetching) => match fetching.look() {
+                None => return Ok(()),
+                Some(Ok(run)) => self.stand(run)?,
+                Some(Err(error)) => self.fail(&error),
             },
             Stage::Measuring(child) => {
                 if let Some(status) = child.try_wait().in_file(&self.place)? {
@@ -219,7 +212,7 @@ impl Task {
         let own = plan.of_lane(self.work.lane);
         self.tail.update(&folder.file(SAMPLES_FILE), &own)?;
         self.lane = Some((run, folder, own));
-        if self.tail.after(self.work.accepted, true).is_none() {
+        if self.tail.after(self.work.accepted, Upto::All).is_none() {
             self.stuck("what the run holds of the lane is not on its disk any more", true, true);
             return Ok(());
         }
@@ -276,7 +269,8 @@ impl Task {
                 return self.stuck(&words, false, false);
             }
             _ if self.failures >= MOST_FAILURES => {
-                self.failure = Some(Failed { here_only: true, lost: false, why: words });
+                self.failure =
+                    Some(Failed { here_only: true, lost: false, why: shorten(&words, WHY_LETTERS) });
             }
             _ => {}
         }
@@ -285,105 +279,81 @@ impl Task {
     }
 
     fn stuck(&mut self, why: &str, here_only: bool, lost: bool) {
-        self.failure = Some(Failed { here_only, lost, why: why.to_owned() });
+        self.failure = Some(Failed { here_only, lost, why: shorten(why, WHY_LETTERS) });
         self.stage = Stage::Stuck;
     }
 
     /// Keeps the other lanes' logs where the stop rule looks for them.
-    fn mirror(&mut self, queue: &Queue) -> Result<()> {
+    fn mirror(&mut self, queue: &Arc<Queue>) -> Result<()> {
         let Some((run, _, _)) = &self.lane else { return Ok(()) };
-        for seen in &self.work.seen {
-            if self.mirrored.get(&seen.lane) == Some(&seen.log) {
-                continue;
-            }
-            match queue.fetch(None, seen.log) {
-                Ok(bytes) => {
-                    let path = run.file(&of_lane(seen.lane, SAMPLES_FILE));
-                    let folder = path.parent().unwrap_or(run.path());
-                    fs::create_dir_all(folder).in_file(folder)?;
-                    write_whole(&path, &bytes).in_file(&path)?;
-                    self.mirrored.insert(seen.lane, seen.log);
-                    self.wants.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen.log);
-                }
-                Err(FleetError::Absent(_)) => {
-                    let mut wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
-                    // An older one is nobody's any more.
-                    wants.clear();
-                    wants.insert(seen.log);
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if let Some(mirroring) = &self.mirroring {
+            let Some(mirrored) = mirroring.look() else { return Ok(()) };
+            self.mirroring = None;
+            self.mirrored.extend(mirrored?);
+        }
+        let seen: Vec<(u32, Content)> = self.work.seen.iter().map(|seen| (seen.lane, seen.log)).collect();
+        let missing = seen.iter().filter(|(lane, log)| self.mirrored.get(lane) != Some(log));
+        let missing: Vec<(u32, Content)> = missing.copied().collect();
+        if !missing.is_empty() {
+            let (queue, run, wants) = (queue.clone(), run.clone(), self.wants.clone());
+            self.mirroring = Some(Beside::begin(move || mirrored(&queue, &run, &missing, &wants)));
         }
         Ok(())
     }
 
     /// Sends what is new, unless it is on its way.
-    fn send(&mut self, queue: &Queue, parting: bool) -> Result<()> {
+    fn send(&mut self, queue: &Arc<Queue>, parting: bool) -> Result<()> {
         let Some((_, folder, plan)) = &self.lane else { return Ok(()) };
         self.tail.update(&folder.file(SAMPLES_FILE), plan)?;
+        if let Some(sending) = self.sending.as_ref().filter(|_| !parting) {
+            let Some(sent) = sending.look() else { return Ok(()) };
+            self.sending = None;
+            self.sent = Some(sent?);
+        }
         let measured = matches!(self.stage, Stage::Measured);
-        let Some((lines, Some(head))) = self.tail.after(self.work.accepted, measured || parting) else {
+        let upto = match (measured || parting, plan.measurement.stopping.is_adaptive()) {
+            (true, _) => Upto::All,
+            (false, true) => Upto::Sessions,
+            (false, false) => Upto::Rounds,
+        };
+        let Some((lines, Some(head))) = self.tail.after(self.work.accepted, upto) else {
             return Ok(());
         };
         if lines.is_empty() && !measured {
             return Ok(());
         }
+        let mut sent_answers = BTreeMap::new();
         if let Some(sent) = &self.sent {
-            if (sent.head, sent.last) == (head, measured) && sent.at.elapsed() < RESEND {
+            let again = sent.at.elapsed() >= RESEND;
+            // One after the other.
+            if !again && (self.work.accepted != Some(sent.head) || sent.last) {
                 return Ok(());
             }
-            if sent.at.elapsed() >= RESEND {
-                // The server may have lost what was sent before.
-                self.sent_answers.clear();
-            } else if self.work.accepted != Some(sent.head) {
-                // One after the other.
-                return Ok(());
+            // Where it is sent again, the server may have lost what was sent before.
+            if !again {
+                sent_answers.clone_from(&sent.answers);
             }
         }
-        let environment = queue.publish(folder.read(ENVIRONMENT_FILE)?.as_bytes())?;
-        let telemetry = match measured && folder.holds(TELEMETRY_FILE) {
-            true => Some(queue.publish(folder.read(TELEMETRY_FILE)?.as_bytes())?),
+        let piece = Piece::of(lines, head, folder, plan)?;
+        let last = measured && piece.whole;
+        let telemetry = match last && folder.holds(TELEMETRY_FILE) {
+            true => Some(folder.read(TELEMETRY_FILE)?.into_owned()),
             false => None,
         };
-        let mut named = BTreeSet::new();
-        for line in lines.lines() {
-            if let Record::Attempt(attempt) = Record::of_line(line).in_file(folder.path())? {
-                named.extend(attempt.outcome.answer());
-            }
-        }
-        let mut answers = Vec::new();
-        for answer in named {
-            let file = match self.sent_answers.get(&answer) {
-                Some(file) => *file,
-                None => {
-                    let path = folder.artefact(plan.task, &answer);
-                    let file = queue.publish(&fs::read(&path).in_file(&path)?)?;
-                    self.sent_answers.insert(answer, file);
-                    file
-                }
-            };
-            answers.push(Answer { answer, file });
-        }
-        let bundle = Bundle {
-            format: Bundle::expected_format(),
-            plan: self.work.plan,
-            lane: self.work.lane,
-            attempt: self.work.attempt,
-            from: self.work.accepted,
-            head,
-            lines: queue.publish(lines.as_bytes())?,
-            answers,
-            environment,
-            last: measured,
-            telemetry,
+        let parcel = Parcel {
+            work: self.work.clone(),
+            piece,
+            environment: folder.read(ENVIRONMENT_FILE)?.into_owned(),
+            telemetry: telemetry.filter(|text| text.len() as u64 <= TELEMETRY_BYTES),
+            last,
+            sent_answers,
         };
-        queue.send(&bundle)?;
-        self.sent = Some(Sent { head, last: measured, at: Instant::now() });
+        self.sending = Some(parcel.send(queue.clone()));
         Ok(())
     }
 
     /// The lane is another's, or done: what is not accepted of it is said once more, and measuring ends.
-    pub(super) fn part(&mut self, queue: &Queue) {
+    pub(super) fn part(&mut self, queue: &Arc<Queue>) {
         if let Stage::Measuring(child) = &mut self.stage {
             end(child);
             self.stage = Stage::Stuck;
@@ -411,22 +381,54 @@ impl Drop for Task {
 /// Fetches all that a lane needs, and puts it in its place.
 fn ready(
     queue: &Queue,
-    cache: &Path,
+    means: &Means,
     place: &Path,
     inputs: Content,
     wants: &Mutex<BTreeSet<Content>>,
 ) -> Result<RunFolder> {
-    fs::create_dir_all(cache).in_file(cache)?;
+    let cache = &means.spool.join("content");
+    make_room_for_lane(&means.spool, place);
+    make_room(cache, &[inputs], means.cache_bytes)?;
     fetch_all(queue, cache, &[inputs], wants)?;
     let path = cached(cache, &inputs.digest);
     let list = Inputs::from_json(&fs::read_to_string(&path).in_file(&path)?).in_file(&path)?;
     let files: Vec<Content> = list.run.iter().chain(&list.files).map(|file| file.content).collect();
+    make_room(cache, &[files.as_slice(), &[inputs]].concat(), means.cache_bytes)?;
     fetch_all(queue, cache, &files, wants)?;
     for source in &list.sources {
         let source: Source = source.parse()?;
         hub::fetch(&source, &Silent)?;
     }
     put(&list, cache, place)
+}
+
+/// Fetches other lanes' logs into their places: those that came.
+fn mirrored(
+    queue: &Queue,
+    run: &RunFolder,
+    missing: &[(u32, Content)],
+    wants: &Mutex<BTreeSet<Content>>,
+) -> Result<BTreeMap<u32, Content>> {
+    let mut found = BTreeMap::new();
+    let mut wanted = BTreeSet::new();
+    for (lane, log) in missing {
+        let path = run.file(&of_lane(*lane, SAMPLES_FILE));
+        let folder = path.parent().unwrap_or(run.path());
+        fs::create_dir_all(folder).in_file(folder)?;
+        match queue.fetch_file(None, *log, &path) {
+            Ok(()) => drop(found.insert(*lane, *log)),
+            Err(error) if is_to_be_sent(&error) => drop(wanted.insert(*log)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // An older one is nobody's any more.
+    *wants.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+    Ok(found)
+}
+
+/// Whether content has to be sent (again): the server lacks it, or holds something else where it should be.
+fn is_to_be_sent(error: &FleetError) -> bool {
+    matches!(error, FleetError::Absent(_)) || error.is_lie()
 }
 
 /// Fetches what of some content is not on this disk, and asks for what the server has not.
@@ -438,9 +440,9 @@ fn fetch_all(queue: &Queue, cache: &Path, all: &[Content], wants: &Mutex<BTreeSe
             match queue.fetch_file(None, *content, &path) {
                 Ok(()) => {}
                 // The next attempt finds it, when the coordinator has heard.
-                Err(FleetError::Absent(digest)) => {
+                Err(error) if is_to_be_sent(&error) => {
                     wants.lock().unwrap_or_else(PoisonError::into_inner).insert(*content);
-                    missing = Some(FleetError::Absent(digest));
+                    missing = Some(error);
                     continue;
                 }
                 Err(error) => return Err(error.into()),

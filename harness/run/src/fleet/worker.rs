@@ -1,10 +1,10 @@
 //! A worker: one card of one host, which measures the lanes that it is given.
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
@@ -12,6 +12,7 @@ use edgemaxx_devices::cpu::free_bytes;
 use edgemaxx_fleet::{Host, Lease, Queue, Signed};
 
 use super::roster::own_claim;
+use super::spool::forget_old;
 use super::task::{Means, Task};
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
@@ -25,9 +26,6 @@ const ASK: Duration = Duration::from_secs(15);
 /// How long a turn waits for what comes.
 const TURN: Duration = Duration::from_millis(100);
 
-/// How long a lane is kept that no coordinator came back for, and content that none needed.
-const KEEP: Duration = Duration::from_secs(14 * 24 * 3600);
-
 /// What a worker is.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -39,6 +37,8 @@ pub struct Settings {
     pub device: Option<u32>,
     /// Processors that measuring keeps to; empty: all.
     pub cores: Vec<u32>,
+    /// Bytes of what it measures with that it keeps at most; what a lane under way needs is not removed.
+    pub cache_bytes: u64,
     /// The coordinator's public key; `None`: whoever the server lets hand out lanes.
     pub coordinator: Option<String>,
 }
@@ -63,8 +63,12 @@ pub fn work(queue: &Arc<Queue>, settings: &Settings, observer: &dyn Observer) ->
     }
     forget_old(&settings.spool);
     let (environment, program) = own_claim(settings.device)?;
-    let means =
-        Means { spool: settings.spool.clone(), device: settings.device, cores: settings.cores.clone() };
+    let means = Means {
+        spool: settings.spool.clone(),
+        device: settings.device,
+        cores: settings.cores.clone(),
+        cache_bytes: settings.cache_bytes,
+    };
     let mut worker = Worker {
         queue,
         settings,
@@ -119,7 +123,7 @@ impl Worker<'_> {
 
     /// Learns what is wanted of it.
     fn hear(&mut self) -> Result<()> {
-        let mut leases: Vec<Vec<u8>> = self.queue.hear(TURN)?.into_iter().map(|(_, bytes)| bytes).collect();
+        let mut leases = self.queue.hear_leases(TURN)?;
         if self.asked.is_none_or(|at| at.elapsed() >= ASK) && leases.is_empty() {
             // The coordinator makes the place where it says so.
             leases.extend(self.queue.leased(&self.queue.key().name()).unwrap_or_default());
@@ -188,24 +192,6 @@ impl Worker<'_> {
             if entry.file_name().to_string_lossy().starts_with(&plan.short()) {
                 let _ = fs::remove_dir_all(entry.path());
             }
-        }
-    }
-}
-
-/// Removes what nobody came back for.
-fn forget_old(spool: &Path) {
-    let old = |path: &Path| {
-        let changed = fs::metadata(path).and_then(|found| found.modified());
-        changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > KEEP))
-    };
-    for entry in fs::read_dir(spool.join("lanes")).into_iter().flatten().flatten() {
-        if old(&entry.path().join("measure.log")) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-    for entry in fs::read_dir(spool.join("content")).into_iter().flatten().flatten() {
-        if old(&entry.path()) {
-            let _ = fs::remove_file(entry.path());
         }
     }
 }

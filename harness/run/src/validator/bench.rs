@@ -1,11 +1,12 @@
 //! Contests in a child process: this very program's `run`, so that what crashes there ends nothing here.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use edgemaxx_contract::run_files::{PLAN_FILE, REPORT_FILE};
+use edgemaxx_contract::run_files::{FLEET_FILE, LANES_FOLDER, PLAN_FILE, REPORT_FILE, SAMPLES_FILE};
 use edgemaxx_files::write_whole;
 use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
@@ -20,14 +21,24 @@ use crate::public::without_paths;
 /// For an engine to finish the request in flight when it is asked to end.
 const GRACE: Duration = Duration::from_secs(180);
 
+/// Where contests are measured.
+#[derive(Debug, Clone, Default)]
+pub struct Means {
+    /// The card that engines see, where one is named.
+    pub device: Option<u32>,
+    /// How many lanes a new day has; `None`: one.
+    pub lanes: Option<u32>,
+    /// Words of `edgemaxx run` that have a fleet's workers measure; none: this machine does.
+    pub fleet: Vec<OsString>,
+}
+
 /// Runs contests in a child process.
 pub struct ChildBench<'a> {
     /// Folder that contests' paths are relative to.
     base: PathBuf,
     /// Where the children's words go.
     data: PathBuf,
-    /// The card that engines see, where one is named.
-    device: Option<u32>,
+    means: Means,
     observer: &'a dyn Observer,
     child: Option<Child>,
     /// How far it is.
@@ -36,9 +47,9 @@ pub struct ChildBench<'a> {
 
 impl<'a> ChildBench<'a> {
     /// Runs contests whose paths are relative to `base`, and keeps what they say in `data`.
-    pub fn new(base: &Path, data: &Path, device: Option<u32>, observer: &'a dyn Observer) -> Self {
+    pub fn new(base: &Path, data: &Path, means: Means, observer: &'a dyn Observer) -> Self {
         let (base, data) = (base.to_owned(), data.to_owned());
-        Self { base, data, device, observer, child: None, follower: Follower::default() }
+        Self { base, data, means, observer, child: None, follower: Follower::default() }
     }
 
     /// Where the child writes down how it failed.
@@ -55,12 +66,19 @@ impl<'a> ChildBench<'a> {
         command.args(["--parent", &std::process::id().to_string()]);
         // Whatever was lost meanwhile, the day is to end in time.
         command.args(["--deadline", &job.deadline.max(0).to_string()]);
-        if let Some(device) = self.device {
+        // What was begun on this machine goes on here.
+        if !self.means.fleet.is_empty() && !is_begun_here(&job.folder) {
+            command.args(&self.means.fleet);
+        }
+        if let Some(device) = self.means.device {
             command.args(["--device", &device.to_string()]);
         }
         if job.folder.join(PLAN_FILE).is_file() {
             command.arg("--resume");
         } else {
+            if let Some(lanes) = self.means.lanes {
+                command.args(["--lanes", &lanes.to_string()]);
+            }
             // Without a plan nothing was measured.
             if job.folder.exists() {
                 std::fs::remove_dir_all(&job.folder)?;
@@ -79,6 +97,12 @@ impl<'a> ChildBench<'a> {
     }
 }
 
+/// Whether this machine has measured something of a run.
+fn is_begun_here(folder: &Path) -> bool {
+    let measured = [SAMPLES_FILE, LANES_FOLDER].iter().any(|name| folder.join(name).exists());
+    measured && !folder.join(FLEET_FILE).is_file()
+}
+
 impl Bench for ChildBench<'_> {
     fn advance(&mut self, job: &Job) -> Result<BenchState, BenchTrouble> {
         let unfit =
@@ -86,6 +110,11 @@ impl Bench for ChildBench<'_> {
         if self.child.is_none() {
             if job.folder.join(REPORT_FILE).is_file() {
                 return Ok(BenchState::Finished);
+            }
+            if self.means.fleet.is_empty() && job.folder.join(FLEET_FILE).is_file() {
+                return Err(BenchTrouble::Unfit(
+                    "the workers of a fleet measure this day: start the validator with --fleet, as it was begun".to_owned(),
+                ));
             }
             self.follower = Follower::default();
             self.child = Some(self.begin(job).map_err(unfit)?);

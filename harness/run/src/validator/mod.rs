@@ -8,7 +8,7 @@ mod pages;
 mod sealed_days;
 mod subnet;
 
-pub use bench::ChildBench;
+pub use bench::{ChildBench, Means};
 pub use checkpoints::LocalCheckpoints;
 pub use clock::WallClock;
 pub use pages::Rendered;

@@ -57,6 +57,9 @@ def load(job):
     def generate(request):
         # a fresh scheduler for each picture: some keep state between them
         pipe.scheduler = type(pipe.scheduler).from_config(config)
+        if getattr(pipe.scheduler, "noise_sampler_seed", 0) is None:
+            # a Brownian tree's seed, which diffusers draws from no generator that anybody seeded
+            pipe.scheduler.noise_sampler_seed = request["seed"]
         with torch.inference_mode():
             return pipe(
                 prompt=request["prompt"],

@@ -7,7 +7,7 @@ Starts the server itself, since an engine has no network but its own loopback. I
     command = ["python3", "openai_engine.py", "llama-server", "llama-server", "-m", "{checkpoint}", "-t", "{threads}", "-c", "{context}", "--port", "{port}"]
 
 The first word is the dialect: `openai` asks `/v1/completions` with `return_token_ids` (vLLM), `llama-server` asks
-`/completion` with `return_tokens`. A server that takes or gives text only, such as Ollama, is refused: text that is
+`/completion` with `return_tokens`. A server that takes or gives text only, such as Ollama or `transformers serve`, is refused: text that is
 tokenised again need not be the tokens that were made. Sampling is refused: servers draw noise of their own. Prefix caches are
 switched off where the dialect has a word for it; for vLLM add `--no-enable-prefix-caching`.
 """
@@ -24,6 +24,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import edgemaxx_engine
 
 Refusal = edgemaxx_engine.Refusal
+TEXT_ONLY = (
+    "the server gives text without token ids, and text that is tokenised again need not be the tokens that were made (Ollama, "
+    "transformers serve and hosted services are so; vLLM and llama-server give them)"
+)
 
 
 class OpenAi:
@@ -113,17 +117,15 @@ class Server:
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
         if response.status != 200:
-            raise Refusal("%s: %d %s" % (path, response.status, response.read(500).decode(errors="replace")))
+            said = "%s: %d %s" % (path, response.status, response.read(500).decode(errors="replace"))
+            raise Refusal("%s (%s)" % (TEXT_ONLY, said) if "return_token_ids" in said else said)
         ended = False
         for line in response:
             if not line.startswith(b"data:") or line.strip() == b"data: [DONE]":
                 continue
             new, stopped, said = self.dialect.read(json.loads(line[5:]))
             if new is None and said:
-                raise Refusal(
-                    "the server gives text without token ids, and text that is tokenised again need not be the tokens that "
-                    "were made (Ollama and hosted services are so; vLLM and llama-server give them)"
-                )
+                raise Refusal(TEXT_ONLY)
             ended = ended or stopped
             if new:
                 yield new

@@ -100,6 +100,12 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_as_little_as_is_allowed_passes() {
+        assert_eq!(verdict(&[FOLLOWS; 10]), HonestyVerdict::Passed);
+        assert_eq!(verdict(&[FOLLOWS - 1e-9; 10]), HonestyVerdict::Failed);
+    }
+
+    #[test]
     fn few_twins_tell_nothing() {
         assert_eq!(verdict(&[0.0; 3]), HonestyVerdict::Unknown);
     }

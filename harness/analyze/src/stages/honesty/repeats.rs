@@ -8,6 +8,9 @@ use edgemaxx_contract::sample::{Phase, RecordedSession};
 use super::{LEVEL, Sessions, answered, unknown};
 use crate::estimators::student;
 
+/// Confidence, one-sided, at which a candidate is called a cheat: of a thousand honest ones at most one may be. At [`LEVEL`] it
+/// is doubted.
+const PROVEN: f64 = 0.999;
 /// A repeated request proven to take less than this part of its first time, the baseline's own
 /// change taken off, was answered from memory.
 const CACHED: f64 = 0.9;
@@ -38,25 +41,29 @@ pub(super) fn check(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
         changes.push(of_session.collect());
     }
     let answers = format!("{same} of {count} gave the same answer");
-    let Some(Found { ratio, most, sessions }) = found(&changes) else {
+    let Some(found) = found(&changes) else {
         return unknown("no request was repeated");
     };
-    match most {
-        Some(most) if most < CACHED => (
-            HonestyVerdict::Failed,
-            format!(
-                "took {ratio:.3} of the first time (at most {most:.3} with {:.0}% confidence, {sessions} sessions): \
-                 answered from memory; {answers}",
-                100.0 * LEVEL,
-            ),
-        ),
-        Some(_) => (
-            HonestyVerdict::Passed,
-            format!("took {ratio:.3} of the first time, {sessions} sessions; {answers}"),
-        ),
-        None => unknown(&format!(
+    let (ratio, sessions) = (found.ratio, found.means.len());
+    let at_most = |most: f64, level: f64| {
+        let percent = 100.0 * level;
+        format!(
+            "took {ratio:.3} of the first time (at most {most:.3} with {percent}% confidence, {sessions} sessions)"
+        )
+    };
+    match (found.verdict(), found.most(PROVEN), found.most(LEVEL)) {
+        (HonestyVerdict::Failed, Some(most), _) => {
+            (HonestyVerdict::Failed, format!("{}: answered from memory; {answers}", at_most(most, PROVEN)))
+        }
+        (HonestyVerdict::Doubtful, _, Some(most)) => {
+            (HonestyVerdict::Doubtful, format!("{}; {answers}", at_most(most, LEVEL)))
+        }
+        (HonestyVerdict::Unknown, ..) => unknown(&format!(
             "took {ratio:.3} of the first time in fewer than {SESSIONS} sessions; {answers}"
         )),
+        (verdict, ..) => {
+            (verdict, format!("took {ratio:.3} of the first time, {sessions} sessions; {answers}"))
+        }
     }
 }
 
@@ -64,10 +71,25 @@ pub(super) fn check(sessions: &Sessions<'_>) -> (HonestyVerdict, String) {
 struct Found {
     /// Second time over first, the baseline's own change taken off: geometric mean of sessions.
     ratio: f64,
-    /// Its upper confidence bound, where enough sessions tell.
-    most: Option<f64>,
-    /// Sessions with a repeated request.
-    sessions: usize,
+    /// Its logarithm in each session with a repeated request.
+    means: Vec<f64>,
+}
+
+impl Found {
+    /// The ratio's upper confidence bound, where enough sessions tell.
+    fn most(&self, level: f64) -> Option<f64> {
+        student::upper_bound(&self.means, level).filter(|_| self.means.len() >= SESSIONS).map(f64::exp)
+    }
+
+    fn verdict(&self) -> HonestyVerdict {
+        let proven = |level: f64| self.most(level).map(|most| most < CACHED);
+        match (proven(PROVEN), proven(LEVEL)) {
+            (Some(true), _) => HonestyVerdict::Failed,
+            (_, Some(true)) => HonestyVerdict::Doubtful,
+            (_, Some(false)) => HonestyVerdict::Passed,
+            (_, None) => HonestyVerdict::Unknown,
+        }
+    }
 }
 
 /// Of each session, the changes of (baseline, candidate). In logarithms: a machine's noise makes second times shorter
@@ -82,8 +104,7 @@ fn found(sessions: &[Vec<(f64, f64)>]) -> Option<Found> {
     if means.is_empty() {
         return None;
     }
-    let most = student::upper_bound(&means, LEVEL).filter(|_| means.len() >= SESSIONS);
-    Some(Found { ratio: student::mean(&means).exp(), most: most.map(f64::exp), sessions: means.len() })
+    Some(Found { ratio: student::mean(&means).exp(), means })
 }
 
 #[cfg(test)]
@@ -108,10 +129,10 @@ mod tests {
         ("ten times busier", |s| 0.3 + exponential(s) * if s.chance(0.1) { 10.0 } else { 1.0 }),
     ];
 
-    /// Share of runs whose candidate is called a cheat. One that remembers answers after a thousandth of the time.
-    fn called(machine: Machine, remembers: bool, sessions: usize, repeats: usize) -> f64 {
-        const RUNS: u64 = 2000;
-        let run = |block: u64| {
+    /// Shares of runs whose candidate fails, and is doubted. One that remembers answers after a thousandth of the time.
+    fn rates(machine: Machine, remembers: bool, sessions: usize, repeats: usize, runs: u64) -> (f64, f64) {
+        let mut seen = [0u32; 2];
+        for block in 0..runs {
             let mut stream = Seed::of("repeats").stream(block);
             let mut change = |own: f64| {
                 let first = machine(&mut stream);
@@ -120,18 +141,23 @@ mod tests {
             let own = if remembers { 0.001 } else { 1.0 };
             let sessions: Vec<Vec<(f64, f64)>> =
                 (0..sessions).map(|_| (0..repeats).map(|_| (change(1.0), change(own))).collect()).collect();
-            found(&sessions).is_some_and(|found| found.most.is_some_and(|most| most < CACHED))
-        };
-        (0..RUNS).filter(|block| run(*block)).count() as f64 / RUNS as f64
+            match found(&sessions).map(|found| found.verdict()) {
+                Some(HonestyVerdict::Failed) => seen[0] += 1,
+                Some(HonestyVerdict::Doubtful) => seen[1] += 1,
+                _ => {}
+            }
+        }
+        (f64::from(seen[0]) / runs as f64, f64::from(seen[1]) / runs as f64)
     }
 
     #[test]
-    fn honest_candidates_are_called_cheats_in_at_most_one_run_of_a_hundred_on_any_machine() {
+    fn of_a_thousand_honest_candidates_at_most_one_is_called_a_cheat_on_any_machine() {
         for (name, machine) in MACHINES {
             for (sessions, repeats) in [(2, 1), (2, 4), (3, 1), (3, 4), (5, 1), (8, 2), (20, 1)] {
-                let rate = called(machine, false, sessions, repeats);
-                // Three standard errors of 2,000 runs above one in a hundred.
-                assert!(rate <= 0.0167, "{name}, {sessions} sessions of {repeats}: {rate}");
+                let (failed, doubtful) = rates(machine, false, sessions, repeats, 3000);
+                // Three standard errors of 3,000 runs above one in a thousand and one in a hundred.
+                assert!(failed <= 0.0028, "{name}, {sessions} sessions of {repeats}: {failed}");
+                assert!(failed + doubtful <= 0.0155, "{name}, {sessions} sessions of {repeats}: {doubtful}");
             }
         }
     }
@@ -139,10 +165,15 @@ mod tests {
     #[test]
     fn who_remembers_is_found() {
         for (name, machine) in MACHINES {
-            assert!(called(machine, true, 8, 4) > 0.99, "{name}");
+            for (sessions, repeats) in [(8, 4), (20, 1)] {
+                let (failed, _) = rates(machine, true, sessions, repeats, 500);
+                assert!(failed > 0.99, "{name}, {sessions} sessions of {repeats}: {failed}");
+            }
         }
+        // As many as the demo's contest has, on a machine that does a little beside.
+        assert!(rates(MACHINES[1].1, true, 5, 2, 500).0 > 0.99);
         let quiet = MACHINES[0].1;
-        assert!(called(quiet, true, 3, 1) == 1.0);
-        assert!(called(quiet, true, 2, 4) == 0.0, "two sessions prove nothing");
+        assert!(rates(quiet, true, 3, 1, 500).0 == 1.0);
+        assert!(rates(quiet, true, 2, 4, 500) == (0.0, 0.0), "two sessions prove nothing");
     }
 }

@@ -5,8 +5,12 @@
 
 The model answers 0.3 times its input and 0.5 times noise of the seed 900 + call. Noise on the way comes from the generator
 that drew the initial latents, as in diffusers' pipelines, and a step gets η = 0 where it takes one, as from
-StableDiffusionXLPipeline. Values in the repository were made with diffusers 0.42.1 and torch 2.15.0 on one thread.
+StableDiffusionXLPipeline. A Brownian tree without a seed of its own gets the generator's, where diffusers would draw one of
+no seed, and its levels come of roots, logarithms and exponentials that are rounded correctly (`rounded_right`): PyTorch's differ from
+machine to machine in the last bit, which moves an end of an interval by 1e-6 and the noise by a thousandth. How far the
+unchanged ones lead away is printed. Values in the repository were made with diffusers 0.42.1, torch 2.15.0 and torchsde 0.2.6 on one thread.
 """
+import contextlib
 import inspect
 import json
 import sys
@@ -22,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 SDXL = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 LEADING = {"timestep_spacing": "leading", "steps_offset": 1}
 EULER, ANCESTRAL, DPM = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
-SINGLE, UNIPC = "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler"
+SINGLE, UNIPC, SDE = "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler", "DPMSolverSDEScheduler"
 SPREADS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
 CASES = [
     (EULER, 8, {}),
@@ -71,6 +75,11 @@ CASES = [
     ("HeunDiscreteScheduler", 5, {"use_karras_sigmas": True, "clip_sample": True} | LEADING),
     ("HeunDiscreteScheduler", 1, {"timestep_spacing": "trailing"}),
     ("DDIMScheduler", 5, {"clip_sample": False, "set_alpha_to_one": False} | LEADING),
+    (SDE, 8, LEADING),
+    (SDE, 20, {"use_karras_sigmas": True}),
+    *[(SDE, 7, {spread: True} | LEADING) for spread in SPREADS],
+    (SDE, 5, {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "noise_sampler_seed": 5_000_000_000}),
+    (SDE, 1, {}),
 ]
 
 
@@ -78,16 +87,42 @@ def randn(shape, seed):
     return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
 
 
-def run(name, steps, own, shape):
+@contextlib.contextmanager
+def rounded_right():
+    """Square roots, and logarithms and exponentials of single numbers, to the last bit."""
+    own = {name: getattr(torch.Tensor, name) for name in ["log", "exp", "__pow__"]}
+    for name in ["log", "exp"]:
+        setattr(torch.Tensor, name, lambda t, f=own[name]: f(t.double()).float() if t.ndim == 0 else f(t))
+    power = own["__pow__"]
+    torch.Tensor.__pow__ = lambda t, e: t.double().sqrt().float() if e == 0.5 else power(t, e)
+    try:
+        yield
+    finally:
+        for name, function in own.items():
+            setattr(torch.Tensor, name, function)
+
+
+def way(name, steps, own, shape):
     scheduler = getattr(diffusers, name)(**(SDXL | own))
     scheduler.set_timesteps(steps)
     generator = torch.Generator("cpu").manual_seed(21)
     x = torch.randn(shape, generator=generator) * scheduler.init_noise_sigma
     takes = inspect.signature(scheduler.step).parameters
+    if getattr(scheduler, "noise_sampler_seed", 0) is None:
+        scheduler.noise_sampler_seed = 21
     extra = {key: value for key, value in {"eta": 0.0, "generator": generator}.items() if key in takes}
     for call, t in enumerate(scheduler.timesteps):
         output = 0.3 * scheduler.scale_model_input(x, t) + 0.5 * randn(shape, 900 + call)
         x = scheduler.step(output, t, x, return_dict=False, **extra)[0]
+    return scheduler, x
+
+
+def run(name, steps, own, shape):
+    with rounded_right() if name == SDE else contextlib.nullcontext():
+        scheduler, x = way(name, steps, own, shape)
+    if name == SDE:
+        plain = way(name, steps, own, shape)[1]
+        print(name, steps, own, f"unchanged: {((plain - x).norm() / x.norm()).item():.1e}")
     with tempfile.TemporaryDirectory() as folder:
         scheduler.save_pretrained(folder)
         config = (Path(folder) / "scheduler_config.json").read_text()

@@ -152,6 +152,11 @@ impl Request {
         if prompt_ids.is_empty() {
             return Err(format!("no tokens in {prompt:?}"));
         }
+        let end_ids = encoder.ends();
+        if end_ids.is_empty() && !self.ignore_eos {
+            return Err("the baseline's files name no token that ends a text: set request.ignore_eos = true"
+                .to_owned());
+        }
         prompt_ids.truncate(tokens as usize);
         Ok(Ask {
             prompt: prompt.to_owned(),
@@ -159,7 +164,7 @@ impl Request {
             prompt_ids,
             max_new_tokens: length.drawn(drawn.seed),
             ignore_eos: self.ignore_eos,
-            end_ids: encoder.ends(),
+            end_ids,
             vocabulary: encoder.size(),
             decoding: match self.decoding {
                 Decoding::Greedy => AskedDecoding::Greedy,

@@ -1,0 +1,280 @@
+//! Who measures which lane: giving lanes out, noticing that one is lost, and telling workers what is wanted of them.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::environment::Environment;
+use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::run_files::ENVIRONMENT_FILE;
+use edgemaxx_fleet::{Lease, Seen, Work};
+
+use super::coordinator::Coordinator;
+use super::roster::{of_kind, unlike};
+use crate::error::{Class, Result, RunError};
+
+/// How often a worker is told what it was told before: the server may have lost it.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// So many workers, one after the other, lost at the same place of a lane are not what is wrong.
+const MOST_LOST: usize = 3;
+
+/// How long after the last moment for a session lanes without a worker are waited for, seconds.
+const GRACE_S: u64 = 600;
+
+impl Coordinator<'_> {
+    /// The machine and the program that all lanes must be measured with: those of a lane that was begun.
+    fn like(&self) -> (Option<Environment>, Option<Digest>) {
+        let begun = || self.lanes.iter().zip(&self.state.lanes).filter(|(lane, _)| lane.head().is_some());
+        let environment = begun().find_map(|(lane, _)| lane.folder.document(ENVIRONMENT_FILE).ok());
+        if environment.is_some() {
+            return (environment, begun().find_map(|(_, lane)| lane.program));
+        }
+        // Nobody has sent anything yet: those of a worker that is about to.
+        let holders = self.state.lanes.iter().filter_map(|lane| lane.worker.as_deref());
+        let mut there = holders.filter(|worker| self.lost_by_itself(worker).is_none());
+        let host = there.find_map(|worker| self.roster.of(worker));
+        (host.map(|host| of_kind(&host.environment, self.plan.device.kind)), host.map(|host| host.program))
+    }
+
+    /// Whether a worker said what is not so, and gets no lane of this run.
+    pub(super) fn is_barred(&self, worker: &str) -> bool {
+        self.state.barred.contains_key(worker)
+    }
+
+    /// Whether a worker measures, or is to measure, a lane that is not done.
+    fn holds(&self, worker: &str) -> bool {
+        self.state.lanes.iter().any(|lane| !lane.done && lane.worker.as_deref() == Some(worker))
+    }
+
+    /// A worker that can take a lane, other than `but`.
+    fn free(&mut self, but: Option<&str>) -> Option<String> {
+        let (like, program) = self.like();
+        let mut refused = Vec::new();
+        let mut found = None;
+        for (worker, host) in self.roster.all() {
+            let idle =
+                host.doing.as_ref().is_none_or(|doing| doing.plan == self.digest && doing.failure.is_none());
+            if !idle
+                || but == Some(worker)
+                || self.holds(worker)
+                || self.is_barred(worker)
+                || self.roster.silence(worker, self.begun) > self.terms.lease
+            {
+                continue;
+            }
+            match unlike(host, &self.plan.device, like.as_ref(), program) {
+                Some(why) => refused.push((worker.to_owned(), host.name.clone(), why)),
+                None => {
+                    found = Some(worker.to_owned());
+                    break;
+                }
+            }
+        }
+        for (worker, name, why) in refused {
+            if self.roster.is_news(&worker) {
+                self.progress.line(&format!("worker {name} is refused: {why}"));
+            }
+        }
+        found
+    }
+
+    /// Gives each lane that has no worker one, where one is there.
+    pub(super) fn hand_out(&mut self) -> Result<()> {
+        for number in 0..self.plan.lanes {
+            let lane = &self.state.lanes[number as usize];
+            if lane.done {
+                continue;
+            }
+            let holder = lane.worker.clone();
+            let why = match holder.as_deref() {
+                None => None,
+                Some(worker) => match self.lost(worker, number) {
+                    Some(why) => Some(why),
+                    None => {
+                        self.waiting.remove(&number);
+                        continue;
+                    }
+                },
+            };
+            let lost_all = why.as_ref().is_some_and(|lost| lost.spool);
+            let but = holder.as_deref().filter(|_| !lost_all);
+            let Some(worker) = self
+                .free(but)
+                .or_else(|| holder.clone().filter(|holder| lost_all && !self.is_barred(holder)))
+            else {
+                if self.waiting.insert(number) {
+                    let why = why.map_or_else(|| "no worker is free".to_owned(), |lost| lost.why);
+                    self.progress.line(&format!("lane {number} waits for a worker: {why}"));
+                }
+                self.give_up_in_time(number)?;
+                continue;
+            };
+            self.waiting.remove(&number);
+            if let Some(lost) = why {
+                self.mark_lost(number)?;
+                self.put_away(number, &lost.why)?;
+            }
+            let host = self.roster.of(&worker);
+            let lane = &mut self.state.lanes[number as usize];
+            lane.attempt += 1;
+            lane.name = host.map(|host| host.name.clone());
+            lane.program = host.map(|host| host.program);
+            lane.worker = Some(worker);
+            let (attempt, name) = (lane.attempt, lane.name.clone().unwrap_or_default());
+            // Known to everybody who may begin again, before anybody measures by it.
+            self.save()?;
+            self.progress.line(&format!("lane {number} goes to {name}, attempt {attempt}"));
+        }
+        Ok(())
+    }
+
+    /// Whether, and why, a worker has lost its lane.
+    fn lost(&self, worker: &str, number: u32) -> Option<Lost> {
+        if let Some(why) = self.lost_by_itself(worker) {
+            return Some(Lost { why, spool: false });
+        }
+        let doing = self.roster.of(worker)?.doing.as_ref()?;
+        let attempt = self.state.lanes[number as usize].attempt;
+        let own = (doing.plan, doing.lane, doing.attempt) == (self.digest, number, attempt);
+        let failed = doing.failure.as_ref().filter(|failed| own && failed.here_only)?;
+        Some(Lost { why: format!("its worker cannot go on: {}", failed.why), spool: failed.lost })
+    }
+
+    /// Why a worker can hold no lane, whatever it does.
+    fn lost_by_itself(&self, worker: &str) -> Option<String> {
+        if self.is_barred(worker) {
+            return Some("what its worker said is not so".to_owned());
+        }
+        let silent =
+            self.roster.silence(worker, self.begun) > self.terms.lease && self.roster.is_silent(worker);
+        silent.then(|| format!("its worker was not heard of for {} s", self.terms.lease.as_secs()))
+    }
+
+    /// Ends a run that costs one worker after the other at the same place.
+    fn mark_lost(&mut self, number: u32) -> Result<()> {
+        let worker = self.state.lanes[number as usize].worker.clone().unwrap_or_default();
+        if self.is_barred(&worker) {
+            return Ok(());
+        }
+        let doing = self.roster.of(&worker).and_then(|host| host.doing.as_ref());
+        let sessions = doing.filter(|doing| doing.lane == number).map_or(0, |doing| doing.sessions);
+        let lost = self.lost.entry(number).or_default();
+        if lost.first().is_some_and(|(_, place)| *place != sessions) {
+            lost.clear();
+        }
+        if !lost.iter().any(|(other, _)| *other == worker) {
+            lost.push((worker, sessions));
+        }
+        if lost.len() < MOST_LOST {
+            return Ok(());
+        }
+        let planned = self.lanes[number as usize].plan.sessions.get(sessions as usize);
+        Err(RunError::of(
+            Class::Environment,
+            format!(
+                "lane {number}: {MOST_LOST} workers were lost after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
+                planned.map_or("none", |planned| planned.candidate.as_str())
+            ),
+        ))
+    }
+
+    /// Ends a run whose time is over, and whose lane nobody can take.
+    fn give_up_in_time(&self, number: u32) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match self.options.deadline {
+            Some(deadline) if now > deadline + GRACE_S => Err(RunError::of(
+                Class::Environment,
+                format!("lane {number} has no worker, and the time for measuring is over"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a worker is to do.
+    fn work(&self, worker: &str) -> Option<Work> {
+        let (number, own) = (0..)
+            .zip(&self.state.lanes)
+            .find(|(_, lane)| !lane.done && lane.worker.as_deref() == Some(worker))?;
+        let together = self.plan.measurement.stopping.is_adaptive();
+        let others =
+            self.lanes.iter().filter(|lane| together && lane.number != number && lane.head().is_some());
+        let seen = others.map(|lane| Seen { lane: lane.number, log: lane.content() });
+        Some(Work {
+            plan: self.digest,
+            lane: number,
+            attempt: own.attempt,
+            inputs: self.inputs,
+            accepted: self.lanes[number as usize].head(),
+            seen: seen.collect(),
+            deadline: self.options.deadline,
+            no_telemetry: self.options.no_telemetry,
+            allow_unfit: self.options.allow_unfit,
+            lock_clocks: self.options.lock_clocks,
+        })
+    }
+
+    /// Tells each worker what is wanted of it, where that changed, or was said so long ago.
+    pub(super) fn tell(&mut self) -> Result<()> {
+        let workers: Vec<(String, bool)> = self
+            .roster
+            .all()
+            .filter_map(|(worker, host)| {
+                let other = host.doing.as_ref().is_some_and(|doing| doing.plan != self.digest);
+                let ours = self.holds(worker) || host.doing.is_some() || self.told.contains_key(worker);
+                // Another contest's worker is left alone.
+                (ours && !other).then(|| (worker.to_owned(), host.doing.is_some()))
+            })
+            .collect();
+        for (worker, busy) in workers {
+            self.cannot_go_on(&worker)?;
+            let work = self.work(&worker);
+            let lease = Lease { format: Lease::expected_format(), worker: worker.clone(), work, done: None };
+            let told = self.told.get(&worker);
+            if lease.work.is_none() && !busy && told.is_some_and(|(told, _)| *told == lease) {
+                continue;
+            }
+            if told.is_some_and(|(told, at)| *told == lease && at.elapsed() < AGAIN) {
+                continue;
+            }
+            self.queue.lease(&worker, &lease)?;
+            self.told.insert(worker, (lease, Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Ends the run where a worker says that no other would do better.
+    fn cannot_go_on(&self, worker: &str) -> Result<()> {
+        let Some(doing) = self.roster.of(worker).and_then(|host| host.doing.as_ref()) else { return Ok(()) };
+        let own = self.state.lanes.get(doing.lane as usize);
+        let own = own
+            .filter(|own| own.worker.as_deref() == Some(worker) && own.attempt == doing.attempt && !own.done);
+        match doing.failure.as_ref().filter(|failed| own.is_some() && !failed.here_only) {
+            Some(failed) => Err(RunError::of(Class::Engine, format!("lane {}: {}", doing.lane, failed.why))),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells all who measured for this run that it is done with them.
+    pub(super) fn release(&mut self) {
+        let holders = self.state.lanes.iter().filter_map(|lane| lane.worker.clone());
+        let ours = self
+            .roster
+            .all()
+            .filter(|(_, host)| host.doing.as_ref().is_some_and(|doing| doing.plan == self.digest));
+        let workers: BTreeSet<String> = ours.map(|(worker, _)| worker.to_owned()).chain(holders).collect();
+        for worker in workers {
+            let done = Some(self.digest);
+            let lease = Lease { format: Lease::expected_format(), worker: worker.clone(), work: None, done };
+            // Who is not told, or not there, puts it away when it has grown old.
+            let _ = self.queue.lease(&worker, &lease);
+        }
+    }
+}
+
+/// Why a worker has lost its lane.
+struct Lost {
+    why: String,
+    /// What it measured is gone from its disk: it may begin anew itself.
+    spool: bool,
+}

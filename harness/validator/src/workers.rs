@@ -1,0 +1,145 @@
+//! The workers of a fleet, as a validator shows them.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+/// A worker: one card of one host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worker {
+    /// What its operator calls it.
+    pub name: String,
+    /// Its public key.
+    pub key: String,
+    /// Its card; its processor, where it has none.
+    pub card: String,
+    /// Digest of the plan whose lane it measures; `None`: nothing.
+    pub plan: Option<String>,
+    /// The lane.
+    pub lane: Option<u32>,
+    /// Which attempt at it.
+    pub attempt: Option<u32>,
+    /// Sessions of it that ended.
+    pub sessions: u32,
+    /// Pairs in a minute.
+    pub pairs_per_minute: f64,
+    /// Bytes that it has measured and not handed over.
+    pub spool_bytes: u64,
+    /// Room on its disk, bytes.
+    pub free_bytes: u64,
+    /// Seconds since it was last heard of.
+    pub seen_s: u64,
+    /// Why it cannot go on.
+    pub failure: Option<String>,
+}
+
+/// A worker that measures and says nothing for so long is looked after, seconds.
+const SILENT_S: u64 = 300;
+
+impl Worker {
+    /// What somebody should look at; `None`: nothing.
+    pub fn alarm(&self) -> Option<String> {
+        let Self { name, lane, seen_s, failure, .. } = self;
+        let lane = lane.map(|lane| format!(" with lane {lane}")).unwrap_or_default();
+        match failure {
+            Some(why) => Some(format!("worker {name}{lane} cannot go on: {why}")),
+            None if *seen_s > SILENT_S && !lane.is_empty() => {
+                Some(format!("worker {name}{lane} was last heard of {} min ago", seen_s / 60))
+            }
+            None => None,
+        }
+    }
+
+    /// What it does, in a few words.
+    pub fn measures(&self) -> String {
+        match (&self.failure, self.lane, &self.plan) {
+            (Some(why), Some(lane), _) => format!("lane {lane}: {why}"),
+            (None, Some(lane), Some(plan)) => {
+                format!("lane {lane} of {plan}, attempt {}", self.attempt.unwrap_or_default())
+            }
+            _ => "nothing".to_owned(),
+        }
+    }
+}
+
+/// The workers as Prometheus reads them: each by what it is called, its key, its card and its lane.
+pub(crate) fn metrics(workers: &[Worker]) -> String {
+    type Read = fn(&Worker) -> f64;
+    let gauges: [(&str, &str, Read); 6] = [
+        ("measuring", "1 while it measures a lane", |worker| f64::from(u8::from(worker.lane.is_some()))),
+        ("sessions", "sessions of its lane that ended", |worker| f64::from(worker.sessions)),
+        ("pairs_per_minute", "pairs in a minute", |worker| worker.pairs_per_minute),
+        ("spool_bytes", "bytes that it has not handed over", |worker| worker.spool_bytes as f64),
+        ("free_bytes", "room on its disk", |worker| worker.free_bytes as f64),
+        ("seen_seconds", "time since it was last heard of", |worker| worker.seen_s as f64),
+    ];
+    let mut out = String::new();
+    for (name, help, read) in gauges {
+        if !workers.is_empty() {
+            let _ =
+                writeln!(out, "# HELP edgemaxx_worker_{name} {help}\n# TYPE edgemaxx_worker_{name} gauge");
+        }
+        for worker in workers {
+            let lane = worker.lane.map(|lane| lane.to_string()).unwrap_or_default();
+            let (name_of, key, card) = (label(&worker.name), label(&worker.key), label(&worker.card));
+            let value = read(worker);
+            let _ = writeln!(
+                out,
+                "edgemaxx_worker_{name}{{worker=\"{name_of}\",key=\"{key}\",card=\"{card}\",lane=\"{lane}\"}} {value}"
+            );
+        }
+    }
+    out
+}
+
+/// A text as the value of a label.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(name: &str, lane: Option<u32>, seen_s: u64) -> Worker {
+        Worker {
+            name: name.to_owned(),
+            key: "U1".to_owned(),
+            card: "a card".to_owned(),
+            plan: lane.map(|_| "0123".to_owned()),
+            lane,
+            attempt: lane.map(|_| 2),
+            sessions: 3,
+            pairs_per_minute: 1.5,
+            spool_bytes: 7,
+            free_bytes: 9,
+            seen_s,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn metrics_name_each_worker_and_no_name_is_another_label() {
+        let text = metrics(&[worker("a\"} 1\nb\\", Some(1), 4), worker("idle", None, 2)]);
+        let line = "edgemaxx_worker_seen_seconds{worker=\"a\\\"} 1\\nb\\\\\",key=\"U1\",card=\"a card\",lane=\"1\"} 4\n";
+        assert!(text.contains(line), "{text}");
+        assert!(
+            text.contains(
+                "edgemaxx_worker_measuring{worker=\"idle\",key=\"U1\",card=\"a card\",lane=\"\"} 0\n"
+            )
+        );
+        assert_eq!((text.matches("# TYPE").count(), text.lines().count()), (6, 24));
+        assert_eq!(metrics(&[]), "");
+    }
+
+    #[test]
+    fn who_measures_and_is_silent_or_stuck_is_looked_after() {
+        assert_eq!(worker("box", Some(0), 2).alarm(), None);
+        assert_eq!(worker("box", None, 4000).alarm(), None, "it is owed nothing");
+        assert!(worker("box", Some(0), 400).alarm().unwrap().contains("6 min ago"));
+        let stuck = Worker { failure: Some("its disk is full".to_owned()), ..worker("box", Some(0), 2) };
+        assert!(stuck.alarm().unwrap().contains("lane 0 cannot go on: its disk is full"));
+        assert_eq!(worker("box", Some(0), 2).measures(), "lane 0 of 0123, attempt 2");
+        assert_eq!(worker("box", None, 2).measures(), "nothing");
+    }
+}
