@@ -39,7 +39,7 @@ pub enum HubError {
     #[error(transparent)]
     Folder(#[from] WalkError),
     /// Nothing usable.
-    #[error("{}: holds no checkpoint file (safetensors, gguf, json, txt, toml); check the source", path.display())]
+    #[error("{}: holds no checkpoint file (safetensors, gguf, json, jsonl, txt, toml); check the source", path.display())]
     Empty {
         /// The folder.
         path: PathBuf,

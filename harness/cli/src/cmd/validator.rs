@@ -89,7 +89,7 @@ fn days(text: &str) -> Result<Days, String> {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
-  edgemaxx validator run --contest contest.toml --publish site --publish hf:owner/days --keep-pictures-days 14
+  edgemaxx validator run --contest contest.toml --publish site --publish hf:owner/days --keep-answers-days 14
   edgemaxx validator run --contest sdxl.toml=0.7 --contest stories.toml=0.3 --publish site
   edgemaxx validator run --contest contest.toml --lanes 4 --fleet tls://desk:4222 --ca ca.pem --creds coordinator.key
 
