@@ -137,11 +137,3 @@ impl Recorded {
         Ok(self.replay.run()?)
     }
 }
-
-/// Classifier-free guidance: unconditional + scale·(conditional − unconditional).
-pub(crate) fn guide(outputs: &[Tensor], scale: f64) -> Result<Tensor> {
-    match outputs {
-        [without, with] => Ok((without + ((with - without)? * scale)?)?),
-        _ => Ok(outputs[0].clone()),
-    }
-}

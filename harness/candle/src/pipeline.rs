@@ -1,7 +1,7 @@
 //! The whole way from prompt to picture, as diffusers' `StableDiffusionXLPipeline` goes it.
 use crate::accelerator::explain;
 use crate::cuda::Cuda;
-use crate::denoise::{Branches, Denoiser, Recorded, guide};
+use crate::denoise::{Branches, Denoiser, Recorded};
 use crate::error::{Error, Result};
 use crate::index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
@@ -379,4 +379,12 @@ fn to_last(x: &Tensor) -> Result<Tensor> {
 /// `[batch, h, w, channels]` → `[batch, channels, h, w]`.
 fn to_first(x: &Tensor) -> Result<Tensor> {
     Ok(x.permute((0, 3, 1, 2))?.contiguous()?)
+}
+
+/// Classifier-free guidance: unconditional + scale·(conditional − unconditional).
+fn guide(outputs: &[Tensor], scale: f64) -> Result<Tensor> {
+    match outputs {
+        [without, with] => Ok((without + ((with - without)? * scale)?)?),
+        _ => Ok(outputs[0].clone()),
+    }
 }

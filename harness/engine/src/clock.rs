@@ -1,4 +1,5 @@
-//! The clock that latencies are read from; injected, so that tests need not sleep.
+//! The clock of a run: when each request was sent, and how long the mock takes; injected, so that tests need not sleep.
+//! How long a real engine takes is read in `process/driver.rs`.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -6,7 +6,7 @@ use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
 use super::rank;
-use super::tests::{CONFINED, TRUTH, drawn_run, environment, estimates};
+use super::tests::simulated::{CONFINED, TRUTH, drawn_run, environment, estimates};
 use crate::random::{Seed, Stream};
 
 /// A contest with one of several kinds of noise and truth, and what is said of it.

@@ -214,7 +214,7 @@ mod tests {
     use edgemaxx_contract::ranking::Ranking;
     use edgemaxx_contract::sample::{Outcome, Record};
 
-    use super::super::tests::{CONFINED, Run, TRUTH, drawn_run, environment};
+    use super::super::tests::simulated::{CONFINED, Run, TRUTH, drawn_run, environment};
     use super::super::{analyze, rank, settings_of};
     use super::*;
 

@@ -229,7 +229,7 @@ fn sessions_of(
 mod tests {
     use edgemaxx_contract::plan::Extent;
 
-    use super::super::tests::{CONFINED, TRUTH, drawn_run, environment, estimates};
+    use super::super::tests::simulated::{CONFINED, TRUTH, drawn_run, environment, estimates};
     use super::*;
 
     /// The contest of the tests, and what is foretold of one of its candidates, changed.

@@ -119,7 +119,7 @@ mod tests {
     use edgemaxx_contract::estimate::{SessionEvidence, StoppedEarly};
     use edgemaxx_contract::plan::Extent;
 
-    use super::super::tests::{estimates, noisy_run};
+    use super::super::tests::simulated::{estimates, noisy_run};
     use super::*;
 
     /// Who earns what from round to round, where speed alone earns, and whether yesterday's winner `old` stays. Those who gain

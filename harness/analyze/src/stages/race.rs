@@ -139,7 +139,7 @@ impl Race {
 mod tests {
     use edgemaxx_contract::plan::Extent;
 
-    use super::super::tests::noisy_run;
+    use super::super::tests::simulated::noisy_run;
     use super::*;
 
     /// Why a candidate stops whose sessions lie around `mean`, wide or narrow, where so much slowdown is tolerated.

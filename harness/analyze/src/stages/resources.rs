@@ -165,7 +165,7 @@ mod tests {
 
     use edgemaxx_contract::ranking::Standing;
 
-    use super::super::tests::{CONFINED, Run, environment, noisy_run};
+    use super::super::tests::simulated::{CONFINED, Run, environment, noisy_run};
     use super::super::{Evidence, analyze, settings_of};
     use super::*;
 

@@ -9,7 +9,10 @@ use edgemaxx_contract::run_files::REPORT_FILE;
 use edgemaxx_files::write_whole;
 use edgemaxx_report::{comparison_junit, comparison_markdown};
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::ci::{CHANGE, Tree, Version, build, of_two, seconds_each, sessions_within, with_sessions};
+use edgemaxx_run::ci::{
+    CHANGE, PILOT_MINUTES, Tree, Version, attempt_minutes, build, is_enough, of_two, seconds_each,
+    sessions_within, with_sessions,
+};
 use edgemaxx_run::measured::MeasuredRun;
 use edgemaxx_run::resolve::{read_text, resolve_text};
 use edgemaxx_run::stage::measure::measure_run;
@@ -74,13 +77,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Of the time that is left, what an attempt takes that may not be the last.
-const SHARE: f64 = 0.75;
-/// Minutes in which sessions are begun that tell how long one takes.
-const PILOT: f64 = 1.0 / 60.0;
-/// An attempt that would have less than this share of all the time is not begun.
-const LEAST: f64 = 0.1;
-
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if self.out.exists() {
@@ -137,7 +133,7 @@ impl Args {
         let end = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
         let pilot = self.out.join("pilot");
-        let (folder, _) = self.planned(contest, &pilot, 0, None, PILOT)?;
+        let (folder, _) = self.planned(contest, &pilot, 0, None, PILOT_MINUTES)?;
         let options = self.options.with("edgemaxx ci");
         measure_run(
             &folder,
@@ -149,7 +145,7 @@ impl Args {
         std::fs::remove_dir_all(&pilot).in_file(&pilot)?;
         let mut attempt = 1;
         loop {
-            let minutes = if attempt < self.attempts { left() * SHARE } else { left() };
+            let minutes = attempt_minutes(left(), attempt == self.attempts);
             let sessions = sessions_within(minutes, each, least);
             note(&format!("a session takes {each:.1} s: {sessions} of them at most, {minutes:.1} minutes"));
             let run = self.out.join(format!("run-{attempt}"));
@@ -159,7 +155,7 @@ impl Args {
             let found = compare_with_baseline(&MeasuredRun::read(&run)?.comparable(), &settings)
                 .map_err(|error| Failure::input(error.to_string()))?;
             let again = found.verdict == Verdict::Unfit && attempt < self.attempts;
-            if !again || left() < LEAST * self.minutes {
+            if !again || !is_enough(left(), self.minutes) {
                 return Ok((found, run));
             }
             note(&format!("attempt {attempt}: {}; once more", found.reason));

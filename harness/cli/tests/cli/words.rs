@@ -78,7 +78,7 @@ const SOMETHING_ELSE: &[(&str, &[&str], &str)] = &[
     ("harness/analyze/src/sequential.rs", &["step", "width"], "of a random walk; of a table of statistics"),
     ("harness/analyze/src/sources/csv.rs", &["prompt"], "what the column `request` may be called, too"),
     ("harness/analyze/src/stages/compare/comparable.rs", &["prompts"], "the file that is asked from"),
-    ("harness/validator/src/driver.rs", &["step"], "what a validator does next"),
+    ("harness/validator/src/driver/mod.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/machine.rs", &["step"], "what a validator does next"),
     ("harness/validator/src/store.rs", &["step"], "of a schema, and what a validator does next"),
     ("harness/chain/src/node", &["height", "step", "tokens"], "blocks, epochs, the subnet's currency"),
@@ -108,11 +108,14 @@ fn words(line: &str) -> Vec<String> {
 
 /// Every Rust file below a path, tests apart.
 fn files(path: &Path, found: &mut Vec<PathBuf>) {
+    if path.ends_with("tests") || path.ends_with("tests.rs") {
+        return;
+    }
     if path.is_dir() {
         let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         entries.iter().for_each(|entry| files(entry, found));
-    } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }
 }

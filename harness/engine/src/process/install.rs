@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_devices::Pins;
 
-use super::confinement::SandboxStatus;
 use super::limits::Limits;
 use super::sandbox::Access;
+use super::sandbox_status::SandboxStatus;
 use super::spawn::{Spawned, spawn};
 use super::spec::ProcessSpec;
 

@@ -4,7 +4,6 @@
 //! orphan of the engine and ends all of them when the engine ends or the harness does.
 
 mod cgroup;
-mod confinement;
 mod cores;
 mod driver;
 mod group;
@@ -15,6 +14,7 @@ mod launcher;
 mod limits;
 mod link;
 mod sandbox;
+mod sandbox_status;
 #[cfg(target_os = "linux")]
 mod seccomp;
 mod spawn;
@@ -23,12 +23,12 @@ mod spec;
 mod supervisor;
 
 pub use cgroup::Place;
-pub use confinement::{SandboxStatus, User};
 pub use cores::{Cores, Kept};
 pub use driver::ProcessEngine;
 pub use install::{InstallError, InstallSpec, Installed, install};
 pub use launcher::ProcessLauncher;
 pub use limits::Limits;
 pub use sandbox::{detect_sandbox, unreadable};
+pub use sandbox_status::{SandboxStatus, User};
 pub(crate) use spawn::SOCKET_VARIABLE;
 pub use spec::ProcessSpec;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use edgemaxx_devices::Pins;
 
-use super::confinement::{SandboxStatus, User};
 use super::group;
 use super::limits::Limits;
+use super::sandbox_status::{SandboxStatus, User};
 use super::spec::ProcessSpec;
 
 /// Tries to confine `true` the way engines are.

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_devices::{Hold, Pins, cpu, vendor};
 
-use super::confinement::{SandboxStatus, User};
 use super::cores::{Cores, keep_to};
 use super::group::Group;
 use super::hold;
 use super::limits::Limits;
 use super::link::{Ready, wait};
 use super::sandbox::{self, Access, Sandbox, find_program};
+use super::sandbox_status::{SandboxStatus, User};
 use super::spec::ProcessSpec;
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.

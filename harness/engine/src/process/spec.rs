@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_devices::Pins;
 
-use super::confinement::SandboxStatus;
 use super::limits::Limits;
+use super::sandbox_status::SandboxStatus;
 
 /// Everything needed to start an engine.
 #[derive(Debug, Clone, PartialEq)]

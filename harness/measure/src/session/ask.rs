@@ -1,4 +1,4 @@
-//! One request to one process, timed and recorded.
+//! One request to one process, and what is recorded of it; it is timed in the engine's driver.
 
 use edgemaxx_contract::plan::{PlannedRequest, PlannedSession};
 use edgemaxx_contract::sample::{Attempt, Failure, FailureKind, Mark, Outcome, Phase, Record};

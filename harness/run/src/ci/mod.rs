@@ -5,5 +5,5 @@ mod pilot;
 mod tree;
 
 pub use contest::{CHANGE, REFERENCE, Version, of_two};
-pub use pilot::{seconds_each, sessions_within, with_sessions};
+pub use pilot::{PILOT_MINUTES, attempt_minutes, is_enough, seconds_each, sessions_within, with_sessions};
 pub use tree::{Tree, build};

@@ -1,4 +1,5 @@
-//! How many sessions the time holds, by what the first second begins, which is measured for this alone.
+//! How `ci` spends its minutes: how long a session takes is told by those that the first second begins, which are measured for
+//! this alone.
 
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Log, Record};
@@ -10,6 +11,19 @@ use crate::error::{Result, RunError};
 const MOST: u32 = 400;
 /// However long one seems to take: a first start may take far longer than the others.
 const LEAST: u32 = 40;
+
+/// Minutes in which sessions are begun that tell how long one takes.
+pub const PILOT_MINUTES: f64 = 1.0 / 60.0;
+
+/// Of the minutes that are left, those of an attempt: one that may not be the last leaves a quarter.
+pub fn attempt_minutes(left: f64, last: bool) -> f64 {
+    if last { left } else { 0.75 * left }
+}
+
+/// Whether another attempt is begun: a tenth of all minutes must be left.
+pub fn is_enough(left: f64, all: f64) -> bool {
+    left >= 0.1 * all
+}
 
 /// The contest with so many sessions.
 ///

@@ -17,7 +17,7 @@ use edgemaxx_measure::Summary;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::options::Options;
+use super::measure_options::Options;
 use crate::child::{FAILURE_VARIABLE, Failure};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;

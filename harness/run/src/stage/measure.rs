@@ -17,7 +17,7 @@ use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 #[cfg(feature = "fleet")]
 pub(crate) use super::lanes::measured;
 use super::lanes::{finished, measure_lanes};
-pub use super::options::Options;
+pub use super::measure_options::Options;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;

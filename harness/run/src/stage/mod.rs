@@ -8,7 +8,7 @@ pub mod rank;
 pub mod report;
 
 mod lanes;
-mod options;
+mod measure_options;
 mod whole;
 
 pub use whole::{Lost, after_measuring, whole};

@@ -7,7 +7,7 @@ use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{Extent, Plan, Side};
 use edgemaxx_contract::sample::{Failure, FailureKind, Mark, Outcome, Phase, Record};
 
-use super::super::tests::{CONFINED, Run, break_broken, environment, noisy_run};
+use super::super::tests::simulated::{CONFINED, Run, break_broken, environment, noisy_run};
 use super::*;
 
 fn comparable<'a>(label: &'a str, run: &'a Run, environment: &'a Environment) -> ComparableRun<'a> {

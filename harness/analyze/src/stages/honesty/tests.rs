@@ -3,7 +3,7 @@
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::sample::{EngineInfo, Idle, Launch, Record};
 
-use super::super::tests::{Run, noisy_run};
+use super::super::tests::simulated::{Run, noisy_run};
 use super::*;
 
 fn nobody<'a>() -> RecordedSession<'a> {

@@ -1,6 +1,6 @@
 //! Gates, similarities and the worst answers of a few records with values set by hand.
 
-use super::super::tests::{judged, noisy_run};
+use super::super::tests::simulated::{judged, noisy_run};
 use super::*;
 use edgemaxx_contract::plan::Extent;
 

@@ -5,7 +5,7 @@ use edgemaxx_contract::estimate::FailureCount;
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::sample::FailureKind;
 
-use super::super::tests::{CONFINED, environment, estimates, noisy_run};
+use super::super::tests::simulated::{CONFINED, environment, estimates, noisy_run};
 use super::*;
 
 /// Estimates of `quick`, `quick-too` (both 3.3 times as fast), `middling` (twice), `ugly`, `broken` and a control.

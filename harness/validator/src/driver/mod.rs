@@ -1,5 +1,8 @@
 //! The driver: asks the machine what is to be done, does it, records what happened.
 
+mod on_chain;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,8 +12,8 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::joint::{Joint, Share};
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
-use edgemaxx_seal::sign::Signer;
 
+pub use self::settings::{Role, Settings, World};
 use crate::decided::{self, Decided};
 use crate::describe::describe;
 use crate::fetching::Fetching;
@@ -20,75 +23,14 @@ use crate::policy::Policy;
 use crate::publish::{self, JointDay, PublishError, Published};
 use crate::reading::{self, Asked, Read};
 use crate::schedule::{ScheduleError, day_at, next, noon};
-use crate::state::{OnChain, Phase, State};
-use crate::status::{Contact, Seen, Status};
+use crate::state::{Phase, State};
+use crate::status::{Seen, Status};
 use crate::store::{Store, StoreError};
-use crate::world::{Bench, BenchState, BenchTrouble, Chain, ChainTrouble, Checkpoints, Clock, Job, Pages};
+use crate::world::{BenchState, BenchTrouble, ChainTrouble, Job};
 use crate::{collect, contest_file};
 
-/// Seconds between two blocks.
-const BLOCK_S: i64 = 12;
 /// Attempts to set weights, after which a single day ends without them.
 const ONCE_ATTEMPTS: u32 = 5;
-
-/// What a driver's days are of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Role {
-    /// The validator's only contest: its weights go on chain.
-    Alone,
-    /// One of several contests, which are measured one after another.
-    Part {
-        /// Its share of the weights.
-        share: f64,
-        /// Until which part of the time for measuring, from 0 to 1, its sessions begin.
-        until: f64,
-    },
-    /// All contests together, whose days lie beside this one's: their weights go on chain, each by its share.
-    Joint(Vec<Share>),
-}
-
-/// What a validator is told once.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The subnet.
-    pub netuid: u16,
-    /// The contest file's text; checked by [`contest_file::check`].
-    pub contest: String,
-    /// Where a folder for each day is made.
-    pub days: PathBuf,
-    /// Where sealed days are copied to, if anywhere.
-    pub publish: Option<PathBuf>,
-    /// The choices.
-    pub policy: Policy,
-    /// What the days are of.
-    pub role: Role,
-}
-
-impl Settings {
-    /// The shares of the contests of which the days are together; none: they are of one.
-    fn shares(&self) -> &[Share] {
-        match &self.role {
-            Role::Joint(shares) => shares,
-            _ => &[],
-        }
-    }
-}
-
-/// What a validator acts on and through.
-pub struct World<'a> {
-    /// The wall clock.
-    pub clock: &'a mut dyn Clock,
-    /// The chain.
-    pub chain: &'a mut dyn Chain,
-    /// Where checkpoints come from.
-    pub checkpoints: &'a mut dyn Checkpoints,
-    /// What runs contests.
-    pub bench: &'a mut dyn Bench,
-    /// What people read of a day.
-    pub pages: &'a mut dyn Pages,
-    /// Who signs.
-    pub signer: &'a dyn Signer,
-}
 
 /// Why a validator ends. Everything it knew is recorded.
 #[derive(Debug, thiserror::Error)]
@@ -369,36 +311,6 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Looks now and then whether weights could be set at all, so that it is known before a day is measured in vain.
-    fn look_at_standing(&mut self, now: i64) -> Result<(), DriverError> {
-        if matches!(self.settings.role, Role::Part { .. }) {
-            return Ok(());
-        }
-        let again = self.settings.policy.standing_s;
-        if self.looked_at.is_some_and(|at| (at..at + again).contains(&now)) {
-            return Ok(());
-        }
-        self.looked_at = Some(now);
-        let Ok(hindrances) = self.world.chain.hindrances() else { return Ok(()) };
-        let head = self.world.chain.head().ok().map(|head| head.number);
-        self.seen.contact = head.map(|head| Contact { head, unix_s: now }).or(self.seen.contact);
-        let head = head.unwrap_or(0);
-        // What ends by itself before the day does hinders nobody.
-        let end = noon(&next(&self.state.day)?)?;
-        let lasts = |until: u64| now + until.saturating_sub(head).cast_signed() * BLOCK_S >= end;
-        let lasting = hindrances.into_iter().filter(|hindrance| hindrance.until.is_none_or(lasts));
-        let lasting: Vec<String> = lasting.map(|hindrance| hindrance.why).collect();
-        if lasting != self.seen.hindrances {
-            let what = match lasting.is_empty() {
-                true => "weights can be set again".to_owned(),
-                false => format!("weights cannot be set: {}", lasting.join("; ")),
-            };
-            self.store.record(&self.state, now, &what)?;
-            self.seen.hindrances = lasting;
-        }
-        Ok(())
-    }
-
     fn folder(&self) -> PathBuf {
         self.settings.days.join(self.state.day.to_string())
     }
@@ -537,67 +449,6 @@ impl<'a> Driver<'a> {
         };
         let done = day.publish(self.world.signer, self.world.pages, self.settings.publish.as_deref())?;
         self.published(done)
-    }
-
-    fn set_weights(&mut self, after: u64) -> Event {
-        let Some(weights) = &self.state.weights else {
-            return Event::WeightsNotSet("nothing was decided".to_owned());
-        };
-        match self.world.chain.set_weights(weights, after + 1) {
-            Ok(block) => Event::WeightsSet(block),
-            Err(trouble) => Event::Trouble(trouble.to_string()),
-        }
-    }
-
-    /// Keeps the weights of the day before from becoming old while this day has none.
-    fn refresh_previous(&mut self, now: i64) -> Result<(), DriverError> {
-        let Some(previous) = &self.state.previous else { return Ok(()) };
-        let Some(old) = previous.block.map(|block| block + self.settings.policy.refresh_blocks) else {
-            return Ok(());
-        };
-        let Ok(head) = self.world.chain.head() else { return Ok(()) };
-        self.seen.contact = Some(Contact { head: head.number, unix_s: now });
-        if head.number < old {
-            return Ok(());
-        }
-        let weights = previous.weights.clone();
-        if let Ok(block) = self.world.chain.set_weights(&weights, old) {
-            let mut after = self.state.clone();
-            if let Some(previous) = &mut after.previous {
-                previous.block = Some(block);
-            }
-            self.store.record(
-                &after,
-                now,
-                &format!("weights of {} stand again in block {block}", weights.day),
-            )?;
-            self.state = after;
-        }
-        Ok(())
-    }
-
-    /// Keeps the weights from becoming old; what does not work is tried again later.
-    fn refresh(&mut self, now: i64) -> Result<i64, DriverError> {
-        let later = now + 10 * self.settings.policy.look_s;
-        let Ok(head) = self.world.chain.head() else { return Ok(later) };
-        self.seen.contact = Some(Contact { head: head.number, unix_s: now });
-        self.seen.skew_s = Some(now - head.unix_s);
-        let (Some(OnChain::Set { block }), Some(weights)) = (&self.state.on_chain, &self.state.weights)
-        else {
-            return Ok(later);
-        };
-        let old = block + self.settings.policy.refresh_blocks;
-        if head.number < old {
-            return Ok(later);
-        }
-        match self.world.chain.set_weights(weights, old) {
-            Ok(block) => self.happened(Event::WeightsSet(block)).map(|_| later),
-            Err(ChainTrouble::Away(_)) => Ok(later),
-            Err(trouble) => {
-                self.store.record(&self.state, now, &format!("not refreshed: {trouble}"))?;
-                Ok(later)
-            }
-        }
     }
 }
 

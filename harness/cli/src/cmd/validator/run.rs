@@ -1,4 +1,4 @@
-//! `edgemaxx validator`: a day that always ends in a verdict.
+//! `edgemaxx validator run`: collects, measures, publishes and sets weights, every day.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -6,61 +6,33 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use edgemaxx_chain::Journal;
-use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::joint::{Share, check_shares};
+use edgemaxx_contract::joint::Share;
 use edgemaxx_files::write_whole;
-use edgemaxx_run::follow::Follower;
-use edgemaxx_run::resolve::read_text;
-use edgemaxx_run::validator::{
-    ChildBench, LocalCheckpoints, Means, Rendered, SealedDays, Subtensor, WallClock, not_published,
-};
-use edgemaxx_seal::Keypair;
-use edgemaxx_validator::contest_file;
-use edgemaxx_validator::driver::{Driver, DriverError, Role, Settings, World};
-use edgemaxx_validator::group::{Group, Idle};
+use edgemaxx_run::validator::{Means, SealedDays, WallClock, not_published};
+use edgemaxx_validator::driver::{Driver, DriverError, Role, Settings};
+use edgemaxx_validator::group::Group;
 use edgemaxx_validator::housekeeping::Keep;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::publish::PublishError;
 use edgemaxx_validator::serve::{Shown, serve};
-use edgemaxx_validator::state::{OnChain, Phase, State};
-use edgemaxx_validator::status::{Contact, Progress, Seen, Status};
-use edgemaxx_validator::store::{Store, StoreError};
+use edgemaxx_validator::state::OnChain;
+use edgemaxx_validator::status::Status;
+use edgemaxx_validator::store::Store;
 use edgemaxx_validator::workers::Worker;
-use edgemaxx_validator::world::{Bench, Checkpoints, Clock as _};
+use edgemaxx_validator::world::Clock as _;
 
-use super::on_fleet::OnFleet;
-use crate::error::{Exit, Failure, InFile as _};
+use super::contests::{Entry, Loaded, entry, load};
+use super::hands::{Hands, Shared};
+use super::{STATUS_FILE, environment};
+use crate::cmd::on_fleet::OnFleet;
+use crate::error::{Exit, Failure};
 #[cfg(feature = "fleet")]
 use crate::fleet_watch::FleetWatch;
 use crate::progress::Terminal;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::target::Target;
-use crate::terminal::{answer_json, answer_lines, note, notes_as_json};
+use crate::terminal::{note, notes_as_json};
 use crate::validator_log::{Alarms, Log};
-
-/// In a validator's folder: its status as it last was.
-const STATUS_FILE: &str = "status.json";
-
-/// Runs a subnet's contest every day at noon in New York, or says how it is doing.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  edgemaxx validator run --contest contest.toml --netuid 39 --wallet.name validator --wallet.hotkey hot
-  edgemaxx validator run --contest contest.toml --once --at now --data trial --subtensor.network test
-  edgemaxx validator run --contest contest.toml --once --at next --data trial --subtensor.network test
-  edgemaxx validator status --json")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Collect, measure, publish, set weights; every day, or once.
-    Run(Box<Run>),
-    /// What a validator on this machine is doing.
-    Status(StatusArgs),
-}
 
 /// When the first day begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,7 +70,7 @@ Stops gracefully on Ctrl-C or SIGTERM, and goes on where it stopped, whatever st
 
 Exit codes: 0 stopped, or with --once the weights are set · 1 with --once: nothing to set · 2 bad input ·
 3 disk full, memory damaged, or another validator runs with this data · 5 with --once: weights could not be set")]
-struct Run {
+pub(super) struct Run {
     /// Contest file, without candidates: those come from the chain. Of several contests, each with its share of the
     /// weights; the shares sum to 1.
     #[arg(long, value_name = "CONTEST.toml[=SHARE]", required = true, value_parser = entry)]
@@ -149,38 +121,15 @@ struct Run {
     journal: JournalArgs,
 }
 
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 · 1 somebody should look at something.")]
-struct StatusArgs {
-    /// Folder of the validator.
-    #[arg(long, value_name = "DIR", default_value = "validator")]
-    data: PathBuf,
-    /// Lines of its journal to show.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    journal: u32,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Args {
-    pub(crate) fn execute(self) -> anyhow::Result<()> {
-        match self.what {
-            What::Run(args) => args.execute(),
-            What::Status(args) => args.execute(),
-        }
-    }
-}
-
 impl Run {
-    fn execute(&self) -> anyhow::Result<()> {
+    pub(super) fn execute(&self) -> anyhow::Result<()> {
         if self.log_json {
             notes_as_json();
         }
         if self.at == At::Next && !self.once {
             return Err(Failure::input("--at next: begins a day in advance each time; it needs --once"));
         }
-        let contests = self.contests()?;
+        let contests = load(&self.contest, self.chain.netuid)?;
         let several = contests.len() > 1;
         let (folder, repository) = self.targets()?;
         if several && repository.is_some() {
@@ -342,39 +291,6 @@ impl Run {
         }
     }
 
-    /// The contests, checked; of several, each has a share and a fallback that its share goes to where it has no winner.
-    fn contests(&self) -> anyhow::Result<Vec<Loaded>> {
-        let several = self.contest.len() > 1;
-        let mut contests = Vec::new();
-        for Entry { file, share } in &self.contest {
-            let shown = file.display();
-            let text = read_text(file)?;
-            let contest = contest_file::check(&text, self.chain.netuid).in_file(file)?;
-            let path = std::fs::canonicalize(file).in_file(file)?;
-            let base = path.parent().map(Path::to_owned).unwrap_or_default();
-            let share = match (share, several) {
-                (Some(share), _) => *share,
-                (None, false) => 1.0,
-                (None, true) => {
-                    return Err(Failure::input(format!(
-                        "--contest {shown}: several contests need a share each, such as {shown}=0.5"
-                    )));
-                }
-            };
-            if several && contest.rewards.fallback.is_none() {
-                return Err(Failure::input(format!(
-                    "{shown}: rewards.fallback: expected a hotkey: of several contests, each says where its share goes \
-                     while it has no winner"
-                )));
-            }
-            contests.push(Loaded { text, contest, base, share });
-        }
-        check_shares(contests.iter().map(|loaded| (loaded.contest.name.as_str(), loaded.share)))
-            .or_else(|error| if several || contests[0].share != 1.0 { Err(error) } else { Ok(()) })
-            .map_err(|error| Failure::input(format!("--contest: {error}")))?;
-        Ok(contests)
-    }
-
     /// What a contest's driver is told; `data` is its own folder.
     fn settings(&self, loaded: &Loaded, data: &Path, publish: Option<PathBuf>, role: Role) -> Settings {
         let usual = Policy::default();
@@ -395,81 +311,6 @@ impl Run {
                 ..usual
             },
             role,
-        }
-    }
-}
-
-/// A contest as it was named, and its share of the weights.
-#[derive(Debug, Clone)]
-struct Entry {
-    file: PathBuf,
-    share: Option<f64>,
-}
-
-fn entry(text: &str) -> Result<Entry, String> {
-    // A file may have any name; what ends in a number is a share.
-    let share = text.rsplit_once('=').and_then(|(file, share)| Some((file, share.parse().ok()?)));
-    Ok(match share {
-        Some((file, share)) => Entry { file: file.into(), share: Some(share) },
-        None => Entry { file: text.into(), share: None },
-    })
-}
-
-/// A contest that was read.
-struct Loaded {
-    text: String,
-    contest: Contest,
-    /// Folder that its paths are relative to.
-    base: PathBuf,
-    share: f64,
-}
-
-/// What all contests share: one connection, one hotkey, one journal.
-struct Shared<'a> {
-    netuid: u16,
-    node: &'a edgemaxx_chain::Chain,
-    journal: &'a RefCell<Journal>,
-    key: &'a Keypair,
-    stop: &'a Arc<AtomicBool>,
-}
-
-/// What a contest has for itself.
-struct Hands<'a, C = LocalCheckpoints, B = ChildBench<'a>> {
-    clock: WallClock,
-    chain: Subtensor<'a>,
-    checkpoints: C,
-    bench: B,
-    pages: Rendered,
-}
-
-impl<'a> Shared<'a> {
-    fn hands(&self, loaded: &Loaded, data: &Path, means: Means) -> Hands<'a> {
-        let checkpoints = LocalCheckpoints::new(&loaded.base, &loaded.contest, &Terminal);
-        let bench = ChildBench::new(&loaded.base, data, means, &Terminal);
-        self.with(loaded.contest.name.clone(), checkpoints, bench)
-    }
-
-    /// Of all contests together, which measure nothing.
-    fn joint_hands(&self) -> Hands<'a, Idle, Idle> {
-        self.with(String::new(), Idle, Idle)
-    }
-
-    fn with<C, B>(&self, contest: String, checkpoints: C, bench: B) -> Hands<'a, C, B> {
-        let Self { netuid, node, journal, key, stop } = *self;
-        let chain = Subtensor { node, netuid, contest, key, journal, block: None };
-        Hands { clock: WallClock(Arc::clone(stop)), chain, checkpoints, bench, pages: Rendered }
-    }
-}
-
-impl<C: Checkpoints, B: Bench> Hands<'_, C, B> {
-    fn world<'b>(&'b mut self, signer: &'b Keypair) -> World<'b> {
-        World {
-            clock: &mut self.clock,
-            chain: &mut self.chain,
-            checkpoints: &mut self.checkpoints,
-            bench: &mut self.bench,
-            pages: &mut self.pages,
-            signer,
         }
     }
 }
@@ -518,135 +359,4 @@ fn ended(error: DriverError) -> anyhow::Error {
         }
         other => Failure::error(Exit::Environment, other.to_string()),
     }
-}
-
-fn environment(error: StoreError) -> anyhow::Error {
-    Failure::error(Exit::Environment, error.to_string())
-}
-
-impl StatusArgs {
-    fn execute(&self) -> anyhow::Result<()> {
-        if !self.data.join("validator.db").is_file() {
-            return Err(Failure::input(format!(
-                "{}: no validator has run here; name its folder with --data",
-                self.data.display()
-            )));
-        }
-        let store = Store::look(&self.data).map_err(environment)?;
-        let running = Store::is_in_use(&self.data);
-        let state = store.latest().map_err(environment)?.ok_or_else(|| {
-            let runs = if running { "it is starting" } else { "no validator runs with this data" };
-            let why = format!("{}: the validator has not begun a day; {runs}", self.data.display());
-            Failure::error(Exit::No, why)
-        })?;
-        // What only the validator itself sees, it has left here.
-        let left = std::fs::read_to_string(self.data.join(STATUS_FILE)).ok();
-        let left = left.and_then(|text| serde_json::from_str::<Status>(&text).ok());
-        let contact = left.as_ref().and_then(|left| left.contact);
-        let mut status = Status { running, ..status_of(&state, &self.data, contact) };
-        let mut contests = Vec::new();
-        for Share { contest, .. } in &state.shares {
-            let data = self.data.join(contest);
-            let left = left.as_ref().and_then(|left| left.contests.get(contest));
-            match Store::look(&data).and_then(|store| store.latest()) {
-                Ok(Some(state)) => {
-                    let contact = left.and_then(|left| left.contact);
-                    contests.push((contest.clone(), status_of(&state, &data, contact)));
-                }
-                Ok(None) => status.alarms.push(format!("{contest}: it has not begun a day")),
-                Err(error) => status.alarms.push(format!("{contest}: {error}")),
-            }
-        }
-        let mut status = status.with(contests);
-        status.alarms.extend(not_published(&self.data.join("days")));
-        if status.running {
-            status.workers = left.as_ref().map(|left| left.workers.clone()).unwrap_or_default();
-            if left.is_none() {
-                status.alarms.push(format!("{STATUS_FILE}: the validator has not said yet how it is doing"));
-            }
-            let more = left.into_iter().flat_map(|left| left.alarms);
-            let more: Vec<_> = more.filter(|alarm| !status.alarms.contains(alarm)).collect();
-            status.alarms.extend(more);
-        } else {
-            status.alarms.insert(0, "no validator runs with this data".to_owned());
-        }
-        if self.json {
-            answer_json(&status)?;
-        } else {
-            let journal = store.journal(self.journal).map_err(environment)?;
-            let mut lines =
-                vec![format!("{} {} since {}", status.day, status.phase.name(), time(status.since))];
-            if !status.running {
-                lines.push("no validator runs with this data: this is where the last one stopped".to_owned());
-            }
-            lines.extend(status.contact.map(|contact| {
-                format!("last contact with the chain: {}, block {}", time(contact.unix_s), contact.head)
-            }));
-            if let Some(weights) = &status.weights {
-                lines.push(format!("weights of {}: {}", weights.day, weights.reason));
-            }
-            lines.extend(progress_line(&status));
-            lines.extend(status.workers.iter().map(worker_line));
-            for (name, contest) in &status.contests {
-                lines.push(format!(
-                    "contest {name}: {} {} since {}",
-                    contest.day,
-                    contest.phase.name(),
-                    time(contest.since)
-                ));
-                lines.extend(
-                    contest.weights.as_ref().map(|w| format!("  weights of {}: {}", w.day, w.reason)),
-                );
-                lines.extend(progress_line(contest).map(|line| format!("  {line}")));
-                lines.extend(contest.trouble.iter().map(|what| format!("  trouble: {what}")));
-            }
-            lines.extend(status.trouble.iter().map(|what| format!("trouble: {what}")));
-            lines.extend(
-                journal.iter().map(|entry| {
-                    format!("  {} {} {}: {}", time(entry.at), entry.day, entry.phase, entry.what)
-                }),
-            );
-            answer_lines(&lines)?;
-        }
-        match status.alarms.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::error(Exit::No, status.alarms.join("; "))),
-        }
-    }
-}
-
-fn time(unix_s: i64) -> String {
-    jiff::Timestamp::from_second(unix_s).map_or("—".to_owned(), |time| time.to_string())
-}
-
-/// The status of the day whose memory lies in `data`, as far as a file tells it.
-fn status_of(state: &State, data: &Path, contact: Option<Contact>) -> Status {
-    let now = WallClock(Arc::default()).now();
-    let measured = (state.phase == Phase::Measuring)
-        .then(|| Follower::default().look(&data.join("days").join(state.day.to_string())));
-    let seen = Seen { measured, contact, ..Seen::default() };
-    Status::of(state, &seen, now, &Policy::default())
-}
-
-/// What a worker of a fleet does, for people.
-fn worker_line(worker: &Worker) -> String {
-    let Worker { name, card, sessions, pairs_per_minute, spool_bytes, seen_s, .. } = worker;
-    let pace = worker.lane.map_or_else(String::new, |_| {
-        format!(
-            "; {sessions} sessions, {pairs_per_minute:.1} pairs a minute, spool {} KiB",
-            spool_bytes.div_ceil(1024)
-        )
-    });
-    format!("worker {name} ({card}): {}{pace}; seen {seen_s} s ago", worker.measures())
-}
-
-/// How far a measurement is, for people.
-fn progress_line(status: &Status) -> Option<String> {
-    let Progress { done, total, eliminated, left_s, ends } = status.progress?;
-    let left = match (left_s, ends) {
-        (Some(left), Some(ends)) => format!("about {} min left, until {}", (left + 59) / 60, time(ends)),
-        _ => "no pace yet".to_owned(),
-    };
-    let all = status.submissions.candidates;
-    Some(format!("{done} of {total} pairs, {eliminated} of {all} candidates out; {left}"))
 }
