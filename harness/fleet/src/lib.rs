@@ -9,7 +9,7 @@
 //! ```text
 //! em.host.WORKER          the worker: who I am, what I measure, how far I am        last one kept   EM_HOST
 //! em.lease.WORKER         the coordinator: measure this lane, attempt N; this head is in the run folder    EM_LEASE
-//! em.result.PLAN.WORKER   the worker: these lines extend that head                  work queue      EM_RESULT
+//! em.result.WORKER        the worker: these lines extend that head                  work queue      EM_RESULT
 //! em.input.SHA256.N       the coordinator's bytes by their digest, in parts: checkpoints, logs     EM_INPUT
 //! em.part.WORKER.SHA256.N a worker's: lines, answers; each part signed for its place               EM_PART
 //! em.lease.coordinator    who hands lanes out at this server                                       EM_LEASE
@@ -21,7 +21,7 @@
 //! run, named, and never pooled. A lane that is handed over is measured anew, since a lane is one card of one host.
 //!
 //! Nobody fills anything: [`limits`] bounds what each may send, and each stream what the server holds of it. One coordinator
-//! hands out lanes at a server ([`Claim`]).
+//! hands out lanes at a server ([`Claimant`]).
 //!
 //! Workers sign what they say with the key that lets them in at the server, which lets each write under its own name
 //! only ([`server::configuration`]).
@@ -42,7 +42,7 @@ mod subject;
 #[cfg(test)]
 mod trials;
 
-pub use claim::{Claim, Claimed};
+pub use claim::{Claim, Claimant};
 pub use content::{Content, PART_BYTES};
 pub use error::{FleetError, Result};
 pub use key::Key;

@@ -30,7 +30,7 @@ pub(crate) const BUNDLE_BYTES: usize = 256 << 10;
 /// Bytes of what stands around a part: its signature and the names of its headers.
 pub(crate) const AROUND_BYTES: usize = 4 << 10;
 
-/// Bundles of one worker that wait: the oldest goes for a new one, and is sent again where it still matters.
+/// Bundles of one worker that wait, of whatever plan: the oldest goes for a new one, and is sent again where it still matters.
 pub(crate) const WAITING_BUNDLES: i64 = 16;
 
 /// Bytes that the server holds of what workers say, of what they are told, and of bundles.

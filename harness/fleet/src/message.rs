@@ -152,7 +152,7 @@ pub struct Input {
     pub program: bool,
 }
 
-/// Lines of a lane's log: em.result.PLAN.WORKER.
+/// Lines of a lane's log: em.result.WORKER.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bundle {

@@ -9,7 +9,6 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pu
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Subscriber};
-use edgemaxx_contract::digest::Digest;
 use futures_util::StreamExt as _;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -26,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Results that are asked for at once.
 const BATCH: usize = 32;
+
+/// What remembers at the server which results were settled: one, since one coordinator at a time takes them.
+const RESULTS_CONSUMER: &str = "coordinator";
 
 /// Most workers of one server.
 const MOST_HOSTS: usize = 1024;
@@ -224,7 +226,7 @@ impl Queue {
     /// # Errors
     /// The server does not take them.
     pub fn send(&self, bundle: &Bundle) -> Result<()> {
-        self.put(subject::result(&bundle.plan, &self.key.name()), Signed::of(bundle, &self.key)?.to_bytes())
+        self.put(subject::result(&self.key.name()), Signed::of(bundle, &self.key)?.to_bytes())
     }
 
     /// Tells a worker what is wanted of it.
@@ -341,14 +343,14 @@ impl Queue {
         Ok(message.map(|message| (message.payload.to_vec(), message.sequence)))
     }
 
-    /// The next result of a plan; `None`: none came for so long.
+    /// The next result, of whatever plan; `None`: none came for so long.
     ///
     /// # Errors
     /// The server gives none out.
-    pub fn next_result(&self, plan: &Digest, wait: Duration) -> Result<Option<Received>> {
+    pub fn next_result(&self, wait: Duration) -> Result<Option<Received>> {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if results.is_none() {
-            *results = Some(self.ask("give results out", self.open_results(plan))?);
+            *results = Some(self.ask("give results out", self.open_results())?);
         }
         let Some(stream) = results.as_mut() else { return Ok(None) };
         match self.handle.block_on(async { tokio::time::timeout(wait, stream.next()).await }) {
@@ -369,18 +371,16 @@ impl Queue {
         }
     }
 
-    async fn open_results(&self, plan: &Digest) -> Result<pull::Stream, async_nats::Error> {
-        let name = format!("plan-{}", plan.short());
+    async fn open_results(&self) -> Result<pull::Stream, async_nats::Error> {
         let config = pull::Config {
-            durable_name: Some(name.clone()),
+            durable_name: Some(RESULTS_CONSUMER.to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: Duration::from_secs(60),
-            filter_subject: subject::result(plan, "*"),
             inactive_threshold: HOLD,
             ..pull::Config::default()
         };
         let stream = self.js.get_stream(RESULTS).await?;
-        let consumer: PullConsumer = stream.get_or_create_consumer(&name, config).await?;
+        let consumer: PullConsumer = stream.get_or_create_consumer(RESULTS_CONSUMER, config).await?;
         let batches = consumer.stream().max_messages_per_batch(BATCH).expires(Duration::from_secs(20));
         Ok(batches.heartbeat(Duration::from_secs(5)).messages().await?)
     }

@@ -60,7 +60,7 @@ pub(crate) fn streams(room: Room) -> [Config; 5] {
             retention: RetentionPolicy::WorkQueue,
             max_messages_per_subject: WAITING_BUNDLES,
             max_age: HOLD_RESULT,
-            ..stream(RESULTS, "em.result.*.*", BUNDLE_BYTES, BUNDLES_BYTES)
+            ..stream(RESULTS, "em.result.*", BUNDLE_BYTES, BUNDLES_BYTES)
         },
         stream(INPUTS, "em.input.*.*", part, signed(room.inputs)),
         stream(PARTS, "em.part.*.*.*", part, signed(room.parts)),

@@ -23,8 +23,9 @@ pub(crate) fn lease(worker: &str) -> String {
     format!("em.lease.{worker}")
 }
 
-pub(crate) fn result(plan: &Digest, worker: &str) -> String {
-    format!("em.result.{}.{worker}", plan.short())
+/// Without the plan: whoever makes up plans pushes out what he sent himself.
+pub(crate) fn result(worker: &str) -> String {
+    format!("em.result.{worker}")
 }
 
 /// A part of some bytes, and the stream that holds it: of a worker, of the coordinator where it is `None`.
@@ -44,7 +45,7 @@ pub(crate) fn inbox(name: &str) -> String {
 pub(crate) fn permitted(worker: &str) -> (Vec<String>, Vec<String>) {
     let publish = vec![
         host(worker),
-        format!("em.result.*.{worker}"),
+        result(worker),
         format!("em.part.{worker}.>"),
         format!("$JS.API.DIRECT.GET.{LEASES}.{}", lease(worker)),
         format!("$JS.API.DIRECT.GET.{INPUTS}.em.input.>"),

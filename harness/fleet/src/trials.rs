@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::limits::LINES_BYTES;
 use crate::server::{Site, configuration};
-use crate::{Claim, Content, FleetError, Key, Place, Queue, Room, Side};
+use crate::{Bundle, Claim, Claimant, Content, FleetError, Key, Place, Queue, Room, Side, Signed};
 
 /// Far beyond what a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -155,6 +155,23 @@ fn a_part_that_another_wrote_over_is_as_if_it_were_not_there_and_one_that_its_ow
     assert!(matches!(coordinator.fetch(Some(&name), named), Err(FleetError::Absent(_))));
 }
 
+fn bundle() -> Bundle {
+    let content = Content::of(b"some");
+    Bundle {
+        format: Bundle::expected_format(),
+        plan: Digest::of("plan"),
+        lane: 0,
+        attempt: 1,
+        from: None,
+        head: Digest::of("head"),
+        lines: content,
+        answers: Vec::new(),
+        environment: content,
+        last: false,
+        telemetry: None,
+    }
+}
+
 #[test]
 fn who_floods_fills_neither_the_server_nor_the_coordinator() {
     let Some(server) = Server::new() else { return };
@@ -165,19 +182,23 @@ fn who_floods_fills_neither_the_server_nor_the_coordinator() {
     let runtime = runtime();
     let client = server.client(&runtime, "taken");
     let name = server.name("taken");
-    let (host, plan) = (format!("em.host.{name}"), Digest::of("plan"));
-    let result = format!("em.result.{}.{name}", plan.short());
+    let (host, result) = (format!("em.host.{name}"), format!("em.result.{name}"));
+    let honest = server.queue("honest", Side::Worker);
+    honest.send(&bundle()).unwrap();
     runtime.block_on(async {
         let small = bytes::Bytes::from(vec![b'x'; 1000]);
         let large = bytes::Bytes::from(vec![b'x'; 300 << 10]);
         for _ in 0..3000 {
             client.publish(host.clone(), small.clone()).await.unwrap();
         }
-        for _ in 0..200 {
+        for number in 0..200 {
             // More than a word may be, and more than a bundle may be.
             client.publish(host.clone(), large.clone()).await.unwrap();
             client.publish(result.clone(), large.clone()).await.unwrap();
             client.publish(result.clone(), small.clone()).await.unwrap();
+            // And for plans that do not exist, for which there is no place.
+            let made_up = format!("em.result.{number}.{name}");
+            client.publish(made_up, small.clone()).await.unwrap();
         }
         // What is acknowledged comes after all of this.
         for subject in [host, result] {
@@ -189,19 +210,26 @@ fn who_floods_fills_neither_the_server_nor_the_coordinator() {
     });
     // Of three thousand words the last one.
     let heard = coordinator.hear_hosts().unwrap();
-    assert_eq!(heard, [(name, vec![b'x'; 1000])]);
+    assert_eq!(heard, [(name.clone(), vec![b'x'; 1000])]);
     // Of its results the latest few wait, and none that is too large.
-    let mut waiting = 0;
-    while let Some(received) = coordinator.next_result(&plan, Duration::from_secs(5)).unwrap() {
-        assert_eq!(received.bytes.len(), 1000);
+    let (mut waiting, mut whole) = (0, 0);
+    while let Some(received) = coordinator.next_result(Duration::from_secs(5)).unwrap() {
+        match received.worker == name {
+            true => assert_eq!(received.bytes.len(), 1000),
+            false => {
+                whole += usize::from(Signed::open::<Bundle>(&received.bytes, None).unwrap().0 == bundle())
+            }
+        }
         coordinator.settle(&received).unwrap();
-        waiting += 1;
+        waiting += usize::from(received.worker == name);
     }
-    assert!((1..=16).contains(&waiting), "{waiting}");
+    // Nor does it push out another's.
+    assert!((1..=16).contains(&waiting) && whole == 1, "{waiting} {whole}");
     assert_eq!(coordinator.hosts().unwrap().len(), 1);
     // A server that held more is given the bounds of now.
-    let before =
-        |queue: &Queue| queue.prepare(Room::of(5, [&Content { digest: plan, bytes: 8 * LINES_BYTES }]));
+    let before = |queue: &Queue| {
+        queue.prepare(Room::of(5, [&Content { digest: Digest::of("some"), bytes: 8 * LINES_BYTES }]))
+    };
     before(&coordinator).unwrap();
     coordinator.prepare(room).unwrap();
 }
@@ -216,48 +244,75 @@ fn a_server_has_one_coordinator_at_a_time() {
         process,
         began_unix_ns: u64::from(process),
     };
-    let first = server.queue("coordinator", Side::Coordinator);
-    let second = server.queue("coordinator", Side::Coordinator);
-    first.prepare(Room::of(1, [])).unwrap();
-    let mut of_first = first.claim(claim("one", 1)).unwrap();
-    // One of another run is refused while the first says that it is there.
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| second.claim(claim("another", 2)).map(drop));
-        while !other.is_finished() {
-            first.keep_claim(&mut of_first).unwrap();
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let error = other.join().unwrap().unwrap_err();
+    let one = server.queue("coordinator", Side::Coordinator);
+    let other = server.queue("coordinator", Side::Coordinator);
+    one.prepare(Room::of(1, [])).unwrap();
+    let first = Claimant::new(&one, claim("one", 1));
+    first.hold().unwrap();
+    // While it says that it is there, however long it does something else, one of another run is refused.
+    let refused = |process: u32| {
+        let error = Claimant::new(&other, claim("another", process)).hold().unwrap_err();
         assert!(matches!(&error, FleetError::Claimed(why) if why.contains("process 1 of desk")), "{error}");
-    });
+    };
+    let kept = |meanwhile: &dyn Fn()| {
+        std::thread::scope(|scope| {
+            let (end, ended) = std::sync::mpsc::channel();
+            let first = &first;
+            scope.spawn(move || first.keep(&ended));
+            meanwhile();
+            drop(end);
+        });
+    };
+    kept(&|| refused(2));
     let due = || std::thread::sleep(Duration::from_millis(3100));
-    // A store that is lost, and what is no claim, replace nobody.
+    // A store that is lost replaces nobody.
     server.lose_store();
     let began = Instant::now();
-    while first.prepare(Room::of(1, [])).is_err() {
+    while one.prepare(Room::of(1, [])).is_err() {
         assert!(began.elapsed() < PATIENCE, "the server is there again");
     }
     due();
-    first.keep_claim(&mut of_first).unwrap();
+    first.hold().unwrap();
+    // Nor does what is no claim: the server wrote it there by way of a reply, and who comes upon it waits for the one whose
+    // word it was written over.
     let runtime = runtime();
     let client = server.client(&runtime, "taken");
+    let asked = one.publish(b"what lanes are measured with").unwrap();
     runtime.block_on(async {
-        let lease = format!("$JS.API.DIRECT.GET.EM_LEASE.em.lease.{}", server.name("taken"));
-        client.publish_with_reply(lease, "em.lease.coordinator", bytes::Bytes::new()).await.unwrap();
+        let input = format!("$JS.API.DIRECT.GET.EM_INPUT.em.input.{}.0", asked.digest);
+        client.publish_with_reply(input, "em.lease.coordinator", bytes::Bytes::new()).await.unwrap();
         client.flush().await.unwrap();
     });
-    due();
-    first.keep_claim(&mut of_first).unwrap();
-    // The same run, begun again after it was killed, goes on at once; the one before is replaced.
-    let mut again = second.claim(claim("one", 3)).unwrap();
-    due();
-    let error = first.keep_claim(&mut of_first).unwrap_err();
-    assert!(matches!(&error, FleetError::Claimed(why) if why.contains("process 3")), "{error}");
-    second.keep_claim(&mut again).unwrap();
-    // Whoever is done gives it back; whoever fell silent without a word is replaced after a while.
-    second.end_claim(&again).unwrap();
-    let _silent = first.claim(claim("another", 4)).unwrap();
+    let said = |bytes: &[u8]| bytes == b"what lanes are measured with";
     let began = Instant::now();
-    second.claim(claim("one", 5)).unwrap();
+    while !one.leased("coordinator").unwrap().is_some_and(|bytes| said(&bytes)) {
+        assert!(began.elapsed() < PATIENCE, "the server replies");
+    }
+    std::thread::scope(|scope| {
+        let refused = scope.spawn(|| refused(3));
+        due();
+        kept(&|| {
+            while !refused.is_finished() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        refused.join().unwrap();
+    });
+    first.hold().unwrap();
+    // The same run, begun again after it was killed, goes on at once; the one before is replaced, and stays so.
+    let again = Claimant::new(&other, claim("one", 3));
+    again.hold().unwrap();
+    due();
+    for _ in 0..2 {
+        let error = first.hold().unwrap_err();
+        assert!(matches!(&error, FleetError::Claimed(why) if why.contains("process 3")), "{error}");
+    }
+    again.hold().unwrap();
+    // Whoever is done gives it back, and whoever fell silent without a word is replaced after a while.
+    again.end().unwrap();
+    assert!(matches!(again.hold(), Err(FleetError::Claimed(_))), "it has ended");
+    Claimant::new(&one, claim("another", 4)).hold().unwrap();
+    let began = Instant::now();
+    Claimant::new(&other, claim("one", 5)).hold().unwrap();
     assert!(began.elapsed() >= Duration::from_secs(30));
 }

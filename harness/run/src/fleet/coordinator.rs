@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgemaxx_contract::digest::Digest;
@@ -11,15 +12,16 @@ use edgemaxx_contract::fleet::Fleet;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::FLEET_FILE;
-use edgemaxx_fleet::{Claim, Claimed, Content, FleetError, Host, Lease, Queue, Room, Signed};
+use edgemaxx_fleet::{Claim, Claimant, Content, FleetError, Host, Lease, Queue, Room, Signed};
 use edgemaxx_measure::Summary;
 use edgemaxx_quality::Judge;
 
 use super::bounds::Bounds;
+use super::hopeless::Hopeless;
 use super::inputs::{Store, Stored, gather};
-use super::lane::Lane;
+use super::lane::{Lane, Shown};
 use super::publisher::{Publisher, publisher};
-use super::roster::Roster;
+use super::roster::{News, Roster};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::progress::{Observer, Progress};
@@ -65,17 +67,36 @@ pub fn measure_fleet(
     let inputs = Content::of(&text);
     store.insert(inputs, Stored::Bytes(text));
     let (publisher, publishing) = publisher();
-    let mut run =
-        Coordinator::open(folder, &plan, queue, terms, options, observer, (inputs, store), publisher)?;
+    let claimant = Claimant::new(queue, own_claim(plan.digest()));
+    let parts = (publisher, &claimant);
+    let mut run = Coordinator::open(folder, &plan, queue, terms, options, observer, (inputs, store), parts)?;
     std::thread::scope(|scope| {
         // What a worker lacks may be gigabytes: nothing waits for it here.
-        scope.spawn(move || publishing.run(queue));
+        scope.spawn(move || publishing.run(|content, reader| queue.publish_from(reader, content)));
+        // Nor does the place at the server wait for what is taken in.
+        let (end, ended) = channel();
+        let kept = &claimant;
+        scope.spawn(move || kept.keep(&ended));
         let result = run.run();
-        run.part();
-        drop(run);
+        drop((run, end));
+        // However the run ended. Who is not told waits until this one has been silent for long enough.
+        let _ = claimant.end();
         result
     })?;
     measured(folder, &plan)
+}
+
+/// What this process says to claim a server for a run.
+fn own_claim(plan: Digest) -> Claim {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Claim {
+        format: Claim::expected_format(),
+        plan: Some(plan),
+        host: host.trim().to_owned(),
+        process: std::process::id(),
+        began_unix_ns: now.as_nanos() as u64,
+    }
 }
 
 /// Holds the run for this process: two that hand out its lanes would each write what they take in.
@@ -104,6 +125,7 @@ pub(super) struct Coordinator<'a> {
     pub(super) options: Options<'a>,
     observer: &'a dyn Observer,
     pub(super) progress: Box<dyn Progress>,
+    pub(super) shown: Shown,
     pub(super) judge: Box<dyn Judge>,
     pub(super) state: Fleet,
     pub(super) lanes: Vec<Lane>,
@@ -114,7 +136,7 @@ pub(super) struct Coordinator<'a> {
     publisher: Publisher,
     /// What the server is to hold of it.
     room: Room,
-    claimed: Option<Claimed>,
+    claimant: &'a Claimant<'a>,
     /// What each worker was told when.
     pub(super) told: BTreeMap<String, (Lease, Instant)>,
     /// Since when workers can be heard without a break.
@@ -122,6 +144,7 @@ pub(super) struct Coordinator<'a> {
     /// What the server said last that was no answer.
     trouble: Option<String>,
     pub(super) waiting: BTreeSet<u32>,
+    pub(super) hopeless: Hopeless,
     /// The workers that a lane cost in a row at the same number of sessions.
     pub(super) lost: BTreeMap<u32, Vec<(String, u32)>>,
 }
@@ -136,7 +159,7 @@ impl<'a> Coordinator<'a> {
         options: Options<'a>,
         observer: &'a dyn Observer,
         (inputs, store): (Content, Store),
-        publisher: Publisher,
+        (publisher, claimant): (Publisher, &'a Claimant<'a>),
     ) -> Result<Self> {
         let digest = plan.digest();
         let state = match folder.holds(FLEET_FILE) {
@@ -159,7 +182,8 @@ impl<'a> Coordinator<'a> {
         }
         let pairs = plan.sessions.iter().map(|session| session.pairs.len() as u64).sum();
         let mut progress = observer.begin("measure", pairs);
-        progress.skip(lanes.iter().map(Lane::pairs).sum());
+        let mut shown = Shown::default();
+        progress.skip(shown.more(&lanes));
         let judge =
             kit(plan.task)?.judge(&BTreeMap::new()).map_err(|error| RunError::input(error.to_string()))?;
         Ok(Self {
@@ -171,6 +195,7 @@ impl<'a> Coordinator<'a> {
             options,
             observer,
             progress,
+            shown,
             judge,
             state,
             lanes,
@@ -180,11 +205,12 @@ impl<'a> Coordinator<'a> {
             room: Room::of(plan.lanes, store.keys()),
             store,
             publisher,
-            claimed: None,
+            claimant,
             told: BTreeMap::new(),
             begun: Instant::now(),
             trouble: None,
             waiting: BTreeSet::new(),
+            hopeless: Hopeless::default(),
             lost: BTreeMap::new(),
         })
     }
@@ -234,11 +260,11 @@ impl<'a> Coordinator<'a> {
     }
 
     fn turn(&mut self) -> Result<()> {
-        self.keep_claim()?;
+        self.claimant.hold()?;
         let mut wait = TURN;
         let began = Instant::now();
         while began.elapsed() < MOST_TAKING {
-            let Some(received) = self.queue.next_result(&self.digest, wait)? else { break };
+            let Some(received) = self.queue.next_result(wait)? else { break };
             self.take(&received)?;
             wait = Duration::ZERO;
         }
@@ -247,37 +273,10 @@ impl<'a> Coordinator<'a> {
         }
         self.look_for_silent()?;
         // Whoever was replaced while this took its time hands nothing out.
-        self.keep_claim()?;
+        self.claimant.hold()?;
         self.hand_out()?;
         self.send_wanted();
         self.tell()
-    }
-
-    /// Claims the server, or says again that it is this run's.
-    fn keep_claim(&mut self) -> Result<()> {
-        match &mut self.claimed {
-            Some(claimed) => self.queue.keep_claim(claimed)?,
-            None => {
-                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                self.claimed = Some(self.queue.claim(Claim {
-                    format: Claim::expected_format(),
-                    plan: Some(self.digest),
-                    host: host.trim().to_owned(),
-                    process: std::process::id(),
-                    began_unix_ns: now.as_nanos() as u64,
-                })?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the server back, however the run ended.
-    fn part(&mut self) {
-        if let Some(claimed) = &self.claimed {
-            // Who is not told waits until this one has been silent for long enough.
-            let _ = self.queue.end_claim(claimed);
-        }
     }
 
     /// Asks the server for the last word of who seems to be silent: what was said meanwhile may not have been heard, for
@@ -315,7 +314,7 @@ impl<'a> Coordinator<'a> {
         match Signed::open::<Host>(bytes, Some(worker)) {
             Ok((host, _)) => self.roster.hear(worker, host, Instant::now()),
             // A server lets others write here by way of replies: what does not open is nobody's.
-            Err(error) if self.roster.is_news(worker) => {
+            Err(error) if self.roster.is_news(News::Unheard, worker) => {
                 self.progress.line(&format!("worker {worker}: {error}; it is not heard"));
             }
             Err(_) => {}
@@ -328,6 +327,9 @@ impl<'a> Coordinator<'a> {
 
     /// Has published what workers lack.
     fn send_wanted(&self) {
+        for words in self.publisher.failures() {
+            self.progress.line(&format!("what workers lack cannot be sent: {words}; trying again"));
+        }
         let lack = |host: &Host| host.doing.as_ref().map_or_else(Vec::new, |doing| doing.wants.clone());
         let wanted: BTreeSet<Content> = self.roster.all().flat_map(|(_, host)| lack(host)).collect();
         for content in wanted {

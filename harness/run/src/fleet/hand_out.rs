@@ -7,10 +7,10 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::run_files::ENVIRONMENT_FILE;
-use edgemaxx_fleet::{Lease, Seen, Work};
+use edgemaxx_fleet::{Doing, Lease, Seen, Work};
 
 use super::coordinator::Coordinator;
-use super::roster::{of_kind, unlike};
+use super::roster::{News, of_kind, unlike};
 use crate::error::{Class, Result, RunError};
 
 /// How often a worker is told what it was told before: the server may have lost it.
@@ -59,6 +59,7 @@ impl Coordinator<'_> {
                 || but == Some(worker)
                 || self.holds(worker)
                 || self.is_barred(worker)
+                || self.hopeless.has(worker)
                 || self.roster.silence(worker, self.begun) > self.terms.lease
             {
                 continue;
@@ -72,7 +73,7 @@ impl Coordinator<'_> {
             }
         }
         for (worker, name, why) in refused {
-            if self.roster.is_news(&worker) {
+            if self.roster.is_news(News::Refused, &worker) {
                 self.progress.line(&format!("worker {name} is refused: {why}"));
             }
         }
@@ -81,6 +82,7 @@ impl Coordinator<'_> {
 
     /// Gives each lane that has no worker one, where one is there.
     pub(super) fn hand_out(&mut self) -> Result<()> {
+        self.hear_hopeless()?;
         for number in 0..self.plan.lanes {
             let lane = &self.state.lanes[number as usize];
             if lane.done {
@@ -134,10 +136,14 @@ impl Coordinator<'_> {
         if let Some(why) = self.lost_by_itself(worker) {
             return Some(Lost { why, spool: false });
         }
-        let doing = self.roster.of(worker)?.doing.as_ref()?;
-        let attempt = self.state.lanes[number as usize].attempt;
-        let own = (doing.plan, doing.lane, doing.attempt) == (self.digest, number, attempt);
-        let failed = doing.failure.as_ref().filter(|failed| own && failed.here_only)?;
+        if let Some(why) = self.hopeless.of(worker, number) {
+            let why =
+                format!("its worker says that none can measure it, which another is to find, too: {why}");
+            return Some(Lost { why, spool: false });
+        }
+        let doing = self.roster.of(worker)?.doing.as_ref();
+        let doing = doing.filter(|doing| doing.lane == number && self.is_own(worker, doing))?;
+        let failed = doing.failure.as_ref().filter(|failed| failed.here_only)?;
         Some(Lost { why: format!("its worker cannot go on: {}", failed.why), spool: failed.lost })
     }
 
@@ -227,7 +233,6 @@ impl Coordinator<'_> {
             })
             .collect();
         for (worker, busy) in workers {
-            self.cannot_go_on(&worker)?;
             let work = self.work(&worker);
             let lease = Lease { format: Lease::expected_format(), worker: worker.clone(), work, done: None };
             let told = self.told.get(&worker);
@@ -243,16 +248,36 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// Ends the run where a worker says that no other would do better.
-    fn cannot_go_on(&self, worker: &str) -> Result<()> {
-        let Some(doing) = self.roster.of(worker).and_then(|host| host.doing.as_ref()) else { return Ok(()) };
-        let own = self.state.lanes.get(doing.lane as usize);
-        let own = own
-            .filter(|own| own.worker.as_deref() == Some(worker) && own.attempt == doing.attempt && !own.done);
-        match doing.failure.as_ref().filter(|failed| own.is_some() && !failed.here_only) {
-            Some(failed) => Err(RunError::of(Class::Engine, format!("lane {}: {}", doing.lane, failed.why))),
+    /// Notes who says that no other worker would do better, and ends the run where that is not one worker's word alone.
+    fn hear_hopeless(&mut self) -> Result<()> {
+        for own in self.state.lanes.iter().filter(|own| !own.done) {
+            let Some(worker) = own.worker.as_deref() else { continue };
+            let doing = self.roster.of(worker).and_then(|host| host.doing.as_ref());
+            let Some(doing) = doing.filter(|doing| self.is_own(worker, doing)) else { continue };
+            if let Some(failed) = doing.failure.as_ref().filter(|failed| !failed.here_only) {
+                self.hopeless.say(worker, doing.lane, &failed.why, Instant::now());
+            }
+        }
+        if self.hopeless.is_empty() {
+            return Ok(());
+        }
+        let (like, program) = self.like();
+        let others = self.roster.all().any(|(worker, host)| {
+            !self.hopeless.has(worker)
+                && !self.is_barred(worker)
+                && self.roster.silence(worker, self.begun) <= self.terms.lease
+                && unlike(host, &self.plan.device, like.as_ref(), program).is_none()
+        });
+        match self.hopeless.ends(others, self.terms.lease) {
+            Some(why) => Err(RunError::of(Class::Engine, why)),
             None => Ok(()),
         }
+    }
+
+    /// Whether what a worker does is the lane that it holds, in the attempt that counts.
+    fn is_own(&self, worker: &str, doing: &Doing) -> bool {
+        let own = self.state.lanes.get(doing.lane as usize).filter(|_| doing.plan == self.digest);
+        own.is_some_and(|own| own.worker.as_deref() == Some(worker) && own.attempt == doing.attempt)
     }
 
     /// Tells all who measured for this run that it is done with them.

@@ -30,6 +30,14 @@ pub(super) enum Stored {
 }
 
 impl Stored {
+    /// Where it is.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Bytes(_) => "memory".to_owned(),
+        }
+    }
+
     /// Its bytes, to be read.
     pub(super) fn open(&self) -> std::io::Result<Box<dyn Read + '_>> {
         Ok(match self {

@@ -20,13 +20,8 @@ const UNFINISHED: &str = "it says that nothing is left to be measured, which its
 /// What some lines are to a lane's log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// They extend it; so many pairs ended with them, and these answers are named.
-    Extend {
-        /// Pairs of the sessions that ended.
-        pairs: u64,
-        /// Answers by digest.
-        answers: BTreeSet<Digest>,
-    },
+    /// They extend it, and name these answers.
+    Extend(BTreeSet<Digest>),
     /// It holds them already.
     Repeated,
     /// Something is missing before them.
@@ -48,6 +43,8 @@ pub(super) struct Lane {
     /// What `text` is named by.
     content: Content,
     head: Option<Digest>,
+    /// The sessions that ended.
+    ended: BTreeSet<u32>,
 }
 
 impl Lane {
@@ -72,7 +69,8 @@ impl Lane {
         };
         let bounds = Bounds::of(&plan)?;
         let content = Content::of(text.as_bytes());
-        Ok(Self { number, folder, plan, bounds, text, content, head })
+        let ended = ended(&text).collect();
+        Ok(Self { number, folder, plan, bounds, text, content, head, ended })
     }
 
     /// The head of its log; `None`: nothing is there.
@@ -93,17 +91,13 @@ impl Lane {
     /// The answers that its log names.
     pub(super) fn answers(&self) -> BTreeSet<Digest> {
         let records = self.text.lines().filter_map(|line| Record::of_line(line).ok());
-        let answer = |record| match record {
-            Record::Attempt(attempt) => attempt.outcome.answer(),
-            _ => None,
-        };
-        records.filter_map(answer).collect()
+        records.filter_map(|record| answer(&record)).collect()
     }
 
-    /// Pairs of the sessions that ended.
+    /// Pairs of the sessions that ended, each counted once.
     pub(super) fn pairs(&self) -> u64 {
-        let records = self.text.lines().filter_map(|line| Record::of_line(line).ok());
-        records.map(|record| pairs(&record, &self.plan)).sum()
+        let planned = |session: &u32| self.plan.sessions.get(*session as usize);
+        self.ended.iter().filter_map(planned).map(|planned| planned.pairs.len() as u64).sum()
     }
 
     /// What the lines of a bundle are to it.
@@ -129,7 +123,7 @@ impl Lane {
             };
             return match bundle.last && !finished() {
                 true => Verdict::False(UNFINISHED.to_owned()),
-                false => Verdict::Extend { pairs: 0, answers: BTreeSet::new() },
+                false => Verdict::Extend(BTreeSet::new()),
             };
         }
         if (self.text.len() + lines.len()) as u64 > self.bounds.log {
@@ -147,15 +141,9 @@ impl Lane {
             return Verdict::False(UNFINISHED.to_owned());
         }
         let new = lines.lines().count();
-        let (mut ended, mut answers) = (0, BTreeSet::new());
         // The header is a line, and no record.
-        for record in &log.records[log.records.len().saturating_sub(new)..] {
-            ended += pairs(record, &self.plan);
-            if let Record::Attempt(attempt) = record {
-                answers.extend(attempt.outcome.answer());
-            }
-        }
-        Verdict::Extend { pairs: ended, answers }
+        let records = &log.records[log.records.len().saturating_sub(new)..];
+        Verdict::Extend(records.iter().filter_map(answer).collect())
     }
 
     /// Appends lines that extend it; they are on the disk when this returns.
@@ -175,6 +163,7 @@ impl Lane {
             disk.append(lines).map_err(unfit)?;
         }
         self.text.push_str(lines);
+        self.ended.extend(ended(lines));
         self.content = Content::of(self.text.as_bytes());
         self.head = Some(bundle.head);
         Ok(())
@@ -183,6 +172,7 @@ impl Lane {
     /// Puts what was measured away, so that it is measured anew.
     pub(super) fn forget(&mut self) {
         self.text.clear();
+        self.ended.clear();
         self.content = Content::of(b"");
         self.head = None;
     }
@@ -201,17 +191,85 @@ impl Lane {
     }
 }
 
-/// Pairs of the session that ends with a record.
-fn pairs(record: &Record, plan: &Plan) -> u64 {
-    match record {
-        Record::Session(end) => {
-            plan.sessions.get(end.session as usize).map_or(0, |planned| planned.pairs.len() as u64)
-        }
-        _ => 0,
+/// How many pairs of a run were shown to be there. Those of a lane that is measured anew are shown once.
+#[derive(Debug, Default)]
+pub(super) struct Shown(u64);
+
+impl Shown {
+    /// How many more are there than ever before.
+    pub(super) fn more(&mut self, lanes: &[Lane]) -> u64 {
+        let pairs: u64 = lanes.iter().map(Lane::pairs).sum();
+        let more = pairs.saturating_sub(self.0);
+        self.0 += more;
+        more
     }
+}
+
+/// The answer that a record names.
+fn answer(record: &Record) -> Option<Digest> {
+    match record {
+        Record::Attempt(attempt) => attempt.outcome.answer(),
+        _ => None,
+    }
+}
+
+/// The sessions that end with some lines.
+fn ended(lines: &str) -> impl Iterator<Item = u32> {
+    lines.lines().filter_map(|line| match Record::of_line(line) {
+        Ok(Record::Session(end)) => Some(end.session),
+        _ => None,
+    })
 }
 
 /// The folder of a lane, where a run of one lane is its own.
 pub(super) fn of_run(run: &RunFolder, plan: &Plan, lane: u32) -> Result<RunFolder> {
     if plan.lanes == 1 { Ok(run.clone()) } else { run.lane(lane) }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::format::Document as _;
+
+    use super::*;
+
+    const PLAN: &str = include_str!("../../../../reports/examples/emoji-cpu/plan.json");
+    const LOG: &str = include_str!("../../../../reports/examples/emoji-cpu/samples.jsonl");
+
+    #[test]
+    fn what_is_measured_anew_is_shown_once() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path().join("run");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("plan.json"), PLAN).unwrap();
+        let plan = Plan::from_json(PLAN).unwrap();
+        let folder = RunFolder::open(&run).unwrap();
+        let all: u64 = plan.sessions.iter().map(|session| session.pairs.len() as u64).sum();
+        let bundle = Bundle {
+            format: Bundle::expected_format(),
+            plan: plan.digest(),
+            lane: 0,
+            attempt: 1,
+            from: None,
+            head: Log::parse_for(LOG, &plan).unwrap().chain.head(),
+            lines: Content::of(LOG.as_bytes()),
+            answers: Vec::new(),
+            environment: Content::of(b"{}"),
+            last: true,
+            telemetry: None,
+        };
+        let mut lanes = [Lane::open(&folder, &plan, 0).unwrap()];
+        let mut shown = Shown::default();
+        assert_eq!(shown.more(&lanes), 0);
+        lanes[0].extend(&bundle, LOG).unwrap();
+        let first = shown.more(&lanes);
+        assert!(first > 0 && first <= all, "{first} of {all}");
+        // Its worker was lost: another one measures it.
+        fs::remove_file(run.join(SAMPLES_FILE)).unwrap();
+        lanes[0].forget();
+        assert_eq!((shown.more(&lanes), lanes[0].pairs()), (0, 0));
+        lanes[0].extend(&bundle, LOG).unwrap();
+        assert_eq!((shown.more(&lanes), lanes[0].pairs()), (0, first));
+        // Whoever begins again knows what is there.
+        assert_eq!(Lane::open(&folder, &plan, 0).unwrap().pairs(), first);
+    }
 }

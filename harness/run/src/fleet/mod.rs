@@ -3,6 +3,7 @@
 mod bounds;
 mod coordinator;
 mod hand_out;
+mod hopeless;
 mod inputs;
 mod keep;
 mod lane;

@@ -45,8 +45,19 @@ struct Look {
 pub(super) struct Roster {
     known: BTreeMap<String, Known>,
     looks: BTreeMap<String, Look>,
-    /// Whose machine does not fit, and has been told of.
-    told: BTreeSet<String>,
+    /// What was told of whom.
+    told: BTreeSet<(News, String)>,
+}
+
+/// What is told of a worker once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum News {
+    /// What it says of itself is not its word.
+    Unheard,
+    /// What it sent is not its word.
+    Uncounted,
+    /// Its machine does not fit.
+    Refused,
 }
 
 impl Roster {
@@ -95,9 +106,9 @@ impl Roster {
         self.looks.get(worker).is_some_and(|look| look.silent)
     }
 
-    /// Whether a refusal is to be told of: once for each worker.
-    pub(super) fn is_news(&mut self, worker: &str) -> bool {
-        self.told.len() < MOST && self.told.insert(worker.to_owned())
+    /// Whether something is to be told of a worker: each once.
+    pub(super) fn is_news(&mut self, news: News, worker: &str) -> bool {
+        self.told.len() < MOST && self.told.insert((news, worker.to_owned()))
     }
 }
 
@@ -172,7 +183,10 @@ mod tests {
     #[test]
     fn made_up_names_fill_no_memory() {
         let mut roster = Roster::default();
-        let news = (0..5000).filter(|number| roster.is_news(&number.to_string())).count();
-        assert_eq!(news, MOST);
+        let mut is_news = |news, number: u32| roster.is_news(news, &number.to_string());
+        assert!(is_news(News::Refused, 0) && !is_news(News::Refused, 0));
+        assert!(is_news(News::Unheard, 0), "what was told of it is another matter");
+        let news = (1..5000).filter(|number| is_news(News::Uncounted, *number)).count();
+        assert_eq!(news, MOST - 2);
     }
 }

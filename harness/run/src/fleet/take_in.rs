@@ -15,7 +15,7 @@ use edgemaxx_quality::Artefact;
 
 use super::coordinator::Coordinator;
 use super::lane::Verdict;
-use super::roster::of_kind;
+use super::roster::{News, of_kind};
 use crate::error::{InFile as _, Result, RunError};
 
 impl Coordinator<'_> {
@@ -33,7 +33,7 @@ impl Coordinator<'_> {
                 }
             }
             Ok(_) => {}
-            Err(error) if self.roster.is_news(&received.worker) => {
+            Err(error) if self.roster.is_news(News::Uncounted, &received.worker) => {
                 self.progress.line(&format!("worker {}: {error}; it is not counted", received.worker));
             }
             Err(_) => {}
@@ -60,7 +60,7 @@ impl Coordinator<'_> {
         match self.lanes[bundle.lane as usize].judge(bundle, &lines) {
             Verdict::Repeated | Verdict::Ahead => Ok(()),
             Verdict::False(why) => self.refuse(worker, bundle, why, Some(&lines)),
-            Verdict::Extend { pairs, answers } => {
+            Verdict::Extend(answers) => {
                 let environment = self.text(worker, bundle.environment)?;
                 if let Some(why) = self.misplaced(worker, bundle.lane, &environment) {
                     return self.refuse(worker, bundle, why, Some(&lines));
@@ -84,7 +84,7 @@ impl Coordinator<'_> {
                     lane.folder.write(TELEMETRY_FILE, telemetry)?;
                 }
                 lane.extend(bundle, &lines)?;
-                self.progress.advance(pairs);
+                self.progress.advance(self.shown.more(&self.lanes));
                 if bundle.last {
                     self.state.lanes[bundle.lane as usize].done = true;
                     self.save()?;

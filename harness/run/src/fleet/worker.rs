@@ -1,5 +1,6 @@
 //! A worker: one card of one host, which measures the lanes that it is given.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::text::{line, shorten};
 use edgemaxx_devices::cpu::free_bytes;
-use edgemaxx_fleet::{Host, Lease, Queue, Signed};
+use edgemaxx_fleet::limits::WHY_LETTERS;
+use edgemaxx_fleet::{Host, Lease, Queue, Signed, Work};
 
 use super::roster::own_claim;
 use super::spool::forget_old;
@@ -86,6 +89,7 @@ pub fn work(queue: &Arc<Queue>, settings: &Settings, observer: &dyn Observer) ->
         said: None,
         asked: None,
         trouble: None,
+        strange: false,
     };
     let interrupt = observer.interrupt();
     while !interrupt.load(Ordering::Relaxed) {
@@ -106,37 +110,77 @@ struct Worker<'a> {
     asked: Option<Instant>,
     /// What went wrong last, until it is heard again.
     trouble: Option<String>,
+    /// Whether it was said that there are leases that are not for it.
+    strange: bool,
+}
+
+/// What some messages say.
+#[derive(Debug, PartialEq)]
+struct Heard {
+    /// What is wanted, as it was said last; `None`: nobody said anything of it.
+    wanted: Option<Option<Work>>,
+    /// Plans of runs that are done with this worker.
+    done: BTreeSet<Digest>,
+    /// What was wrong with one that is not the coordinator's word to this worker: others can have a server write here.
+    strange: Option<String>,
+}
+
+impl Heard {
+    /// What is meant for `worker` and signed by the coordinator, where it is named. Nothing else hides that.
+    fn of(messages: &[Vec<u8>], worker: &str, coordinator: Option<&str>) -> Self {
+        let mut heard = Self { wanted: None, done: BTreeSet::new(), strange: None };
+        for bytes in messages {
+            match Signed::open::<Lease>(bytes, coordinator) {
+                Ok((lease, _)) if lease.worker == worker => {
+                    heard.done.extend(lease.done);
+                    heard.wanted = Some(lease.work);
+                }
+                Ok((lease, _)) => heard.strange = Some(format!("it is for {}", lease.worker)),
+                Err(error) => heard.strange = Some(error.to_string()),
+            }
+        }
+        heard
+    }
 }
 
 impl Worker<'_> {
-    /// Nothing of a turn ends the worker: what fails is said once, and tried again.
+    /// Nothing of a turn ends the worker, nor keeps it from the rest of the turn: what fails is said once, and tried again.
     fn turn(&mut self) {
-        if let Err(error) = self.hear().and_then(|()| self.advance()).and_then(|()| self.say()) {
-            let words = error.words();
-            if self.trouble.as_ref() != Some(&words) {
-                self.observer.note(&format!("{words}; trying again"));
-                self.trouble = Some(words);
+        let failed = [self.hear(), self.advance()].into_iter().find_map(Result::err);
+        let said = self.say();
+        let heard = matches!(said, Ok(true));
+        match failed.or(said.err()) {
+            Some(error) => {
+                let words = error.words();
+                if self.trouble.as_ref() != Some(&words) {
+                    self.observer.note(&format!("{words}; trying again"));
+                    self.trouble = Some(words);
+                }
+                std::thread::sleep(TURN);
             }
-            std::thread::sleep(TURN);
+            None if heard => self.trouble = None,
+            None => {}
         }
     }
 
     /// Learns what is wanted of it.
     fn hear(&mut self) -> Result<()> {
-        let mut leases = self.queue.hear_leases(TURN)?;
-        if self.asked.is_none_or(|at| at.elapsed() >= ASK) && leases.is_empty() {
-            // The coordinator makes the place where it says so.
-            leases.extend(self.queue.leased(&self.queue.key().name()).unwrap_or_default());
+        let mut messages = self.queue.hear_leases(TURN)?;
+        if self.asked.is_none_or(|at| at.elapsed() >= ASK) {
+            // The coordinator makes the place where it says so. What the server holds is the latest of it.
+            messages.extend(self.queue.leased(&self.queue.key().name()).unwrap_or_default());
             self.asked = Some(Instant::now());
         }
-        let Some(bytes) = leases.pop() else { return Ok(()) };
-        let (lease, _) = Signed::open::<Lease>(&bytes, self.settings.coordinator.as_deref())?;
-        if lease.worker != self.queue.key().name() {
-            return Ok(());
+        let heard = Heard::of(&messages, &self.queue.key().name(), self.settings.coordinator.as_deref());
+        if let Some(why) = heard.strange.filter(|_| !self.strange) {
+            self.strange = true;
+            let why = shorten(&line(&why), WHY_LETTERS);
+            self.observer.note(&format!("a lease that is not for this worker: {why}; none such is heard"));
         }
-        match (&mut self.task, lease.work) {
-            (Some(task), Some(work)) if task.is_of(&work) => task.work = work,
-            (_, work) => {
+        match (&mut self.task, heard.wanted) {
+            (_, None) => {}
+            (Some(task), Some(Some(work))) if task.is_of(&work) => task.work = work,
+            (_, Some(work)) => {
                 self.part();
                 if let Some(work) = work {
                     self.observer.note(&format!(
@@ -149,9 +193,8 @@ impl Worker<'_> {
                 }
             }
         }
-        if let Some(plan) = lease.done {
-            self.clear(&plan);
-        }
+        let current = self.task.as_ref().map(|task| task.work.plan);
+        heard.done.iter().filter(|plan| current != Some(**plan)).for_each(|plan| self.clear(plan));
         Ok(())
     }
 
@@ -169,20 +212,19 @@ impl Worker<'_> {
         }
     }
 
-    /// Says how it is: so often, and at once when that changes.
-    fn say(&mut self) -> Result<()> {
+    /// Says how it is, so often, and at once when that changes: whether it did.
+    fn say(&mut self) -> Result<bool> {
         let news =
             format!("{:?}", self.task.as_ref().map(|task| (task.work.lane, task.work.attempt, task.news())));
         if self.said.as_ref().is_some_and(|(at, before)| at.elapsed() < BEAT && *before == news) {
-            return Ok(());
+            return Ok(false);
         }
         self.host.free_bytes = free_bytes(&self.settings.spool).unwrap_or(0);
         self.host.doing = self.task.as_ref().map(Task::doing);
         // A server that is away is asked again no sooner than otherwise.
         self.said = Some((Instant::now(), news));
         self.queue.say(&self.host)?;
-        self.trouble = None;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes what it holds of a run that is done with it.
@@ -193,5 +235,59 @@ impl Worker<'_> {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_fleet::{Content, Key};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_for_a_worker_hides_nothing_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = |name: &str| Key::create(&folder.path().join(name)).unwrap();
+        let (coordinator, stolen) = (key("coordinator"), key("stolen"));
+        let work = |attempt: u32| Work {
+            plan: Digest::of("plan"),
+            lane: 0,
+            attempt,
+            inputs: Content::of(b"inputs"),
+            accepted: None,
+            seen: Vec::new(),
+            deadline: None,
+            no_telemetry: false,
+            allow_unfit: false,
+            lock_clocks: false,
+        };
+        let lease = |worker: &str, work: Option<Work>, done: Option<&str>, by: &Key| {
+            let (worker, done) = (worker.to_owned(), done.map(Digest::of));
+            let lease = Lease { format: Lease::expected_format(), worker, work, done };
+            Signed::of(&lease, by).unwrap().to_bytes()
+        };
+        let hear = |messages: &[Vec<u8>]| Heard::of(messages, "own", Some(&coordinator.name()));
+        let strange = [
+            lease("other", None, Some("plan"), &coordinator),
+            lease("own", None, Some("plan"), &stolen),
+            b"bytes that a server was made to write".to_vec(),
+        ];
+        // Before it, after it, and in between: the last word that is the coordinator's counts.
+        let first = lease("own", Some(work(1)), Some("before"), &coordinator);
+        let second = lease("own", Some(work(2)), None, &coordinator);
+        let all =
+            [&strange[..], std::slice::from_ref(&first), &strange[..], &[second], &strange[..]].concat();
+        let heard = hear(&all);
+        assert_eq!(heard.wanted, Some(Some(work(2))));
+        assert_eq!(heard.done, [Digest::of("before")].into());
+        assert!(heard.strange.unwrap().contains("no message"));
+        for one in &strange {
+            let heard = hear(&[first.clone(), one.clone()]);
+            assert!(heard.wanted == Some(Some(work(1))) && heard.strange.is_some());
+            assert_eq!(heard.done, [Digest::of("before")].into());
+        }
+        // Nothing at all is not the word that nothing is wanted.
+        assert_eq!(hear(&strange).wanted, None);
+        assert_eq!(hear(&[lease("own", None, None, &coordinator)]).wanted, Some(None));
     }
 }
