@@ -1,7 +1,7 @@
-//! The room that a worker takes on its disk: what nobody came back for goes, the oldest first.
+//! The room that a worker takes on its disk: what nobody came back for goes, the longest unused first.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -59,13 +59,18 @@ pub(super) fn make_room_for_lane(spool: &Path, place: &Path) {
     }
 }
 
-/// Makes room for content in `cache`, where all of it is to weigh `most` bytes at most: what of it is not needed goes.
+/// Makes room for content in `cache`, where all of it is to weigh `most` bytes at most: what of it is not needed goes, the
+/// longest unused first. What is needed is used now.
 ///
 /// # Errors
 /// There is no room for what is needed.
 pub(super) fn make_room(cache: &Path, needed: &[Content], most: u64) -> Result<()> {
     fs::create_dir_all(cache).in_file(cache)?;
     let names: BTreeSet<PathBuf> = needed.iter().map(|content| cached(cache, &content.digest)).collect();
+    for path in &names {
+        // What is not there yet, or cannot be marked, is as old as it is.
+        let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
     let different: BTreeSet<&Content> = needed.iter().collect();
     let whole: u64 = different.iter().map(|content| content.bytes).sum();
     let missing = different.iter().filter(|content| !cached(cache, &content.digest).exists());
@@ -97,18 +102,31 @@ pub(super) fn make_room(cache: &Path, needed: &[Content], most: u64) -> Result<(
 mod tests {
     use super::*;
 
+    fn put(cache: &Path, text: &str, age_s: u64) -> Content {
+        let content = Content::of(text.as_bytes());
+        let path = cached(cache, &content.digest);
+        fs::write(&path, text).unwrap();
+        let at = SystemTime::now() - Duration::from_secs(age_s);
+        File::options().append(true).open(&path).unwrap().set_modified(at).unwrap();
+        content
+    }
+
+    #[test]
+    fn what_was_used_last_stays_though_it_was_fetched_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path();
+        let (fetched_first, fetched_later) = (put(cache, "0123456789", 300), put(cache, "abcdefghij", 200));
+        make_room(cache, &[fetched_first], 1 << 20).unwrap();
+        make_room(cache, &[Content::of(b"another....")], 25).unwrap();
+        assert!(cached(cache, &fetched_first.digest).exists());
+        assert!(!cached(cache, &fetched_later.digest).exists());
+    }
+
     #[test]
     fn the_oldest_content_goes_that_no_lane_needs() {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path();
-        let put = |text: &str, age_s: u64| {
-            let content = Content::of(text.as_bytes());
-            let path = cached(cache, &content.digest);
-            fs::write(&path, text).unwrap();
-            let at = SystemTime::now() - Duration::from_secs(age_s);
-            fs::File::options().append(true).open(&path).unwrap().set_modified(at).unwrap();
-            content
-        };
+        let put = |text: &str, age_s: u64| put(cache, text, age_s);
         let (oldest, older, needed) =
             (put("0123456789", 300), put("abcdefghij", 200), put("needed....", 400));
         let is_there = |content: &Content| cached(cache, &content.digest).exists();
