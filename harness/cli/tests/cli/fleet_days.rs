@@ -1,9 +1,10 @@
 //! A validator's day on a fleet: real runtime, hub and server on this machine, and two workers as processes.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use edgemaxx_contract::fleet::Fleet;
 use edgemaxx_contract::format::Document as _;
@@ -13,12 +14,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::common::{Playground, copy_folder, edgemaxx, failure, repository, soon};
-use crate::fleet::Yard;
+use crate::fleet_yard::{PATIENCE, Yard};
 use crate::node::{Node, Seed};
 use crate::validator::{Subnet, read};
-
-/// Far beyond what a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A contest whose files lie in its folder, as other hosts need it.
 fn ground() -> (Playground, PathBuf) {
@@ -33,6 +31,15 @@ fn ground() -> (Playground, PathBuf) {
     (ground, checkpoint)
 }
 
+/// A page over HTTP; `None`: nobody listens yet.
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200").then_some(answer)
+}
+
 #[test]
 fn a_day_on_a_fleet_goes_on_where_its_validator_was_killed() {
     let Some(yard) = Yard::new(2, "") else { return };
@@ -43,18 +50,29 @@ fn a_day_on_a_fleet_goes_on_where_its_validator_was_killed() {
     subnet.submit(3, "fast", "10000");
     let _server = yard.serve();
     let worker = |number: usize| {
-        let mut command = yard.worker_command(number, yard.port());
+        let mut command = yard.worker_command(number, yard.port);
         command.env("HF_ENDPOINT", &subnet.hub.url).env("HF_HOME", subnet.path(&format!("hf-{number}")));
         yard.begin(&mut command, &format!("worker-{number}.log"))
     };
     let _workers = [worker(0), worker(1)];
-    let validator = || {
+    let pages = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let validator = |listens: bool| {
         let mut command = subnet.validator("now");
-        yard.place(&mut command, yard.port(), "coordinator");
+        if listens {
+            // The same words but the one that it shall not listen.
+            let words: Vec<_> = command.get_args().filter(|word| *word != "--no-listen").collect();
+            let mut other = Command::new(command.get_program());
+            other.args(words).args(["--listen", &format!("127.0.0.1:{pages}")]);
+            for (name, value) in command.get_envs() {
+                other.env(name, value.unwrap_or_default());
+            }
+            command = other;
+        }
+        yard.place(&mut command, yard.port, "coordinator");
         command.args(["--lanes", "2"]);
         command
     };
-    let mut first = validator();
+    let mut first = validator(true);
     first.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut first = first.spawn().unwrap();
     let days = subnet.path("validator").join("days");
@@ -77,6 +95,17 @@ fn a_day_on_a_fleet_goes_on_where_its_validator_was_killed() {
     let shown =
         edgemaxx().args(["validator", "status", "--data"]).arg(subnet.path("validator")).output().unwrap();
     assert!(String::from_utf8_lossy(&shown.stdout).contains("worker box-"), "{shown:?}");
+    // And Prometheus.
+    let key = worker["key"].as_str().unwrap();
+    let line = soon(PATIENCE, "the metrics name that worker while it measures", || {
+        let text = get(pages, "/metrics")?;
+        text.lines()
+            .find(|line| {
+                line.starts_with("edgemaxx_worker_measuring{") && line.contains(key) && line.ends_with(" 1")
+            })
+            .map(str::to_owned)
+    });
+    assert!(line.contains("worker=\"box-") && !line.contains("lane=\"\""), "{line}");
     kill(Pid::from_raw(first.id().cast_signed()), Signal::SIGKILL).unwrap();
     first.wait().unwrap();
     let before = logs(&day);
@@ -84,7 +113,7 @@ fn a_day_on_a_fleet_goes_on_where_its_validator_was_killed() {
 
     // Nothing of the day is measured a second time, and nothing of it is lost.
     let plan = fs::read(day.join("plan.json")).unwrap();
-    let output = validator().output().unwrap();
+    let output = validator(false).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     // Without a sandbox, or on a machine that is unfit, nothing is set: exit code 1.
     assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
