@@ -9,7 +9,7 @@ use edgemaxx_contract::digest::DigestBuilder;
 use edgemaxx_contract::encoding::{EncodingError, is_utf16};
 
 use super::error::SourceError;
-use super::rows::Rows;
+use super::rows::{Rows, possible};
 use crate::samples::SampleTable;
 
 /// A longer line is no measurement.
@@ -153,10 +153,9 @@ impl Row<'_> {
             rows.requests.number(name(REQUEST)?),
             rows.pipelines.number(name(PIPELINE)?),
         );
-        let latency = self.field(LATENCY).trim().parse().ok();
-        let latency = latency
-            .filter(|ms: &f64| ms.is_finite() && *ms > 0.0)
-            .ok_or_else(|| self.bad(LATENCY, "a positive number of milliseconds"))?;
+        let latency = self.field(LATENCY).trim().parse().ok().and_then(possible);
+        let latency =
+            latency.ok_or_else(|| self.bad(LATENCY, "a positive number of milliseconds, at most 1e12"))?;
         let throttled = match self.columns.places[THROTTLED].map(|_| self.field(THROTTLED)) {
             None | Some("0" | "false" | "False" | "FALSE") => false,
             Some("1" | "true" | "True" | "TRUE") => true,

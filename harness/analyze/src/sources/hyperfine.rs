@@ -4,7 +4,8 @@
 //! n-th run of one command with the n-th of another. The commands are measured one after the
 //! other, so drift between them looks like speed; a warning says so. A run that failed did not do
 //! the work, so its time says nothing: an export with one is refused, and where exit codes are not
-//! told, nothing is claimed.
+//! told, nothing is claimed. The times are what is read; an export whose mean, least or largest is
+//! not theirs is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +15,11 @@ use edgemaxx_contract::encoding::text_of;
 use serde::Deserialize;
 
 use super::error::SourceError;
-use super::rows::Rows;
+use super::rows::{Rows, possible};
 use crate::samples::SampleTable;
+
+/// How far a mean may be off that was summed in another order, or written with fewer digits.
+const ROUNDED: f64 = 1e-4;
 
 #[derive(Deserialize)]
 struct Export {
@@ -27,6 +31,10 @@ struct CommandResult {
     command: String,
     /// Seconds; `null` is what hyperfine writes for a number that is none.
     times: Vec<Option<f64>>,
+    /// Of `times`, which are what is analysed: these can only contradict them.
+    mean: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
     /// Of each run, `null` for one that a signal ended; absent in exports of old versions.
     exit_codes: Option<Vec<Option<i32>>>,
     /// Of a parameter scan.
@@ -56,6 +64,20 @@ impl CommandResult {
         let codes = self.exit_codes.as_ref().map_or(0, Vec::len);
         (codes > self.times.len())
             .then(|| format!("{} times, but {codes} exit codes; expected one for each run", self.times.len()))
+    }
+
+    /// What it says of its times (in milliseconds) that is not so: they, or what was made of them, were changed.
+    fn contradiction(&self, times: &[f64]) -> Option<String> {
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        let (min, max) = (times.iter().copied().reduce(f64::min)?, times.iter().copied().reduce(f64::max)?);
+        let said = [("mean", self.mean, mean), ("min", self.min, min), ("max", self.max, max)];
+        let wrong = said.into_iter().find_map(|(what, said, is)| {
+            let (said, is) = (said?, is / 1000.0);
+            ((said - is).abs() > ROUNDED * is).then_some((what, said, is))
+        });
+        wrong.map(|(what, said, is)| {
+            format!("{what} says {said:?} s, but that of its times is {is:?} s; export it again, and change nothing")
+        })
     }
 
     /// How many runs are not known to have succeeded, and how the first of them ended.
@@ -100,22 +122,25 @@ pub(super) fn read(path: &Path, baseline: Option<&str>) -> Result<SampleTable, S
     for (index, result) in export.results.iter().enumerate() {
         let mut times = Vec::with_capacity(result.times.len());
         for (run, seconds) in result.times.iter().enumerate() {
-            let Some(good) = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0) else {
-                let found = seconds.map_or("null".to_owned(), |seconds| seconds.to_string());
+            let Some(ms) = seconds.and_then(|seconds| possible(seconds * 1000.0)) else {
+                let found = seconds.map_or("null".to_owned(), |seconds| format!("{seconds:?}"));
                 return Err(nothing(format!(
-                    "results[{index}].times[{run}]: expected a positive number of seconds, found {found}"
+                    "results[{index}].times[{run}]: expected a positive number of seconds, at most 1e9, found {found}"
                 )));
             };
-            times.push(good);
+            times.push(ms);
         }
-        for (run, seconds) in times.into_iter().take(runs).enumerate() {
+        if let Some(problem) = result.contradiction(&times) {
+            return Err(nothing(format!("results[{index}] {:?}: {problem}", names[index])));
+        }
+        for (run, ms) in times.into_iter().take(runs).enumerate() {
             let numbers = (
                 rows.sessions.number(&run.to_string()),
                 rows.requests.number("run"),
                 rows.pipelines.number(&names[index]),
             );
             // JSON has no lines that a message could name.
-            rows.push(numbers, seconds * 1000.0, false, 0);
+            rows.push(numbers, ms, false, 0);
         }
     }
     if runs == 0 {

@@ -1,6 +1,7 @@
 //! Rows of foreign measurements, kept compactly (ten million fit), and paired up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use edgemaxx_contract::counted::LeftOut;
@@ -32,7 +33,7 @@ struct Row {
 }
 
 impl Rows {
-    /// Appends a row; names by their numbers, the latency finite and positive.
+    /// Appends a row; names by their numbers, the latency a [`possible`] one.
     pub(super) fn push(
         &mut self,
         (session, request, pipeline): (u32, u32, u32),
@@ -235,6 +236,15 @@ impl Rows {
             }),
         }
     }
+}
+
+/// Milliseconds that something can have taken: from a femtosecond to thirty years. What lies beyond was computed, not measured,
+/// and its ratios leave what a number can hold.
+const POSSIBLE_MS: RangeInclusive<f64> = 1e-12..=1e12;
+
+/// A latency that can have been measured.
+pub(super) fn possible(ms: f64) -> Option<f64> {
+    Some(ms).filter(|ms| POSSIBLE_MS.contains(ms))
 }
 
 /// Rows from which a common tick is hardly by chance.

@@ -68,6 +68,8 @@ fn bad_values_name_line_column_and_what_stands_there() {
         ("1,b,old,0", "latency_ms", "\"0\""),
         ("1,b,old,-3", "latency_ms", "\"-3\""),
         ("1,b,old,inf", "latency_ms", "\"inf\""),
+        ("1,b,old,1e300", "latency_ms", "\"1e300\""),
+        ("1,b,old,1e-300", "latency_ms", "\"1e-300\""),
         ("1,b,old,fast", "latency_ms", "\"fast\""),
         ("1,b,old,", "latency_ms", "an empty field"),
         ("1,b,,3", "pipeline", "an empty field"),
@@ -136,7 +138,7 @@ fn hyperfine_exports_are_read_run_by_run() {
     let folder = Folder::new();
     let text = r#"{"results":[
         {"command":"sleep 1","mean":1.0,"stddev":0.1,"times":[1.0,1.1,0.9],"exit_codes":[0,0,0]},
-        {"command":"sleep 2","mean":2.0,"stddev":null,"times":[2.0,2.2],"exit_codes":[0,0]}]}"#;
+        {"command":"sleep 2","mean":2.1,"stddev":null,"times":[2.0,2.2],"exit_codes":[0,0]}]}"#;
     let table = read(&folder.file("h.json", text), None).unwrap();
     assert_eq!((table.baseline.as_str(), table.candidates[0].sessions.len()), ("sleep 1", 2));
     assert_eq!(table.candidates[0].sessions[1].pairs[0].baseline_ms, 1100.0);
@@ -195,14 +197,41 @@ fn times_and_names_of_hyperfine_are_what_they_say() {
     let good = r#"{"results":[{"command":"a","times":[1.0,1.1],"exit_codes":[0,0]},
         {"command":"b","times":[2.0,2.2],"exit_codes":[0,0]}]}"#;
     for (from, to, expected) in [
-        ("2.2", "null", "results[1].times[1]: expected a positive number of seconds, found null"),
-        ("2.2", "0", "results[1].times[1]: expected a positive number of seconds, found 0"),
+        (
+            "2.2",
+            "null",
+            "results[1].times[1]: expected a positive number of seconds, at most 1e9, found null",
+        ),
+        ("2.2", "0", "results[1].times[1]: expected a positive number of seconds, at most 1e9, found 0.0"),
         ("2.2", "NaN", "hyperfine's JSON export"),
+        (
+            "2.2",
+            "1e308",
+            "results[1].times[1]: expected a positive number of seconds, at most 1e9, found 1e308",
+        ),
+        ("2.2", "1e-320", "results[1].times[1]: expected a positive number of seconds"),
         ("\"b\"", "\"b \"", "results[1] \"b \": expected a name without blanks around it"),
         ("\"b\"", "\"\"", "results[1] \"\": expected a name"),
     ] {
         let said = read(&folder.file("h.json", &good.replacen(from, to, 1)), None).unwrap_err().to_string();
         assert!(said.contains(expected), "{to}: {said}");
+    }
+    // The times are read, and what else is said of them must be so.
+    let said = |what: &str| {
+        read(&folder.file("h.json", &good.replacen("\"b\",", &format!("\"b\",{what},"), 1)), None)
+    };
+    for fine in [r#""mean":2.1"#, r#""mean":2.1,"min":2.0,"max":2.2,"user":0.1"#, r#""mean":null,"min":null"#]
+    {
+        assert!(said(fine).is_ok(), "{fine}");
+    }
+    for (wrong, expected) in [
+        (r#""mean":0.5"#, "results[1] \"b\": mean says 0.5 s, but that of its times is 2.1 s"),
+        (r#""mean":2100.0"#, "mean says 2100.0 s"),
+        (r#""min":0.1,"max":2.2"#, "min says 0.1 s, but that of its times is 2.0 s"),
+        (r#""max":0.5"#, "max says 0.5 s"),
+    ] {
+        let said = said(wrong).unwrap_err().to_string();
+        assert!(said.contains(expected), "{wrong}: {said}");
     }
     // A time beyond those that are compared is looked at, too.
     let longer = good.replacen("[2.0,2.2],\"exit_codes\":[0,0]", "[2.0,2.2,-1],\"exit_codes\":[0,0,0]", 1);
