@@ -1,6 +1,6 @@
 //! How much slower something became: a difference of mean log latencies with a two-sided interval. What is said of it: [`super::row`].
 
-use crate::estimators::{Summary, student};
+use crate::estimators::{Method, Summary, student};
 use crate::inference::compare::welch_interval;
 use crate::samples::CandidateSamples;
 use crate::sequential::Looks;
@@ -73,11 +73,15 @@ impl Change {
         reach.is_finite().then_some(limit + reach)
     }
 
-    /// Nothing but the same samples: no change, surely.
-    pub(crate) fn none(sessions: usize, level: f64) -> Self {
-        let zero = [0.0; 2];
-        let summary = Summary { n: sessions, ..student::interval(&zero, level) };
+    /// A measurement against itself: whatever became of the pipeline, the difference is nothing.
+    pub(crate) fn of_the_same(sessions: usize, level: f64) -> Self {
+        let summary = Summary::bare(0.0, level, sessions, Method::Student);
         Self { summary, method: "the same samples", noise: Noise { variances: Vec::new(), units: sessions } }
+    }
+
+    /// Whether it is of a measurement against itself.
+    pub(crate) fn is_of_the_same(&self) -> bool {
+        self.noise.variances.is_empty()
     }
 }
 

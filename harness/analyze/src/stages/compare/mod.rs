@@ -157,7 +157,7 @@ pub fn compare_runs(
     rows.extend(asked_for_anew(&sides[1], &new, reference, settings));
     let mut reason = in_one_sentence(&rows);
     if same {
-        reason.push_str("; both are one and the same measurement, which tells nothing of a change");
+        reason.push_str("; both are one and the same measurement");
     } else if let (Some(before), Some(after)) = (before, after) {
         let change = 100.0 * (after / before - 1.0);
         reason.push_str(&format!("; the baseline itself changed by {change:+.2}%, which cancels"));

@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
         }
         let change = |before: &[f64], after: &[f64]| {
             if same {
-                return Change::none(after.len(), self.level);
+                return Change::of_the_same(after.len(), self.level);
             }
             Change::between(reference.group(before), subject.group(after), self.level)
         };
@@ -243,6 +243,9 @@ impl<'a> Judge<'a> {
         let percent = |log: f64| decimals(100.0 * log.exp_m1(), 2) + "%";
         let tolerated = format!("{:.2}% tolerated", 100.0 * self.settings.max_slowdown);
         let (Some(lower), Some(upper)) = (change.summary.lower, change.summary.upper) else {
+            if change.is_of_the_same() {
+                return "a measurement against itself tells nothing of a change".to_owned();
+            }
             if change.noise.units >= 2 {
                 return "all sessions are equal to the last digit: a clock that coarse tells nothing"
                     .to_owned();

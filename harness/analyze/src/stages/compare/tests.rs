@@ -62,19 +62,27 @@ fn a_large_change_is_found_and_a_small_one_is_not_invented() {
 }
 
 #[test]
-fn the_same_run_is_equivalent_to_itself() {
+fn a_run_against_itself_tells_nothing_of_a_change() {
     let run = noisy_run("one", Extent::Full, |_, _| {});
-    let found = compared(&run, &run, &CompareSettings { max_slowdown: 0.0, ..CompareSettings::default() });
-    assert_eq!(found.verdict, Verdict::Equivalent, "{found:#?}");
-    assert!(found.rows.iter().all(|row| row.slowdown.as_ref().unwrap().upper == Some(0.0)));
-    assert!(
-        found.reason.ends_with("; both are one and the same measurement, which tells nothing of a change")
+    let settings = CompareSettings { max_slowdown: 10.0, ..CompareSettings::default() };
+    let found = compared(&run, &run, &settings);
+    assert_eq!(found.verdict, Verdict::CannotTell, "{found:#?}");
+    let quick = row(&found, "quick");
+    assert_eq!(quick.reason, "a measurement against itself tells nothing of a change");
+    let slowdown = quick.slowdown.as_ref().unwrap();
+    assert_eq!(
+        (slowdown.lower, slowdown.upper, quick.detectable, quick.more_sessions),
+        (None, None, None, None)
     );
+    assert!(found.reason.ends_with("; both are one and the same measurement"), "{}", found.reason);
+    // Of the answers it tells what it tells alone.
+    let ugly = compared(&run, &run, &CompareSettings { min_similarity: Some(0.9), ..settings });
+    assert_eq!(row(&ugly, "ugly").verdict, Verdict::Regressed, "{ugly:#?}");
 }
 
 #[test]
 fn who_vanished_is_named_and_passes_for_nothing() {
-    let subject = noisy_run("one", Extent::Full, |_, _| {});
+    let subject = noisy_run("three", Extent::Full, |_, _| {});
     let mut reference = noisy_run("one", Extent::Full, |_, _| {});
     reference.plan.pipelines.iter_mut().find(|p| p.name == "quick").unwrap().name = "gone".to_owned();
     for session in reference.plan.sessions.iter_mut().filter(|session| session.candidate == "quick") {
@@ -221,7 +229,8 @@ fn where_all_samples_are_throttled_nothing_is_told_by_them() {
         let quick = row(found, "quick");
         (quick.verdict, quick.reason.clone(), quick.more_sessions)
     };
-    assert!(said(&compared(&calm, &calm, &settings)).0 <= Verdict::Equivalent);
+    let again = noisy_run("three", Extent::Full, |_, _| {});
+    assert!(said(&compared(&calm, &again, &settings)).0 <= Verdict::Equivalent);
     let nothing = "too few samples are left without the throttled ones".to_owned();
     for (reference, subject) in [(&calm, &throttled), (&throttled, &calm)] {
         let found = compared(reference, subject, &settings);
