@@ -77,6 +77,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Names between two texts; nothing where there are none.
+fn list(before: &str, names: &[String], after: &str) -> String {
+    if names.is_empty() { String::new() } else { format!("{before}{}{after}", names.join(", ")) }
+}
+
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if self.out.exists() {
@@ -108,10 +113,11 @@ impl Args {
             command: command.as_ref().map(|words| words.split_whitespace().map(str::to_owned).collect()),
         };
         if self.reference.is_some() {
-            return Ok((
-                of_two(&version(&self.reference), &version(&self.change), self.limits.max_slowdown)?,
-                None,
-            ));
+            let both = of_two(&version(&self.reference), &version(&self.change), self.limits.max_slowdown)?;
+            if both.same {
+                note("warning: --reference and --change are the same command: it is measured against itself");
+            }
+            return Ok((both.contest, None));
         }
         let tree = Tree::add(&base, &self.against, &out.join("reference"))?;
         note(&format!("reference: {} at {}", self.against, tree.commit()));
@@ -125,7 +131,23 @@ impl Args {
             build(command, tree.repository())?;
             build(command, tree.root())?;
         }
-        Ok((of_two(&reference, &version(&None), self.limits.max_slowdown)?, Some(tree)))
+        let both = of_two(&reference, &version(&None), self.limits.max_slowdown)?;
+        if both.same {
+            return Err(Failure::input(format!(
+                "--against {}: its engine and checkpoint are the very files of the change, which would be measured against \
+                 itself{}; have --build make them in both trees, and name them relative to the contest",
+                self.against,
+                list(" (it has no own ", &both.borrowed, ")"),
+            )));
+        }
+        if !both.borrowed.is_empty() {
+            let files = both.borrowed.join(", ");
+            note(&format!("warning: the reference has no own {files}: its engine takes those of the change"));
+        }
+        if tree.is_what_is_here() {
+            note(&format!("warning: nothing that git knows differs here from {}", self.against));
+        }
+        Ok((both.contest, Some(tree)))
     }
 
     /// The comparison of the first attempt that is fit, or of the last; and its run folder.

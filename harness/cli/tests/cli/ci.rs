@@ -138,3 +138,31 @@ fn a_build_that_fails_ends_it() {
     let (code, message) = failure(&mut command);
     assert!(code == 4 && message.contains("--build in ") && message.contains("exit status: 7"), "{message}");
 }
+
+/// A build that leaves nothing in the reference's tree would measure the change against itself.
+#[test]
+fn a_reference_without_an_engine_of_its_own_is_refused() {
+    let ground = ground();
+    let mock = "[\"edgemaxx\", \"engine\", \"mock\", \"--latency-us\", \"4000\"]";
+    ground.replace("contest.toml", mock, "[\"built/engine\"]");
+    git(ground.folder.path(), &["init", "--quiet", "--initial-branch", "main"]);
+    fs::write(ground.path(".gitignore"), "model\nbuilt\n").unwrap();
+    git(ground.folder.path(), &["add", "."]);
+    git(ground.folder.path(), &["commit", "--quiet", "-m", "before"]);
+    fs::create_dir(ground.path("built")).unwrap();
+    fs::write(ground.path("built/engine"), "").unwrap();
+    let mut command = edgemaxx();
+    command.arg("ci").arg(ground.contest()).args(["--build", "true", "--out"]).arg(ground.path("out"));
+    let (code, message) = failure(&mut command);
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("measured against itself (it has no own built/engine)"), "{message}");
+
+    let shallow = ground.path("shallow");
+    let from = format!("file://{}", ground.folder.path().display());
+    git(ground.folder.path(), &["commit", "--quiet", "--allow-empty", "-m", "after"]);
+    git(ground.folder.path(), &["clone", "--quiet", "--depth", "1", &from, &shallow.display().to_string()]);
+    let mut command = edgemaxx();
+    command.arg("ci").arg(shallow.join("contest.toml")).args(["--against", "HEAD~1", "--out"]);
+    let (code, message) = failure(command.arg(ground.path("other")));
+    assert!(code == 2 && message.contains("shallow clone: `git fetch --unshallow`"), "{message}");
+}

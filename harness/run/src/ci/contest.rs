@@ -22,13 +22,24 @@ pub struct Version {
     pub command: Option<Vec<String>>,
 }
 
+/// The contest of two versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Both {
+    /// Its file's text.
+    pub contest: String,
+    /// Files of the reference's engine that its own folder lacks and `change`'s has, which are taken from there.
+    pub borrowed: Vec<String>,
+    /// Whether the two are one pipeline: the same files of the same place with the same settings.
+    pub same: bool,
+}
+
 /// A contest in which the `[baseline]` of `change` competes with that of `reference`, until it is surely slower than that by
 /// more than `max_slowdown` (relative), or surely not; all else is as `change` says.
 /// What `reference` names and its folder lacks, such as a checkpoint that no repository holds, is taken from `change`'s.
 ///
 /// # Errors
 /// A text is no TOML, or has no `[baseline]`.
-pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Result<String> {
+pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Result<Both> {
     let mut contest = read(change)?;
     let base = change.base.as_path();
     for (table, key) in [("request", "prompts"), ("quality", "clip"), ("quality", "lpips")] {
@@ -36,8 +47,12 @@ pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Resul
             *path = found(&[base], path);
         }
     }
-    let mut before = pipeline(reference, &[&reference.base, base])?;
-    let mut after = pipeline(change, &[base])?;
+    let mut borrowed = Vec::new();
+    let mut before = pipeline(reference, &[&reference.base, base], &mut borrowed)?;
+    let mut after = pipeline(change, &[base], &mut Vec::new())?;
+    before.remove("name");
+    after.remove("name");
+    let same = before == after;
     before.insert("name".to_owned(), REFERENCE.into());
     after.insert("name".to_owned(), CHANGE.into());
     contest.insert("baseline".to_owned(), before.into());
@@ -49,8 +64,9 @@ pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Resul
         measurement.remove("budget_s");
         measurement.insert("max_slowdown".to_owned(), max_slowdown.into());
     }
-    toml::to_string(&contest)
-        .map_err(|error| RunError::input(format!("the contest of both versions: {error}")))
+    let contest = toml::to_string(&contest)
+        .map_err(|error| RunError::input(format!("the contest of both versions: {error}")))?;
+    Ok(Both { contest, borrowed, same })
 }
 
 fn read(version: &Version) -> Result<Table> {
@@ -58,8 +74,9 @@ fn read(version: &Version) -> Result<Table> {
     table.map_err(|error| RunError::input(format!("the contest in {}: {error}", version.base.display())))
 }
 
-/// A version's `[baseline]` with its paths made absolute, each in the first of `places` that has it.
-fn pipeline(version: &Version, places: &[&Path]) -> Result<Table> {
+/// A version's `[baseline]` with its paths made absolute, each in the first of `places` that has it; `borrowed` are files of
+/// its engine that the first lacks.
+fn pipeline(version: &Version, places: &[&Path], borrowed: &mut Vec<String>) -> Result<Table> {
     let mut contest = read(version)?;
     let Some(Value::Table(mut pipeline)) = contest.remove("baseline") else {
         let place = version.base.display();
@@ -81,16 +98,24 @@ fn pipeline(version: &Version, places: &[&Path]) -> Result<Table> {
         }
     }
     if let Some(engine) = pipeline.get_mut("engine").and_then(Value::as_table_mut) {
+        let mut of_engine = |path: &str| {
+            let found = found(places, path);
+            // Of an absolute path there is one, in whichever place it is looked for.
+            if !Path::new(&found).starts_with(places[0]) && Path::new(path).is_relative() {
+                borrowed.push(path.to_owned());
+            }
+            found
+        };
         for word in engine.get_mut("command").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::String(word) = word
                 && places.iter().any(|place| place.join(&*word).is_file())
             {
-                *word = found(places, word);
+                *word = of_engine(word);
             }
         }
         for file in engine.get_mut("files").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::String(file) = file {
-                *file = found(places, file);
+                *file = of_engine(file);
             }
         }
     }
@@ -132,7 +157,9 @@ mod tests {
         let (before, after) = (version(&old, 20, None), version(&new, 10, None));
         // only the new tree holds the model, which is in no repository
         std::fs::create_dir(new.join("model")).unwrap();
-        let both: Table = of_two(&before, &after, 0.01).unwrap().parse().unwrap();
+        let both = of_two(&before, &after, 0.01).unwrap();
+        assert!(!both.same && both.borrowed.is_empty(), "{both:?}");
+        let both: Table = both.contest.parse().unwrap();
         let path = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
         assert_eq!(both["baseline"]["name"].as_str(), Some(REFERENCE));
         assert_eq!(both["baseline"]["generation"]["steps"].as_integer(), Some(20));
@@ -157,10 +184,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = version(folder.path(), 20, Some(&["slow", "--x"]));
         let after = version(folder.path(), 20, Some(&["bin/engine"]));
-        let both: Table = of_two(&before, &after, 0.01).unwrap().parse().unwrap();
+        let both: Table = of_two(&before, &after, 0.01).unwrap().contest.parse().unwrap();
         assert_eq!(both["baseline"]["engine"]["command"][0].as_str(), Some("slow"));
         let own = folder.path().join("bin/engine");
         assert_eq!(both["candidate"][0]["engine"]["command"][0].as_str(), own.to_str());
+    }
+
+    /// What was not built for the reference is the change's own, and measured against itself nothing becomes slower.
+    #[test]
+    fn an_engine_that_the_reference_lacks_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        let (before, after) = (version(&old, 20, None), version(&new, 20, None));
+        std::fs::create_dir(new.join("lib")).unwrap();
+        std::fs::create_dir(new.join("model")).unwrap();
+        let both = of_two(&before, &after, 0.01).unwrap();
+        assert_eq!((both.same, both.borrowed), (false, vec!["lib".to_owned()]));
+        std::fs::remove_file(old.join("bin/engine")).unwrap();
+        let both = of_two(&before, &after, 0.01).unwrap();
+        assert_eq!((both.same, both.borrowed), (true, vec!["bin/engine".to_owned(), "lib".to_owned()]));
+        // With other settings it is another pipeline, with the same engine.
+        let both =
+            of_two(&Version { text: before.text.replace("20", "10"), ..before }, &after, 0.01).unwrap();
+        assert_eq!((both.same, both.borrowed.len()), (false, 2));
     }
 
     #[test]

@@ -24,7 +24,15 @@ impl Tree {
         let named = format!("{revision}^{{commit}}");
         let commit = git(&repository, &["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
             .map_err(|_| {
-                RunError::input(format!("--against {revision}: not a revision of {}", repository.display()))
+                let shallow = git(&repository, &["rev-parse", "--is-shallow-repository"]);
+                let hint = match shallow.as_deref() {
+                    Ok("true") => {
+                        ", which is a shallow clone: `git fetch --unshallow` brings the rest, on GitHub `fetch-depth: 0` of \
+                         actions/checkout"
+                    }
+                    _ => "",
+                };
+                RunError::input(format!("--against {revision}: not a revision of {}{hint}", repository.display()))
             })?;
         let path =
             root.to_str().ok_or_else(|| RunError::input("--out: expected a path in UTF-8".to_owned()))?;
@@ -41,6 +49,11 @@ impl Tree {
     /// The folder of the version that is checked out.
     pub fn repository(&self) -> &Path {
         &self.repository
+    }
+
+    /// Whether no file that git knows differs here from its version.
+    pub fn is_what_is_here(&self) -> bool {
+        git(&self.repository, &["diff", "--quiet", &self.commit, "--"]).is_ok()
     }
 
     /// Its commit, in full.
