@@ -26,3 +26,4 @@ pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;
 pub use vocabulary::{Vocabulary, checkpoint, look};
+pub(crate) use weights::{LLAMA_CPP, Shapes, Sizes, fits};

@@ -2,7 +2,7 @@
 use super::config::LlamaConfig;
 use super::metadata;
 use super::tokenizer::LlamaTokenizer;
-use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, fits};
+use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, fits, sizes};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::transformers::TransformersConfig;
@@ -74,11 +74,12 @@ pub fn look(path: &Path) -> Result<LlamaConfig> {
     if !path.is_dir() {
         let gguf = Gguf::open(&path)?;
         let config = metadata::config(&gguf)?;
-        fits(&gguf, &LLAMA_CPP, &config)?;
+        fits(&gguf, &LLAMA_CPP, &sizes(&gguf, &LLAMA_CPP, &config))?;
         return Ok(config);
     }
     let config = LlamaConfig::read(&path.join("config.json"))?;
-    fits(&Folder::open(&path)?, &TRANSFORMERS, &config)?;
+    let folder = Folder::open(&path)?;
+    fits(&folder, &TRANSFORMERS, &sizes(&folder, &TRANSFORMERS, &config))?;
     Ok(config)
 }
 

@@ -27,15 +27,19 @@ impl Stored<'_> {
     }
 }
 
-/// Where tensors come from.
-pub(super) trait Source {
+/// What is known of tensors without reading a number.
+pub(crate) trait Shapes {
     fn path(&self) -> &Path;
     fn has(&self, name: &str) -> bool;
-    /// Whether a tensor is there and has this shape; its numbers are not read.
+    /// Whether a tensor is there and has this shape.
     ///
     /// # Errors
     /// It is not, or has not.
     fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()>;
+}
+
+/// Where tensors come from.
+pub(super) trait Source: Shapes {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>>;
     /// A matrix of `columns` stored rows of `inner` values. Where `heads` is given, their rows are turned from pairs side by
     /// side to pairs half a head apart, if the source has them so.
@@ -100,7 +104,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-impl Source for Folder<'_> {
+impl Shapes for Folder<'_> {
     fn path(&self) -> &Path {
         self.dir
     }
@@ -112,7 +116,9 @@ impl Source for Folder<'_> {
     fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
         self.weights.stored(shape, name).map(drop)
     }
+}
 
+impl Source for Folder<'_> {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.weights.values(&[len], name)
     }
@@ -133,7 +139,7 @@ impl Source for Folder<'_> {
     }
 }
 
-impl Source for Gguf {
+impl Shapes for Gguf {
     fn path(&self) -> &Path {
         self.path()
     }
@@ -145,7 +151,9 @@ impl Source for Gguf {
     fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
         self.tensor(name, shape).map(drop)
     }
+}
 
+impl Source for Gguf {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.tensor(name, &[len])?;
         self.values_of(name)
@@ -166,20 +174,20 @@ fn apart(index: usize, width: usize) -> usize {
 }
 
 /// What tensors are called.
-pub(super) struct Names {
-    pub(super) embedding: &'static str,
-    pub(super) norm: &'static str,
-    pub(super) head: &'static str,
-    pub(super) layer: &'static str,
-    pub(super) attention_norm: &'static str,
-    pub(super) query: &'static str,
-    pub(super) key: &'static str,
-    pub(super) value: &'static str,
-    pub(super) output: &'static str,
-    pub(super) mlp_norm: &'static str,
-    pub(super) gate: &'static str,
-    pub(super) up: &'static str,
-    pub(super) down: &'static str,
+pub(crate) struct Names {
+    pub(crate) embedding: &'static str,
+    pub(crate) norm: &'static str,
+    pub(crate) head: &'static str,
+    pub(crate) layer: &'static str,
+    pub(crate) attention_norm: &'static str,
+    pub(crate) query: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
+    pub(crate) output: &'static str,
+    pub(crate) mlp_norm: &'static str,
+    pub(crate) gate: &'static str,
+    pub(crate) up: &'static str,
+    pub(crate) down: &'static str,
 }
 
 pub(super) const TRANSFORMERS: Names = Names {
@@ -198,7 +206,7 @@ pub(super) const TRANSFORMERS: Names = Names {
     down: "mlp.down_proj.weight",
 };
 
-pub(super) const LLAMA_CPP: Names = Names {
+pub(crate) const LLAMA_CPP: Names = Names {
     embedding: "token_embd.weight",
     norm: "output_norm.weight",
     head: "output.weight",
@@ -236,28 +244,41 @@ pub(super) fn divided(rope: &mut Rope, gguf: &Gguf, head_width: usize) -> Result
     Ok(())
 }
 
+/// The sizes that shapes follow from.
+pub(crate) struct Sizes {
+    pub(crate) vocabulary: usize,
+    pub(crate) width: usize,
+    pub(crate) inner_width: usize,
+    /// Of all heads of queries together.
+    pub(crate) wide: usize,
+    /// Of all heads of keys, or of values.
+    pub(crate) narrow: usize,
+    pub(crate) layers: usize,
+    /// Whether the embeddings serve as the head too.
+    pub(crate) tied: bool,
+}
+
 /// Whether everything that [`load`] needs is there in its shape; no weight is read.
 ///
 /// # Errors
 /// The first tensor that is missing, or has another shape.
-pub(super) fn fits(source: &impl Source, names: &Names, c: &LlamaConfig) -> Result<()> {
-    let (wide, narrow) = (c.heads * c.head_width, c.kv_heads * c.head_width);
-    source.is_shaped(names.embedding, &[c.vocabulary, c.width])?;
-    source.is_shaped(names.norm, &[c.width])?;
-    if !tied(source, names, c) {
-        source.is_shaped(names.head, &[c.vocabulary, c.width])?;
+pub(crate) fn fits(source: &impl Shapes, names: &Names, of: &Sizes) -> Result<()> {
+    source.is_shaped(names.embedding, &[of.vocabulary, of.width])?;
+    source.is_shaped(names.norm, &[of.width])?;
+    if !of.tied {
+        source.is_shaped(names.head, &[of.vocabulary, of.width])?;
     }
-    for i in 0..c.layers {
+    for i in 0..of.layers {
         for (name, shape) in [
-            (names.attention_norm, &[c.width][..]),
-            (names.query, &[wide, c.width]),
-            (names.key, &[narrow, c.width]),
-            (names.value, &[narrow, c.width]),
-            (names.output, &[c.width, wide]),
-            (names.mlp_norm, &[c.width]),
-            (names.gate, &[c.inner_width, c.width]),
-            (names.up, &[c.inner_width, c.width]),
-            (names.down, &[c.width, c.inner_width]),
+            (names.attention_norm, &[of.width][..]),
+            (names.query, &[of.wide, of.width]),
+            (names.key, &[of.narrow, of.width]),
+            (names.value, &[of.narrow, of.width]),
+            (names.output, &[of.width, of.wide]),
+            (names.mlp_norm, &[of.width]),
+            (names.gate, &[of.inner_width, of.width]),
+            (names.up, &[of.inner_width, of.width]),
+            (names.down, &[of.width, of.inner_width]),
         ] {
             source.is_shaped(&format!("{}.{i}.{name}", names.layer), shape)?;
         }
@@ -265,8 +286,21 @@ pub(super) fn fits(source: &impl Source, names: &Names, c: &LlamaConfig) -> Resu
     Ok(())
 }
 
+/// The sizes that a source must fit.
+pub(super) fn sizes(source: &impl Shapes, names: &Names, c: &LlamaConfig) -> Sizes {
+    Sizes {
+        vocabulary: c.vocabulary,
+        width: c.width,
+        inner_width: c.inner_width,
+        wide: c.heads * c.head_width,
+        narrow: c.kv_heads * c.head_width,
+        layers: c.layers,
+        tied: tied(source, names, c),
+    }
+}
+
 /// Whether the embeddings serve as the head too.
-pub(super) fn tied(source: &impl Source, names: &Names, config: &LlamaConfig) -> bool {
+pub(super) fn tied(source: &impl Shapes, names: &Names, config: &LlamaConfig) -> bool {
     config.tied || (!source.has(names.head) && source.path().is_file())
 }
 

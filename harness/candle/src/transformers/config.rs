@@ -4,7 +4,7 @@ use super::family::Family;
 use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
-use crate::llama::generation;
+use crate::llama::{LLAMA_CPP, Shapes, Sizes, fits, generation};
 use candle_core::quantized::gguf_file::{Content, Value as GgufValue};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -127,19 +127,9 @@ impl TransformersConfig {
         let field = format!("{kind}.context_length");
         let positions = number(&field).unwrap_or(0) as usize;
         Error::bound(path, &field, positions, limits::CONTEXT)?;
-        let heads = |what: &str| number(&format!("{kind}.attention.{what}"));
-        let (all, shared) = (heads("head_count"), heads("head_count_kv").or(heads("head_count")));
-        match (all, shared) {
-            (Some(all), Some(shared)) if shared > 0 && all > 0 && all % shared == 0 => {}
-            _ => {
-                let expected = "a number of heads that head_count_kv divides";
-                let found = all.map_or("none".to_owned(), |all| all.to_string());
-                return Err(Error::config(path, "llama.attention.head_count", found, expected));
-            }
-        }
-        let table = content.tensor_infos.get("token_embd.weight");
-        let vocabulary = table.and_then(|info| info.shape.dims().first().copied()).unwrap_or(0);
-        Error::bound(path, "token_embd.weight", vocabulary, limits::VOCABULARY)?;
+        let sizes = sizes(path, &content)?;
+        let vocabulary = sizes.vocabulary;
+        fits(&Header { path, content: &content }, &LLAMA_CPP, &sizes)?;
         let id = |key: &str| number(key).map(|id| id as u32);
         Ok(Self {
             vocabulary,
@@ -148,6 +138,74 @@ impl TransformersConfig {
             end: id("tokenizer.ggml.eos_token_id").into_iter().collect(),
             layout: Layout::Gguf,
         })
+    }
+}
+
+/// A GGUF file's sizes, each of the type that candle-transformers reads it as.
+fn sizes(path: &Path, content: &Content) -> Result<Sizes> {
+    let wrong = |key: &str, expected: &str| {
+        let found = content.metadata.get(key).map_or("none".to_owned(), |value| format!("{value:?}"));
+        Error::config(path, key, found, expected)
+    };
+    let number = |key: &str| match content.metadata.get(key).and_then(|value| value.to_u32().ok()) {
+        Some(number @ 1..) => Ok(number as usize),
+        _ => Err(wrong(key, "a whole number of 32 bits, from 1")),
+    };
+    let is_float = |key: &str| content.metadata.get(key).map(|value| value.to_f32().is_ok());
+    let (epsilon, theta) = ("llama.attention.layer_norm_rms_epsilon", "llama.rope.freq_base");
+    if is_float(epsilon) != Some(true) {
+        return Err(wrong(epsilon, "a number of 32 bits"));
+    }
+    if is_float(theta) == Some(false) {
+        return Err(wrong(theta, "a number of 32 bits, or none: another would be taken for 10000"));
+    }
+    let (width, layers) = (number("llama.embedding_length")?, number("llama.block_count")?);
+    let inner_width = number("llama.feed_forward_length")?;
+    let (heads, shared) = (number("llama.attention.head_count")?, number("llama.attention.head_count_kv")?);
+    if heads % shared != 0 || width % heads != 0 {
+        let expected = "a divisor of embedding_length, and a number of heads that head_count_kv divides";
+        return Err(wrong("llama.attention.head_count", expected));
+    }
+    let head_width = width / heads;
+    if number("llama.rope.dimension_count")? != head_width {
+        return Err(wrong("llama.rope.dimension_count", &format!("{head_width}, the width of a head")));
+    }
+    for (key, found, most) in [
+        ("llama.embedding_length", width, limits::WIDTH),
+        ("llama.feed_forward_length", inner_width, limits::INNER_WIDTH),
+        ("llama.block_count", layers, limits::LAYERS),
+    ] {
+        Error::bound(path, key, found, most)?;
+    }
+    let table = content.tensor_infos.get(LLAMA_CPP.embedding);
+    let vocabulary = table.and_then(|info| info.shape.dims().first().copied()).unwrap_or(0);
+    Error::bound(path, LLAMA_CPP.embedding, vocabulary, limits::VOCABULARY)?;
+    let tied = !content.tensor_infos.contains_key(LLAMA_CPP.head);
+    Ok(Sizes { vocabulary, width, inner_width, wide: width, narrow: shared * head_width, layers, tied })
+}
+
+/// What a GGUF file says of its tensors.
+struct Header<'a> {
+    path: &'a Path,
+    content: &'a Content,
+}
+
+impl Shapes for Header<'_> {
+    fn path(&self) -> &Path {
+        self.path
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let (path, tensor, expected) = (self.path.to_path_buf(), name.to_owned(), shape.to_vec());
+        match self.content.tensor_infos.get(name).map(|info| info.shape.dims().to_vec()) {
+            None => Err(Error::MissingTensor { path, tensor, expected }),
+            Some(found) if found != shape => Err(Error::WrongShape { path, tensor, expected, found }),
+            Some(_) => Ok(()),
+        }
     }
 }
 

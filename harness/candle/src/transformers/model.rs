@@ -5,11 +5,11 @@ use crate::error::{Error, Result};
 use crate::llama::{Wanted, check_ids};
 use crate::weights::Weights;
 use candle_core::quantized::gguf_file::Content;
-use candle_core::{D, DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use candle_core::{D, DType, Device, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
 use candle_transformers::models::{gemma, gemma2, mistral, phi3, quantized_llama, qwen2, qwen3};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// How a model is loaded.
@@ -65,15 +65,27 @@ impl Transformers {
             return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
         }
         let model = threads.install(|| match &config.layout {
-            Layout::Folder(family, words) => {
-                // Tables are as long as what is asked for, however far the file says that positions go.
-                let mut words = words.clone();
-                words.insert("max_position_embeddings".to_owned(), capacity.into());
-                of_folder(path, *family, &words)
-            }
+            Layout::Folder(family, words) => of_folder(path, weights(path)?, *family, words, capacity),
             Layout::Gguf => of_gguf(path),
         })?;
         Ok(Self { config, model, threads, capacity, position: 0, logits: Vec::new() })
+    }
+
+    /// The configuration of a checkpoint whose files are what it calls for, as far as that is known without reading a
+    /// weight: the model is made, of tensors that have the right shapes and hold nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn look(path: &Path) -> Result<TransformersConfig> {
+        let config = TransformersConfig::read(path)?;
+        match &config.layout {
+            Layout::Folder(family, words) => {
+                of_folder(path, weights(path)?.unread(), *family, words, 1).map(drop)?;
+            }
+            // Its tensors were looked at for what it says of itself.
+            Layout::Gguf => {}
+        }
+        Ok(config)
     }
 
     /// The configuration.
@@ -190,29 +202,26 @@ impl Model {
     }
 }
 
-fn of_folder(path: &Path, family: Family, words: &Map<String, Value>) -> Result<Model> {
-    let weights = Weights::open_dir(path, "model", DType::F32, &Device::Cpu)?;
-    let names: Vec<String> =
-        weights.names().filter(|name| !name.ends_with(".scale")).map(str::to_owned).collect();
-    let mut tensors = HashMap::with_capacity(names.len() + 1);
-    for name in names {
-        let shape = weights.info(&name).map_or(vec![], |(_, shape)| shape.to_vec());
-        let values = weights.values(&shape, &name)?;
-        tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
-    }
-    // Not all of its models know embeddings that serve as the head too.
+fn of_folder(
+    path: &Path,
+    weights: Weights,
+    family: Family,
+    words: &Map<String, Value>,
+    positions: usize,
+) -> Result<Model> {
+    // Tables are as long as what is asked for, however far the file says that positions go.
+    let mut words = words.clone();
+    words.insert("max_position_embeddings".to_owned(), positions.into());
     let tied = words.get("tie_word_embeddings") == Some(&Value::Bool(true));
-    if let (true, Some(embeddings)) = (tied, tensors.get("model.embed_tokens.weight").cloned()) {
-        tensors.insert("lm_head.weight".to_owned(), embeddings);
-    }
-    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let files = Box::new(Files { weights, tied });
+    let builder = VarBuilder::from_backend(files, DType::F32, Device::Cpu);
     let bad = |error: candle_core::Error| Error::Config {
         path: path.to_path_buf(),
         field: "the weights".to_owned(),
         found: error.to_string(),
         expected: "those that config.json calls for".to_owned(),
     };
-    let words = Value::Object(words.clone());
+    let words = Value::Object(words);
     let file = path.join("config.json");
     Ok(match family {
         Family::Qwen2 => {
@@ -230,6 +239,47 @@ fn of_folder(path: &Path, family: Family, words: &Map<String, Value>) -> Result<
         }
         Family::Mistral => Model::Mistral(mistral::Model::new(&config(&file, words)?, builder).map_err(bad)?),
     })
+}
+
+fn weights(folder: &Path) -> Result<Weights> {
+    Weights::open_dir(folder, "model", DType::F32, &Device::Cpu)
+}
+
+/// A folder's tensors as candle-transformers asks for them.
+struct Files {
+    weights: Weights,
+    /// Whether the embeddings serve as the head too, which not all of its models know.
+    tied: bool,
+}
+
+const HEAD: &str = "lm_head.weight";
+const EMBEDDINGS: &str = "model.embed_tokens.weight";
+
+impl Files {
+    fn stored<'a>(&self, name: &'a str) -> &'a str {
+        if self.tied && name == HEAD { EMBEDDINGS } else { name }
+    }
+}
+
+/// An error in candle's words, without the place in the program that its own have.
+fn told(error: Error) -> candle_core::Error {
+    candle_core::Error::Msg(error.to_string())
+}
+
+impl SimpleBackend for Files {
+    fn get(&self, shape: Shape, name: &str, _: Init, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        self.weights.get(shape.dims(), self.stored(name)).map_err(told)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let shape = self.weights.info(self.stored(name)).map_or(vec![], |(_, shape)| shape.to_vec());
+        self.weights.get(&shape, self.stored(name)).map_err(told)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        // Who finds no head takes the embeddings, which is right where they are tied, and only there.
+        if name == HEAD { !self.tied } else { self.weights.contains(name) }
+    }
 }
 
 /// A configuration in the words of one of candle-transformers' models.

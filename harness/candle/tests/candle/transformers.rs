@@ -2,7 +2,7 @@
 //! both read a layout, and what they would compute wrongly.
 use crate::common::{Digest, distance, fixtures, golden};
 use crate::gguf::model;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use edgemaxx_candle::llama::{Choice, Llama, LlamaOptions, Wanted, greedy};
 use edgemaxx_candle::transformers::{Transformers, TransformersConfig, TransformersOptions};
 use serde::Deserialize;
@@ -134,6 +134,76 @@ fn gguf_files_are_read_by_both_engines() {
         let (a, b) = (theirs.prefill(&ids).expect("logits").to_vec(), ours.prefill(&ids).expect("logits"));
         assert!(distance(&a, b) < limit, "type {kind}: {:.1e}", distance(&a, b));
         assert_eq!(theirs.config().end, ours.config().end);
+    }
+}
+
+/// What loading would refuse, looking does, in the same words: whichever tensor is missing, has another shape, or is stored as
+/// what is not read.
+#[test]
+fn looking_says_what_loading_would() {
+    let golden: Golden = golden("transformers.json");
+    for made in &golden.models {
+        let dir = tempfile::tempdir().expect("folder");
+        made.write(dir.path(), &made.config);
+        let looked = Transformers::look(dir.path()).expect(&made.name);
+        assert_eq!(&looked, open(dir.path(), 1).config(), "{}", made.name);
+        let file = dir.path().join("model.safetensors");
+        let whole = candle_core::safetensors::load(&file, &Device::Cpu).expect("loaded");
+        let tied = made.config["tie_word_embeddings"] == true;
+        for (at, (name, shape)) in made.tensors.iter().enumerate() {
+            let mut tensors = whole.clone();
+            let changed = match at % 3 {
+                0 => None,
+                1 => Some(Tensor::zeros([shape.as_slice(), &[2]].concat(), DType::F32, &Device::Cpu)),
+                _ => Some(Tensor::zeros(shape.as_slice(), DType::U32, &Device::Cpu)),
+            };
+            match changed {
+                None => tensors.remove(name),
+                Some(other) => tensors.insert(name.clone(), other.expect("tensor")),
+            };
+            candle_core::safetensors::save(&tensors, &file).expect("saved");
+            let options = TransformersOptions { threads: Some(1), context: Some(1) };
+            let said = |error: edgemaxx_candle::Error| error.to_string();
+            let (looked, opened) = (
+                Transformers::look(dir.path()).map(drop),
+                Transformers::open(dir.path(), &options).map(drop),
+            );
+            let (looked, opened) = (looked.map_err(said), opened.map_err(said));
+            assert_eq!(looked, opened, "{}: {name}", made.name);
+            let found = looked.err().unwrap_or_default();
+            let unread = tied && name == "lm_head.weight";
+            assert!(unread || found.contains(&format!("`{name}`")), "{}: {name}: {found}", made.name);
+        }
+    }
+    let dir = tempfile::tempdir().expect("folder");
+    let whole = model(8);
+    let look = |file: &crate::gguf::File| {
+        let looked = Transformers::look(&file.write(dir.path()));
+        looked.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(look(&whole), Ok(()));
+    for at in (0..whole.tensors.len()).filter(|at| whole.tensors[*at].0 != "output.weight") {
+        let mut file = whole.clone();
+        let name = if at % 2 == 0 {
+            file.tensors.remove(at).0
+        } else {
+            file.tensors[at].1.insert(0, 1);
+            file.tensors[at].0.clone()
+        };
+        let found = look(&file).expect_err(&name);
+        assert!(found.contains(&name), "{name}: {found}");
+    }
+    // Each of these it reads as one type only; a frequency of another it would take for none.
+    for (key, kind, bytes) in [
+        ("llama.attention.head_count_kv", 10, 2u64.to_le_bytes().to_vec()),
+        ("llama.rope.dimension_count", 4, 8u32.to_le_bytes().to_vec()),
+        ("llama.rope.freq_base", 12, 5e5f64.to_le_bytes().to_vec()),
+        ("llama.attention.layer_norm_rms_epsilon", 12, 1e-5f64.to_le_bytes().to_vec()),
+    ] {
+        let mut file = whole.clone();
+        file.put(key, kind, bytes);
+        let found = look(&file).expect_err(key);
+        assert!(found.contains(key), "{key}: {found}");
     }
 }
 

@@ -178,6 +178,35 @@ fn mistral(folder: &Path) -> String {
     to.display().to_string()
 }
 
+/// What such a model lacks is told when it is planned, as it is of a LLaMA.
+#[test]
+fn a_model_of_another_layout_is_looked_at_when_planning() {
+    let home = tempfile::tempdir().unwrap();
+    let model = mistral(home.path());
+    let engine = "engine = { native = \"candle-transformers\" }";
+    let file = contest(
+        home.path(),
+        &model,
+        "stored",
+        "lossless",
+        &format!("[[candidate]]\nname = \"again\"\n{engine}\n"),
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    let baseline = format!("checkpoint = \"{model}\"\n");
+    fs::write(&file, text.replacen(&baseline, &format!("{baseline}{engine}\n"), 1)).unwrap();
+    let plan = |out: &str| {
+        let mut plan = edgemaxx();
+        plan.arg("plan").arg(&file).arg("--out").arg(home.path().join(out));
+        plan
+    };
+    plan("fits").assert().success();
+    let config = Path::new(&model).join("config.json");
+    let layers = fs::read_to_string(&config).unwrap();
+    fs::write(&config, layers.replace("\"num_hidden_layers\": 7", "\"num_hidden_layers\": 8")).unwrap();
+    let (code, said) = failure(&mut plan("lacks"));
+    assert!(code == 2 && said.contains("baseline.checkpoint") && said.contains("model.layers.7"), "{said}");
+}
+
 #[test]
 fn models_of_other_layouts_compete_without_python() {
     let home = tempfile::tempdir().unwrap();

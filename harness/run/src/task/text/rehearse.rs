@@ -1,7 +1,7 @@
 //! What a contest of texts asks for that would fail only after everything is measured, found out before.
 
 use edgemaxx_candle::llama::look;
-use edgemaxx_candle::transformers::TransformersConfig;
+use edgemaxx_candle::transformers::{Transformers, TransformersConfig};
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::task::{RequestSpec, text};
 
@@ -45,7 +45,7 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     let source = resolved.first().map_or(&contest.baseline.checkpoint, |baseline| &baseline.checkpoint);
     let Ok(folder) = source_folder(base, &source.source) else { return Ok(()) };
     let read = if TransformersConfig::is_its(&folder) {
-        TransformersConfig::read(&folder).map(drop)
+        Transformers::look(&folder).map(drop)
     } else {
         look(&folder).map(drop)
     };

@@ -23,8 +23,9 @@ use crate::task::kit::Native;
 /// Texts, by candle-transformers.
 pub(super) struct TransformersKit;
 
+/// The configuration of a checkpoint that can be loaded, as far as that is known without reading its weights.
 fn read(folder: &Path) -> Result<TransformersConfig> {
-    let read = checkpoint(folder).and_then(|path| TransformersConfig::read(&path));
+    let read = checkpoint(folder).and_then(|path| Transformers::look(&path));
     read.map_err(|error| RunError::input(error.to_string()))
 }
 
