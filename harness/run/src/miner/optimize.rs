@@ -8,7 +8,7 @@ use edgemaxx_candle::derive::{Recipe, Storage, derive};
 use edgemaxx_candle::prune::prune_layers;
 
 use super::check::check;
-use super::recipe::Step;
+use super::recipe::{Step, twice};
 use crate::error::{Class, InFile as _, Result, RunError, Within as _, words};
 use crate::progress::Observer;
 use crate::resolve::CANDIDATE_FILE;
@@ -39,19 +39,42 @@ pub fn optimize(steps: &[Step], from: &Path, to: &Path, observer: &dyn Observer)
 
 /// Refuses a step that silently undoes an earlier one.
 fn undone(steps: &[Step]) -> Result<(), String> {
-    let int8 = steps.iter().position(|step| *step == Step::Store(Storage::Int8));
-    let after = int8.map_or(&[][..], |at| &steps[at + 1..]);
-    let wider = after.iter().find_map(|step| match step {
-        Step::Store(Storage::F16) => Some("f16"),
-        Step::Store(Storage::Bf16) => Some("bf16"),
+    let settings = steps.iter().filter_map(|step| match step {
+        Step::Setting(key, _) => Some(*key),
         _ => None,
     });
-    wider.map_or(Ok(()), |wider| {
+    if let Some(key) = twice(settings) {
+        return Err(format!("the setting {key} of edgemaxx.toml is given twice; name one value"));
+    }
+    // What a script leaves is its own matter.
+    let undoing = steps.split(|step| matches!(step, Step::Script(_))).find_map(|steps| {
+        let stored: Vec<Storage> = steps.iter().filter_map(storage).collect();
+        // Only to int8 does anything lead that is kept.
+        stored
+            .windows(2)
+            .find(|both| both[1] != Storage::Int8 || both[0] == both[1])
+            .map(|both| [both[0], both[1]])
+    });
+    undoing.map_or(Ok(()), |both| {
+        let [earlier, later] = both.map(called);
         Err(format!(
-            "{wider} after int8 would store the matrices in 16 bits again; name one of the two (compute={wider} is the \
+            "{later} after {earlier} would store again what {earlier} has stored; name one of the two (compute=FORMAT is the \
              format to compute in)"
         ))
     })
+}
+
+fn storage(step: &Step) -> Option<Storage> {
+    if let Step::Store(storage) = step { Some(*storage) } else { None }
+}
+
+/// The recipe that stores so.
+fn called(storage: Storage) -> &'static str {
+    match storage {
+        Storage::F16 => "f16",
+        Storage::Bf16 => "bf16",
+        Storage::Int8 => "int8",
+    }
 }
 
 /// What the built-in engine's crate says against a checkpoint.
@@ -152,13 +175,22 @@ mod tests {
     #[test]
     fn no_step_undoes_an_earlier_one() {
         let steps = |text: &str| text.split(' ').map(|step| step.parse().unwrap()).collect::<Vec<Step>>();
-        for fine in ["int8", "f16 int8", "bf16", "int8 steps=8 compute=bf16", "prune=1 int8"] {
+        for fine in
+            ["int8", "f16 int8", "bf16", "int8 steps=8 compute=bf16", "prune=1 int8", "f16 script=x f16"]
+        {
             assert_eq!(undone(&steps(fine)), Ok(()), "{fine}");
         }
-        for (undoing, wider) in [("int8 steps=8 bf16", "bf16 after int8"), ("f16 int8 f16", "f16 after int8")]
-        {
+        for (undoing, said) in [
+            ("int8 steps=8 bf16", "bf16 after int8"),
+            ("f16 int8 f16", "f16 after int8"),
+            ("bf16 f16", "f16 after bf16"),
+            ("f16 prune=1 bf16", "bf16 after f16"),
+            ("int8 int8", "int8 after int8"),
+            ("steps=8 int8 steps=10", "the setting steps "),
+            ("compute=f16 compute=f16", "the setting dtype "),
+        ] {
             let error = undone(&steps(undoing)).unwrap_err();
-            assert!(error.starts_with(wider), "{error}");
+            assert!(error.starts_with(said), "{undoing}: {error}");
         }
     }
 }

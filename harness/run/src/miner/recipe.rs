@@ -1,5 +1,6 @@
 //! One step of an optimisation, and how it is written.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -54,6 +55,12 @@ impl FromStr for Step {
             _ => return bad("a recipe; `edgemaxx miner optimize --help` lists them"),
         })
     }
+}
+
+/// The first of these that was there before.
+pub(super) fn twice<'a>(mut keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    keys.find(|key| !seen.insert(*key))
 }
 
 #[cfg(test)]

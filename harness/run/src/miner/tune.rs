@@ -9,6 +9,7 @@ use edgemaxx_contract::ranking::Ranking;
 use serde::Serialize;
 use toml::{Table, Value};
 
+use super::recipe::twice;
 use super::{bench, choose};
 use crate::error::{Result, RunError};
 use crate::progress::Observer;
@@ -59,10 +60,16 @@ pub struct Search {
 /// Every combination of the axes' values; without any, the one that changes nothing.
 ///
 /// # Errors
-/// There are too many.
+/// There are too many, or a setting has two axes, of which one would undo the other.
 pub fn grid(axes: &[Axis]) -> Result<Vec<Combination>> {
+    let axes: Vec<&Axis> = axes.iter().filter(|(_, _, values)| !values.is_empty()).collect();
+    if let Some(key) = twice(axes.iter().map(|(key, ..)| key.as_str())) {
+        return Err(RunError::input(format!(
+            "the setting {key} is given twice; name all its values in one place"
+        )));
+    }
     let mut grid = vec![(Vec::<String>::new(), Table::new(), Vec::<f64>::new())];
-    for (key, called, values) in axes.iter().filter(|(_, _, values)| !values.is_empty()) {
+    for (key, called, values) in axes {
         if grid.len().saturating_mul(values.len()) > MOST_IN_GRID {
             return Err(RunError::input(format!("more than {MOST_IN_GRID} combinations; name fewer values")));
         }
@@ -208,6 +215,19 @@ mod tests {
             score: 0.0,
             front: false,
         }
+    }
+
+    #[test]
+    fn a_setting_has_one_axis() {
+        let axis = |key: &str, called: &str, values: &[i64]| -> Axis {
+            (key.to_owned(), called.to_owned(), values.iter().map(|n| (*n).into()).collect())
+        };
+        let two = grid(&[axis("steps", "steps", &[4, 8]), axis("lookup", "lookup", &[])]).unwrap();
+        let names: Vec<&str> = two.iter().map(|combination| combination.name.as_str()).collect();
+        assert_eq!(names, ["steps-4", "steps-8"]);
+        let twice =
+            grid(&[axis("guidance_scale", "guidance", &[1]), axis("guidance_scale", "guidance_scale", &[2])]);
+        assert!(twice.unwrap_err().to_string().contains("the setting guidance_scale is given twice"));
     }
 
     #[test]
