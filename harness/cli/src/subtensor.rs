@@ -172,6 +172,14 @@ impl WalletArgs {
         Ok(self.wallet()?.open(&source)?)
     }
 
+    /// Whether the hotkey could sign, as far as that is known without its password.
+    pub(crate) fn look(&self, chain: &ChainArgs) -> anyhow::Result<()> {
+        match self.dev_key(chain)? {
+            Some(_) => Ok(()),
+            None => Ok(self.wallet()?.look()?),
+        }
+    }
+
     /// The hotkey's address, without opening it where its public file tells it.
     pub(crate) fn address(&self, chain: &ChainArgs) -> anyhow::Result<AccountId> {
         match self.dev_key(chain)? {

@@ -351,6 +351,28 @@ fn a_submission_is_tried_without_a_wallet() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("nothing was published or signed"));
 }
 
+/// What would refuse the hotkey when it is to sign is said before anybody is asked anything.
+#[test]
+fn a_dry_run_looks_at_the_hotkey() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let hotkeys = home.path().join("w/hotkeys");
+    fs::create_dir_all(&hotkeys).unwrap();
+    crate::common::alice_in(&hotkeys.join("open"));
+    fs::set_permissions(hotkeys.join("open"), fs::Permissions::from_mode(0o644)).unwrap();
+    crate::common::secret(&hotkeys.join("empty"), "");
+    for (hotkey, expected) in
+        [("open", "others may read the key"), ("empty", "field `file`"), ("none", "cannot read the key file")]
+    {
+        let mut command = edgemaxx();
+        command.args(["miner", "submit", "--repository", "me/mine", "--contest", "c", "--dry-run", "--from"]);
+        command.arg(repository("fixtures/models/emoji-sdxl")).arg("--wallet.path").arg(home.path());
+        command.args(["-w", "w", "-H", hotkey, "--subtensor.chain_endpoint", "ws://127.0.0.1:1"]);
+        let (code, message) = failure(&mut command);
+        assert!(code == 2 && message.contains(expected), "{hotkey}: {code} {message}");
+    }
+}
+
 /// A limit of the shell on the size of files is an error like a full disk, with the file's name.
 #[test]
 fn a_file_that_may_not_grow_is_named() {

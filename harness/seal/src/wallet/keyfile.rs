@@ -44,23 +44,39 @@ impl Keypair {
     /// # Errors
     /// A coldkey, unsafe mode, link, legacy format, wrong password, damage; never quoting what the file holds.
     pub fn read(path: &Path, password: &PasswordSource) -> Result<Self, WalletError> {
-        // A coldkey in its own folder is known by its name, before its password is asked for.
-        if path.ends_with("coldkey") && path.with_file_name("coldkeypub.txt").exists() {
-            return Err(WalletError::Coldkey { path: path.to_owned() });
+        let file = key_file(path)?;
+        if !file.starts_with(nacl::MAGIC) {
+            return plain(path, &file);
         }
-        let file = read_secret(path)?;
-        let plain = if file.starts_with(nacl::MAGIC) {
-            let (word, asked) = password.ask(path)?;
-            nacl::open(&file, &word)
-                .ok_or_else(|| WalletError::WrongPassword { path: path.to_owned(), asked })?
-        } else if let Some(kind) = legacy(&file) {
-            return Err(WalletError::Legacy { path: path.to_owned(), kind });
-        } else {
-            file
-        };
-        let text = text(path, &plain)?.trim();
-        if text.starts_with('{') { parse(path, text)?.keypair(path) } else { bare_secret(path, text) }
+        let (word, asked) = password.ask(path)?;
+        let opened = nacl::open(&file, &word);
+        plain(path, &opened.ok_or_else(|| WalletError::WrongPassword { path: path.to_owned(), asked })?)
     }
+}
+
+/// Whether a file can be opened as a key, as far as that is known without its password.
+pub(super) fn look(path: &Path) -> Result<(), WalletError> {
+    let file = key_file(path)?;
+    if file.starts_with(nacl::MAGIC) { Ok(()) } else { plain(path, &file).map(drop) }
+}
+
+/// What a key's file holds, encrypted or not.
+fn key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+    // A coldkey in its own folder is known by its name, before its password is asked for.
+    if path.ends_with("coldkey") && path.with_file_name("coldkeypub.txt").exists() {
+        return Err(WalletError::Coldkey { path: path.to_owned() });
+    }
+    let file = read_secret(path)?;
+    match legacy(&file) {
+        Some(kind) => Err(WalletError::Legacy { path: path.to_owned(), kind }),
+        None => Ok(file),
+    }
+}
+
+/// A key that is not, or no longer, encrypted.
+fn plain(path: &Path, file: &[u8]) -> Result<Keypair, WalletError> {
+    let text = text(path, file)?.trim();
+    if text.starts_with('{') { parse(path, text)?.keypair(path) } else { bare_secret(path, text) }
 }
 
 /// A file without JSON: a seed in hexadecimal, or a phrase.

@@ -73,6 +73,14 @@ impl Wallet {
         Ok(self.open(&PasswordSource::default())?.account())
     }
 
+    /// Whether the hotkey could be opened, as far as that is known without its password.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn look(&self) -> Result<(), WalletError> {
+        keyfile::look(&self.hotkey_path())
+    }
+
     /// Open the hotkey for signing.
     ///
     /// # Errors

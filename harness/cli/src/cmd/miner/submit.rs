@@ -173,10 +173,15 @@ impl Args {
         }
     }
 
-    /// What signs; nothing does in a dry run.
+    /// What signs; in a dry run nothing does, and it is only looked at.
     fn key(&self, missing: bool) -> anyhow::Result<Option<Keypair>> {
-        let signs = !(self.dry_run || self.no_commit || missing);
-        signs.then(|| self.wallet.open(&self.chain)).transpose()
+        if self.no_commit || missing {
+            return Ok(None);
+        }
+        if self.dry_run {
+            return self.wallet.look(&self.chain).map(|()| None);
+        }
+        self.wallet.open(&self.chain).map(Some)
     }
 
     fn miner<'a>(&self, chain: &'a Chain, key: Option<&Keypair>) -> anyhow::Result<Miner<'a>> {
