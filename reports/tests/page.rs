@@ -3,6 +3,7 @@
 mod common;
 
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::estimate::{Claim, Estimate};
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_report::{AnswerSource, NoAnswers, html, junit, markdown, summary_json};
@@ -78,6 +79,19 @@ fn a_visitor_reads_in_short_who_won_and_who_did_not() {
     }
     assert!(!short.contains("clone"), "the check is not a competitor: {short}");
 
+    for (speedup, words) in [
+        (0.8, "int8 is slower: it takes about 25% more time than teacher. Planted"),
+        (0.4, "int8 is slower: it takes about 2.5 times as long as teacher. Planted"),
+    ] {
+        let int8 = run.estimates.candidates.iter_mut().find(|c| c.name == "int8").expect("estimated");
+        int8.claim = Claim::Slower;
+        for estimate in [&mut int8.speedup, &mut int8.speedup_simultaneous] {
+            estimate.as_mut().expect("measured").point = speedup;
+        }
+        let short = in_short(&html(&run.view(), &run).expect("page"));
+        assert!(short.contains(words), "{short}");
+    }
+
     let second = run.ranking.entries.iter_mut().find(|e| e.name == "steps-10").expect("ranked");
     second.tier = Some(1);
     run.ranking.winner = None;
@@ -94,6 +108,33 @@ fn a_visitor_reads_in_short_who_won_and_who_did_not() {
     run.ranking.fitness = edgemaxx_contract::estimate::CertificateVerdict::Unfit;
     let short = in_short(&html(&run.view(), &run).expect("page"));
     assert!(short.contains("no number of this run counts") && !short.contains("noisy"), "{short}");
+}
+
+/// A plot, a leaderboard and a candidate's section that show different intervals beside one claim contradict one another.
+#[test]
+fn the_interval_that_decides_stands_beside_every_speedup() {
+    let run = common::run(&common::demo(), 3, 2, 16, None);
+    let page = html(&run.view(), &run).expect("page");
+    let (plot, board) =
+        (between(&page, "id=\"speedup\"", "</section>"), between(&page, "id=\"leaderboard\"", "</section>"));
+    let mut measured = 0;
+    for candidate in &run.estimates.candidates {
+        let (Some(own), Some(shared)) = (&candidate.speedup, &candidate.speedup_simultaneous) else {
+            continue;
+        };
+        let ends = |e: &Estimate, between: &str| {
+            format!("{:.3}{between}{:.3}", e.lower.expect("lower"), e.upper.expect("upper"))
+        };
+        assert_ne!(ends(own, ", "), ends(shared, ", "), "the two differ, or this shows nothing");
+        assert!(plot.contains(&format!("[{}]", ends(shared, ", "))), "{}: {plot}", candidate.name);
+        assert!(!plot.contains(&ends(own, ", ")), "{}: {plot}", candidate.name);
+        assert!(board.contains(&ends(shared, " … ")), "{}: {board}", candidate.name);
+        measured += 1;
+    }
+    assert!(measured > 2);
+    let first = page.find("interval for all candidates at once</dt>").expect("the one that decides");
+    let second = page.find(", its own 95% interval</dt>").expect("its own");
+    assert!(first < second);
 }
 
 #[test]

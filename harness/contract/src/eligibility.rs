@@ -19,7 +19,7 @@ pub fn weights_refused(
         CertificateVerdict::Fit => match certificate.noise_floor {
             Some(floor) if floor <= tolerated => {}
             Some(floor) => reasons.push(format!(
-                "the run is unfit: its noise floor is ±{:.1}%, and the contest tolerates ±{:.1}%",
+                "the run is too noisy: its noise floor is ±{:.1}%, and the contest tolerates ±{:.1}%",
                 100.0 * floor,
                 100.0 * tolerated
             )),
@@ -137,11 +137,11 @@ mod tests {
             (Some(0.05), None),
             (
                 Some(0.34),
-                Some("the run is unfit: its noise floor is ±34.0%, and the contest tolerates ±5.0%"),
+                Some("the run is too noisy: its noise floor is ±34.0%, and the contest tolerates ±5.0%"),
             ),
             (
                 Some(f64::NAN),
-                Some("the run is unfit: its noise floor is ±NaN%, and the contest tolerates ±5.0%"),
+                Some("the run is too noisy: its noise floor is ±NaN%, and the contest tolerates ±5.0%"),
             ),
             (None, Some("the run is unfit: its noise floor is not known")),
         ] {

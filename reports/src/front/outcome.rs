@@ -1,6 +1,6 @@
 //! The outcome in words.
 
-use edgemaxx_contract::estimate::CertificateVerdict;
+use edgemaxx_contract::estimate::{CertificateVerdict, Claim};
 use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::ranking::Standing;
 use edgemaxx_contract::task::{Noun, by_name};
@@ -153,7 +153,10 @@ fn entry(
                 visible(&summary.baseline)
             )
         }
-        Standing::NotFaster => String::new(),
+        Standing::NotFaster => match ratio.filter(|_| of.claim == Some(Claim::Slower)) {
+            Some(ratio) => format!("is slower: it {} {}.", slower(ratio), visible(&summary.baseline)),
+            None => String::new(),
+        },
         Standing::RejectedQuality => {
             format!(
                 "was rejected: its {} are not proven to be as good as the contest demands.",
@@ -174,6 +177,16 @@ fn compared(ratio: f64) -> String {
         format!("is about {} times as fast as", number::fixed(ratio, 1))
     } else {
         format!("takes about {} less time than", number::percent(1.0 - 1.0 / ratio, 0))
+    }
+}
+
+/// A ratio of times below one, as people say it.
+fn slower(ratio: f64) -> String {
+    let times = 1.0 / ratio;
+    if times >= 1.95 {
+        format!("takes about {} times as long as", number::fixed(times, 1))
+    } else {
+        format!("takes about {} more time than", number::percent(times - 1.0, 0))
     }
 }
 

@@ -157,9 +157,7 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
     let speed = |estimate: Option<&Estimate>| {
         estimate.map_or_else(|| UNDEFINED.to_owned(), |s| ranged(s, number::speedup))
     };
-    let level = |estimate: Option<&Estimate>| {
-        estimate.map_or_else(String::new, |s| format!(", {} interval", number::percent(s.level, 0)))
-    };
+    let level = |s: &Estimate| format!("{} interval", number::percent(s.level, 0));
     let claim = match e.claim {
         Claim::Faster => "faster than the baseline, proven",
         Claim::Slower => "slower than the baseline, proven",
@@ -167,11 +165,24 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
         Claim::Ambiguous => "ambiguous: not the same without throttled samples",
     };
     let planned = shots.map_or(e.sessions, |s| s.planned);
-    let mut facts = vec![
-        Fact::new("Claim", claim),
-        Fact::new(format!("Speedup{}", level(e.speedup.as_ref())), speed(e.speedup.as_ref())),
-        Fact::new("Interval for all candidates at once", speed(e.speedup_simultaneous.as_ref())),
-    ];
+    let mut facts = vec![Fact::new("Claim", claim)];
+    // The interval that the claim rests on comes first.
+    if let Some(shared) = &e.speedup_simultaneous {
+        facts.push(Fact::new(
+            format!("Speedup, {} for all candidates at once", level(shared)),
+            speed(Some(shared)),
+        ));
+    }
+    facts.push(Fact::new(
+        match &e.speedup {
+            Some(own) if e.speedup_simultaneous.is_some() => {
+                format!("Speedup, its own {}", level(own))
+            }
+            Some(own) => format!("Speedup, {}", level(own)),
+            None => "Speedup".to_owned(),
+        },
+        speed(e.speedup.as_ref()),
+    ));
     if e.speedup_unthrottled.is_some() {
         facts.push(Fact::new("Without throttled samples", speed(e.speedup_unthrottled.as_ref())));
     }

@@ -262,6 +262,7 @@ fn forest(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
             point: estimates
                 .and_then(|e| Some(e.speedup.as_ref()?.point))
                 .filter(|p| p.is_finite() && *p > 0.0),
+            decides: ends(estimates.and_then(|e| e.claimed_speedup())),
             inner: ends(estimates.and_then(|e| e.speedup.as_ref())),
             outer: ends(estimates.and_then(|e| e.speedup_simultaneous.as_ref())),
         })

@@ -14,6 +14,8 @@ pub(crate) struct Row {
     pub standing: &'static str,
     /// The speedup, if there is one.
     pub point: Option<f64>,
+    /// The interval that its claim rests on, which is the one in figures.
+    pub decides: (Option<f64>, Option<f64>),
     /// Its own interval.
     pub inner: (Option<f64>, Option<f64>),
     /// The interval that holds for all candidates at once.
@@ -58,7 +60,7 @@ pub(crate) fn forest(id: &str, rows: &[Row], required: f64, noise: Option<f64>) 
     for (index, row) in rows.iter().enumerate() {
         let y = top + ROW * (index as f64 + 0.5);
         svg.text("name", Anchor::End, left - 14.0, y + 4.0, &shorten(&row.name, NAME));
-        let (Some(point), (lower, upper)) = (row.point, row.inner) else {
+        let (Some(point), (lower, upper)) = (row.point, row.decides) else {
             svg.text("note", Anchor::Middle, (left + right) / 2.0, y + 4.0, "not measured");
             svg.text("value", Anchor::Start, right + 14.0, y + 4.0, number::UNDEFINED);
             continue;
