@@ -285,7 +285,7 @@ impl ScheduleConfig {
     /// `from_config`.
     ///
     /// # Errors
-    /// Names the file, the key, what was found and what is implemented.
+    /// Names the file, the key, what was found and what is implemented; of a class that was asked for, the setting.
     pub fn read(path: &Path, class: Option<&str>) -> Result<Self> {
         let raw: Map<String, Value> = read_json(path)?;
         let bad = |field: &str, found: &dyn std::fmt::Display, expected: &str| {
@@ -295,7 +295,11 @@ impl ScheduleConfig {
         let name = class.or(own).unwrap_or_default();
         let Some(class) = Class::of(name) else {
             let expected = format!("`{}`, the supported schedulers", SCHEDULERS.join("` or `"));
-            return Err(bad("_class_name", &format!("`{name}`"), &expected));
+            let found = format!("`{name}`");
+            return Err(match class {
+                Some(_) => Error::Request { field: "generation.scheduler", found, expected },
+                None => bad("_class_name", &found, &expected),
+            });
         };
         for (key, allowed) in class.only {
             let absent = if *key == "skip_prk_steps" { "false" } else { allowed[0] };

@@ -3,7 +3,7 @@
 use crate::common::{options, teacher};
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, Pipeline};
+use edgemaxx_candle::{CheckpointSource, DType, Device, GenerateRequest, LoadOptions, Pipeline};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use std::collections::HashMap;
@@ -104,6 +104,18 @@ fn unfit_checkpoints_are_refused_by_name() {
     copy.refused(&["unet", "no weights found", "diffusion_pytorch_model.safetensors"]);
     copy.put("unet/diffusion_pytorch_model.bin", b"\x80\x02");
     copy.refused(&["diffusion_pytorch_model.bin", "refused", "pickle", "safe_serialization=True"]);
+}
+
+/// A scheduler that was asked for is no fault of the checkpoint's files.
+#[test]
+fn a_scheduler_asked_for_is_refused_as_a_setting() {
+    let asked =
+        LoadOptions { scheduler: Some("DEISMultistepScheduler".to_owned()), ..options(DType::F32, 1) };
+    let message = Pipeline::load(&teacher(), &asked).err().expect("must be refused").to_string();
+    for part in ["`generation.scheduler`", "`DEISMultistepScheduler`", "`EulerDiscreteScheduler`"] {
+        assert!(message.contains(part), "`{part}` is missing in: {message}");
+    }
+    assert!(!message.contains("scheduler_config.json"), "{message}");
 }
 
 #[test]
