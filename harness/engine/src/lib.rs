@@ -21,7 +21,7 @@ pub use engine::{Answer, Ask, Closed, Engine, Launched, Launcher, Loaded, Part};
 pub use mock::{MockEngine, MockLauncher, MockScript};
 pub use process::{
     Cores, InstallError, InstallSpec, Installed, Kept, Limits, Place, ProcessEngine, ProcessLauncher,
-    ProcessSpec, SandboxStatus, User, detect_sandbox, install, unreadable,
+    ProcessSpec, SandboxStatus, User, detect_sandbox, install, needs, unreadable,
 };
 pub use serve::{Answerer, Connection, Parts, Reply, ServeError, serve, serve_over};
 pub use task::{Artefact, Codec, Question};

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use edgemaxx_contract::contest::{CheckpointSpec, Contest};
+use edgemaxx_contract::contest::{CheckpointSpec, Contest, EngineSpec};
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
 
-use crate::error::{InFile as _, Result, Within as _};
+use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::floor;
 use crate::open::open_all;
 use crate::progress::Observer;
@@ -28,7 +28,7 @@ pub struct Looked {
 }
 
 /// Looks at the contest at `path` as far as it is here, without digests of checkpoints and without fetching anything: what it
-/// asks for, the checkpoints that are on this machine, files of engines, prompts; and draws a plan of that.
+/// asks for, the checkpoints that are on this machine, files and programs of engines, prompts; and draws a plan of that.
 ///
 /// # Errors
 /// Its own words cannot be done, the baseline cannot answer, or a file of it is missing.
@@ -61,6 +61,7 @@ pub fn look(path: &Path, observer: &dyn Observer) -> Result<Looked> {
                 .push(candidate(&contest, &base, spec, spec.checkpoint.clone(), digest).within(context)?);
         }
     }
+    needed(&pipelines, observer).within(context)?;
     let (prompts_file, prompts) = prompts(&contest, &base, path)?;
     open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer).within(context)?;
     if !here(&contest.baseline.checkpoint) {
@@ -72,6 +73,26 @@ pub fn look(path: &Path, observer: &dyn Observer) -> Result<Looked> {
     let (Resolved { contest, base, .. }, plan) =
         Draw::today(path.to_owned(), false)?.draw_resolved(resolved)?;
     Ok(Looked { weights_bytes: weights_at_once(&plan, &base)?, contest })
+}
+
+/// Warns of candidates whose engines need programs that are not installed here.
+///
+/// # Errors
+/// The baseline's engine does.
+fn needed(pipelines: &[PipelinePlan], observer: &dyn Observer) -> Result<()> {
+    for pipeline in pipelines.iter().filter(|pipeline| pipeline.role != Role::Control) {
+        let EngineSpec::Command(engine) = &pipeline.engine else { continue };
+        match edgemaxx_engine::needs(&engine.needs) {
+            Ok(()) => {}
+            Err(why) if pipeline.role == Role::Baseline => {
+                return Err(RunError::input(format!("baseline.engine: {why}")));
+            }
+            Err(why) => {
+                observer.note(&format!("warning: candidate {:?} cannot start here: {why}", pipeline.name));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a plan has in memory at once, see [`floor::weights_at_once`].

@@ -45,6 +45,22 @@ fn a_device_that_nothing_computes_on_is_refused_before_anything_is_planned() {
 }
 
 #[test]
+fn a_program_that_an_engine_needs_is_looked_for() {
+    let needy = "\n[[candidate]]\nname = \"needy\"\n\
+         engine = { command = [\"edgemaxx\", \"engine\", \"mock\"], needs = [\"no-such-program\"] }\n";
+    let ground = Playground::new(needy);
+    let output = edgemaxx().arg("doctor").arg(ground.contest()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let warned = "candidate \"needy\" cannot start here: it needs \"no-such-program\"";
+    assert!(said.contains(warned), "{said}");
+
+    ground.replace("contest.toml", "no-such-program", "sh");
+    let output = edgemaxx().arg("doctor").arg(ground.contest()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("cannot start"), "{said}");
+}
+
+#[test]
 fn a_card_is_named_only_where_there_are_cards() {
     let ground = Playground::new(&candidate("fast", &[]));
     let (code, message) = failure(ground.run("out").args(["--device", "0"]));

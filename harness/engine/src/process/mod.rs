@@ -31,4 +31,5 @@ pub use limits::Limits;
 pub use sandbox::{detect_sandbox, unreadable};
 pub use sandbox_status::{SandboxStatus, User};
 pub(crate) use spawn::SOCKET_VARIABLE;
+pub use spawn::needs;
 pub use spec::ProcessSpec;

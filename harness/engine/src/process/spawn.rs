@@ -57,6 +57,16 @@ pub(super) struct Spawned {
     pub(super) output: PipeReader,
 }
 
+/// Looks for the programs that an engine needs.
+///
+/// # Errors
+/// In words, which of them is not installed here.
+pub fn needs(names: &[String]) -> Result<(), String> {
+    names.iter().find(|name| find_program(OsStr::new(name)).is_none()).map_or(Ok(()), |missing| {
+        Err(format!("it needs {missing:?}, which is in none of {}; install it here", Pins::PATH))
+    })
+}
+
 /// Starts the process.
 pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, String> {
     let name = spec.command.first().ok_or("an empty command")?;
@@ -67,9 +77,7 @@ pub(super) fn spawn(spec: &ProcessSpec, access: Access<'_>) -> Result<Spawned, S
             Pins::PATH
         )
     })?;
-    if let Some(missing) = spec.needs.iter().find(|name| find_program(OsStr::new(name)).is_none()) {
-        return Err(format!("it needs {missing:?}, which is in none of {}; install it here", Pins::PATH));
-    }
+    needs(&spec.needs)?;
     for path in &spec.read_only {
         std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
