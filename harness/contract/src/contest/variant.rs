@@ -60,6 +60,10 @@ pub fn with_candidates(
     }
     if let Some(Value::Array(own)) = contest.get_mut("candidate") {
         own.retain(is_control);
+        // An empty list in one line, as it would be written, takes no tables either.
+        if own.is_empty() {
+            contest.remove("candidate");
+        }
     }
     Ok(format!("{first}{}\n{added}", toml(&contest)))
 }
@@ -98,6 +102,11 @@ mod tests {
         let other = "[[candidate]]\nname = \"other\"\n";
         let found = with_candidates(&format!("{text}{other}{control}"), &[entrant("a")], None).unwrap();
         assert_eq!(names(&found), ["aa", "a"]);
+
+        let found = with_candidates(&format!("{text}{other}"), &[entrant("a"), entrant("b")], None).unwrap();
+        assert_eq!(names(&found), ["a", "b"]);
+        let found = with_candidates(&format!("{text}{other}"), &[], None).unwrap();
+        assert!(!found.contains("candidate"), "{found}");
 
         let inline = "candidate = [{ name = \"aa\", control = true }]\n";
         let found = with_candidates(&format!("{inline}{text}"), &[entrant("a")], None).unwrap();
