@@ -74,8 +74,7 @@ pub fn no_folder(path: &Path) -> String {
     if path.exists() {
         return format!(
             "{shown}: a single file, expected a folder in the diffusers layout; convert it: python -c \"from diffusers \
-             import StableDiffusionXLPipeline as P; P.from_single_file({:?}).save_pretrained('OUT')\"",
-            path.to_string_lossy()
+             import StableDiffusionXLPipeline as P; P.from_single_file('{shown}').save_pretrained('OUT')\""
         );
     }
     let text = path.to_string_lossy();

@@ -63,7 +63,8 @@ impl Args {
             });
         }
         site::write(&runs, &[], &self.out)?;
-        note(&format!("history: {} runs", runs.len()));
+        let several = if runs.len() == 1 { "" } else { "s" };
+        note(&format!("history: {} run{several}", runs.len()));
         answer(&self.out.join("index.html").display().to_string())
     }
 }

@@ -472,7 +472,7 @@ fn generate_says_what_it_takes_and_writes_what_the_name_says() {
         assert!(code == 2 && message.contains("hf download owner/name --local-dir"), "{message}");
     }
     let (code, message) = named("mine/unet/diffusion_pytorch_model.safetensors");
-    assert!(code == 2 && message.contains("from_single_file"), "{message}");
+    assert!(code == 2 && message.contains("P.from_single_file('mine/unet/"), "{message}");
     let out = it.path("x.jpg");
     let (code, message) = generate(&it, &["--out", out.to_str().unwrap()]);
     assert!(code == 0 && fs::read(&out).unwrap().starts_with(&[0xff, 0xd8, 0xff]), "{message}");

@@ -88,7 +88,7 @@ fn copies_count_once_and_foreign_folders_are_left_alone() {
     let shown = history(&runs, &ground.path("site")).success();
     let said = String::from_utf8_lossy(&shown.get_output().stderr).into_owned();
     assert!(
-        said.contains("the same run as") && said.contains("no link") && said.contains("1 runs"),
+        said.contains("the same run as") && said.contains("no link") && said.contains("history: 1 run\n"),
         "{said}"
     );
 
@@ -105,5 +105,5 @@ fn copies_count_once_and_foreign_folders_are_left_alone() {
     let said = String::from_utf8_lossy(&shown.get_output().stderr).into_owned();
     let left_out = said.lines().find(|line| line.starts_with("warning: ")).unwrap();
     assert!(left_out.contains("c/summary.json") && left_out.contains("99"), "{said}");
-    assert!(said.contains("1 runs"), "{said}");
+    assert!(said.contains("history: 1 run\n"), "{said}");
 }
