@@ -77,7 +77,7 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
     for text in [
         "href=\"runs/12/report.html#candidate-1\"",
         "It is about 6.2 times as fast as teacher, the baseline",
-        "The winner has won the last 12 of 12 runs.",
+        "The winner has won all 12 runs.",
         "noisy</bdi></a> <bdi>was rejected: its pictures are not proven to be as good as the contest demands.",
         "broken</bdi></a> <bdi>failed",
     ] {
@@ -86,6 +86,10 @@ fn a_history_shows_the_day_a_candidate_became_faster() {
     let mut backwards = runs.clone();
     backwards.reverse();
     assert_eq!(history(&backwards, &[]).expect("site"), files, "the order of runs does not matter");
+    let mut later = runs.clone();
+    later[0].summary.winner = None;
+    let page = &history(&later, &[]).expect("site")[0].text;
+    assert!(page.contains("The winner has won the last 11 of 12 runs."), "{page}");
     let mut two = runs.clone();
     two[0].summary.contest = "another".to_owned();
     let page = &history(&two, &[]).expect("site")[0].text;

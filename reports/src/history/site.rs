@@ -234,6 +234,7 @@ fn glance(summaries: &[&Summary]) -> String {
         (Some(_), runs, 0) => {
             format!("The winner is another than in the run before; there are {} runs.", runs + 1)
         }
+        (Some(_), runs, same) if same == runs => format!("The winner has won all {} runs.", runs + 1),
         (Some(_), runs, same) => format!("The winner has won the last {} of {} runs.", same + 1, runs + 1),
     }
 }
