@@ -151,15 +151,22 @@ fn open_log(plan: &Plan, io: &mut Io<'_>) -> Result<(Log, bool), MeasureError> {
     Ok((Log { header, records: Vec::new(), chain, complete_bytes }, false))
 }
 
+/// Why everybody leaves once a plan's budget is spent; `None`: it has none.
+pub fn budget_spent(plan: &Plan) -> Option<String> {
+    plan.measurement.stopping.budget_s.map(|budget| format!("the budget of {budget} s was spent"))
+}
+
 fn stop_beyond_budget(run: &mut Run<'_, '_>) -> Result<(), MeasureError> {
-    let Some(budget) = run.plan.measurement.stopping.budget_s else { return Ok(()) };
+    let (Some(budget), Some(reason)) = (run.plan.measurement.stopping.budget_s, budget_spent(run.plan))
+    else {
+        return Ok(());
+    };
     if (run.earlier_ns.saturating_add(run.now_ns())) as f64 / 1e9 < budget {
         return Ok(());
     }
     let plan = run.plan;
     for candidate in plan.candidates() {
-        let reason = format!("the budget of {budget} s was spent");
-        if let Some(stop) = remaining::stop(plan, &run.log, &candidate.name, reason) {
+        if let Some(stop) = remaining::stop(plan, &run.log, &candidate.name, reason.clone()) {
             run.append(Record::Stop(stop))?;
         }
     }

@@ -19,8 +19,9 @@ pub mod telemetry;
 
 pub use count::Tally;
 pub use error::MeasureError;
-pub use execute::{Summary, execute, finished};
+pub use execute::{Summary, budget_spent, execute, finished};
 pub use log_file::{Disk, FolderDisk, SAMPLES_FILE};
 pub use observe::{Event, NoStops, Observer, Progress, Silent, StopRule};
+pub use remaining::due as follows;
 pub use run::Io;
 pub use steady::{STEADY_FALL, STEADY_RISE, is_steady};

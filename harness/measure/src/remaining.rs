@@ -144,7 +144,7 @@ pub(crate) fn baseline_answers_beside_others(plan: &Plan, log: &Log, candidate: 
 
 /// A record that follows from the log and was not written, because the process was killed before,
 /// or because a session has just ended.
-pub(crate) fn due(plan: &Plan, log: &Log) -> Option<Record> {
+pub fn due(plan: &Plan, log: &Log) -> Option<Record> {
     let sessions = log.sessions(plan);
     for (planned, recorded) in plan.sessions.iter().zip(&sessions) {
         if recorded.end.is_some() || launches(recorded) == 0 {

@@ -2,6 +2,7 @@
 //! the moment at which all time is over.
 
 mod lanes;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,12 +19,16 @@ use edgemaxx_contract::sample::{LaunchOutcome, Log, Outcome, Record, RecordedSes
 use edgemaxx_quality::{Judge, records};
 
 use self::lanes::{Layers, Next};
+pub(crate) use self::replay::check;
 use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::stage::quality::{Models, answer_pairs};
 
 /// How often a lane looks whether the others are as far as it is.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Why everybody leaves at the deadline.
+const TIME_OVER: &str = "the time for measuring was over";
 
 /// Ends candidates that are known well enough, where the plan asks for it; and everybody at the deadline.
 pub(crate) struct Stops {
@@ -37,11 +42,18 @@ pub(crate) struct Stops {
 /// A race and what was seen of it.
 struct Watched {
     race: Race,
-    folder: RunFolder,
-    judge: Box<dyn Judge>,
+    judged: Judged,
     /// Records of the log that were read.
     read: usize,
     runners: BTreeMap<String, Runner>,
+}
+
+/// How the answers of a session are judged.
+enum Judged {
+    /// Now, as they lie in the run.
+    Now(RunFolder, Box<dyn Judge>),
+    /// They were, session by session.
+    Before(BTreeMap<u32, Vec<QualityRecord>>),
 }
 
 /// What is known of a candidate: of sessions that ended, so that an interrupted measurement decides
@@ -78,13 +90,10 @@ impl Stops {
             None => None,
         };
         let race = match Race::of(contest, whole.as_ref().map_or(plan, |(plan, ..)| plan)) {
-            Some(race) => Some(Watched {
-                race,
-                folder: folder.clone(),
-                judge: Models::of(folder, contest, Models::default())?.judge(contest.task)?,
-                read: 0,
-                runners: BTreeMap::new(),
-            }),
+            Some(race) => {
+                let judge = Models::of(folder, contest, Models::default())?.judge(contest.task)?;
+                Some(Watched::of(race, Judged::Now(folder.clone(), judge)))
+            }
             None => None,
         };
         let layers = whole.map(|(plan, run, lane)| Layers::of(&run, &plan, lane));
@@ -98,7 +107,7 @@ impl edgemaxx_measure::StopRule for Stops {
         loop {
             if self.deadline.is_some_and(|deadline| SystemTime::now() >= deadline) {
                 let all = plan.candidates().iter();
-                return all.map(|c| wish(&c.name, "the time for measuring was over".to_owned())).collect();
+                return all.map(|c| wish(&c.name, TIME_OVER.to_owned())).collect();
             }
             let Some(watched) = &mut self.race else { return Vec::new() };
             let Some(layers) = &mut self.layers else {
@@ -125,7 +134,29 @@ fn wish(candidate: &str, reason: String) -> Stop {
     Stop { candidate: candidate.to_owned(), after_sessions: 0, reason, sessions_saved: 0, beaten_by: None }
 }
 
+impl Judged {
+    /// Of a session that ended. Answers that cannot be judged now end nobody; the quality stage will say what is wrong.
+    fn records(
+        &self,
+        plan: &Plan,
+        planned: &PlannedSession,
+        recorded: &RecordedSession<'_>,
+    ) -> Vec<QualityRecord> {
+        match self {
+            Self::Now(folder, judge) => {
+                let pairs = answer_pairs(folder, plan, planned, recorded);
+                records(&**judge, &pairs, &[], &|| {}).unwrap_or_default()
+            }
+            Self::Before(sessions) => sessions.get(&planned.index).cloned().unwrap_or_default(),
+        }
+    }
+}
+
 impl Watched {
+    fn of(race: Race, judged: Judged) -> Self {
+        Self { race, judged, read: 0, runners: BTreeMap::new() }
+    }
+
     /// Takes in the sessions that ended since the last look, in their order.
     fn look(&mut self, plan: &Plan, log: &Log) {
         let new = &log.records[self.read.min(log.records.len())..];
@@ -143,7 +174,7 @@ impl Watched {
     }
 
     fn take(&mut self, plan: &Plan, planned: &PlannedSession, recorded: &RecordedSession<'_>) {
-        let pairs = answer_pairs(&self.folder, plan, planned, recorded);
+        let judged = self.judged.records(plan, planned, recorded);
         let control = plan.pipeline(&planned.candidate).is_some_and(|p| p.role == Role::Control);
         let runner = self.runners.entry(planned.candidate.clone()).or_insert_with(|| Runner {
             control,
@@ -163,8 +194,7 @@ impl Watched {
             runner.means.push(session.mean());
             runner.speeds.push(session.speed());
         }
-        // Answers that cannot be judged now end nobody; the quality stage will say what is wrong.
-        runner.records.extend(records(&*self.judge, &pairs, &[], &|| {}).unwrap_or_default());
+        runner.records.extend(judged);
         let records: Vec<&QualityRecord> = runner.records.iter().collect();
         runner.factor = self.race.factor(&records);
         // In a block the control is needed for the others' sake, however well it is known.

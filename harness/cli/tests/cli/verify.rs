@@ -10,6 +10,8 @@ use crate::common::{
     retime, secret,
 };
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::sample::{Chain, Log, Record, Stop};
 use edgemaxx_seal::manifest::Manifest;
 
 /// A sealed copy of the published example.
@@ -177,6 +179,58 @@ fn a_lie_that_is_sealed_is_named_by_what_does_not_follow() {
         assert_eq!(code, 1, "{name}: {said}");
         assert!(said.contains(named), "{name}: {said}");
     }
+}
+
+/// Whoever ends a candidate and says that a rule did is caught, though every file follows from his log.
+#[test]
+fn a_stop_that_no_rule_gives_is_named() {
+    let ground = Playground::new(&candidate("quick", &["--latency-us", "2000"]));
+    let run = ground.measured("run");
+    alice_in(&ground.path("seed"));
+    let verified = || {
+        edgemaxx().arg("seal").arg(&run).arg("--key").arg(ground.path("seed")).assert().success();
+        let output =
+            edgemaxx().arg("verify").arg(&run).arg("--base").arg(ground.folder.path()).output().unwrap();
+        (output.status.code(), format!("{output:?}"))
+    };
+    let (code, said) = verified();
+    assert!(code == Some(0) && said.contains("0 candidates left early, by the rules"), "{said}");
+
+    let plan = Plan::from_json(&fs::read_to_string(run.join("plan.json")).unwrap()).unwrap();
+    let log = Log::parse_for(&fs::read_to_string(run.join("samples.jsonl")).unwrap(), &plan).unwrap();
+    let own: Vec<u32> = plan
+        .sessions
+        .iter()
+        .filter(|session| session.candidate == "quick")
+        .map(|session| session.index)
+        .collect();
+    let last = own[own.len() - 1];
+    let stop = Stop {
+        candidate: "quick".to_owned(),
+        after_sessions: own.len() as u32 - 1,
+        reason: "it surely misses the gate on the mean of ssim_gray".to_owned(),
+        sessions_saved: 1,
+        beaten_by: None,
+    };
+    let is_kept = |record: &Record| match record {
+        Record::Launch(launch) => launch.session != last,
+        Record::Attempt(attempt) => attempt.session != last,
+        Record::Idle(idle) => idle.session != last,
+        Record::Session(end) => end.session != last,
+        _ => true,
+    };
+    let mut chain = Chain::default();
+    let mut text = chain.append(Record::Header(log.header));
+    for record in log.records.into_iter().filter(is_kept).chain([Record::Stop(stop)]) {
+        text += &chain.append(record);
+    }
+    fs::write(run.join("samples.jsonl"), text).unwrap();
+    derive(&run);
+    fs::remove_file(run.join("manifest.json")).unwrap();
+    let (code, said) = verified();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("samples.jsonl: \\\"quick\\\" is stopped after 4 sessions because"), "{said}");
+    assert!(said.contains("no rule gives that"), "{said}");
 }
 
 /// What stages made of other files than are there is neither ranked, compared nor sealed.

@@ -65,6 +65,7 @@ fn measured(path: &Path, means: &Means, checks: &mut Checks, observer: &dyn Obse
         && checks.add("log", recompute::log(&folder))
         && checks.add("answers", recompute::pictures(&folder))
         && checks.add("quality", recompute::quality(&folder, means, observer))
+        && checks.add("stops", recompute::stops(&folder))
         && checks.add("estimates, ranking, report", recompute::recomputed(&folder))
         && checks.add("weights", day::weights(path, means));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use edgemaxx_contract::run_files::{
-    CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE,
+    CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE, SAMPLES_FILE,
 };
 use edgemaxx_quality::Artefact;
 
@@ -14,6 +14,7 @@ use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::progress::Observer;
 use crate::stage::{analyze, quality, rank, report};
+use crate::stop_rule;
 
 /// What the stages after `measure` read, but for what they write themselves.
 fn sources(folder: &RunFolder) -> Result<Vec<String>> {
@@ -68,6 +69,20 @@ pub(super) fn quality(folder: &RunFolder, means: &Means, observer: &dyn Observer
     let judged = quality::judge_run(&again, quality::Models::default(), observer)?;
     same(folder, &again, QUALITY_FILE)?;
     Ok(Held::Yes(format!("{} pairs judged again, byte for byte", judged.records.len())))
+}
+
+/// Who left early left by the rules, and nobody else did.
+pub(super) fn stops(folder: &RunFolder) -> Result<Held> {
+    let plan = folder.plan()?;
+    if plan.lanes > 1 {
+        let why = format!("{} lanes decided together who leaves; that is not derived again", plan.lanes);
+        return Ok(Held::NotHere(why));
+    }
+    let log = folder.samples(&plan)?;
+    let (judged, _) = folder.quality(&plan, &log)?;
+    let found = stop_rule::check(&plan, &folder.contest(&plan)?, &log, &judged.records);
+    let count = found.map_err(|why| RunError::input(format!("{SAMPLES_FILE}: {why}")))?;
+    Ok(Held::Yes(format!("{count} candidates left early, by the rules")))
 }
 
 /// Everything after `quality.jsonl`.

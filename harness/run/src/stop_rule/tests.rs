@@ -13,13 +13,13 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ENVIRONMENT_FILE, PLAN_FILE, PROMPTS_FILE, SAMPLES_FILE};
-use edgemaxx_contract::sample::{Log, Outcome, Record};
+use edgemaxx_contract::sample::{Log, Outcome, Record, Stop};
 use edgemaxx_engine::mock::{MockLauncher, MockScript};
 use edgemaxx_engine::{Clock as _, FakeClock};
 use edgemaxx_measure::telemetry::NoTelemetry;
 use edgemaxx_measure::{Disk, Io, MeasureError, Silent, StopRule as _, execute};
 
-use super::Stops;
+use super::{Stops, TIME_OVER, check};
 use crate::folder::RunFolder;
 use crate::stage::{analyze::analyze_run, quality::judge_run, rank::rank_run};
 use crate::task::kit;
@@ -277,6 +277,35 @@ fn the_best_of_many_is_found_in_a_quarter_of_the_time() {
     // Who left is ranked by what it had proven until then: the second best is second, and paid.
     assert_eq!((ranking.entries[1].name.as_str(), ranking.entries[1].tier), ("c001", Some(2)));
 
+    // An auditor derives every stop again, and no other.
+    let judged = day.folder.quality(&day.plan, &day.log).unwrap().0.records;
+    let audit = |change: &dyn Fn(&mut Vec<Record>)| {
+        let mut log = day.log.clone();
+        change(&mut log.records);
+        check(&day.plan, &day.contest, &log, &judged)
+    };
+    assert_eq!(audit(&|_| ()), Ok(reasons.len()));
+    let place =
+        |records: &[Record]| records.iter().position(|record| matches!(record, Record::Stop(_))).unwrap();
+    let stop = |change: &dyn Fn(&mut Stop)| {
+        audit(&|records| {
+            let at = place(records);
+            if let Record::Stop(stop) = &mut records[at] {
+                change(stop);
+            }
+        })
+        .unwrap_err()
+    };
+    assert!(stop(&|stop| stop.candidate = "c000".to_owned()).contains("\"c000\" is stopped after"));
+    assert!(
+        stop(&|stop| stop.reason = "its speedup is known to ±1%".to_owned()).contains("no rule gives that")
+    );
+    let alone = stop(&|stop| (stop.reason, stop.beaten_by) = (TIME_OVER.to_owned(), None));
+    assert!(alone.contains("that is for all, and"), "{alone}");
+    assert!(stop(&|stop| stop.after_sessions += 1).contains("but it had ended"));
+    let kept = audit(&|records| drop(records.remove(place(records)))).unwrap_err();
+    assert!(kept.contains("did not leave after"), "{kept}");
+
     // Whoever resumes decides what was decided: right after a session, and in the middle of the next.
     let ends: Vec<usize> = (0..day.log.records.len())
         .filter(|at| matches!(day.log.records[*at], Record::Session(_)))
@@ -313,4 +342,7 @@ fn a_budget_too_small_for_all_goes_to_those_who_can_win() {
     let ranking = day.ranking();
     assert_eq!(ranking.entries[0].name, "c000", "{}", ranking.verdict);
     assert!(ranking.entries[0].score > 0.0);
+    let judged = day.folder.quality(&day.plan, &day.log).unwrap().0.records;
+    let left = day.log.stops().count();
+    assert_eq!(check(&day.plan, &day.contest, &day.log, &judged), Ok(left), "the budget ends all at once");
 }
