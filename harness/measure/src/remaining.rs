@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side, turns};
 use edgemaxx_contract::sample::{
-    Attempt, Block, Blocks, Failure, FailureKind, LaunchOutcome, Log, Outcome, Phase, Record,
-    RecordedSession, SessionEnd, SessionStatus, Stop,
+    Block, Blocks, Failure, FailureKind, LaunchOutcome, Log, Outcome, Record, RecordedSession, SessionEnd,
+    SessionStatus, Stop,
 };
 
-use crate::steady::is_steady;
+use crate::steady::was_steady;
 
 /// A candidate is stopped after this many of its sessions were aborted.
 pub(crate) const MAX_ABORTED: usize = 2;
@@ -93,44 +93,6 @@ fn candidate_failed(recorded: &RecordedSession<'_>) -> bool {
         a.launch == last && a.side == Side::Candidate && fatal
     });
     launch || attempt
-}
-
-/// Whether in every launch each process was steady before its first measured request.
-pub(crate) fn was_steady(plan: &Plan, recorded: &RecordedSession<'_>) -> bool {
-    (0..launches(recorded)).all(|launch| {
-        [Side::Baseline, Side::Candidate].into_iter().all(|side| {
-            let own = || recorded.attempts.iter().filter(move |a| a.launch == launch && a.side == side);
-            let measured = own().any(|a| matches!(a.phase, Phase::Measured { .. }));
-            let warmups: Vec<&Attempt> =
-                own().filter(|a| matches!(a.phase, Phase::Warmup { .. })).copied().collect();
-            !measured || warm(plan, &warmth(plan, &warmups))
-        })
-    })
-}
-
-/// A warm-up request that was answered: its kind, and its latency, of each unit where an answer has several.
-pub(crate) type Warmth<'a> = (Option<&'a str>, f64);
-
-/// Whether warm-up may end for a process after these requests: those of each kind became steady.
-pub(crate) fn warm(plan: &Plan, answered: &[Warmth<'_>]) -> bool {
-    let steady = |kind: Option<&str>| {
-        let own: Vec<f64> = answered.iter().filter(|(of, _)| *of == kind).map(|(_, ns)| *ns).collect();
-        is_steady(&own)
-    };
-    let kinds: BTreeSet<Option<&str>> = answered.iter().map(|(kind, _)| *kind).collect();
-    answered.len() >= plan.measurement.warmup_min as usize
-        && !kinds.is_empty()
-        && kinds.into_iter().all(steady)
-}
-
-/// What a request's outcome says of how warm its process is; `None`: it failed.
-pub(crate) fn warmth_of<'a>(plan: &'a Plan, request: u32, outcome: &Outcome) -> Option<Warmth<'a>> {
-    let kind = plan.requests.get(request as usize).and_then(|request| plan.task.kind(&request.ask));
-    outcome.unit_ns().map(|ns| (kind, ns))
-}
-
-fn warmth<'a>(plan: &'a Plan, attempts: &[&Attempt]) -> Vec<Warmth<'a>> {
-    attempts.iter().filter_map(|attempt| warmth_of(plan, attempt.request, &attempt.outcome)).collect()
 }
 
 /// Whether the baseline went through a whole session beside another candidate than this one.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use edgemaxx_picture::Picture;
-use edgemaxx_quality::picture::clip::ClipScorer;
+use edgemaxx_quality::picture::clip::ClipEmbedder;
 use edgemaxx_quality::picture::{PerceptualHash, psnr, ssim_gray};
 use rayon::prelude::*;
 
@@ -56,7 +56,7 @@ fn metrics(c: &mut Criterion) {
 /// Needs `EDGEMAXX_BENCH_CLIP=DIR`, e.g. the random ViT-B/32 that `scripts/bench-quality` writes.
 fn clip(c: &mut Criterion) {
     let Some(dir) = std::env::var_os("EDGEMAXX_BENCH_CLIP").map(PathBuf::from) else { return };
-    let clip = ClipScorer::load(&dir).expect("EDGEMAXX_BENCH_CLIP names a CLIP folder");
+    let clip = ClipEmbedder::load(&dir).expect("EDGEMAXX_BENCH_CLIP names a CLIP folder");
     let pictures: Vec<Picture> = (0..16).map(|i| picture(512, i)).collect();
     let mut group = c.benchmark_group("clip");
     group.sample_size(10).throughput(Throughput::Elements(pictures.len() as u64));

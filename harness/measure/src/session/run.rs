@@ -12,8 +12,9 @@ use super::turns::{measure, repeat, warm_up};
 use crate::error::MeasureError;
 use crate::observe::Event;
 use crate::process::idle;
-use crate::remaining::{Member, Todo, was_steady};
+use crate::remaining::{Member, Todo};
 use crate::run::Run;
+use crate::steady::was_steady;
 
 /// How a launch of a session ended.
 pub(crate) enum Ended {

@@ -5,8 +5,9 @@ use edgemaxx_contract::sample::{Failure, Outcome, Phase};
 
 use super::ask::{Asked, ask, payload};
 use super::course::{Broken, Course, Halt, Residents, lose};
-use crate::remaining::{Member, Todo, Warmth, warm, warmth_of};
+use crate::remaining::{Member, Todo};
 use crate::run::Run;
+use crate::steady::{Warmth, warm, warmth_of};
 
 /// Requests to the residents in turn until all are steady, or the plan's warm-up requests are used.
 pub(super) fn warm_up(

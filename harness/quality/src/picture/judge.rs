@@ -12,7 +12,7 @@ use edgemaxx_picture::Picture;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::clip::ClipScorer;
+use super::clip::ClipEmbedder;
 use super::cosine::cosine;
 use super::lpips::Lpips;
 use super::metrics::FUNCTIONS;
@@ -51,7 +51,7 @@ fn read(artefact: &Artefact) -> Result<(Picture, Vec<u8>)> {
 /// Judges pictures.
 #[derive(Default)]
 pub struct PictureJudge {
-    clip: Option<ClipScorer>,
+    clip: Option<ClipEmbedder>,
     lpips: Option<Lpips>,
 }
 
@@ -79,7 +79,7 @@ impl PictureJudge {
     pub fn load(models: &BTreeMap<Model, PathBuf>) -> Result<Self> {
         let folder = |model| models.get(&model).map(PathBuf::as_path);
         Ok(Self {
-            clip: folder(Model::Clip).map(ClipScorer::load).transpose()?,
+            clip: folder(Model::Clip).map(ClipEmbedder::load).transpose()?,
             lpips: folder(Model::Lpips).map(Lpips::load).transpose()?,
         })
     }
@@ -94,7 +94,7 @@ impl PictureJudge {
         let answers: BTreeMap<Digest, &Artefact> = answers.map(|file| (file.digest, file)).collect();
         let answers: Vec<&Artefact> = answers.into_values().collect();
         let mut found = BTreeMap::new();
-        for batch in answers.chunks(ClipScorer::BATCH) {
+        for batch in answers.chunks(ClipEmbedder::BATCH) {
             let pictures = batch.par_iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
             let made = self.embed(&pictures, views)?;
             found.extend(batch.iter().map(|file| file.digest).zip(made));

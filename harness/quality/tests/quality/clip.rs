@@ -6,7 +6,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::picture;
 use edgemaxx_picture::Picture;
 use edgemaxx_quality::picture::PictureJudge;
-use edgemaxx_quality::picture::clip::ClipScorer;
+use edgemaxx_quality::picture::clip::ClipEmbedder;
 use edgemaxx_quality::{Artefact, Judge as _, Pair, records};
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ fn exchanged_picture_is_noticed() {
 #[test]
 fn missing_model_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let message = |dir: &Path| ClipScorer::load(dir).err().unwrap().to_string();
+    let message = |dir: &Path| ClipEmbedder::load(dir).err().unwrap().to_string();
     assert!(message(&dir.path().join("none")).contains("config.json"));
     for name in ["config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"] {
         let next = message(dir.path());
@@ -121,7 +121,7 @@ fn missing_model_files_are_named() {
         assert!(next.contains(stem), "{next} does not name {stem}");
         std::fs::copy(fixtures().join("models/emoji-clip").join(name), dir.path().join(name)).unwrap();
     }
-    assert!(ClipScorer::load(dir.path()).is_ok());
+    assert!(ClipEmbedder::load(dir.path()).is_ok());
     std::fs::write(dir.path().join("preprocessor_config.json"), r#"{"resample": 0}"#).unwrap();
     assert!(message(dir.path()).contains("field `resample`"));
 }

@@ -10,7 +10,7 @@ use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel, div_l2_norm};
 use edgemaxx_candle::clip::ClipTokenizer;
 use edgemaxx_picture::Picture;
-use edgemaxx_quality::picture::clip::{ClipScorer, Preprocess};
+use edgemaxx_quality::picture::clip::{ClipEmbedder, Preprocess};
 use serde_json::{Value, json};
 
 const PROMPTS: [&str; 3] =
@@ -73,7 +73,7 @@ fn largest_difference(ours: &[Vec<f32>], theirs: &Tensor) -> f32 {
 
 /// Both implementations on the weights of `folder`; `model` is theirs.
 fn agree(folder: &Path, model: &ClipModel) {
-    let scorer = ClipScorer::load(folder).unwrap();
+    let embedder = ClipEmbedder::load(folder).unwrap();
     let tokenizer = ClipTokenizer::load(folder).unwrap();
     let preprocess = Preprocess::read(&folder.join("preprocessor_config.json")).unwrap();
     let side = config(folder).image_size;
@@ -81,13 +81,13 @@ fn agree(folder: &Path, model: &ClipModel) {
     let pictures = pictures();
     let pixels: Vec<f32> = pictures.iter().flat_map(|p| preprocess.apply(p, side as u32).unwrap()).collect();
     let pixels = Tensor::from_vec(pixels, (pictures.len(), 3, side, side), &Device::Cpu).unwrap();
-    let ours = scorer.embed_pictures(&pictures).unwrap();
+    let ours = embedder.embed_pictures(&pictures).unwrap();
     let difference = largest_difference(&ours, &model.get_image_features(&pixels).unwrap());
     assert!(difference < 2e-6, "pictures differ by {difference}");
 
     // The end token has the highest id; theirs looks for its first occurrence.
     let ids: Vec<Vec<u32>> = PROMPTS.iter().map(|p| tokenizer.encode(p).unwrap()).collect();
-    let ours = scorer.embed_prompts(&PROMPTS).unwrap();
+    let ours = embedder.embed_prompts(&PROMPTS).unwrap();
     let ids = Tensor::new(ids, &Device::Cpu).unwrap();
     let difference = largest_difference(&ours, &model.get_text_features(&ids).unwrap());
     assert!(difference < 2e-6, "prompts differ by {difference}");

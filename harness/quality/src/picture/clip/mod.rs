@@ -1,9 +1,9 @@
 //! CLIP scores of pictures and prompts.
 
+mod embedder;
 mod model;
 mod preprocess;
-mod scorer;
 
+pub use embedder::ClipEmbedder;
 pub use model::Clip;
 pub use preprocess::Preprocess;
-pub use scorer::ClipScorer;

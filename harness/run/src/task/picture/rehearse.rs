@@ -9,7 +9,7 @@ use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::PipelinePlan;
 use edgemaxx_contract::task::{Settings, picture};
 use edgemaxx_picture::Picture;
-use edgemaxx_quality::picture::clip::ClipScorer;
+use edgemaxx_quality::picture::clip::ClipEmbedder;
 use edgemaxx_quality::picture::lpips::Lpips;
 
 use crate::error::{Result, RunError};
@@ -110,7 +110,7 @@ fn judges(contest: &Contest, base: &Path) -> Result<()> {
     };
     if let Some(clip) = contest.quality.models.get(&Model::Clip) {
         let judge =
-            |folder: &Path| ClipScorer::load(folder)?.embed_pictures(&[empty(width, height)?]).map(drop);
+            |folder: &Path| ClipEmbedder::load(folder)?.embed_pictures(&[empty(width, height)?]).map(drop);
         folder(clip)
             .and_then(|folder| judge(&folder).map_err(|error| error.to_string()))
             .map_err(|why| refused(Model::Clip, clip, why))?;

@@ -10,12 +10,12 @@ use super::preprocess::Preprocess;
 use crate::error::{QualityError, Result};
 
 /// A CLIP with its preprocessing.
-pub struct ClipScorer {
+pub struct ClipEmbedder {
     model: Clip,
     preprocess: Preprocess,
 }
 
-impl ClipScorer {
+impl ClipEmbedder {
     /// Pictures or prompts that go through the model together.
     pub const BATCH: usize = 16;
 
