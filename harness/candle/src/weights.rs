@@ -158,7 +158,12 @@ impl Weights {
                     )));
                 }
                 let entry = Entry { file: files.len(), dtype: info.dtype, shape: info.shape.clone(), range };
-                entries.insert(name, entry);
+                if let Some(other) = entries.insert(name.clone(), entry) {
+                    let (other, _): &(PathBuf, Arc<Mmap>) = &files[other.file];
+                    let message =
+                        format!("tensor `{name}` stands in {}, too; which one is meant?", other.display());
+                    return Err(damaged(message));
+                }
             }
             files.push((path, Arc::new(map)));
         }
@@ -278,6 +283,11 @@ impl Weights {
     pub(crate) fn stored(&self, shape: &[usize], name: &str) -> Result<(Dtype, &[u8])> {
         let (_, entry) = self.entry(shape, name)?;
         Ok((entry.dtype, self.bytes(entry)))
+    }
+
+    /// Whether a tensor is there, has this shape, and is stored as what can be read; its numbers are not read.
+    pub(crate) fn check(&self, shape: &[usize], name: &str) -> Result<()> {
+        self.readable(shape, name).map(drop)
     }
 
     /// Reads a tensor, checking its shape.
@@ -409,6 +419,21 @@ fn words<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tensor_has_one_place() {
+        let folder = tempfile::tempdir().expect("folder");
+        let paths = ["a.safetensors", "b.safetensors"].map(|name| folder.path().join(name));
+        let tensor = Tensor::zeros(2, DType::F32, &Device::Cpu).expect("tensor");
+        for (path, own) in paths.iter().zip(["x", "y"]) {
+            let both = std::collections::HashMap::from([(own, tensor.clone()), ("shared", tensor.clone())]);
+            candle_core::safetensors::save(&both, path).expect("saved");
+        }
+        let open = |paths: &[PathBuf]| Weights::open_files(paths.to_vec(), DType::F32, &Device::Cpu);
+        assert!(open(&paths[..1]).is_ok());
+        let said = open(&paths).err().expect("must be refused").to_string();
+        assert!(said.contains("b.safetensors") && said.contains("`shared` stands in"), "{said}");
+    }
 
     #[test]
     fn of_one_file_and_shards_each_library_takes_its_own() {

@@ -152,6 +152,21 @@ mod tests {
         );
     }
 
+    /// Nor how it is stored: eight bits are nothing without their scales.
+    #[test]
+    fn a_tensor_that_cannot_be_read_is_found_by_looking() {
+        let folder = changed("config.json", "{", "{");
+        let file = folder.path().join("model.safetensors");
+        let mut bytes = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let scale = b"model.layers.3.mlp.up_proj.weight.scale";
+        let at = bytes.windows(scale.len()).position(|name| name == scale).unwrap();
+        bytes[at + scale.len() - 1] = b'x';
+        std::fs::write(&file, bytes).unwrap();
+        let found = look(folder.path()).unwrap_err().to_string();
+        assert!(found.contains("`model.layers.3.mlp.up_proj.weight.scale` is missing"), "{found}");
+    }
+
     #[test]
     fn a_tokenizer_that_draws_its_words_is_refused() {
         let folder = changed("tokenizer.json", "\"dropout\":null", "\"dropout\":0.5");

@@ -114,7 +114,7 @@ impl Shapes for Folder<'_> {
     }
 
     fn is_shaped(&self, name: &str, shape: &[usize]) -> Result<()> {
-        self.weights.stored(shape, name).map(drop)
+        self.weights.check(shape, name)
     }
 }
 
