@@ -10,7 +10,7 @@ use edgemaxx_files::write_whole;
 use edgemaxx_report::{comparison_junit, comparison_markdown};
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::ci::{
-    CHANGE, PILOT_MINUTES, Tree, Version, attempt_minutes, build, is_enough, of_two, seconds_each,
+    CHANGE, PILOT_MINUTES, Tree, Version, attempt_minutes, build, is_enough, is_one, of_two, seconds_each,
     sessions_within, with_sessions,
 };
 use edgemaxx_run::measured::MeasuredRun;
@@ -77,11 +77,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Names between two texts; nothing where there are none.
-fn list(before: &str, names: &[String], after: &str) -> String {
-    if names.is_empty() { String::new() } else { format!("{before}{}{after}", names.join(", ")) }
-}
-
 impl Args {
     pub(crate) fn execute(self) -> anyhow::Result<()> {
         if self.out.exists() {
@@ -89,10 +84,10 @@ impl Args {
         }
         std::fs::create_dir_all(&self.out).in_file(&self.out)?;
         let out = self.out.canonicalize().in_file(&self.out)?;
-        let (contest, _tree) = self.contest_of_both(&out)?;
+        let (contest, _tree, borrowed) = self.contest_of_both(&out)?;
         let file = out.join("contest.toml");
         write_whole(&file, contest.as_bytes()).in_file(&file)?;
-        let (found, run) = self.measured(&file)?;
+        let (found, run) = self.measured(&file, borrowed)?;
         self.write(&found, &run)?;
         if self.json {
             answer_json(&found)?;
@@ -102,8 +97,8 @@ impl Args {
         compare::exit(&found, self.limits.strict)
     }
 
-    /// The contest of both versions, and the tree that the reference lives in.
-    fn contest_of_both(&self, out: &Path) -> anyhow::Result<(String, Option<Tree>)> {
+    /// The contest of both versions, the tree that the reference lives in, and whether its engine takes files of the change.
+    fn contest_of_both(&self, out: &Path) -> anyhow::Result<(String, Option<Tree>, bool)> {
         let path = self.contest.canonicalize().in_file(&self.contest)?;
         let base = path.parent().unwrap_or(Path::new("/")).to_owned();
         let text = read_text(&path)?;
@@ -114,10 +109,7 @@ impl Args {
         };
         if self.reference.is_some() {
             let both = of_two(&version(&self.reference), &version(&self.change), self.limits.max_slowdown)?;
-            if both.same {
-                note("warning: --reference and --change are the same command: it is measured against itself");
-            }
-            return Ok((both.contest, None));
+            return Ok((both.contest, None, false));
         }
         let tree = Tree::add(&base, &self.against, &out.join("reference"))?;
         note(&format!("reference: {} at {}", self.against, tree.commit()));
@@ -132,14 +124,6 @@ impl Args {
             build(command, tree.root())?;
         }
         let both = of_two(&reference, &version(&None), self.limits.max_slowdown)?;
-        if both.same {
-            return Err(Failure::input(format!(
-                "--against {}: its engine and checkpoint are the very files of the change, which would be measured against \
-                 itself{}; have --build make them in both trees, and name them relative to the contest",
-                self.against,
-                list(" (it has no own ", &both.borrowed, ")"),
-            )));
-        }
         if !both.borrowed.is_empty() {
             let files = both.borrowed.join(", ");
             note(&format!("warning: the reference has no own {files}: its engine takes those of the change"));
@@ -147,15 +131,25 @@ impl Args {
         if tree.is_what_is_here() {
             note(&format!("warning: nothing that git knows differs here from {}", self.against));
         }
-        Ok((both.contest, Some(tree)))
+        Ok((both.contest, Some(tree), !both.borrowed.is_empty()))
     }
 
     /// The comparison of the first attempt that is fit, or of the last; and its run folder.
-    fn measured(&self, contest: &Path) -> anyhow::Result<(Comparison, PathBuf)> {
+    fn measured(&self, contest: &Path, borrowed: bool) -> anyhow::Result<(Comparison, PathBuf)> {
         let end = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64() / 60.0;
         let pilot = self.out.join("pilot");
         let (folder, _) = self.planned(contest, &pilot, 0, None, PILOT_MINUTES)?;
+        if is_one(&folder.plan()?) {
+            let why = "reference and change have the same engine, from the same place, on equal files with equal settings";
+            if borrowed {
+                return Err(Failure::input(format!(
+                    "--against {}: {why}, since the reference has no engine of its own: have --build make it in both trees",
+                    self.against
+                )));
+            }
+            note(&format!("warning: {why}: it is measured against itself"));
+        }
         let options = self.options.with("edgemaxx ci");
         measure_run(
             &folder,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::plan::Plan;
 use toml::{Table, Value};
 
 use crate::error::{Result, RunError};
@@ -29,8 +30,15 @@ pub struct Both {
     pub contest: String,
     /// Files of the reference's engine that its own folder lacks and `change`'s has, which are taken from there.
     pub borrowed: Vec<String>,
-    /// Whether the two are one pipeline: the same files of the same place with the same settings.
-    pub same: bool,
+}
+
+/// Whether the plan of both would measure one pipeline against itself: the same engine, from the same place, on equal files with
+/// equal settings.
+pub fn is_one(plan: &Plan) -> bool {
+    let before = plan.baseline();
+    plan.pipeline(CHANGE).is_some_and(|after| {
+        (after.digest, &after.engine, &after.settings) == (before.digest, &before.engine, &before.settings)
+    })
 }
 
 /// A contest in which the `[baseline]` of `change` competes with that of `reference`, until it is surely slower than that by
@@ -50,9 +58,6 @@ pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Resul
     let mut borrowed = Vec::new();
     let mut before = pipeline(reference, &[&reference.base, base], &mut borrowed)?;
     let mut after = pipeline(change, &[base], &mut Vec::new())?;
-    before.remove("name");
-    after.remove("name");
-    let same = before == after;
     before.insert("name".to_owned(), REFERENCE.into());
     after.insert("name".to_owned(), CHANGE.into());
     contest.insert("baseline".to_owned(), before.into());
@@ -66,7 +71,7 @@ pub fn of_two(reference: &Version, change: &Version, max_slowdown: f64) -> Resul
     }
     let contest = toml::to_string(&contest)
         .map_err(|error| RunError::input(format!("the contest of both versions: {error}")))?;
-    Ok(Both { contest, borrowed, same })
+    Ok(Both { contest, borrowed })
 }
 
 fn read(version: &Version) -> Result<Table> {
@@ -158,7 +163,7 @@ mod tests {
         // only the new tree holds the model, which is in no repository
         std::fs::create_dir(new.join("model")).unwrap();
         let both = of_two(&before, &after, 0.01).unwrap();
-        assert!(!both.same && both.borrowed.is_empty(), "{both:?}");
+        assert!(both.borrowed.is_empty(), "{both:?}");
         let both: Table = both.contest.parse().unwrap();
         let path = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
         assert_eq!(both["baseline"]["name"].as_str(), Some(REFERENCE));
@@ -199,14 +204,10 @@ mod tests {
         std::fs::create_dir(new.join("lib")).unwrap();
         std::fs::create_dir(new.join("model")).unwrap();
         let both = of_two(&before, &after, 0.01).unwrap();
-        assert_eq!((both.same, both.borrowed), (false, vec!["lib".to_owned()]));
+        assert_eq!(both.borrowed, ["lib"]);
         std::fs::remove_file(old.join("bin/engine")).unwrap();
         let both = of_two(&before, &after, 0.01).unwrap();
-        assert_eq!((both.same, both.borrowed), (true, vec!["bin/engine".to_owned(), "lib".to_owned()]));
-        // With other settings it is another pipeline, with the same engine.
-        let both =
-            of_two(&Version { text: before.text.replace("20", "10"), ..before }, &after, 0.01).unwrap();
-        assert_eq!((both.same, both.borrowed.len()), (false, 2));
+        assert_eq!(both.borrowed, ["bin/engine", "lib"]);
     }
 
     #[test]

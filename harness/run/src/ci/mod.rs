@@ -4,6 +4,6 @@ mod contest;
 mod pilot;
 mod tree;
 
-pub use contest::{Both, CHANGE, REFERENCE, Version, of_two};
+pub use contest::{Both, CHANGE, REFERENCE, Version, is_one, of_two};
 pub use pilot::{PILOT_MINUTES, attempt_minutes, is_enough, seconds_each, sessions_within, with_sessions};
 pub use tree::{Tree, build};
