@@ -16,6 +16,11 @@ pub enum ContestFileError {
     /// It names an incumbent.
     #[error("incumbent: expected none: a validator's incumbent is yesterday's winner")]
     Incumbent,
+    /// Its baseline is of two folders.
+    #[error(
+        "baseline.unet: expected none: submissions are compared with the baseline's weights, which must be one checkpoint"
+    )]
+    Unet,
     /// It is for another subnet.
     #[error("netuid: the contest is for subnet {contest}, --netuid says {asked}")]
     Netuid {
@@ -34,6 +39,9 @@ pub fn check(text: &str, netuid: u16) -> Result<Contest, ContestFileError> {
     let contest = Contest::parse(text)?;
     if let Some(candidate) = contest.candidates.iter().find(|candidate| !candidate.control) {
         return Err(ContestFileError::Candidate(candidate.name.clone()));
+    }
+    if contest.baseline.checkpoint.unet.is_some() {
+        return Err(ContestFileError::Unet);
     }
     match (&contest.incumbent, contest.netuid) {
         (Some(_), _) => Err(ContestFileError::Incumbent),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Playground, candidate, derive, failure, retime};
+use crate::common::{Playground, candidate, derive, failure, repository, retime};
 
 const DOWNSTREAM: [&str; 12] = [
     "quality.jsonl",
@@ -344,4 +344,36 @@ fn want_of_time_is_nobodys_failure() {
     assert_eq!(code, 3, "{message}");
     assert!(message.contains("no time was left to measure: fast"), "{message}");
     assert!(!message.contains("could not be measured"), "{message}");
+}
+
+#[test]
+fn a_baseline_may_have_another_unet_which_candidates_share_unless_they_name_a_checkpoint() {
+    let teacher = repository("fixtures/models/emoji-sdxl");
+    let plain = format!("[[candidate]]\nname = \"plain\"\ncheckpoint = {teacher:?}\n");
+    let ground = Playground::native(&format!("[[candidate]]\nname = \"same\"\n{plain}"));
+    let student = repository("fixtures/models/emoji-sdxl-student");
+    ground.replace("contest.toml", "generation = {", &format!("unet = {student:?}\ngeneration = {{"));
+    let run = ground.measured("out");
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let of_session: Vec<&str> =
+        plan["sessions"].as_array().unwrap().iter().map(|s| s["candidate"].as_str().unwrap()).collect();
+    let mut answers =
+        std::collections::BTreeMap::<(String, String), std::collections::BTreeSet<String>>::new();
+    for line in fs::read_to_string(run.join("samples.jsonl")).unwrap().lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let (Some(request), Some(answer)) =
+            (record["request"].as_u64(), record["outcome"]["answered"]["answer"].as_str())
+        {
+            let session = record["session"].as_u64().unwrap() as usize;
+            let who = if record["side"] == "baseline" { "baseline" } else { of_session[session] };
+            answers.entry((who.to_owned(), request.to_string())).or_default().insert(answer.to_owned());
+        }
+    }
+    let mut compared = 0;
+    for ((who, request), own) in &answers {
+        let baseline = &answers[&("baseline".to_owned(), request.clone())];
+        assert_eq!(own == baseline, who != "plain", "{who}, request {request}");
+        compared += usize::from(who == "same" || who == "plain");
+    }
+    assert!(compared >= 4, "{answers:?}");
 }

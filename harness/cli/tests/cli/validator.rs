@@ -384,6 +384,11 @@ fn what_cannot_be_run_is_said_at_once() {
         line["message"].as_str().is_some_and(|text| text.contains("candidates come from the chain")),
         "{said}"
     );
+    // Copies are told by the baseline's weights, which are in one folder.
+    ground.replace("contest.toml", "[[candidate]]\nname = \"mine\"\n", "");
+    ground.replace("contest.toml", "generation = {", "unet = \"other\"\ngeneration = {");
+    let (code, said) = failure(&mut run);
+    assert_eq!((code, said.contains("baseline.unet: expected none")), (2, true), "{said}");
     let (code, said) = failure(edgemaxx().args(["validator", "status", "--data"]).arg(ground.path("none")));
     assert_eq!((code, said.contains("no validator has run here")), (2, true), "{said}");
     // btcli's newer flags mean the same as its older ones.

@@ -175,7 +175,7 @@ fn baseline(wire: WireBaseline, settings: Settings) -> Result<BaselineSpec, Inpu
     Ok(BaselineSpec {
         name,
         description: wire.description.unwrap_or_default(),
-        checkpoint: CheckpointSpec { source: wire.checkpoint, unet: None, derive: None },
+        checkpoint: CheckpointSpec { source: wire.checkpoint, unet: wire.unet, derive: None },
         settings,
         engine: engine("baseline.engine", wire.engine)?.unwrap_or(EngineSpec::Native),
     })
@@ -192,9 +192,11 @@ fn candidate_spec(
     if let Some(WireRecipe::Noise { sigma, .. }) = wire.derive {
         within(&field("derive.noise.sigma"), sigma, 0.0, 10.0)?;
     }
+    // Who names a checkpoint means it as it is; the baseline's is meant with the baseline's UNet.
+    let inherited = if wire.checkpoint.is_none() { baseline.checkpoint.unet.clone() } else { None };
     let checkpoint = CheckpointSpec {
         source: wire.checkpoint.unwrap_or_else(|| baseline.checkpoint.source.clone()),
-        unet: wire.unet,
+        unet: wire.unet.or(inherited),
         derive: wire.derive.map(|recipe| match recipe {
             WireRecipe::Int8 => Recipe::Int8,
             WireRecipe::F16 => Recipe::F16,

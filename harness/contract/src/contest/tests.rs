@@ -43,6 +43,24 @@ fn a_contest_is_read_with_its_defaults() {
 }
 
 #[test]
+fn candidates_have_the_baselines_unet_unless_they_name_a_checkpoint() {
+    let text = CONTEST.replacen("generation = {", "unet = \"student\"\ngeneration = {", 1);
+    let text = format!(
+        "{text}\n[[candidate]]\nname = \"plain\"\ncheckpoint = {:?}\n[[candidate]]\nname = \"other\"\nunet = \"other\"\n\
+         [[candidate]]\nname = \"again\"\ncontrol = true\n",
+        Contest::parse(CONTEST).unwrap().baseline.checkpoint.source
+    );
+    let contest = Contest::parse(&text).unwrap();
+    assert_eq!(contest.baseline.checkpoint.unet.as_deref(), Some("student"));
+    let unet_of = |name: &str| {
+        let candidate = contest.candidates.iter().find(|candidate| candidate.name == name).unwrap();
+        candidate.checkpoint.unet.as_deref()
+    };
+    let found = ["fast", "plain", "other", "again"].map(unet_of);
+    assert_eq!(found, [Some("student"), None, Some("other"), Some("student")]);
+}
+
+#[test]
 fn unknown_keys_name_line_and_alternatives() {
     let message = error("width = 64", "widht = 64");
     assert!(

@@ -63,6 +63,8 @@ pub(super) struct WireBaseline {
     #[serde(default)]
     pub description: Option<String>,
     pub checkpoint: String,
+    #[serde(default)]
+    pub unet: Option<String>,
     #[serde(rename = "generation")]
     pub _generation: IgnoredAny,
     #[serde(default)]

@@ -19,10 +19,14 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     let bad = |field: String, expected: &str, found: String| {
         Err(RunError::input(format!("{field}: expected {expected}, found {found}")))
     };
+    let no_unet = "none: a checkpoint that writes texts has no UNet";
+    if let Some(unet) = &contest.baseline.checkpoint.unet {
+        return bad("baseline.unet".to_owned(), no_unet, unet.clone());
+    }
     for (index, candidate) in contest.candidates.iter().enumerate() {
         let field = |key: &str| format!("candidate[{index}] {:?} {key}", candidate.name);
         if let Some(unet) = &candidate.checkpoint.unet {
-            return bad(field("unet"), "none: a checkpoint that writes texts has no UNet", unet.clone());
+            return bad(field("unet"), no_unet, unet.clone());
         }
         if let Some(recipe) = candidate.checkpoint.derive {
             let expected =
