@@ -126,7 +126,8 @@ fn a_day_of_texts_ends_with_weights_and_a_run_for_everybody() {
 
     let mut compare = edgemaxx();
     compare.arg("compare").args([&day, &day]).args(["--candidate", &address(3), "--json"]);
-    assert_eq!(auditor(&mut compare)["verdict"], "equivalent");
+    // A day against itself tells nothing of a change.
+    assert_eq!(auditor(&mut compare)["verdict"], "cannot_tell");
     let mut oracle = edgemaxx();
     oracle.args(["miner", "oracle"]).arg(&day).arg("--run").arg(&day);
     oracle.args(["--candidate", &address(6), "--days", "20", "--json"]);
@@ -150,7 +151,7 @@ fn a_language_model_is_made_faster_by_recipes_or_it_is_said_why_not() {
         command
     };
     let made = home.path().join("made");
-    optimize(&["weights=q4_1", "lookup=4", "weights=q8_0"], &made).assert().success();
+    optimize(&["lookup=4", "weights=q8_0"], &made).assert().success();
     let settings = fs::read_to_string(made.join("edgemaxx.toml")).unwrap();
     assert!(settings.contains("weights = \"q8_0\"") && settings.contains("lookup = 4"), "{settings}");
     let tensors = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
