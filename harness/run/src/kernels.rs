@@ -55,7 +55,15 @@ pub fn compile(
     }
     for pipeline in plan.pipelines.iter().filter(|pipeline| pipeline.name != baseline.name) {
         match own(folder, plan, pipeline)? {
-            Some(own) if is_empty(&own)? => copy(&compiled, &own)?,
+            Some(own) if is_empty(&own)? => {
+                // Whole or not at all, wherever this is cut off; no pipeline's folder has this name, either.
+                let part = folder.file("kernels/+part");
+                if part.exists() {
+                    std::fs::remove_dir_all(&part).in_file(&part)?;
+                }
+                copy(&compiled, &part)?;
+                std::fs::rename(&part, &own).in_file(&own)?;
+            }
             _ => {}
         }
     }
@@ -124,12 +132,18 @@ mod tests {
         let mut launcher = Compiles { mocks, folder: &folder, launched: Vec::new() };
         // An attempt that was cut off while the baseline compiled.
         std::fs::create_dir_all(folder.file("kernels/teacher/a")).unwrap();
+        // One that was cut off while what it compiled was copied.
+        std::fs::create_dir_all(folder.file("kernels/+part")).unwrap();
+        std::fs::write(folder.file("kernels/+part/half"), "half").unwrap();
         for _ in 0..2 {
             compile(&folder, &plan, kit(plan.task).unwrap().codec(), &mut launcher, &Silent).unwrap();
         }
         assert_eq!(launcher.launched, ["teacher"]);
         assert_eq!(std::fs::read_to_string(place(compiled)).unwrap(), "its own");
         assert_eq!(std::fs::read_to_string(place(new)).unwrap(), "teacher");
+        assert!(
+            !folder.file("kernels/+part").exists() && !folder.file(&format!("kernels/{new}/half")).exists()
+        );
         assert!(!place(foreign).exists());
 
         plan.device.kind = DeviceKind::Cpu;

@@ -102,15 +102,20 @@ pub(super) fn gather(folder: &RunFolder, plan: &Plan) -> Result<(Inputs, Store)>
     Ok((inputs, found.store))
 }
 
-/// Refuses the checkpoints of a contest that other hosts could not measure, before a day depends on it.
+/// Refuses a contest whose checkpoints or engines other hosts could not measure, before a day depends on it.
 ///
 /// # Errors
 /// One is named in a way that only this machine understands.
 pub fn travels(contest: &Contest, base: &Path) -> Result<()> {
-    let of_candidates = contest.candidates.iter().map(|candidate| &candidate.checkpoint);
-    std::iter::once(&contest.baseline.checkpoint).chain(of_candidates).try_for_each(|checkpoint| {
+    let baseline = (&contest.baseline.checkpoint, Some(&contest.baseline.engine));
+    let candidates = contest.candidates.iter().map(|one| (&one.checkpoint, one.engine.as_ref()));
+    std::iter::once(baseline).chain(candidates).try_for_each(|(checkpoint, engine)| {
         readable_elsewhere(&checkpoint.source, base)?;
-        checkpoint.unet.as_ref().map_or(Ok(()), |unet| relative(Path::new(unet), base))
+        let files = match engine {
+            Some(EngineSpec::Command(engine)) if !engine.own => engine.files.as_slice(),
+            _ => &[],
+        };
+        checkpoint.unet.iter().chain(files).try_for_each(|path| relative(Path::new(path), base))
     })
 }
 
@@ -253,6 +258,32 @@ mod tests {
             assert!(inside(bad).is_err(), "{bad}");
         }
         assert!(inside("a/b").is_ok());
+    }
+
+    #[test]
+    fn what_only_this_machine_has_does_not_travel() {
+        let (kept, run) = crate::example::run();
+        let contest = Contest::parse(&fs::read_to_string(run.file(CONTEST_FILE)).unwrap()).unwrap();
+        travels(&contest, kept.path()).unwrap();
+        let refused = |change: &dyn Fn(&mut Contest, String)| {
+            let mut changed = contest.clone();
+            change(&mut changed, "weights/x".to_owned());
+            travels(&changed, kept.path()).unwrap();
+            change(&mut changed, "/mnt/x".to_owned());
+            let words = travels(&changed, kept.path()).unwrap_err().words();
+            assert!(words.starts_with("/mnt/x: other hosts have it elsewhere"), "{words}");
+        };
+        let engine = |path| {
+            EngineSpec::Command(edgemaxx_contract::contest::CommandSpec {
+                files: vec![path],
+                ..Default::default()
+            })
+        };
+        refused(&|contest, path| contest.baseline.checkpoint.source = path);
+        refused(&|contest, path| contest.baseline.checkpoint.unet = Some(path));
+        refused(&|contest, path| contest.candidates[0].checkpoint.source = path);
+        refused(&|contest, path| contest.baseline.engine = engine(path));
+        refused(&|contest, path| contest.candidates[0].engine = Some(engine(path)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod coordinator;
+mod fetch;
 mod hand_out;
 mod hopeless;
 mod inputs;

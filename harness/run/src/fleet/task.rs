@@ -8,26 +8,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Plan;
-use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE, of_lane};
+use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE};
 use edgemaxx_contract::text::shorten;
 use edgemaxx_fleet::limits::{TELEMETRY_BYTES, WHY_LETTERS};
-use edgemaxx_fleet::{Content, Doing, Failed, FleetError, Inputs, Queue, Work};
-use edgemaxx_hub::Source;
+use edgemaxx_fleet::{Content, Doing, Failed, Queue, Work};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::inputs::{cached, put};
+use super::fetch::{mirrored, ready};
 use super::lane::of_run;
-use super::spool::{make_room, make_room_for_lane};
 use super::tail::{Tail, Upto};
 use super::upload::{Beside, Parcel, Piece, Sent};
 use crate::child::{FAILURE_VARIABLE, Failure};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
-use crate::hub;
-use crate::progress::Silent;
 
 /// How long until what the coordinator did not accept is sent again.
 const RESEND: Duration = Duration::from_secs(15);
@@ -35,6 +30,9 @@ const RESEND: Duration = Duration::from_secs(15);
 /// Waits between attempts at what a lane needs, or at measuring it.
 const FIRST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// How long until it is looked again whether what was asked for was published.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// So often in a row, without a line more, a lane fails here.
 const MOST_FAILURES: u32 = 4;
@@ -60,8 +58,8 @@ pub(super) struct Means {
 
 /// What is being done about a lane.
 enum Stage {
-    /// What it needs is fetched; the folder of its run, when all is there.
-    Fetching(Beside<RunFolder>),
+    /// What it needs is fetched; the folder of its run, when all is there, and nothing while some of it is to be published.
+    Fetching(Beside<Option<RunFolder>>),
     /// A child measures it.
     Measuring(Child),
     /// Until then, nothing.
@@ -87,7 +85,6 @@ pub(super) struct Task {
     /// What was sent last.
     sent: Option<Sent>,
     failures: u32,
-    lines_at_failure: u64,
     failure: Option<Failed>,
     began: (Instant, u32),
     /// The other lanes' logs as they were fetched, and as they are being fetched.
@@ -103,8 +100,14 @@ pub(super) fn place_of(spool: &Path, work: &Work) -> PathBuf {
 impl Task {
     /// Begins with a lane, or goes on with it where this worker left off.
     pub(super) fn begin(work: Work, means: &Means, queue: &Arc<Queue>) -> Self {
+        let mut task = Self::new(work, means);
+        task.fetch(queue);
+        task
+    }
+
+    fn new(work: Work, means: &Means) -> Self {
         let place = place_of(&means.spool, &work);
-        let mut task = Self {
+        Self {
             work,
             means: means.clone(),
             place,
@@ -115,14 +118,11 @@ impl Task {
             sending: None,
             sent: None,
             failures: 0,
-            lines_at_failure: 0,
             failure: None,
             began: (Instant::now(), 0),
             mirrored: BTreeMap::new(),
             mirroring: None,
-        };
-        task.fetch(queue);
-        task
+        }
     }
 
     /// Whether a lease is of this lane and attempt.
@@ -134,7 +134,9 @@ impl Task {
     fn fetch(&mut self, queue: &Arc<Queue>) {
         let (queue, wants) = (queue.clone(), self.wants.clone());
         let (means, place, inputs) = (self.means.clone(), self.place.clone(), self.work.inputs);
-        self.stage = Stage::Fetching(Beside::begin(move || ready(&queue, &means, &place, inputs, &wants)));
+        self.stage = Stage::Fetching(Beside::begin(move || {
+            ready(&queue, (&means.spool, means.cache_bytes), &place, inputs, &wants)
+        }));
     }
 
     /// How far it is, for everybody to see.
@@ -172,12 +174,12 @@ impl Task {
         match &mut self.stage {
             Stage::Fetching(fetching) => match fetching.look() {
                 None => return Ok(()),
-                Some(Ok(run)) => self.stand(run)?,
-                Some(Err(error)) => self.fail(&error),
+                Some(found) => self.fetched(found),
             },
             Stage::Measuring(child) => {
                 if let Some(status) = child.try_wait().in_file(&self.place)? {
                     let told = Failure::told_at(&self.place.join(FAILURE_FILE));
+                    self.read()?;
                     match (status.success(), told) {
                         (true, _) => self.stage = Stage::Measured,
                         (false, Some(failure)) => self.fail(&RunError::of(failure.class, failure.message)),
@@ -190,15 +192,44 @@ impl Task {
             }
             Stage::Resting(until) if Instant::now() >= *until => {
                 if self.lane.is_some() {
-                    self.measure()?
+                    self.measure();
                 } else {
-                    self.fetch(queue)
+                    self.fetch(queue);
                 }
             }
             Stage::Resting(_) | Stage::Measured | Stage::Stuck => {}
         }
         self.mirror(queue)?;
         self.send(queue, false)
+    }
+
+    /// What came of fetching.
+    fn fetched(&mut self, found: Result<Option<RunFolder>>) {
+        let stood = match found {
+            // However long publishing takes, no other worker would have it sooner.
+            Ok(None) => return self.stage = Stage::Resting(Instant::now() + LOOK),
+            Ok(Some(run)) => self.stand(run),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stood {
+            self.fail(&error);
+        }
+    }
+
+    /// It goes on after all: whatever failed before does not count any more.
+    fn goes_on(&mut self) {
+        (self.failures, self.failure) = (0, None);
+    }
+
+    /// Reads what has come to the log.
+    fn read(&mut self) -> Result<()> {
+        let Some((_, folder, plan)) = &self.lane else { return Ok(()) };
+        let before = self.tail.bytes_after(None);
+        self.tail.update(&folder.file(SAMPLES_FILE), plan)?;
+        if self.tail.bytes_after(None) > before && matches!(self.stage, Stage::Measuring(_)) {
+            self.goes_on();
+        }
+        Ok(())
     }
 
     /// All is there: measuring begins.
@@ -216,11 +247,20 @@ impl Task {
             self.stuck("what the run holds of the lane is not on its disk any more", true, true);
             return Ok(());
         }
-        self.measure()
+        self.goes_on();
+        self.measure();
+        Ok(())
     }
 
     /// Has a child measure what is left.
-    fn measure(&mut self) -> Result<()> {
+    fn measure(&mut self) {
+        if let Err(error) = self.launch() {
+            // This machine's fault, whatever it is: another may do better.
+            self.fail(&RunError::of(Class::Environment, error.words()));
+        }
+    }
+
+    fn launch(&mut self) -> Result<()> {
         let Some((run, _, _)) = &self.lane else { return Ok(()) };
         let program = std::env::current_exe().in_file(Path::new("this program"))?;
         let mut command = Command::new(program);
@@ -259,9 +299,7 @@ impl Task {
 
     /// Something went wrong: it is tried again, and said when that is of no use.
     fn fail(&mut self, error: &RunError) {
-        let lines = self.tail.bytes_after(None);
-        self.failures = if lines > self.lines_at_failure { 1 } else { self.failures + 1 };
-        self.lines_at_failure = lines;
+        self.failures += 1;
         let words = error.words();
         match error.class() {
             // No other worker would do better.
@@ -303,8 +341,8 @@ impl Task {
 
     /// Sends what is new, unless it is on its way.
     fn send(&mut self, queue: &Arc<Queue>, parting: bool) -> Result<()> {
+        self.read()?;
         let Some((_, folder, plan)) = &self.lane else { return Ok(()) };
-        self.tail.update(&folder.file(SAMPLES_FILE), plan)?;
         if let Some(sending) = self.sending.as_ref().filter(|_| !parting) {
             let Some(sent) = sending.look() else { return Ok(()) };
             self.sending = None;
@@ -352,7 +390,8 @@ impl Task {
         Ok(())
     }
 
-    /// The lane is another's, or done: what is not accepted of it is said once more, and measuring ends.
+    /// The lane is another's, or done: measuring ends, and what is new of it is sent, unless what was sent last waits to be
+    /// accepted.
     pub(super) fn part(&mut self, queue: &Arc<Queue>) {
         if let Stage::Measuring(child) = &mut self.stage {
             end(child);
@@ -378,77 +417,69 @@ impl Drop for Task {
     }
 }
 
-/// Fetches all that a lane needs, and puts it in its place.
-fn ready(
-    queue: &Queue,
-    means: &Means,
-    place: &Path,
-    inputs: Content,
-    wants: &Mutex<BTreeSet<Content>>,
-) -> Result<RunFolder> {
-    let cache = &means.spool.join("content");
-    make_room_for_lane(&means.spool, place);
-    make_room(cache, &[inputs], means.cache_bytes)?;
-    fetch_all(queue, cache, &[inputs], wants)?;
-    let path = cached(cache, &inputs.digest);
-    let list = Inputs::from_json(&fs::read_to_string(&path).in_file(&path)?).in_file(&path)?;
-    let files: Vec<Content> = list.run.iter().chain(&list.files).map(|file| file.content).collect();
-    make_room(cache, &[files.as_slice(), &[inputs]].concat(), means.cache_bytes)?;
-    fetch_all(queue, cache, &files, wants)?;
-    for source in &list.sources {
-        let source: Source = source.parse()?;
-        hub::fetch(&source, &Silent)?;
-    }
-    put(&list, cache, place)
-}
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::sample::{Chain, Header, Log, Record};
 
-/// Fetches other lanes' logs into their places: those that came.
-fn mirrored(
-    queue: &Queue,
-    run: &RunFolder,
-    missing: &[(u32, Content)],
-    wants: &Mutex<BTreeSet<Content>>,
-) -> Result<BTreeMap<u32, Content>> {
-    let mut found = BTreeMap::new();
-    let mut wanted = BTreeSet::new();
-    for (lane, log) in missing {
-        let path = run.file(&of_lane(*lane, SAMPLES_FILE));
-        let folder = path.parent().unwrap_or(run.path());
-        fs::create_dir_all(folder).in_file(folder)?;
-        match queue.fetch_file(None, *log, &path) {
-            Ok(()) => drop(found.insert(*lane, *log)),
-            Err(error) if is_to_be_sent(&error) => drop(wanted.insert(*log)),
-            Err(error) => return Err(error.into()),
+    use super::*;
+
+    fn task(spool: &Path, plan: &Plan) -> Task {
+        let work = Work {
+            plan: plan.digest(),
+            lane: 0,
+            attempt: 1,
+            inputs: Content::of(b"inputs"),
+            accepted: None,
+            seen: Vec::new(),
+            deadline: None,
+            no_telemetry: true,
+            allow_unfit: true,
+            lock_clocks: false,
+        };
+        let means = Means { spool: spool.to_owned(), device: None, cores: Vec::new(), cache_bytes: 1 << 30 };
+        Task::new(work, &means)
+    }
+
+    /// A child that measures nothing, and ends when it is asked to.
+    fn measures() -> Stage {
+        Stage::Measuring(Command::new("sleep").arg("3600").spawn().unwrap())
+    }
+
+    #[test]
+    fn who_waits_for_what_is_published_does_not_fail_and_who_goes_on_has_not_failed() {
+        let (kept, run) = crate::example::run();
+        let plan = run.plan().unwrap();
+        let mut task = task(&kept.path().join("spool"), &plan);
+        for _ in 0..5 {
+            task.fetched(Ok(None));
+            assert!(matches!(task.stage, Stage::Resting(_)) && task.failure.is_none());
         }
-    }
-    // An older one is nobody's any more.
-    *wants.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
-    Ok(found)
-}
-
-/// Whether content has to be sent (again): the server lacks it, or holds something else where it should be.
-fn is_to_be_sent(error: &FleetError) -> bool {
-    matches!(error, FleetError::Absent(_)) || error.is_lie()
-}
-
-/// Fetches what of some content is not on this disk, and asks for what the server has not.
-fn fetch_all(queue: &Queue, cache: &Path, all: &[Content], wants: &Mutex<BTreeSet<Content>>) -> Result<()> {
-    let mut missing = None;
-    for content in all {
-        let path = cached(cache, &content.digest);
-        if !path.exists() {
-            match queue.fetch_file(None, *content, &path) {
-                Ok(()) => {}
-                // The next attempt finds it, when the coordinator has heard.
-                Err(error) if is_to_be_sent(&error) => {
-                    wants.lock().unwrap_or_else(PoisonError::into_inner).insert(*content);
-                    missing = Some(error);
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
+        let away = || RunError::of(Class::Environment, "the hub is away");
+        let fails = |task: &mut Task| {
+            for number in 1..=MOST_FAILURES {
+                task.fetched(Err(away()));
+                assert_eq!(task.failure.is_some(), number == MOST_FAILURES, "{number}");
             }
+        };
+        fails(&mut task);
+        // There is no folder of the lane's process, so it cannot be launched: one failure, after none.
+        task.fetched(Ok(Some(run.clone())));
+        assert!(matches!(task.stage, Stage::Resting(_)) && task.lane.is_some());
+        assert_eq!((task.failures, task.failure.clone()), (1, None));
+        for _ in 1..MOST_FAILURES {
+            task.measure();
         }
-        wants.lock().unwrap_or_else(PoisonError::into_inner).remove(content);
+        assert!(task.failure.as_ref().unwrap().here_only, "another worker may do better");
+        assert!(matches!(task.stage, Stage::Resting(until) if until > Instant::now()), "it rests");
+        // It measures: a line more.
+        task.stage = measures();
+        task.read().unwrap();
+        assert!(task.failure.is_some(), "nothing has come of it yet");
+        let (_, folder, _) = task.lane.as_ref().unwrap();
+        let header = Header { format: Log::format(), plan: plan.digest(), started_unix_ms: 0 };
+        let line = Chain::default().append(Record::Header(header));
+        fs::write(folder.file(SAMPLES_FILE), line).unwrap();
+        task.read().unwrap();
+        assert_eq!((task.failures, task.failure.clone()), (0, None));
     }
-    missing.map_or(Ok(()), |error| Err(error.into()))
 }
