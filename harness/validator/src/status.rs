@@ -278,6 +278,8 @@ fn progress(measured: Measured, now: i64, deadline: i64) -> Progress {
     Progress { done, total, eliminated, left_s, ends: left_s.map(|left| now.saturating_add(left)) }
 }
 
+/// What somebody should look at. Each says the same as long as it lasts, since alarms are told apart by their words: none
+/// holds a number that moves meanwhile.
 fn alarms(status: &Status, state: &State, seen: &Seen, now: i64, policy: &Policy) -> Vec<String> {
     let mut alarms = Vec::new();
     let counts = &status.submissions;
@@ -303,19 +305,21 @@ fn alarms(status: &Status, state: &State, seen: &Seen, now: i64, policy: &Policy
     if let Some(age) = status.weights.as_ref().and_then(|weights| weights.age_blocks)
         && age > policy.alarm_blocks
     {
-        alarms.push(format!("the weights on chain are {age} blocks old"));
+        alarms.push(format!("the weights on chain are more than {} blocks old", policy.alarm_blocks));
     }
     // Whoever hangs, or has lost the chain, says nothing else that could be noticed.
-    if let Some(away_s) = status.contact.map(|contact| now - contact.unix_s).filter(|s| *s > policy.contact_s)
-    {
-        alarms.push(format!("the chain was last read {} min ago", away_s / 60));
+    if status.contact.is_some_and(|contact| now - contact.unix_s > policy.contact_s) {
+        alarms.push(format!("the chain was not read for more than {} min", policy.contact_s / 60));
     }
     if let Some(skew) = seen.skew_s.filter(|skew| skew.abs() > policy.skew_s) {
-        alarms
-            .push(format!("this machine's clock is {skew} s ahead of the chain's; days follow the chain's"));
+        let side = if skew > 0 { "ahead of" } else { "behind" };
+        alarms.push(format!(
+            "this machine's clock is more than {} s {side} the chain's; days follow the chain's",
+            policy.skew_s
+        ));
     }
     if let Some(trouble) = state.trouble.as_ref().filter(|trouble| trouble.attempts >= 5) {
-        alarms.push(format!("tried {} times: {}", trouble.attempts, trouble.what));
+        alarms.push(format!("tried again and again: {}", trouble.what));
     }
     alarms
 }

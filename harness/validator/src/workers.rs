@@ -37,14 +37,14 @@ pub struct Worker {
 const SILENT_S: u64 = 300;
 
 impl Worker {
-    /// What somebody should look at; `None`: nothing.
+    /// What somebody should look at; `None`: nothing. The same as long as it lasts: alarms are told apart by their words.
     pub fn alarm(&self) -> Option<String> {
         let Self { name, lane, seen_s, failure, .. } = self;
         let lane = lane.map(|lane| format!(" with lane {lane}")).unwrap_or_default();
         match failure {
             Some(why) => Some(format!("worker {name}{lane} cannot go on: {why}")),
             None if *seen_s > SILENT_S && !lane.is_empty() => {
-                Some(format!("worker {name}{lane} was last heard of {} min ago", seen_s / 60))
+                Some(format!("worker {name}{lane} was not heard of for more than {} min", SILENT_S / 60))
             }
             None => None,
         }
@@ -136,7 +136,9 @@ mod tests {
     fn who_measures_and_is_silent_or_stuck_is_looked_after() {
         assert_eq!(worker("box", Some(0), 2).alarm(), None);
         assert_eq!(worker("box", None, 4000).alarm(), None, "it is owed nothing");
-        assert!(worker("box", Some(0), 400).alarm().unwrap().contains("6 min ago"));
+        let silent = worker("box", Some(0), 400).alarm().unwrap();
+        assert!(silent.ends_with("lane 0 was not heard of for more than 5 min"), "{silent}");
+        assert_eq!(worker("box", Some(0), 4000).alarm().unwrap(), silent, "it is one alarm");
         let stuck = Worker { failure: Some("its disk is full".to_owned()), ..worker("box", Some(0), 2) };
         assert!(stuck.alarm().unwrap().contains("lane 0 cannot go on: its disk is full"));
         assert_eq!(worker("box", Some(0), 2).measures(), "lane 0 of 0123, attempt 2");

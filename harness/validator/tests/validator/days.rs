@@ -13,7 +13,7 @@ use edgemaxx_validator::driver::Driver;
 use edgemaxx_validator::group::Group;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::schedule::noon;
-use edgemaxx_validator::state::{OnChain, Phase, State};
+use edgemaxx_validator::state::{OnChain, Phase, State, Trouble};
 use edgemaxx_validator::status::{Contact, Seen, Status};
 use edgemaxx_validator::store::{Store, StoreError};
 use edgemaxx_validator::world::{BenchTrouble, ChainTrouble};
@@ -434,18 +434,37 @@ fn a_status_says_what_somebody_should_look_at() {
     assert_eq!((status.alarms.len(), status.submissions.candidates), (0, 3));
     assert!(status.metrics(state.since).contains("edgemaxx_weights_age_blocks 10\n"));
     // Who hangs, or has lost the chain, is noticed by when he last read it.
-    let stale = Status::of(&state, &seen, state.since + policy.contact_s + 60, &policy);
-    assert!(
-        stale.alarms.iter().any(|alarm| alarm == "the chain was last read 61 min ago"),
-        "{:?}",
-        stale.alarms
-    );
+    for later_s in [60, 600] {
+        let stale = Status::of(&state, &seen, state.since + policy.contact_s + later_s, &policy);
+        assert_eq!(stale.alarms, ["the chain was not read for more than 60 min"], "it is one alarm");
+    }
     let seen = Seen {
         contact: Some(Contact { head: block + 5000, unix_s: state.since }),
         skew_s: Some(900),
         ..seen
     };
     let status = Status::of(&state, &seen, state.since, &policy);
-    assert_eq!(status.alarms.len(), 2, "{:?}", status.alarms);
+    let alarms = [
+        "the weights on chain are more than 4500 blocks old",
+        "this machine's clock is more than 120 s ahead of the chain's; days follow the chain's",
+    ];
+    assert_eq!(status.alarms, alarms);
     assert!(status.metrics(state.since).contains("edgemaxx_alarms 2\n"));
+    // However they move, these are the same alarms.
+    let seen = Seen {
+        contact: Some(Contact { head: block + 5001, unix_s: state.since }),
+        skew_s: Some(901),
+        ..seen
+    };
+    let mut state = state;
+    for attempts in [5, 6] {
+        state.trouble = Some(Trouble {
+            what: "no answer".to_owned(),
+            since: state.since,
+            retry_at: state.since,
+            attempts,
+        });
+        let alarms = [&alarms[..], &["tried again and again: no answer"]].concat();
+        assert_eq!(Status::of(&state, &seen, state.since, &policy).alarms, alarms);
+    }
 }
