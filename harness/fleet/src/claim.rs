@@ -20,11 +20,17 @@ use crate::message::Signed;
 use crate::queue::Queue;
 use crate::subject::{CLAIM, LEASES};
 
-/// How often a coordinator says that it is there.
-const BEAT: Duration = Duration::from_secs(3);
+/// How long coordinators wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    /// How often one says that it is there.
+    pub(crate) beat: Duration,
+    /// Who said nothing for so long is replaced by whoever begins.
+    pub(crate) silence: Duration,
+}
 
-/// Who said nothing for so long is replaced by whoever begins.
-const SILENCE: Duration = Duration::from_secs(30);
+/// As all coordinators do.
+pub(crate) const WAITS: Waits = Waits { beat: Duration::from_secs(3), silence: Duration::from_secs(30) };
 
 /// How often one who waits for that looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -79,6 +85,7 @@ impl Standing {
 pub struct Claimant<'a> {
     queue: &'a Queue,
     own: Claim,
+    waits: Waits,
     state: Mutex<State>,
 }
 
@@ -97,7 +104,11 @@ enum State {
 impl<'a> Claimant<'a> {
     /// One that has claimed nothing yet.
     pub fn new(queue: &'a Queue, own: Claim) -> Self {
-        Self { queue, own, state: Mutex::new(State::Unclaimed) }
+        Self::with(queue, own, WAITS)
+    }
+
+    pub(crate) fn with(queue: &'a Queue, own: Claim, waits: Waits) -> Self {
+        Self { queue, own, waits, state: Mutex::new(State::Unclaimed) }
     }
 
     /// Claims the server for a run, or says again, where that is due, that it is this run's. Another coordinator of the same
@@ -135,9 +146,9 @@ impl<'a> Claimant<'a> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let said = match &*state {
             State::Gone(why) => return Err(FleetError::Claimed(why.clone())),
-            State::Held { said, .. } if said.elapsed() < BEAT => return Ok(()),
+            State::Held { said, .. } if said.elapsed() < self.waits.beat => return Ok(()),
             State::Held { sequence, .. } => self.queue.say_claim(&self.own, &self.own, *sequence),
-            State::Unclaimed if claim => self.queue.claim(&self.own),
+            State::Unclaimed if claim => self.queue.claim(&self.own, self.waits.silence),
             State::Unclaimed => return Ok(()),
         };
         match said {
@@ -154,11 +165,11 @@ impl<'a> Claimant<'a> {
 
 impl Queue {
     /// Claims the server: the number of what was said.
-    fn claim(&self, own: &Claim) -> Result<u64> {
+    fn claim(&self, own: &Claim, silence: Duration) -> Result<u64> {
         let (mut standing, mut sequence) = self.standing()?;
         let began = Instant::now();
         while (standing == Standing::Unreadable || standing.another(own).is_some())
-            && began.elapsed() < SILENCE
+            && began.elapsed() < silence
         {
             std::thread::sleep(LOOK);
             let (now, later) = self.standing()?;

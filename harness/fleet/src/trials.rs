@@ -10,6 +10,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use tempfile::TempDir;
 
+use crate::claim::{WAITS, Waits};
 use crate::limits::LINES_BYTES;
 use crate::server::{Site, configuration};
 use crate::{Bundle, Claim, Claimant, Content, FleetError, Key, Place, Queue, Room, Side, Signed};
@@ -247,11 +248,13 @@ fn a_server_has_one_coordinator_at_a_time() {
     let one = server.queue("coordinator", Side::Coordinator);
     let other = server.queue("coordinator", Side::Coordinator);
     one.prepare(Room::of(1, [])).unwrap();
-    let first = Claimant::new(&one, claim("one", 1));
+    // They say it whenever they are asked, so that nobody waits here until it is due.
+    let waits = Waits { beat: Duration::ZERO, ..WAITS };
+    let first = Claimant::with(&one, claim("one", 1), waits);
     first.hold().unwrap();
     // While it says that it is there, however long it does something else, one of another run is refused.
     let refused = |process: u32| {
-        let error = Claimant::new(&other, claim("another", process)).hold().unwrap_err();
+        let error = Claimant::with(&other, claim("another", process), waits).hold().unwrap_err();
         assert!(matches!(&error, FleetError::Claimed(why) if why.contains("process 1 of desk")), "{error}");
     };
     let kept = |meanwhile: &dyn Fn()| {
@@ -264,14 +267,12 @@ fn a_server_has_one_coordinator_at_a_time() {
         });
     };
     kept(&|| refused(2));
-    let due = || std::thread::sleep(Duration::from_millis(3100));
     // A store that is lost replaces nobody.
     server.lose_store();
     let began = Instant::now();
     while one.prepare(Room::of(1, [])).is_err() {
         assert!(began.elapsed() < PATIENCE, "the server is there again");
     }
-    due();
     first.hold().unwrap();
     // Nor does what is no claim: the server wrote it there by way of a reply, and who comes upon it waits for the one whose
     // word it was written over.
@@ -290,7 +291,8 @@ fn a_server_has_one_coordinator_at_a_time() {
     }
     std::thread::scope(|scope| {
         let refused = scope.spawn(|| refused(3));
-        due();
+        // It may come upon the bytes first.
+        std::thread::sleep(Duration::from_millis(500));
         kept(&|| {
             while !refused.is_finished() {
                 std::thread::sleep(Duration::from_millis(50));
@@ -300,9 +302,8 @@ fn a_server_has_one_coordinator_at_a_time() {
     });
     first.hold().unwrap();
     // The same run, begun again after it was killed, goes on at once; the one before is replaced, and stays so.
-    let again = Claimant::new(&other, claim("one", 3));
+    let again = Claimant::with(&other, claim("one", 3), waits);
     again.hold().unwrap();
-    due();
     for _ in 0..2 {
         let error = first.hold().unwrap_err();
         assert!(matches!(&error, FleetError::Claimed(why) if why.contains("process 3")), "{error}");
@@ -311,8 +312,9 @@ fn a_server_has_one_coordinator_at_a_time() {
     // Whoever is done gives it back, and whoever fell silent without a word is replaced after a while.
     again.end().unwrap();
     assert!(matches!(again.hold(), Err(FleetError::Claimed(_))), "it has ended");
-    Claimant::new(&one, claim("another", 4)).hold().unwrap();
+    Claimant::with(&one, claim("another", 4), waits).hold().unwrap();
+    let short = Waits { silence: Duration::from_secs(1), ..waits };
     let began = Instant::now();
-    Claimant::new(&other, claim("one", 5)).hold().unwrap();
-    assert!(began.elapsed() >= Duration::from_secs(30));
+    Claimant::with(&other, claim("one", 5), short).hold().unwrap();
+    assert!(began.elapsed() >= short.silence);
 }
