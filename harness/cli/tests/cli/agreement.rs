@@ -128,10 +128,15 @@ fn terminal_agrees(run: &Path, ranking: &Value, of: &dyn Fn(&str) -> Value, cont
     let shown = edgemaxx().arg("rank").arg(run).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert_eq!(shown.lines().next(), ranking["verdict"].as_str(), "contest {contest}");
-    for (line, entry) in shown.lines().skip(2).zip(ranking["entries"].as_array().unwrap()) {
+    let (lines, entries) = (shown.lines().skip(2), ranking["entries"].as_array().unwrap());
+    assert_eq!(lines.clone().count(), entries.len(), "contest {contest}: {shown}");
+    for (line, entry) in lines.zip(entries) {
         let lower = claimed(&of(entry["name"].as_str().unwrap()))["lower"].as_f64();
         let lower = lower.map_or("—".to_owned(), |lower| format!("≥ {lower:.3}×"));
-        assert!(line.contains(&lower), "contest {contest}: {lower} in {line}");
+        // The column after the tier's, up to the score.
+        let (before, _) = line.split_once("  score ").unwrap();
+        let column = before.rsplit("  ").next().unwrap().trim();
+        assert_eq!(column, lower, "contest {contest}: {line}");
     }
 }
 
