@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use edgemaxx_contract::text::{line, shorten};
-use edgemaxx_fleet::limits::{NAME_LETTERS, WHY_LETTERS};
 use edgemaxx_fleet::{Host, Key, Place, Queue, Side, Signed};
 use edgemaxx_validator::workers::Worker;
 
+use crate::cmd::fleet::worker;
 use crate::cmd::on_fleet::OnFleet;
 
 /// How often they are read.
@@ -72,25 +71,4 @@ fn look(place: &Place, key: &Key, queue: &mut Option<Queue>) -> edgemaxx_fleet::
         Some(worker(key, host, seen_s))
     };
     Ok(hosts.into_iter().filter_map(known).collect())
-}
-
-/// A worker as it is shown.
-pub(crate) fn worker(key: String, host: Host, seen_s: u64) -> Worker {
-    let card = host.environment.card.map_or(host.environment.cpu, |card| card.name);
-    let doing = host.doing.as_ref();
-    let failure = doing.and_then(|doing| doing.failure.as_ref());
-    Worker {
-        name: shorten(&line(&host.name), NAME_LETTERS),
-        key,
-        card: shorten(&line(&card), NAME_LETTERS),
-        plan: doing.map(|doing| doing.plan.short()),
-        lane: doing.map(|doing| doing.lane),
-        attempt: doing.map(|doing| doing.attempt),
-        sessions: doing.map_or(0, |doing| doing.sessions),
-        pairs_per_minute: doing.map_or(0.0, |doing| doing.pairs_per_minute),
-        spool_bytes: doing.map_or(0, |doing| doing.spool_bytes),
-        free_bytes: host.free_bytes,
-        seen_s,
-        failure: failure.map(|failed| shorten(&line(&failed.why), WHY_LETTERS)),
-    }
 }

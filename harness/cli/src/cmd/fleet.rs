@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use edgemaxx_contract::text::{line, shorten};
+use edgemaxx_fleet::limits::{NAME_LETTERS, WHY_LETTERS};
 use edgemaxx_fleet::server::{Site, configuration};
 use edgemaxx_fleet::{Host, Key, Place, Queue, Side, Signed};
 use edgemaxx_run::Observer as _;
 use edgemaxx_run::fleet::{Settings, work};
+use edgemaxx_validator::workers::Worker;
 use serde::Serialize;
 
 use super::on_fleet::OnFleet;
@@ -170,45 +173,62 @@ impl StatusArgs {
         if self.json {
             return answer_json(&all);
         }
-        let mut table = Table::new([
-            Align::Left,
-            Align::Left,
-            Align::Left,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-        ]);
-        table.row(["worker", "card", "measures", "sessions", "pairs/min", "spool", "free", "seen"]);
-        for Seen { host, seen_s, .. } in &all {
-            let card = host.environment.card.as_ref().map_or(&host.environment.cpu, |card| &card.name);
-            let doing = host.doing.as_ref();
-            let measures = doing.map_or_else(
-                || "nothing".to_owned(),
-                |doing| match &doing.failure {
-                    Some(failed) => format!("lane {}: {}", doing.lane, failed.why),
-                    None => {
-                        format!("lane {} of {}, attempt {}", doing.lane, doing.plan.short(), doing.attempt)
-                    }
-                },
-            );
-            table.row([
-                host.name.clone(),
-                card.clone(),
-                measures,
-                doing.map_or_else(String::new, |doing| doing.sessions.to_string()),
-                doing.map_or_else(String::new, |doing| format!("{:.1}", doing.pairs_per_minute)),
-                doing.map_or_else(String::new, |doing| format!("{} KiB", doing.spool_bytes.div_ceil(1024))),
-                format!("{:.1} GiB", host.free_bytes as f64 / f64::from(1 << 30)),
-                format!("{seen_s} s ago"),
-            ]);
-        }
-        let mut lines = table.lines();
         if all.is_empty() {
-            lines = vec!["no worker has said anything for the last hours".to_owned()];
+            return answer_lines(&["no worker has said anything for the last hours".to_owned()]);
         }
-        answer_lines(&lines)
+        answer_lines(&rows(
+            all.into_iter().map(|Seen { worker: key, host, seen_s }| worker(key, host, seen_s)),
+        ))
+    }
+}
+
+/// The workers for a terminal.
+fn rows(workers: impl Iterator<Item = Worker>) -> Vec<String> {
+    let mut table = Table::new([
+        Align::Left,
+        Align::Left,
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+    ]);
+    table.row(["worker", "card", "measures", "sessions", "pairs/min", "spool", "free", "seen"]);
+    for worker in workers {
+        let of_lane = |text: String| worker.lane.map_or_else(String::new, |_| text);
+        table.row([
+            worker.name.clone(),
+            worker.card.clone(),
+            worker.measures(),
+            of_lane(worker.sessions.to_string()),
+            of_lane(format!("{:.1}", worker.pairs_per_minute)),
+            of_lane(format!("{} KiB", worker.spool_bytes.div_ceil(1024))),
+            format!("{:.1} GiB", worker.free_bytes as f64 / f64::from(1 << 30)),
+            format!("{} s ago", worker.seen_s),
+        ]);
+    }
+    table.lines()
+}
+
+/// A worker as it is shown.
+pub(crate) fn worker(key: String, host: Host, seen_s: u64) -> Worker {
+    let card = host.environment.card.map_or(host.environment.cpu, |card| card.name);
+    let doing = host.doing.as_ref();
+    let failure = doing.and_then(|doing| doing.failure.as_ref());
+    Worker {
+        name: shorten(&line(&host.name), NAME_LETTERS),
+        key,
+        card: shorten(&line(&card), NAME_LETTERS),
+        plan: doing.map(|doing| doing.plan.short()),
+        lane: doing.map(|doing| doing.lane),
+        attempt: doing.map(|doing| doing.attempt),
+        sessions: doing.map_or(0, |doing| doing.sessions),
+        pairs_per_minute: doing.map_or(0.0, |doing| doing.pairs_per_minute),
+        spool_bytes: doing.map_or(0, |doing| doing.spool_bytes),
+        free_bytes: host.free_bytes,
+        seen_s,
+        failure: failure.map(|failed| shorten(&line(&failed.why), WHY_LETTERS)),
     }
 }
 
@@ -261,5 +281,53 @@ impl ServerArgs {
             key: &self.certificate_key,
         };
         print_bytes(configuration(site, &self.coordinator, &self.workers).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::digest::Digest;
+    use edgemaxx_contract::environment::Environment;
+    use edgemaxx_contract::format::Document as _;
+    use edgemaxx_fleet::{Doing, Failed};
+
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_of_itself_fills_no_line() {
+        let environment = include_str!("../../../../reports/examples/emoji-cpu/environment.json");
+        let mut environment = Environment::from_json(environment).unwrap();
+        environment.card = None;
+        environment.cpu = "c\n".repeat(9000);
+        let failure = Some(Failed { here_only: true, lost: false, why: "w\n".repeat(9000) });
+        let doing = Doing {
+            plan: Digest::of("plan"),
+            lane: 3,
+            attempt: 2,
+            sessions: 7,
+            pairs: 9,
+            pairs_per_minute: 1.25,
+            spool_bytes: 2048,
+            wants: Vec::new(),
+            failure,
+        };
+        let host = Host {
+            format: Host::expected_format(),
+            name: "n\n".repeat(9000),
+            environment,
+            program: Digest::of("program"),
+            free_bytes: 3 << 30,
+            doing: Some(doing),
+        };
+        let idle = Host { name: "idle".to_owned(), doing: None, ..host.clone() };
+        let workers = [worker("U1".to_owned(), host, 4), worker("U2".to_owned(), idle, 5)];
+        let lines = rows(workers.into_iter());
+        let bound = 2 * NAME_LETTERS + WHY_LETTERS + 100;
+        assert!(lines.len() == 3 && lines.iter().all(|line| line.chars().count() < bound), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains('\n')), "{lines:?}");
+        let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(lines[1].contains("lane 3: w"), "{lines:?}");
+        assert!(cells(&lines[1]).ends_with(&cells("7 1.2 2 KiB 3.0 GiB 4 s ago")), "{lines:?}");
+        assert!(cells(&lines[2]).ends_with(&cells("nothing 3.0 GiB 5 s ago")), "{lines:?}");
     }
 }

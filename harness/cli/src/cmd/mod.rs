@@ -13,7 +13,7 @@ mod engine_check;
 mod engine_cost;
 mod engine_install;
 #[cfg(feature = "fleet")]
-mod fleet;
+pub(crate) mod fleet;
 mod forecast;
 mod generate;
 mod history;
