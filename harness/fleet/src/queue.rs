@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::DirectGetErrorKind;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Subscriber};
 use futures_util::StreamExt as _;
@@ -152,11 +153,6 @@ impl Queue {
         &self.key
     }
 
-    /// Whether the server is there.
-    pub fn is_connected(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Connected
-    }
-
     pub(crate) fn side(&self) -> Side {
         self.side
     }
@@ -191,7 +187,6 @@ impl Queue {
 
     /// The last message of a subject.
     pub(crate) fn last(&self, stream: &'static str, subject: String) -> Result<Option<StreamMessage>> {
-        use async_nats::jetstream::stream::DirectGetErrorKind;
         self.ask("read", async {
             let stream = self.js.get_stream_no_info(stream).await.map_err(async_nats::Error::from)?;
             match stream.direct_get_last_for_subject(subject).await {
@@ -202,7 +197,19 @@ impl Queue {
         })
     }
 
-    /// Makes the streams that are missing, and gives each its bounds: the coordinator's, at any time.
+    /// Makes the streams that are missing, and leaves the bounds of the others: a run may go on with them.
+    ///
+    /// # Errors
+    /// The server makes none, or has no room for what a run needs.
+    pub fn make_missing(&self, room: Room) -> Result<()> {
+        for config in streams(room) {
+            self.ask("make a stream", self.js.get_or_create_stream(config))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the streams that are missing, and gives each its bounds, beyond which the oldest goes: for the one run that has
+    /// claimed the server.
     ///
     /// # Errors
     /// The server makes none, or has no room for what a run needs.
@@ -326,7 +333,12 @@ impl Queue {
             names.truncate(MOST_HOSTS);
             let mut found = Vec::new();
             for name in names {
-                let message = stream.direct_get_last_for_subject(name.as_str()).await?;
+                let message = match stream.direct_get_last_for_subject(name.as_str()).await {
+                    Ok(message) => message,
+                    // It grew old in between, or gave way to newer ones.
+                    Err(error) if error.kind() == DirectGetErrorKind::NotFound => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 let ago = now.saturating_sub(message.time.unix_timestamp().cast_unsigned());
                 found.push((last_word(&name), message.payload.to_vec(), ago));
             }

@@ -51,7 +51,7 @@ pub(crate) fn streams(room: Room) -> [Config; 5] {
         max_age: HOLD,
         ..Config::default()
     };
-    let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let capped = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let part = PART_BYTES + AROUND_BYTES;
     [
         stream(HOSTS, "em.host.*", STATE_BYTES, STATES_BYTES),
@@ -62,8 +62,8 @@ pub(crate) fn streams(room: Room) -> [Config; 5] {
             max_age: HOLD_RESULT,
             ..stream(RESULTS, "em.result.*", BUNDLE_BYTES, BUNDLES_BYTES)
         },
-        stream(INPUTS, "em.input.*.*", part, signed(room.inputs)),
-        stream(PARTS, "em.part.*.*.*", part, signed(room.parts)),
+        stream(INPUTS, "em.input.*.*", part, capped(room.inputs)),
+        stream(PARTS, "em.part.*.*.*", part, capped(room.parts)),
     ]
 }
 

@@ -1,16 +1,18 @@
 //! A run on other hosts: what comes of it is that of its plan, whoever measures which lane.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Side;
 use edgemaxx_contract::sample::Log;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::common::{candidate, derive, edgemaxx, failure, retime_lanes, soon};
-use crate::fleet_yard::{PATIENCE, Process, Yard, json, seal_and_verify};
+use crate::fleet_yard::{PATIENCE, Process, Yard, assert_whole, json, seal_and_verify};
 
 #[test]
 fn a_run_on_two_hosts_is_that_of_its_plan_and_a_host_of_another_engine_gets_no_lane() {
@@ -77,6 +79,23 @@ fn a_run_on_two_hosts_is_that_of_its_plan_and_a_host_of_another_engine_gets_no_l
     assert!(code == 2 && said.contains("--fleet"), "{said}");
 }
 
+/// What the server notes of each stream in its store, and so which bounds it has.
+fn stream_bounds(folder: &Path) -> BTreeMap<PathBuf, i64> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.file_name().is_some_and(|name| name == "obs") {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(stream_bounds(&path));
+        } else if path.file_name().is_some_and(|name| name == "meta.inf") {
+            found.insert(path.clone(), json(&path)["max_bytes"].as_i64().unwrap());
+        }
+    }
+    found
+}
+
 #[test]
 fn candidates_end_early_on_a_fleet_though_a_host_fails_and_no_second_coordinator_comes_in() {
     let contest = candidate("fast", &["--latency-us", "1000"]) + &candidate("bad", &["--fault", "refuse@1"]);
@@ -101,10 +120,14 @@ fn candidates_end_early_on_a_fleet_though_a_host_fails_and_no_second_coordinator
     assert!(code == 3 && said.contains("another process hands its lanes out"), "{said}");
     let mut other = Command::new(env!("CARGO_BIN_EXE_edgemaxx"));
     other.arg("run").arg(yard.ground.contest()).arg("--out").arg(yard.path("other"));
-    other.args(["--day", "2026-11-23", "--lanes", "2"]);
+    // It would need less room: what the run that goes on needs is not cut to that.
+    other.args(["--day", "2026-11-23", "--lanes", "1"]);
     yard.place(&mut other, yard.port, "coordinator");
+    let bounds = stream_bounds(&yard.path("nats"));
+    assert_eq!(bounds.len(), 5, "{bounds:?}");
     let (code, said) = refused(other);
     assert!(code == 3 && said.contains("another coordinator hands out lanes at this server"), "{said}");
+    assert_eq!(stream_bounds(&yard.path("nats")), bounds);
 
     // One host is gone for good; another measures its lane anew.
     let holder = yard.fleet().lanes[1].name.clone().unwrap();
@@ -124,6 +147,30 @@ fn candidates_end_early_on_a_fleet_though_a_host_fails_and_no_second_coordinator
         assert!(ended < own.sessions.len(), "lane {lane}: {ended}");
     }
     seal_and_verify(&yard, &run);
+}
+
+#[test]
+fn workers_of_a_run_that_was_ended_measure_the_next_one() {
+    let Some(yard) = Yard::new(2, &candidate("fast", &["--latency-us", "1000"])) else { return };
+    let _server = yard.serve();
+    let _workers = [yard.worker(0), yard.worker(1)];
+    let begun = |run: &str| {
+        let log = |lane: u32| yard.path(run).join(format!("lanes/{lane}/samples.jsonl"));
+        (0..2).all(|lane| log(lane).is_file())
+    };
+    // Too long to be over before it is ended.
+    yard.ground.replace("contest.toml", "sessions = 5", "sessions = 200");
+    let mut coordinator = yard.coordinator(2);
+    soon(PATIENCE, "both lanes are begun", || begun("out").then_some(()));
+    coordinator.signal(Signal::SIGTERM);
+    let status = soon(PATIENCE, "the run ends", || coordinator.0.try_wait().unwrap());
+    assert!(!status.success() && !yard.path("out/report.html").exists(), "{status}");
+    // Another plan. Both workers still have their lanes of the first.
+    yard.ground.replace("contest.toml", "sessions = 200", "sessions = 5");
+    fs::rename(yard.path("out"), yard.path("ended")).unwrap();
+    yard.finish(&mut yard.coordinator(2));
+    assert!(begun("ended") && yard.fleet().lanes.iter().all(|lane| lane.attempt == 1), "{:?}", yard.fleet());
+    assert_whole(&yard.path("out"), &yard.plan("out"));
 }
 
 #[test]

@@ -41,12 +41,6 @@ pub struct Terms {
     pub lease: Duration,
 }
 
-impl Default for Terms {
-    fn default() -> Self {
-        Self { lease: Duration::from_secs(60) }
-    }
-}
-
 /// Has the workers of a fleet measure what is left of a run.
 ///
 /// # Errors
@@ -145,7 +139,7 @@ pub(super) struct Coordinator<'a> {
     trouble: Option<String>,
     pub(super) waiting: BTreeSet<u32>,
     pub(super) hopeless: Hopeless,
-    /// The workers that a lane cost in a row at the same number of sessions.
+    /// The losses of a lane in a row at the same number of sessions.
     pub(super) lost: BTreeMap<u32, Vec<(String, u32)>>,
 }
 
@@ -218,8 +212,10 @@ impl<'a> Coordinator<'a> {
     fn run(&mut self) -> Result<()> {
         let interrupt = self.observer.interrupt();
         self.save()?;
-        if let Err(error) = self.queue.prepare(self.room) {
-            self.trouble(&error);
+        match self.prepare() {
+            Err(error @ FleetError::Claimed(_)) => return Err(error.into()),
+            Err(error) => self.trouble(&error),
+            Ok(()) => {}
         }
         // Those who said how they are before this began.
         let _ = self.queue.hear_hosts();
@@ -245,7 +241,7 @@ impl<'a> Coordinator<'a> {
                         self.trouble(&error);
                         std::thread::sleep(TURN);
                         // The server may have come back without its store.
-                        let _ = self.queue.prepare(self.room);
+                        let _ = self.prepare();
                     }
                     error => return Err(error),
                 }
@@ -257,6 +253,13 @@ impl<'a> Coordinator<'a> {
         }
         self.release();
         Ok(())
+    }
+
+    /// Makes what the server lacks, and bounds it for this run once the server is this run's.
+    fn prepare(&self) -> edgemaxx_fleet::Result<()> {
+        self.queue.make_missing(self.room)?;
+        self.claimant.hold()?;
+        self.queue.prepare(self.room)
     }
 
     fn turn(&mut self) -> Result<()> {
@@ -290,8 +293,10 @@ impl<'a> Coordinator<'a> {
             {
                 continue;
             }
+            // A server lets others write here by way of replies: what does not open is no sign of life.
             let said = self.queue.host(&worker)?;
-            let number = said.as_ref().map_or(0, |(_, number)| *number);
+            let said = said.filter(|(bytes, _)| Signed::open::<Host>(bytes, Some(&worker)).is_ok());
+            let number = said.as_ref().map(|(_, number)| *number);
             if self.roster.looked(&worker, number, Instant::now())
                 && let Some((bytes, _)) = said
             {

@@ -16,7 +16,7 @@ use crate::error::{Class, Result, RunError};
 /// How often a worker is told what it was told before: the server may have lost it.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// So many workers, one after the other, lost at the same place of a lane are not what is wrong.
+/// So many losses, one after the other, at the same place of a lane are not what is wrong.
 const MOST_LOST: usize = 3;
 
 /// How long after the last moment for a session lanes without a worker are waited for, seconds.
@@ -53,8 +53,9 @@ impl Coordinator<'_> {
         let mut refused = Vec::new();
         let mut found = None;
         for (worker, host) in self.roster.all() {
+            // A server has one coordinator: a worker that still has a lane of another plan was left by one that ended.
             let idle =
-                host.doing.as_ref().is_none_or(|doing| doing.plan == self.digest && doing.failure.is_none());
+                host.doing.as_ref().is_none_or(|doing| doing.plan != self.digest || doing.failure.is_none());
             if !idle
                 || but == Some(worker)
                 || self.holds(worker)
@@ -114,7 +115,7 @@ impl Coordinator<'_> {
             };
             self.waiting.remove(&number);
             if let Some(lost) = why {
-                self.mark_lost(number)?;
+                self.mark_lost(number, lost.spool)?;
                 self.put_away(number, &lost.why)?;
             }
             let host = self.roster.of(&worker);
@@ -158,28 +159,21 @@ impl Coordinator<'_> {
     }
 
     /// Ends a run that costs one worker after the other at the same place.
-    fn mark_lost(&mut self, number: u32) -> Result<()> {
+    fn mark_lost(&mut self, number: u32, spool: bool) -> Result<()> {
         let worker = self.state.lanes[number as usize].worker.clone().unwrap_or_default();
         if self.is_barred(&worker) {
             return Ok(());
         }
         let doing = self.roster.of(&worker).and_then(|host| host.doing.as_ref());
         let sessions = doing.filter(|doing| doing.lane == number).map_or(0, |doing| doing.sessions);
-        let lost = self.lost.entry(number).or_default();
-        if lost.first().is_some_and(|(_, place)| *place != sessions) {
-            lost.clear();
-        }
-        if !lost.iter().any(|(other, _)| *other == worker) {
-            lost.push((worker, sessions));
-        }
-        if lost.len() < MOST_LOST {
+        if count_loss(self.lost.entry(number).or_default(), worker, sessions, spool) < MOST_LOST {
             return Ok(());
         }
         let planned = self.lanes[number as usize].plan.sessions.get(sessions as usize);
         Err(RunError::of(
             Class::Environment,
             format!(
-                "lane {number}: {MOST_LOST} workers were lost after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
+                "lane {number}: its worker was lost {MOST_LOST} times after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
                 planned.map_or("none", |planned| planned.candidate.as_str())
             ),
         ))
@@ -226,10 +220,9 @@ impl Coordinator<'_> {
             .roster
             .all()
             .filter_map(|(worker, host)| {
-                let other = host.doing.as_ref().is_some_and(|doing| doing.plan != self.digest);
-                let ours = self.holds(worker) || host.doing.is_some() || self.told.contains_key(worker);
-                // Another contest's worker is left alone.
-                (ours && !other).then(|| (worker.to_owned(), host.doing.is_some()))
+                let busy = host.doing.is_some();
+                let ours = self.holds(worker) || busy || self.told.contains_key(worker);
+                ours.then(|| (worker.to_owned(), busy))
             })
             .collect();
         for (worker, busy) in workers {
@@ -302,4 +295,34 @@ struct Lost {
     why: String,
     /// What it measured is gone from its disk: it may begin anew itself.
     spool: bool,
+}
+
+/// Counts the losses in a row at the same number of sessions, with one more.
+fn count_loss(lost: &mut Vec<(String, u32)>, worker: String, sessions: u32, spool: bool) -> usize {
+    if lost.first().is_some_and(|(_, place)| *place != sessions) {
+        lost.clear();
+    }
+    // One that begins anew after its disk was lost is counted once; two that both fail, each time.
+    if !spool || !lost.iter().any(|(other, _)| *other == worker) {
+        lost.push((worker, sessions));
+    }
+    lost.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_workers_that_both_fail_pass_no_lane_between_them_without_end() {
+        let mut lost = Vec::new();
+        let mut count =
+            |worker: &str, sessions, spool| count_loss(&mut lost, worker.to_owned(), sessions, spool);
+        assert_eq!((count("a", 4, false), count("b", 4, false)), (1, 2));
+        assert_eq!(count("a", 4, false), MOST_LOST);
+        // Elsewhere it is another loss.
+        assert_eq!(count("b", 5, false), 1);
+        // A disk that is lost again and again is that of one worker.
+        assert_eq!((count("a", 0, true), count("a", 0, true), count("b", 0, true)), (1, 1, 2));
+    }
 }

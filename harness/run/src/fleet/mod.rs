@@ -19,5 +19,5 @@ mod worker;
 
 pub use coordinator::{Terms, measure_fleet};
 pub use inputs::travels;
-pub use roster::own_claim;
+pub use roster::this_host;
 pub use worker::{Settings, work};

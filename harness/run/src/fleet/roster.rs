@@ -33,10 +33,10 @@ pub(super) struct Known {
 /// What the server said of a worker that seems to be silent.
 #[derive(Debug, Clone, Copy)]
 struct Look {
-    /// The number of its last word.
-    number: u64,
+    /// The number of its last word; `None`: the server has none of it.
+    number: Option<u64>,
     at: Instant,
-    /// Whether it was the same number a while before.
+    /// Whether a look a while before found nothing older.
     silent: bool,
 }
 
@@ -94,11 +94,13 @@ impl Roster {
         self.looks.get(worker).is_none_or(|look| !look.silent && look.at.elapsed() >= TWO_BEATS)
     }
 
-    /// The server has the last word of a worker under this number: whether it is a new one since it was looked for before.
-    pub(super) fn looked(&mut self, worker: &str, number: u64, at: Instant) -> bool {
+    /// The server has the last word of a worker under this number, or none: whether it is a new one since it was looked for
+    /// before.
+    pub(super) fn looked(&mut self, worker: &str, number: Option<u64>, at: Instant) -> bool {
         let before = self.looks.get(worker).map(|look| look.number);
-        self.looks.insert(worker.to_owned(), Look { number, at, silent: before == Some(number) });
-        before.is_some_and(|before| before != number)
+        let is_new = before.is_some_and(|before| number.is_some() && before != number);
+        self.looks.insert(worker.to_owned(), Look { number, at, silent: before.is_some() && !is_new });
+        is_new
     }
 
     /// Whether the server, too, has heard nothing of it.
@@ -149,7 +151,7 @@ pub(super) fn of_kind(environment: &Environment, kind: DeviceKind) -> Environmen
 ///
 /// # Errors
 /// It must be said which card is meant.
-pub fn own_claim(device: Option<u32>) -> Result<(Environment, Digest)> {
+pub fn this_host(device: Option<u32>) -> Result<(Environment, Digest)> {
     let wanted = fitness::any_device().device;
     let ask = if wanted.kind == DeviceKind::Cpu { Ask::Only } else { Ask::from(device) };
     let chosen = fitness::choose(&wanted, ask, None)?;
@@ -170,12 +172,18 @@ mod tests {
         let mut roster = Roster::default();
         let long_ago = |ago: Duration| Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
         assert!(roster.is_to_look("a") && !roster.is_silent("a"));
-        assert!(!roster.looked("a", 7, long_ago(2 * TWO_BEATS)), "one look shows nothing");
+        assert!(!roster.looked("a", Some(7), long_ago(2 * TWO_BEATS)), "one look shows nothing");
         assert!(!roster.is_silent("a"));
-        assert!(roster.looked("a", 8, Instant::now()), "it has said something since");
+        assert!(roster.looked("a", Some(8), Instant::now()), "it has said something since");
         assert!(!roster.is_silent("a") && !roster.is_to_look("a"), "not so soon again");
-        assert!(!roster.looked("a", 8, Instant::now()));
+        assert!(!roster.looked("a", Some(8), Instant::now()));
         assert!(roster.is_silent("a") && !roster.is_to_look("a"));
+        // What is not its word is no sign of life, before its own and after it.
+        for (worker, first) in [("c", Some(7)), ("d", None)] {
+            assert!(!roster.looked(worker, first, Instant::now()) && !roster.is_silent(worker));
+            assert!(!roster.looked(worker, None, Instant::now()) && roster.is_silent(worker));
+        }
+        assert!(roster.looked("d", Some(8), Instant::now()) && !roster.is_silent("d"));
         // Of others nothing is known.
         assert!(!roster.is_silent("b"));
     }

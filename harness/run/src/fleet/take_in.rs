@@ -84,6 +84,7 @@ impl Coordinator<'_> {
                     lane.folder.write(TELEMETRY_FILE, telemetry)?;
                 }
                 lane.extend(bundle, &lines)?;
+                self.hopeless.withdraw(bundle.lane);
                 self.progress.advance(self.shown.more(&self.lanes));
                 if bundle.last {
                     self.state.lanes[bundle.lane as usize].done = true;

@@ -14,7 +14,7 @@ use edgemaxx_devices::cpu::free_bytes;
 use edgemaxx_fleet::limits::WHY_LETTERS;
 use edgemaxx_fleet::{Host, Lease, Queue, Signed, Work};
 
-use super::roster::own_claim;
+use super::roster::this_host;
 use super::spool::forget_old;
 use super::task::{Means, Task};
 use crate::error::{InFile as _, Result, RunError};
@@ -65,7 +65,7 @@ pub fn work(queue: &Arc<Queue>, settings: &Settings, observer: &dyn Observer) ->
         Err(TryLockError::Error(error)) => return Err(error).in_file(&path),
     }
     forget_old(&settings.spool);
-    let (environment, program) = own_claim(settings.device)?;
+    let (environment, program) = this_host(settings.device)?;
     let means = Means {
         spool: settings.spool.clone(),
         device: settings.device,
