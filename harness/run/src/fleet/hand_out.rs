@@ -16,8 +16,11 @@ use crate::error::{Class, Result, RunError};
 /// How often a worker is told what it was told before: the server may have lost it.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// So many losses, one after the other, at the same place of a lane are not what is wrong.
+/// So many workers lost, one after the other, at the same place of a lane are not what is wrong.
 const MOST_LOST: usize = 3;
+
+/// Nor are so many losses there of fewer workers, whose network may come and go.
+const MOST_LOSSES: usize = 6;
 
 /// How long after the last moment for a session lanes without a worker are waited for, seconds.
 const GRACE_S: u64 = 600;
@@ -166,14 +169,16 @@ impl Coordinator<'_> {
         }
         let doing = self.roster.of(&worker).and_then(|host| host.doing.as_ref());
         let sessions = doing.filter(|doing| doing.lane == number).map_or(0, |doing| doing.sessions);
-        if count_loss(self.lost.entry(number).or_default(), worker, sessions, spool) < MOST_LOST {
+        let lost = self.lost.entry(number).or_default();
+        if !is_too_much(lost, worker, sessions, spool) {
             return Ok(());
         }
+        let times = lost.len();
         let planned = self.lanes[number as usize].plan.sessions.get(sessions as usize);
         Err(RunError::of(
             Class::Environment,
             format!(
-                "lane {number}: its worker was lost {MOST_LOST} times after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
+                "lane {number}: its worker was lost {times} times after session {sessions} of it; what is measured next, candidate {:?} before all, may end the machines that it is measured on",
                 planned.map_or("none", |planned| planned.candidate.as_str())
             ),
         ))
@@ -297,8 +302,8 @@ struct Lost {
     spool: bool,
 }
 
-/// Counts the losses in a row at the same number of sessions, with one more.
-fn count_loss(lost: &mut Vec<(String, u32)>, worker: String, sessions: u32, spool: bool) -> usize {
+/// Notes a loss, and whether those in a row at the same number of sessions are too many.
+fn is_too_much(lost: &mut Vec<(String, u32)>, worker: String, sessions: u32, spool: bool) -> bool {
     if lost.first().is_some_and(|(_, place)| *place != sessions) {
         lost.clear();
     }
@@ -306,7 +311,8 @@ fn count_loss(lost: &mut Vec<(String, u32)>, worker: String, sessions: u32, spoo
     if !spool || !lost.iter().any(|(other, _)| *other == worker) {
         lost.push((worker, sessions));
     }
-    lost.len()
+    let workers: BTreeSet<&str> = lost.iter().map(|(worker, _)| worker.as_str()).collect();
+    workers.len() >= MOST_LOST || lost.len() >= MOST_LOSSES
 }
 
 #[cfg(test)]
@@ -316,13 +322,14 @@ mod tests {
     #[test]
     fn two_workers_that_both_fail_pass_no_lane_between_them_without_end() {
         let mut lost = Vec::new();
-        let mut count =
-            |worker: &str, sessions, spool| count_loss(&mut lost, worker.to_owned(), sessions, spool);
-        assert_eq!((count("a", 4, false), count("b", 4, false)), (1, 2));
-        assert_eq!(count("a", 4, false), MOST_LOST);
-        // Elsewhere it is another loss.
-        assert_eq!(count("b", 5, false), 1);
+        let mut ends =
+            |worker: &str, sessions, spool| is_too_much(&mut lost, worker.to_owned(), sessions, spool);
+        let in_turns = ["a", "b"].into_iter().cycle().take(MOST_LOSSES).map(|worker| ends(worker, 4, false));
+        let in_turns: Vec<bool> = in_turns.collect();
+        assert_eq!(in_turns.iter().position(|ends| *ends), Some(MOST_LOSSES - 1));
+        // Elsewhere it is another loss; and three workers are enough.
+        assert_eq!(["b", "c", "a"].map(|worker| ends(worker, 5, false)), [false, false, true]);
         // A disk that is lost again and again is that of one worker.
-        assert_eq!((count("a", 0, true), count("a", 0, true), count("b", 0, true)), (1, 1, 2));
+        assert!(!(0..2 * MOST_LOSSES).any(|_| ends("a", 0, true)));
     }
 }
