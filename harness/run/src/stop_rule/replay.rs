@@ -27,6 +27,9 @@ pub(crate) fn check(
     let mut stopped: BTreeSet<&str> = BTreeSet::new();
     // Who has to leave, and has not yet.
     let mut owed: Vec<Stop> = Vec::new();
+    // The log as it was before a stop, which grows from one to the next.
+    let mut earlier =
+        Log { records: Vec::new(), header: log.header.clone(), chain: log.chain.clone(), ..*log };
     let mut round = 0;
     let mut at = 0;
     while at < log.records.len() {
@@ -64,8 +67,8 @@ pub(crate) fn check(
             let is_owed = owed.iter().any(|wish| (&wish.candidate, &wish.reason, &wish.beaten_by) == reason);
             let is_for_all = stop.beaten_by.is_none()
                 && (stop.reason == TIME_OVER || budget_spent(plan).as_ref() == Some(&stop.reason));
-            let earlier = || Log { records: log.records[..index].to_vec(), ..log.clone() };
-            if !is_owed && !is_for_all && follows(plan, &earlier()) != Some(Record::Stop((*stop).clone())) {
+            earlier.records.extend_from_slice(&log.records[earlier.records.len()..index]);
+            if !is_owed && !is_for_all && follows(plan, &earlier) != Some(Record::Stop((*stop).clone())) {
                 return Err(told(stop, "no rule gives that"));
             }
             for_all |= is_for_all && !is_owed;
