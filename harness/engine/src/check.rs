@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::engine::{Ask, Engine as _};
 use crate::process::{ProcessEngine, ProcessSpec};
-use crate::task::{Codec, Probe, Purpose, Question};
+use crate::task::{Artefact, Codec, Probe, Purpose, Question, Scoring};
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,6 +55,8 @@ impl fmt::Display for Check {
     }
 }
 
+/// Less than this share of its own answer first in its own scores is another model's, or another position's.
+const OWN_CHOICES: f64 = 0.9;
 /// How long an engine is watched while nothing is asked of it.
 const WATCHED_IDLE: Duration = Duration::from_millis(500);
 /// More than this part of one core in that time is work left running.
@@ -124,7 +126,7 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
                 fresh = Some((probe, answered));
             }
             (Purpose::Repeat, Some((first, fresh))) => {
-                let found = repeat::look(&mut asker, first, *fresh, answered);
+                let found = repeat::look(&mut asker, first, fresh.clone(), answered);
                 let (verdict, detail) = found.map_err(failed(probe.what))?;
                 checks.push(Check { what: probe.what, verdict, detail });
             }
@@ -134,7 +136,10 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
             (Purpose::Repeat | Purpose::Other, None) => {}
         }
     }
-    if let Some((probe, _)) = fresh {
+    if let Some((probe, answered)) = fresh {
+        if let Some(scoring) = exam.codec.scoring().filter(|scoring| scoring.is_offered(&loaded.ready)) {
+            checks.push(asker.scores(scoring, &probe, &answered.kept).map_err(failed("scores"))?);
+        }
         checks.extend(idle(&mut asker, &probe)?);
     }
     let closed = asker.engine.close();
@@ -197,7 +202,7 @@ fn differs(what: &'static str, one: &Answered, other: &Answered) -> Check {
 }
 
 /// What is compared of an answer.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Answered {
     latency_ns: u64,
     /// Processor time that the engine took meanwhile, where it is known.
@@ -205,6 +210,8 @@ struct Answered {
     bytes: usize,
     /// Of its artefact.
     digest: Digest,
+    /// Its artefact.
+    kept: Vec<u8>,
 }
 
 struct Asker<'a> {
@@ -232,6 +239,32 @@ impl Asker<'_> {
             detail: self.engine.with_last_words(problem),
         })?;
         let bytes = answer.payload.len() + answer.parts.iter().map(|part| part.payload.len()).sum::<usize>();
-        Ok(Answered { latency_ns: answer.latency_ns, busy_ns, bytes, digest: artefact.digest })
+        let Artefact { digest, bytes: kept, .. } = artefact;
+        Ok(Answered { latency_ns: answer.latency_ns, busy_ns, bytes, digest, kept })
+    }
+
+    /// What the engine says of an answer of its own.
+    fn scores(&mut self, scoring: &dyn Scoring, probe: &Probe, kept: &[u8]) -> Result<Check, Failure> {
+        let what = "scores";
+        let unasked = |detail| Failure { kind: FailureKind::Protocol, detail };
+        let (header, limits) = scoring.question(&probe.planned, kept).map_err(unasked)?;
+        let id = self.next;
+        self.next += 1;
+        let said = self.engine.ask(&Ask { id, header, payload: &[], limits })?;
+        let scores = match scoring.scores(&probe.planned, kept, &said) {
+            Ok(scores) => scores,
+            Err(problem) => return Ok(bad(what, problem)),
+        };
+        let positions = scores.units;
+        let Some(share) = scoring.own_choices(&probe.planned, kept, &scores.bytes) else {
+            return Ok(good(what, format!("of {positions} positions")));
+        };
+        let put_first =
+            format!("of {positions} positions; {:.0}% of its answer come first in them", 100.0 * share);
+        if share >= OWN_CHOICES {
+            return Ok(good(what, put_first));
+        }
+        let advice = "a position is scored for what stands there, given all that stands before it";
+        Ok(Check { what, verdict: Verdict::Doubtful, detail: format!("{put_first}; {advice}") })
     }
 }

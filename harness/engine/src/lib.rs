@@ -24,4 +24,4 @@ pub use process::{
     ProcessSpec, SandboxStatus, User, detect_sandbox, install, needs, unreadable,
 };
 pub use serve::{Answerer, Connection, Parts, Reply, ServeError, serve, serve_over};
-pub use task::{Artefact, Codec, Question};
+pub use task::{Artefact, Codec, Question, Scoring};

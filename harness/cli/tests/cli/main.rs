@@ -52,6 +52,7 @@ mod text_cheats;
 mod text_contest;
 mod text_days;
 mod text_engines;
+mod text_scores;
 mod validator;
 mod verify;
 mod words;

@@ -240,7 +240,9 @@ fn the_built_in_engine_passes_its_own_examination() {
     let output = check.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
-        said.contains("\"repeated request\"") && said.contains("longest prompt"),
+        said.contains("\"repeated request\"")
+            && said.contains("longest prompt")
+            && said.contains("of 16 positions; 100% of its answer come first in them"),
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );

@@ -150,7 +150,13 @@ mod tests {
         }
 
         fn verdict(&mut self, probe: &Probe, digest: Digest) -> Verdict {
-            let mut answered = |new| Answered { latency_ns: self.time(new), busy_ns: None, bytes: 1, digest };
+            let mut answered = |new| Answered {
+                latency_ns: self.time(new),
+                busy_ns: None,
+                bytes: 1,
+                digest,
+                kept: Vec::new(),
+            };
             let (fresh, again) = (answered(true), answered(false));
             look(self, probe, fresh, again).expect("no failure").0
         }
@@ -169,7 +175,7 @@ mod tests {
     }
 
     fn answered(latency_ns: u64, busy_ns: Option<u64>, content: &str) -> Answered {
-        Answered { latency_ns, busy_ns, bytes: 1, digest: Digest::of(content) }
+        Answered { latency_ns, busy_ns, bytes: 1, digest: Digest::of(content), kept: Vec::new() }
     }
 
     /// Share of doubtful verdicts.

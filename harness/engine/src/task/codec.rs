@@ -101,6 +101,33 @@ pub trait Codec: Sync {
         let seed = probe.planned.seed.wrapping_add(ANOTHER).wrapping_add(n);
         Probe { planned: PlannedRequest { seed, ..probe.planned.clone() }, ..probe.clone() }
     }
+
+    /// How engines are asked what they would have said elsewhere, where the task knows such a question.
+    fn scoring(&self) -> Option<&dyn Scoring> {
+        None
+    }
+}
+
+/// A question that no clock times: how likely an engine finds an answer that it need not have given.
+pub trait Scoring: Sync {
+    /// Whether an engine that said this in its `ready` takes such questions.
+    fn is_offered(&self, ready: &Object) -> bool;
+
+    /// The header of the question about a kept answer to a request, and what its own answer may be.
+    ///
+    /// # Errors
+    /// In words: the answer is none to the request.
+    fn question(&self, planned: &PlannedRequest, answer: &[u8]) -> Result<(Object, AnswerLimits), String>;
+
+    /// What is kept of what an engine said of a kept answer to a request.
+    ///
+    /// # Errors
+    /// In words, why it says nothing.
+    fn scores(&self, planned: &PlannedRequest, answer: &[u8], said: &Answer) -> Result<Artefact, String>;
+
+    /// Of what an engine answered by itself, the share that its own kept scores of that answer put first; `None` where
+    /// answers are not made of what comes first.
+    fn own_choices(&self, planned: &PlannedRequest, answer: &[u8], scores: &[u8]) -> Option<f64>;
 }
 
 /// A request of the conformance kit.

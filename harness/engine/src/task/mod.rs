@@ -5,5 +5,5 @@ mod object;
 pub mod picture;
 pub mod text;
 
-pub use codec::{Artefact, Codec, Probe, Purpose, Question};
+pub use codec::{Artefact, Codec, Probe, Purpose, Question, Scoring};
 pub use object::{object, parse};

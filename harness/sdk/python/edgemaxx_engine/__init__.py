@@ -14,7 +14,8 @@
 picture it may return width*height*3 bytes (rows from the top), anything with `tobytes()`, such as a
 uint8 numpy array or a PIL image in mode RGB, or ("png", bytes). `request.part(object, bytes)` sends a
 part ahead of the answer, where the task allows it: of a text, `request.part({"ids": [token]})` for each token and ({}, b"")
-at the end (examples/transformers_engine.py). Either function may raise Refusal: the harness
+at the end (examples/transformers_engine.py). An engine of texts whose `ready` says {"scores": True} is also given requests
+that hold nothing but "score", and returns scores(lists). Either function may raise Refusal: the harness
 records its message and goes on. Any other exception ends the process.
 """
 
@@ -29,7 +30,7 @@ import struct
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Protocol, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Optional, Protocol, Tuple, Union
 
 # What `edgemaxx engine install` has fetched lies beside the engine.
 _DEPS = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0] if sys.argv else "")), "deps")
@@ -149,6 +150,16 @@ class Request(Dict[str, Any]):
         import torch
 
         return torch.from_numpy(self.latents()).to(device=device, dtype=dtype or torch.float32)
+
+
+def scores(lists: Iterable[Tuple[Iterable[int], Iterable[float]]]) -> Answer:
+    """The answer to request["score"]: for each of its "ids", the "top" most likely tokens in its place, the most likely
+    first, and the natural logarithms of their probabilities, computed in float32 or better."""
+    payload = bytearray()
+    for tokens, likely in lists:
+        for token, logarithm in zip(tokens, likely):
+            payload += struct.pack("<If", token, logarithm)
+    return {}, payload
 
 
 def gumbel_noise(seed: int, position: int, tokens: int) -> Any:

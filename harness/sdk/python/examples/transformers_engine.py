@@ -60,7 +60,18 @@ def load(job):
         model.tie_weights()
     model = model.to(device).eval()
 
+    def score(asked):
+        """One pass over all of it: the logits of a token are those at the one before."""
+        ids, answer = asked["prompt_ids"], asked["ids"]
+        with torch.inference_mode():
+            read = torch.tensor([ids + answer[:-1]], device=device)
+            logits = model(input_ids=read, use_cache=False, logits_to_keep=len(answer)).logits[0]
+            likely, tokens = logits.float().log_softmax(-1).topk(asked["top"])
+        return edgemaxx_engine.scores(zip(tokens.tolist(), likely.tolist()))
+
     def generate(request):
+        if "score" in request:
+            return score(request["score"])
         decoding, ends = request["decoding"], set(request["end_ids"])
         sampled = decoding["sampled"] if isinstance(decoding, dict) else None
         ids = torch.tensor([request["prompt_ids"]], device=device)
@@ -82,7 +93,8 @@ def load(job):
     # Once through everything, so that the first request finds it warm.
     with torch.inference_mode():
         model(input_ids=torch.tensor([[0, 1, 2]], device=device))
-    return generate, {"vocabulary": config.vocab_size, "positions": config.max_position_embeddings}
+    ready = {"vocabulary": config.vocab_size, "positions": config.max_position_embeddings, "scores": True}
+    return generate, ready
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The engine's side: the noise of sampling is what PROTOCOL.md defines, with numpy and without."""
+"""The engine's side: the noise of sampling and the bytes of scores are what PROTOCOL.md defines."""
 
 import sys
 import unittest
@@ -34,6 +34,14 @@ class Noise(unittest.TestCase):
     @unittest.skipIf(find_spec("numpy") is None, "missing: numpy; pip install numpy")
     def test_with_numpy(self):
         self.check()
+
+
+class Scores(unittest.TestCase):
+    def test_a_token_takes_eight_bytes(self):
+        said, payload = edgemaxx_engine.scores(zip([[5, 1], [2**32 - 1, 0]], [[-0.5, -1.0], [0.0, -2.0]]))
+        self.assertEqual(said, {})
+        expected = "05000000000000bf" "01000000000080bf" "ffffffff00000000" "00000000000000c0"
+        self.assertEqual(bytes(payload).hex(), expected)
 
 
 if __name__ == "__main__":

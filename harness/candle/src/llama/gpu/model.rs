@@ -8,7 +8,7 @@ use crate::gguf::{Gguf, TensorType};
 use crate::llama::config::LlamaConfig;
 use crate::llama::generate::{Choice, Wanted};
 use crate::llama::metadata;
-use crate::llama::model::LlamaOptions;
+use crate::llama::model::{LlamaOptions, check_ids};
 use crate::llama::rope::Rope;
 use crate::llama::weights::{Folder, LLAMA_CPP, TRANSFORMERS, divided};
 use std::path::Path;
@@ -305,6 +305,45 @@ impl GpuLlama {
             }
         }
         // What was begun for nothing must not run into the next request, nor into the other side's time.
+        self.cuda.wait().map_err(said)
+    }
+
+    /// Reads a prompt and, whatever the model would have said, an answer, a token at a time as it would be made; `each` is
+    /// given the number of every token of the answer, and the logits from which it would have been chosen.
+    ///
+    /// # Errors
+    /// As [`Self::prefill`].
+    pub fn score(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        // The last token is never read.
+        if prompt.len() + answer.len() > self.capacity + 1 {
+            let found = format!("{} tokens and {} more", prompt.len(), answer.len());
+            let expected = format!("no more than {} positions", self.capacity);
+            return Err(Error::Request { field: "ids", found, expected });
+        }
+        check_ids(answer, answer.len(), self.config.vocabulary)?;
+        self.read(prompt)?;
+        for (number, token) in answer.iter().enumerate() {
+            self.cuda.read(&self.rooms.logits, &mut self.logits).map_err(said)?;
+            let position = prompt.len() + number;
+            if self.logits.iter().any(|logit| !logit.is_finite()) {
+                return Err(Error::NoLogits { position });
+            }
+            each(number, &self.logits);
+            if number + 1 < answer.len() {
+                let (one, dtype, embedding) = (&self.rooms.one, self.heads.dtype, &self.net.embedding);
+                let coming = self.cuda.take(embedding, &mut self.steps, Some(*token), position, one, dtype);
+                let coming = coming.map_err(said)?;
+                if let Some(step) = &self.step {
+                    step.run().map_err(said)?;
+                }
+                coming.wait().map_err(said)?;
+            }
+        }
         self.cuda.wait().map_err(said)
     }
 }

@@ -36,4 +36,12 @@ impl GpuLlama {
     pub fn generate(&mut self, _: Wanted<'_>, _: &mut dyn FnMut(&[u32]) -> bool) -> Result<()> {
         match *self {}
     }
+
+    /// Reads an answer; see [`crate::llama::Llama::score`].
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn score(&mut self, _: &[u32], _: &[u32], _: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
+        match *self {}
+    }
 }

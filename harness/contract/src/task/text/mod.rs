@@ -9,6 +9,7 @@ mod length;
 mod noise;
 mod prefix;
 mod request;
+mod scores;
 mod settings;
 
 pub use ask::{Ask, AskedDecoding};
@@ -16,4 +17,5 @@ pub use definition::{TEXT, Text};
 pub use length::Length;
 pub use noise::{Noise, gumbel};
 pub use request::{Decoding, Request, Stratum};
+pub use scores::{LISTED, Scored, Scores};
 pub use settings::{Settings, SettingsPatch, Weights};

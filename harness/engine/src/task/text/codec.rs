@@ -4,14 +4,15 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::input::InputError;
 use edgemaxx_contract::plan::PlannedRequest;
 use edgemaxx_contract::sample::Arrival;
-use edgemaxx_contract::task::{self, RequestSpec, text};
+use edgemaxx_contract::task::text::{self, Scores};
+use edgemaxx_contract::task::{self, RequestSpec};
 use edgemaxx_protocol::{AnswerLimits, Object};
 
-use super::objects::{Ask, Ids, Ready, Settings};
+use super::objects::{Ask, Ids, Ready, ScoreAsk, Settings};
 use super::probes;
 use crate::engine::Answer;
 use crate::serve::Reply;
-use crate::task::{Artefact, Codec, Probe, Question};
+use crate::task::{Artefact, Codec, Probe, Question, Scoring};
 
 /// The codec of the task `text`.
 pub const TEXT: TextCodec = TextCodec;
@@ -99,11 +100,54 @@ impl Codec for TextCodec {
     /// As many first tokens as are asked for cannot be known here: one, which is enough where an end is allowed.
     fn nothing(&self, settings: &Object) -> Result<(Object, Reply), String> {
         let Settings { context, .. } = Settings::parse(settings)?;
-        let ready = Ready { vocabulary: u32::MAX, positions: context };
+        let ready = Ready { vocabulary: u32::MAX, positions: context, scores: false };
         Ok((ready.object(), Reply { header: Ids::object(&[0]), payload: Vec::new() }))
     }
 
     fn probes(&self, request: &RequestSpec) -> Result<Vec<Probe>, String> {
         probes::probes(&shared(request)?).map_err(words)
+    }
+
+    fn scoring(&self) -> Option<&dyn Scoring> {
+        Some(self)
+    }
+}
+
+/// A request, and the tokens that were kept of an answer to it.
+fn answered(planned: &PlannedRequest, answer: &[u8]) -> Result<(text::Ask, Vec<u32>), String> {
+    let ids = serde_json::from_slice(answer).map_err(|error| format!("a kept answer: {error}"))?;
+    Ok((planned.ask.view().map_err(words)?, ids))
+}
+
+fn score_ask(asked: text::Ask, ids: Vec<u32>) -> ScoreAsk {
+    ScoreAsk { prompt_ids: asked.prompt_ids, ids, top: Scores::listed(asked.vocabulary) }
+}
+
+impl Scoring for TextCodec {
+    fn is_offered(&self, ready: &Object) -> bool {
+        Ready::parse(ready).is_ok_and(|ready| ready.scores)
+    }
+
+    fn question(&self, planned: &PlannedRequest, answer: &[u8]) -> Result<(Object, AnswerLimits), String> {
+        let (asked, ids) = answered(planned, answer)?;
+        let asked = score_ask(asked, ids);
+        let answer_bytes = asked.answer_bytes();
+        Ok((asked.object(), AnswerLimits { parts: 0, parts_bytes: 0, answer_bytes }))
+    }
+
+    /// The lists in JSON.
+    fn scores(&self, planned: &PlannedRequest, answer: &[u8], said: &Answer) -> Result<Artefact, String> {
+        let (asked, ids) = answered(planned, answer)?;
+        let (positions, vocabulary) = (ids.len(), asked.vocabulary);
+        let scores = score_ask(asked, ids).scores(&said.payload)?;
+        scores.check(positions, vocabulary)?;
+        let bytes = serde_json::to_vec(&scores).map_err(|error| error.to_string())?;
+        Ok(Artefact { digest: Digest::of(&bytes), units: positions as u32, parts: Vec::new(), bytes })
+    }
+
+    fn own_choices(&self, planned: &PlannedRequest, answer: &[u8], scores: &[u8]) -> Option<f64> {
+        let (asked, ids) = answered(planned, answer).ok()?;
+        let scores: Scores = serde_json::from_slice(scores).ok()?;
+        (asked.decoding == text::AskedDecoding::Greedy).then(|| scores.own_choices(&ids))?
     }
 }

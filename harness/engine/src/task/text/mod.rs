@@ -6,5 +6,5 @@ mod probes;
 mod serve;
 
 pub use codec::{TEXT, TextCodec};
-pub use objects::{Ask, Ids, Ready, Settings};
-pub use serve::{Stream, loaded, serve, serve_over};
+pub use objects::{Ask, Ids, Ready, ScoreAsk, Settings};
+pub use serve::{Stream, Writer, loaded, serve, serve_over};

@@ -1,6 +1,6 @@
 //! What the two sides say to each other of texts.
 
-use edgemaxx_contract::task::text::{AskedDecoding, Weights};
+use edgemaxx_contract::task::text::{AskedDecoding, Scores, Weights};
 use edgemaxx_protocol::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,12 +65,20 @@ pub struct Ready {
     pub vocabulary: u32,
     /// Positions that a prompt and its answer may have together.
     pub positions: u32,
+    /// Whether it answers [`ScoreAsk`], too; absent: it does not.
+    #[serde(default)]
+    pub scores: bool,
 }
 
 impl Ready {
     /// As the protocol carries it.
     pub fn object(&self) -> Object {
-        object([("vocabulary", self.vocabulary.into()), ("positions", self.positions.into())])
+        let mut fields =
+            object([("vocabulary", self.vocabulary.into()), ("positions", self.positions.into())]);
+        if self.scores {
+            fields.insert("scores".to_owned(), true.into());
+        }
+        fields
     }
 
     /// From what the protocol carried.
@@ -125,6 +133,72 @@ impl Ask {
     /// In words, what is wrong with it.
     pub fn parse(object: &Object) -> Result<Self, String> {
         parse("generate's ask", object)
+    }
+}
+
+/// How likely an engine finds a text that it need not have written, in `generate`: `{"score": {…}}`, without a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreAsk {
+    /// The tokens to be read.
+    pub prompt_ids: Vec<u32>,
+    /// The tokens that follow, each of which is read as if it had been chosen.
+    pub ids: Vec<u32>,
+    /// How many tokens are to be listed for each of them.
+    pub top: u32,
+}
+
+/// Bytes of a token with the logarithm of its probability, in the payload of an answer to [`ScoreAsk`].
+const SCORED: usize = 8;
+
+impl ScoreAsk {
+    /// As the protocol carries it.
+    pub fn object(&self) -> Object {
+        let asked = object([
+            ("prompt_ids", self.prompt_ids.as_slice().into()),
+            ("ids", self.ids.as_slice().into()),
+            ("top", self.top.into()),
+        ]);
+        object([("score", asked.into())])
+    }
+
+    /// From what the protocol carried; `None`: something else is asked.
+    ///
+    /// # Errors
+    /// In words, what is wrong with it.
+    pub fn parse(object: &Object) -> Result<Option<Self>, String> {
+        let Some(asked) = object.get("score") else { return Ok(None) };
+        let asked = asked.as_object().ok_or("generate's score: expected an object")?;
+        parse("generate's score", asked).map(Some)
+    }
+
+    /// Bytes of the payload that answers it.
+    pub fn answer_bytes(&self) -> usize {
+        self.ids.len().saturating_mul(self.top as usize).saturating_mul(SCORED)
+    }
+
+    /// The payload of an answer: token and logarithm, little-endian, one after the other.
+    pub fn payload(scores: &Scores) -> Vec<u8> {
+        let each = scores.0.iter().flatten();
+        each.flat_map(|(id, likely)| [id.to_le_bytes(), likely.to_le_bytes()]).flatten().collect()
+    }
+
+    /// What a payload says; whether it is an answer, [`Scores::check`] tells.
+    ///
+    /// # Errors
+    /// In words: it has another length.
+    pub fn scores(&self, payload: &[u8]) -> Result<Scores, String> {
+        let (found, expected) = (payload.len(), self.answer_bytes());
+        if found != expected {
+            return Err(format!(
+                "{found} bytes; {} positions of {} tokens in {SCORED} bytes each are {expected}",
+                self.ids.len(),
+                self.top
+            ));
+        }
+        let word = |bytes: &[u8]| [bytes[0], bytes[1], bytes[2], bytes[3]];
+        let scored = |bytes: &[u8]| (u32::from_le_bytes(word(bytes)), f32::from_le_bytes(word(&bytes[4..])));
+        let lists = payload.chunks_exact((self.top as usize * SCORED).max(1));
+        Ok(Scores(lists.map(|list| list.chunks_exact(SCORED).map(scored).collect()).collect()))
     }
 }
 
@@ -183,8 +257,21 @@ mod tests {
             let ask = Ask { prompt_ids, max_new_tokens: 3, ignore_eos: true, end_ids, decoding };
             assert_eq!(Ask::parse(&ask.object()), Ok(ask));
         }
-        let ready = Ready { vocabulary: 2048, positions: 512 };
-        assert_eq!(Ready::parse(&ready.object()), Ok(ready));
+        for scores in [false, true] {
+            let ready = Ready { vocabulary: 2048, positions: 512, scores };
+            assert_eq!(
+                (Ready::parse(&ready.object()), ready.object().len()),
+                (Ok(ready), 2 + usize::from(scores))
+            );
+        }
+        let asked = ScoreAsk { prompt_ids: vec![0, 9], ids: vec![4, 5], top: 2 };
+        assert_eq!(ScoreAsk::parse(&asked.object()), Ok(Some(asked.clone())));
+        assert_eq!(ScoreAsk::parse(&Ids::object(&[4])), Ok(None), "something else is asked");
+        assert!(ScoreAsk::parse(&object([("score", json!([]))])).is_err());
+        let scores = Scores(vec![vec![(4, -0.5), (7, -1.5)], vec![(u32::MAX, 0.0), (1, f32::MIN)]]);
+        let payload = ScoreAsk::payload(&scores);
+        assert_eq!(asked.scores(&payload), Ok(scores));
+        assert!(asked.scores(&payload[1..]).unwrap_err().starts_with("31 bytes; 2 positions of 2 tokens"));
         assert_eq!(Ids::parse("part", &Ids::object(&[4, 0]), b""), Ok(vec![4, 0]));
         assert_eq!(Ids::parse("answer", &Object::new(), b""), Ok(Vec::new()));
         assert!(Ids::parse("part", &Ids::object(&[4]), b"x").expect_err("a payload").contains("1 bytes"));

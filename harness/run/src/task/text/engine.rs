@@ -5,9 +5,9 @@ use std::path::Path;
 use edgemaxx_candle::Accelerator;
 use edgemaxx_candle::gguf::TensorType;
 use edgemaxx_candle::llama::{Choice, GpuLlama, Llama, LlamaConfig, LlamaOptions, Wanted, checkpoint};
-use edgemaxx_contract::task::text::{AskedDecoding, Noise, Weights};
+use edgemaxx_contract::task::text::{AskedDecoding, Noise, Scores, Weights};
 use edgemaxx_engine::Load;
-use edgemaxx_engine::task::text::{Ask, Ready, Settings, Stream};
+use edgemaxx_engine::task::text::{Ask, Ready, ScoreAsk, Settings, Stream, Writer};
 
 /// The contract's name of a type in the engine's words; `None`: as the file has it.
 fn kept(weights: Weights) -> Option<TensorType> {
@@ -22,14 +22,15 @@ fn kept(weights: Weights) -> Option<TensorType> {
     })
 }
 
-/// Writes a text, or says why not.
-pub(super) type Writer = Box<dyn FnMut(&Ask, &mut Stream<'_, '_>) -> Result<(), String>>;
-
 /// Loads a checkpoint on the device.
 ///
 /// # Errors
 /// In words, why not.
-pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Result<(Ready, Writer), String> {
+pub(super) fn load(
+    device: Accelerator,
+    load: &Load,
+    settings: &Settings,
+) -> Result<(Ready, Box<dyn Writer>), String> {
     if let Some(part) = load.replaced.keys().next() {
         return Err(format!("a checkpoint that writes texts has no {part:?} to replace"));
     }
@@ -46,27 +47,36 @@ pub(super) fn load(device: Accelerator, load: &Load, settings: &Settings) -> Res
     let ready = |config: &LlamaConfig, positions: usize| Ready {
         vocabulary: config.vocabulary as u32,
         positions: positions as u32,
+        scores: true,
     };
     if device == Accelerator::Cuda {
-        let mut model = GpuLlama::open(&path, &options).map_err(said)?;
+        let model = GpuLlama::open(&path, &options).map_err(said)?;
         let ready = ready(model.config(), model.capacity());
-        let make = move |wanted: Wanted<'_>, each: &mut Each<'_>| model.generate(wanted, each);
-        return Ok((ready, writer(lookup, make)));
+        let (generate, score) = (GpuLlama::generate, GpuLlama::score);
+        return Ok((ready, Box::new(ModelWriter { model, lookup, generate, score })));
     }
-    let mut model = Llama::open(&path, &options).map_err(said)?;
+    let model = Llama::open(&path, &options).map_err(said)?;
     let ready = ready(model.config(), model.capacity());
-    Ok((ready, writer(lookup, move |wanted, each| model.generate(wanted, each))))
+    Ok((ready, Box::new(ModelWriter { model, lookup, generate: Llama::generate, score: Llama::score })))
 }
 
 /// Is given tokens as soon as they are known, and says whether to go on.
 pub(super) type Each<'a> = dyn FnMut(&[u32]) -> bool + 'a;
 
+/// Is given the logits at a position.
+pub(super) type EachLogits<'a> = dyn FnMut(usize, &[f32]) + 'a;
+
 /// Answers requests with a model.
-pub(super) fn writer(
-    lookup: usize,
-    mut make: impl FnMut(Wanted<'_>, &mut Each<'_>) -> edgemaxx_candle::Result<()> + 'static,
-) -> Writer {
-    Box::new(move |ask, stream| {
+pub(super) struct ModelWriter<M> {
+    pub(super) model: M,
+    pub(super) lookup: usize,
+    pub(super) generate: for<'a> fn(&mut M, Wanted<'_>, &'a mut Each<'a>) -> edgemaxx_candle::Result<()>,
+    pub(super) score:
+        for<'a> fn(&mut M, &[u32], &[u32], &'a mut EachLogits<'a>) -> edgemaxx_candle::Result<()>,
+}
+
+impl<M> Writer for ModelWriter<M> {
+    fn write(&mut self, ask: &Ask, stream: &mut Stream<'_, '_>) -> Result<(), String> {
         let choice = match ask.decoding {
             AskedDecoding::Greedy => Choice::Greedy,
             AskedDecoding::Sampled { temperature, seed } => {
@@ -78,14 +88,21 @@ pub(super) fn writer(
             most: ask.max_new_tokens as usize,
             ends: if ask.ignore_eos { &[] } else { &ask.end_ids },
             choice,
-            lookup,
+            lookup: self.lookup,
         };
         let mut sent = Ok(());
         let mut each = |ids: &[u32]| {
             sent = stream.send(ids);
             sent.is_ok()
         };
-        make(wanted, &mut each).map_err(|error| error.to_string())?;
+        (self.generate)(&mut self.model, wanted, &mut each).map_err(|error| error.to_string())?;
         sent
-    })
+    }
+
+    fn score(&mut self, asked: &ScoreAsk) -> Result<Scores, String> {
+        let mut lists = Vec::new();
+        let mut each = |_: usize, logits: &[f32]| lists.push(Scores::of_logits(logits, asked.top));
+        let read = (self.score)(&mut self.model, &asked.prompt_ids, &asked.ids, &mut each);
+        read.map(|()| Scores(lists)).map_err(|error| error.to_string())
+    }
 }

@@ -14,7 +14,7 @@ use edgemaxx_contract::task::{RequestSpec, Settings, SettingsPatch};
 use edgemaxx_engine::task::text as codec;
 use edgemaxx_engine::{Answerer, Load, Object};
 
-use super::engine::{Writer, writer};
+use super::engine::ModelWriter;
 use super::rehearse::fits;
 use super::work;
 use crate::error::{Result, RunError};
@@ -89,7 +89,7 @@ fn loaded(
     device: Accelerator,
     load: &Load,
     settings: &codec::Settings,
-) -> Result<(codec::Ready, Writer), String> {
+) -> Result<(codec::Ready, Box<dyn codec::Writer>), String> {
     let name = EngineSpec::CANDLE_TRANSFORMERS;
     if device != Accelerator::Cpu {
         return Err(format!("{name} computes on the CPU only here"));
@@ -104,8 +104,9 @@ fn loaded(
         threads: Some(load.threads as usize),
         context: Some(settings.context as usize),
     };
-    let mut model = Transformers::open(&path, &options).map_err(said)?;
-    let ready =
-        codec::Ready { vocabulary: model.config().vocabulary as u32, positions: model.capacity() as u32 };
-    Ok((ready, writer(0, move |wanted, each| model.generate(wanted, each))))
+    let model = Transformers::open(&path, &options).map_err(said)?;
+    let (vocabulary, positions) = (model.config().vocabulary as u32, model.capacity() as u32);
+    let (generate, score) = (Transformers::generate, Transformers::score);
+    let ready = codec::Ready { vocabulary, positions, scores: true };
+    Ok((ready, Box::new(ModelWriter { model, lookup: 0, generate, score })))
 }
