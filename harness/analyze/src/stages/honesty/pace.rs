@@ -95,8 +95,12 @@ fn chance(own: u32, all: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use edgemaxx_contract::plan::{Extent, Side};
+    use edgemaxx_contract::sample::{Outcome, RecordedSession};
+
     use super::*;
     use crate::random::{Seed, Stream};
+    use crate::stages::tests::simulated::noisy_run;
 
     /// How long a request takes that needs so much.
     type Machine = fn(&mut Stream, f64) -> f64;
@@ -197,5 +201,94 @@ mod tests {
         assert_eq!(found(&[equal; 7]).0, HonestyVerdict::Passed);
         let wild = Twins { baseline: [1.0, 3.0], candidate: [1.0; 2] };
         assert_eq!(found(&[wild; 10]).0, HonestyVerdict::Unknown);
+    }
+
+    #[test]
+    fn times_lie_apart_by_a_share_of_the_quicker_sides_and_a_slower_candidates_are_scaled_down() {
+        for (baseline, candidate, expected) in [
+            ([20.0, 20.0], [9.5, 10.5], 0.1),
+            ([9.5, 10.5], [20.0, 20.0], -0.1),
+            ([20.0, 22.0], [9.0, 15.0], 4.0 / 12.0),
+            // 12 of 22 are 5.45 of 10, of which the baseline's 4 explain most.
+            ([8.0, 12.0], [28.0, 16.0], (12.0 * 10.0 / 22.0 - 4.0) / 10.0),
+        ] {
+            let found = Twins { baseline, candidate }.excess();
+            assert!((found - expected).abs() < 1e-12, "{baseline:?} {candidate:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn chance_is_that_of_so_many_fair_coins() {
+        for (own, all, expected) in [
+            (0, 0, 1.0),
+            (0, 5, 1.0),
+            (1, 1, 0.5),
+            (5, 5, 1.0 / 32.0),
+            (8, 9, 10.0 / 512.0),
+            (3, 4, 5.0 / 16.0),
+        ] {
+            assert!((chance(own, all) - expected).abs() < 1e-12, "{own} of {all}: {}", chance(own, all));
+        }
+    }
+
+    /// Twins that lie apart, of the candidate and of the baseline, and such as do not, by exactly the bound on either side.
+    #[test]
+    fn what_lies_apart_is_weighed_against_what_the_machine_scatters() {
+        use HonestyVerdict::{Doubtful, Failed, Passed, Unknown};
+        let own = Twins { baseline: [1.0; 2], candidate: [0.5, 1.0] };
+        let theirs = Twins { baseline: [0.5, 1.0], candidate: [1.0; 2] };
+        let bounds = [
+            Twins { baseline: [20.0; 2], candidate: [9.5, 10.5] },
+            Twins { baseline: [9.5, 10.5], candidate: [20.0; 2] },
+        ];
+        assert_eq!(bounds.map(|twins| twins.excess()), [APART, -APART]);
+        for (twins, verdict, words) in [
+            (vec![own; 7], Failed, "by more than 10% 7 of 7 times (the baseline 0 times): remembered once"),
+            (vec![own; 6], Doubtful, "6 of 6 times (the baseline 0 times)"),
+            ([vec![own; 8], vec![theirs]].concat(), Doubtful, "8 of 9 times (the baseline 1 times)"),
+            (vec![own; 4], Unknown, "4 of 4 times (the baseline 0 times); 7 times at least tell"),
+            (bounds.repeat(4), Passed, "0 of 8 times (the baseline 0 times)"),
+            // A quarter of the machine's own is not too much, and more is.
+            ([vec![theirs; 2], bounds.repeat(3)].concat(), Passed, "0 of 8 times (the baseline 2 times)"),
+            ([vec![theirs; 3], bounds.repeat(3)].concat(), Unknown, "scatters too much to tell"),
+        ] {
+            let (found, said) = found(&twins);
+            assert!(found == verdict && said.contains(words), "{verdict:?} {words}: {found:?} {said}");
+        }
+    }
+
+    /// Another request that asks the same is a twin; the same request again is none, and neither is what asks something else.
+    #[test]
+    fn twins_are_two_requests_that_ask_the_same() {
+        let mut run = noisy_run("twins", Extent::Full, |_, _| {});
+        let planned = run.plan.sessions.iter().find(|session| session.candidate == "quick").unwrap().clone();
+        let of = |pair: usize| planned.pairs[pair].request;
+        run.plan.requests[of(3) as usize].ask = run.plan.requests[of(1) as usize].ask.clone();
+        let recorded = run.log.sessions(&run.plan);
+        let recorded = &recorded[planned.index as usize];
+        let mut attempts: Vec<Attempt> = recorded.attempts.iter().map(|&attempt| attempt.clone()).collect();
+        for attempt in &mut attempts {
+            if attempt.request == of(4) {
+                attempt.request = of(2);
+            }
+        }
+        let time = |pair: u32, side: Side| match recorded.measured(pair, side).unwrap().outcome {
+            Outcome::Answered { latency_ns, .. } => latency_ns as f64,
+            Outcome::Failed(_) => unreachable!(),
+        };
+        let changed = RecordedSession {
+            attempts: attempts.iter().collect(),
+            shares: None,
+            launches: Vec::new(),
+            idle: Vec::new(),
+            end: None,
+        };
+        let sessions = vec![(&planned, &changed)];
+        let found = twins(&run.plan, &sessions);
+        let [only] = found.as_slice() else { panic!("{found:?}") };
+        let [baseline, candidate] =
+            [Side::Baseline, Side::Candidate].map(|side| [time(1, side), time(3, side)]);
+        assert_eq!((only.baseline, only.candidate), (baseline, candidate));
+        assert!(check(&run.plan, &sessions).1.contains(" of 1 times"));
     }
 }

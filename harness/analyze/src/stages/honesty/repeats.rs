@@ -109,8 +109,13 @@ fn found(sessions: &[Vec<(f64, f64)>]) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
+    use edgemaxx_contract::digest::Digest;
+    use edgemaxx_contract::plan::{Extent, PlannedRepeat};
+    use edgemaxx_contract::sample::{Attempt, Outcome};
+
     use super::*;
     use crate::random::{Seed, Stream};
+    use crate::stages::tests::simulated::noisy_run;
 
     /// How long a request takes that takes 1 by itself.
     type Machine = fn(&mut Stream) -> f64;
@@ -175,5 +180,100 @@ mod tests {
         let quiet = MACHINES[0].1;
         assert!(rates(quiet, true, 3, 1, 500).0 == 1.0);
         assert!(rates(quiet, true, 2, 4, 500) == (0.0, 0.0), "two sessions prove nothing");
+    }
+
+    /// What is said where the pairs of each session are asked again, two by two, and take so many times their first time:
+    /// (baseline, candidate). The last answer is another one.
+    fn asked_again(changes: &[[(u64, u64); 2]], relaunched: bool) -> (HonestyVerdict, String) {
+        let run = noisy_run("again", Extent::Full, |_, _| {});
+        let recorded = run.log.sessions(&run.plan);
+        let own = run.plan.sessions.iter().filter(|session| session.candidate == "quick");
+        let mut planned: Vec<_> = own.take(changes.len()).cloned().collect();
+        let mut attempts: Vec<Vec<Attempt>> = Vec::new();
+        for (session, changes) in planned.iter_mut().zip(changes) {
+            session.repeats = [1, 3].map(|pair| PlannedRepeat { pair, first: None }).into();
+            let firsts = &recorded[session.index as usize].attempts;
+            let mut all: Vec<Attempt> = Vec::new();
+            for &first in firsts {
+                let mut first = first.clone();
+                let Phase::Measured { pair } = first.phase else { continue };
+                let Outcome::Answered { latency_ns, .. } = &mut first.outcome else { continue };
+                let own = if first.side == Side::Candidate { 500_000 } else { 2_000_000 };
+                *latency_ns = own * u64::from(pair + 1);
+                let latency = *latency_ns;
+                all.push(first.clone());
+                if let Some(at) = session.repeats.iter().position(|repeat| repeat.pair == pair) {
+                    let times = if first.side == Side::Candidate { changes[at].1 } else { changes[at].0 };
+                    let mut again = first;
+                    again.phase = Phase::Repeat { pair };
+                    again.launch += u32::from(relaunched);
+                    if let Outcome::Answered { latency_ns, .. } = &mut again.outcome {
+                        *latency_ns = latency * times / 100;
+                    }
+                    all.push(again);
+                }
+            }
+            attempts.push(all);
+        }
+        let last = attempts.iter_mut().flatten().rfind(|attempt| {
+            attempt.side == Side::Candidate && matches!(attempt.phase, Phase::Repeat { .. })
+        });
+        if let Some(Attempt { outcome: Outcome::Answered { answer, .. }, .. }) = last {
+            *answer = Digest::of("another");
+        }
+        let recorded: Vec<RecordedSession<'_>> = attempts
+            .iter()
+            .map(|attempts| RecordedSession {
+                attempts: attempts.iter().collect(),
+                shares: None,
+                launches: Vec::new(),
+                idle: Vec::new(),
+                end: None,
+            })
+            .collect();
+        check(&planned.iter().zip(&recorded).collect())
+    }
+
+    #[test]
+    fn second_times_are_told_against_the_first_and_the_baselines_own_change() {
+        use HonestyVerdict::{Doubtful, Failed, Passed, Unknown};
+        // Geometric means of 40% and 90% over 80% and 80%: 0.75; of the others likewise.
+        for (changes, verdict, words) in [
+            (
+                vec![[(80, 40), (80, 90)]; 3],
+                Failed,
+                "took 0.750 of the first time (at most 0.750 with 99.9% confidence, 3 sessions): answered from memory; \
+                 5 of 6 gave the same answer",
+            ),
+            (
+                vec![[(100, 72); 2], [(100, 75); 2], [(100, 78); 2]],
+                Doubtful,
+                "took 0.750 of the first time (at most 0.880 with 99% confidence, 3 sessions); 5 of 6 gave the same answer",
+            ),
+            (
+                vec![[(100, 100), (50, 50)]; 4],
+                Passed,
+                "took 1.000 of the first time, 4 sessions; 7 of 8 gave the same answer",
+            ),
+            (
+                vec![[(80, 40), (80, 90)]; 2],
+                Unknown,
+                "took 0.750 of the first time in fewer than 3 sessions; 3 of 4 gave the same answer",
+            ),
+            (vec![], Unknown, "no request was repeated"),
+        ] {
+            let (found, said) = asked_again(&changes, false);
+            assert!(found == verdict && said.contains(words), "{verdict:?} {words}: {found:?} {said}");
+        }
+        // Another process answered the first time.
+        assert_eq!(asked_again(&[[(80, 40), (80, 90)]; 3], true).1, "no request was repeated");
+    }
+
+    #[test]
+    fn who_takes_as_little_as_is_allowed_passes() {
+        let found = |most: f64| Found { ratio: most, means: vec![most.ln(); 4] };
+        assert_eq!(found(CACHED).most(PROVEN), Some(CACHED));
+        assert_eq!(found(CACHED).verdict(), HonestyVerdict::Passed);
+        assert_eq!(found(CACHED - 1e-9).verdict(), HonestyVerdict::Failed);
     }
 }
