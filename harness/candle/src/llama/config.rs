@@ -88,7 +88,7 @@ struct File {
     #[serde(default)]
     mlp_bias: bool,
     #[serde(default = "begin")]
-    bos_token_id: Option<u32>,
+    bos_token_id: Option<u64>,
     #[serde(default = "end")]
     eos_token_id: Option<OneOrMore>,
     quantization_config: Option<IgnoredAny>,
@@ -97,11 +97,11 @@ struct File {
 /// What is read of `generation_config.json`, by which transformers generates where it is there.
 #[derive(Deserialize)]
 struct Generation {
-    bos_token_id: Option<u32>,
+    bos_token_id: Option<u64>,
     eos_token_id: Option<OneOrMore>,
 }
 
-fn begin() -> Option<u32> {
+fn begin() -> Option<u64> {
     Some(1)
 }
 
@@ -143,11 +143,11 @@ impl Rope {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMore {
-    One(u32),
-    More(Vec<u32>),
+    One(u64),
+    More(Vec<u64>),
 }
 
-impl From<OneOrMore> for Vec<u32> {
+impl From<OneOrMore> for Vec<u64> {
     fn from(ids: OneOrMore) -> Self {
         match ids {
             OneOrMore::One(id) => vec![id],
@@ -156,14 +156,34 @@ impl From<OneOrMore> for Vec<u32> {
     }
 }
 
-/// The tokens that begin and end texts by the `generation_config.json` beside a `config.json`, where it tells them.
+/// The tokens that begin and end texts: those of the `generation_config.json` beside a `config.json` where it tells them,
+/// else `begin` and `end`, which the latter tells.
 ///
 /// # Errors
-/// It cannot be read.
-pub(crate) fn generation(config: &Path) -> Result<(Option<u32>, Option<Vec<u32>>)> {
+/// It cannot be read, or the vocabulary lacks a token, of which the message names the file that tells it.
+pub(crate) fn special_tokens(
+    config: &Path,
+    begin: Option<u64>,
+    end: Vec<u64>,
+    vocabulary: usize,
+) -> Result<(Option<u32>, Vec<u32>)> {
     let beside = config.with_file_name("generation_config.json");
     let found: Option<Generation> = beside.exists().then(|| read_json(&beside)).transpose()?;
-    Ok(found.map_or((None, None), |of| (of.bos_token_id, of.eos_token_id.map(Vec::from))))
+    let (first, last) = found.map_or((None, None), |of| (of.bos_token_id, of.eos_token_id));
+    let (begin_path, begin) = first.map_or((config, begin), |id| (&beside, Some(id)));
+    let (end_path, end) = last.map_or((config, end), |ids| (&beside, ids.into()));
+    let begin = begin.map(|id| token(begin_path, "bos_token_id", id, vocabulary)).transpose()?;
+    let end = end.into_iter().map(|id| token(end_path, "eos_token_id", id, vocabulary));
+    Ok((begin, end.collect::<Result<_>>()?))
+}
+
+/// A token that the vocabulary has.
+///
+/// # Errors
+/// It has not.
+pub(crate) fn token(path: &Path, field: &str, id: u64, vocabulary: usize) -> Result<u32> {
+    let known = u32::try_from(id).ok().filter(|id| (*id as usize) < vocabulary);
+    known.ok_or_else(|| Error::config(path, field, id, format!("below the vocabulary's {vocabulary}")))
 }
 
 impl LlamaConfig {
@@ -172,7 +192,7 @@ impl LlamaConfig {
     /// # Errors
     /// [`Error::Config`], which names the field, and how the file may be unreadable.
     pub fn read(path: &Path) -> Result<Self> {
-        let file: File = read_json(path)?;
+        let mut file: File = read_json(path)?;
         for (field, found, expected) in [
             ("model_type", file.model_type.as_deref().unwrap_or("llama"), "llama"),
             ("hidden_act", &file.hidden_act, "silu"),
@@ -190,8 +210,9 @@ impl LlamaConfig {
             let expected = "none: quantised weights are read from a GGUF file";
             return Err(Error::config(path, "quantization_config", "one", expected));
         }
+        let end = file.eos_token_id.take().map_or(vec![], Vec::from);
         let (rope, theta) = rope(path, &file)?;
-        let (begin, end) = generation(path)?;
+        let (begin, end) = special_tokens(path, file.bos_token_id, end, file.vocab_size)?;
         let scaling = rope.map_or(Ok(None), |r| scaling(path, r, file.max_position_embeddings))?;
         let head_width = match file.head_dim {
             Some(width) => width,
@@ -210,8 +231,8 @@ impl LlamaConfig {
             theta,
             scaling,
             tied: file.tie_word_embeddings,
-            begin: begin.or(file.bos_token_id),
-            end: end.or(file.eos_token_id.map(Vec::from)).unwrap_or_default(),
+            begin,
+            end,
         };
         config.check(path, &Names::TRANSFORMERS)?;
         Ok(config)
@@ -245,12 +266,6 @@ impl LlamaConfig {
         if !(self.theta.is_finite() && self.theta >= 1.0) {
             return Err(Error::config(path, names.theta, self.theta, "a number of at least 1"));
         }
-        for id in self.begin.iter().chain(&self.end) {
-            if *id as usize >= self.vocabulary {
-                let expected = format!("below the vocabulary's {}", self.vocabulary);
-                return Err(Error::config(path, names.special, id, expected));
-            }
-        }
         Error::epsilon(path, names.epsilon, self.epsilon)
     }
 }
@@ -267,7 +282,6 @@ pub(super) struct Names {
     pub(super) positions: &'static str,
     pub(super) epsilon: &'static str,
     pub(super) theta: &'static str,
-    pub(super) special: &'static str,
 }
 
 impl Names {
@@ -282,7 +296,6 @@ impl Names {
         positions: "max_position_embeddings",
         epsilon: "rms_norm_eps",
         theta: "rope_theta",
-        special: "bos_token_id or eos_token_id",
     };
 }
 

@@ -1,5 +1,5 @@
 //! The configuration that a GGUF file's metadata holds.
-use super::config::{LlamaConfig, Names, RopeScaling};
+use super::config::{LlamaConfig, Names, RopeScaling, token};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Value};
 
@@ -14,7 +14,6 @@ const NAMES: Names = Names {
     positions: "llama.context_length",
     epsilon: "llama.attention.layer_norm_rms_epsilon",
     theta: "llama.rope.freq_base",
-    special: "tokenizer.ggml.bos_token_id or eos_token_id",
 };
 
 /// Reads and checks the metadata.
@@ -68,10 +67,12 @@ pub(super) fn config(gguf: &Gguf) -> Result<LlamaConfig> {
         }
         Some(_) => return Err(bad("llama.rope.scaling.type", "`none` or `linear`")),
     };
-    let token = |field: &str| Ok::<_, Error>(optional(field)?.and_then(|id| u32::try_from(id).ok()));
-    let (begin, end) = (token("tokenizer.ggml.bos_token_id")?, token("tokenizer.ggml.eos_token_id")?);
+    let vocabulary = embedding.shape[0];
+    let special =
+        |field: &str| optional(field)?.map(|id| token(gguf.path(), field, id as u64, vocabulary)).transpose();
+    let (begin, end) = (special("tokenizer.ggml.bos_token_id")?, special("tokenizer.ggml.eos_token_id")?);
     let config = LlamaConfig {
-        vocabulary: embedding.shape[0],
+        vocabulary,
         width,
         inner_width: number(NAMES.inner_width)?,
         layers: number(NAMES.layers)?,

@@ -17,8 +17,8 @@ mod tokenizer;
 mod vocabulary;
 mod weights;
 
-pub(crate) use config::generation;
 pub use config::{LlamaConfig, RopeScaling};
+pub(crate) use config::{special_tokens, token};
 pub use generate::{Choice, Wanted};
 pub use gpu::GpuLlama;
 pub(crate) use model::check_ids;

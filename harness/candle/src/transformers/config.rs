@@ -4,7 +4,7 @@ use super::family::Family;
 use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
-use crate::llama::{LLAMA_CPP, Shapes, Sizes, fits, generation};
+use crate::llama::{LLAMA_CPP, Shapes, Sizes, fits, special_tokens, token};
 use candle_core::quantized::gguf_file::{Content, Value as GgufValue};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -58,6 +58,8 @@ impl TransformersConfig {
             let names: Vec<&str> = Family::ALL.iter().map(|(name, _)| *name).collect();
             return Err(Error::config(path, "model_type", format!("`{kind}`"), names.join(", ")));
         };
+        let mut usual = vec!["bos_token_id", "eos_token_id"];
+        usual.retain(|field| !config.contains_key(*field));
         family.filled(&mut config);
         plain_rope(path, &mut config)?;
         if config.get("quantization_config").is_some_and(|of| !of.is_null()) {
@@ -91,15 +93,20 @@ impl TransformersConfig {
         if let (true, Some(window)) = (windowed, config.get("sliding_window").and_then(Value::as_u64)) {
             positions = positions.min(window as usize);
         }
-        let (begins, ends) = generation(path)?;
-        let begin = config.get("bos_token_id").and_then(Value::as_u64).map(|id| id as u32);
+        for field in usual {
+            // Which tokens a family usually has decides nothing where the vocabulary is a smaller one.
+            if config.get(field).and_then(Value::as_u64).is_some_and(|id| id >= vocabulary as u64) {
+                config.remove(field);
+            }
+        }
+        let begin = config.get("bos_token_id").and_then(Value::as_u64);
         let end = match config.get("eos_token_id") {
-            Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_u64).map(|id| id as u32).collect(),
-            Some(Value::Number(id)) => id.as_u64().map(|id| id as u32).into_iter().collect(),
+            Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_u64).collect(),
+            Some(Value::Number(id)) => id.as_u64().into_iter().collect(),
             _ => vec![],
         };
+        let (begin, end) = special_tokens(path, begin, end, vocabulary)?;
         translated(path, *family, &mut config)?;
-        let (begin, end) = (begins.or(begin), ends.unwrap_or(end));
         Ok(Self { vocabulary, positions, begin, end, layout: Layout::Folder(*family, config) })
     }
 
@@ -130,12 +137,12 @@ impl TransformersConfig {
         let sizes = sizes(path, &content)?;
         let vocabulary = sizes.vocabulary;
         fits(&Header { path, content: &content }, &LLAMA_CPP, &sizes)?;
-        let id = |key: &str| number(key).map(|id| id as u32);
+        let id = |key: &str| number(key).map(|id| token(path, key, id, vocabulary)).transpose();
         Ok(Self {
             vocabulary,
             positions: positions.min(GGUF_LLAMA_POSITIONS),
-            begin: id("tokenizer.ggml.bos_token_id"),
-            end: id("tokenizer.ggml.eos_token_id").into_iter().collect(),
+            begin: id("tokenizer.ggml.bos_token_id")?,
+            end: id("tokenizer.ggml.eos_token_id")?.into_iter().collect(),
             layout: Layout::Gguf,
         })
     }

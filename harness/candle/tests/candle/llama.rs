@@ -403,7 +403,8 @@ fn absent_keys_mean_what_they_mean_to_transformers() {
     assert!(open(dir.path(), None, 1).config().end.is_empty());
 }
 
-/// transformers generates by `generation_config.json` where it is there: an answer ends where it ends there.
+/// transformers generates by `generation_config.json` where it is there: an answer ends where it ends there, and a token that
+/// the vocabulary lacks is that file's fault, or that of `config.json` where the other says nothing.
 #[test]
 fn answers_end_by_the_generation_config() {
     let dir = tempfile::tempdir().expect("folder");
@@ -416,8 +417,22 @@ fn answers_end_by_the_generation_config() {
     assert_eq!(ends(), [2, 7]);
     generates(r#"{"temperature": 0.6}"#);
     assert_eq!(ends(), [2]);
+    let refused = |file: &str, field: &str, found: &str| {
+        let error = Llama::open(dir.path(), &LlamaOptions::default()).err().expect("must be refused");
+        let message = error.to_string();
+        let path = dir.path().join(file);
+        assert!(message.contains(path.to_str().expect("text")), "{file}: {message}");
+        assert!(message.contains(&format!("field `{field}`: found {found}")), "{message}");
+    };
     generates(r#"{"eos_token_id": 131}"#);
-    let message =
-        Llama::open(dir.path(), &LlamaOptions::default()).err().expect("must be refused").to_string();
-    assert!(message.contains("eos_token_id`: found 131"), "{message}");
+    refused("generation_config.json", "eos_token_id", "131");
+    generates(r#"{"eos_token_id": [2, 4294967298]}"#);
+    refused("generation_config.json", "eos_token_id", "4294967298");
+    generates(r#"{"bos_token_id": 131, "eos_token_id": 2}"#);
+    refused("generation_config.json", "bos_token_id", "131");
+    write(dir.path(), &config(serde_json::json!({"bos_token_id": 131, "eos_token_id": 2})), DType::F32);
+    generates(r#"{"eos_token_id": 2}"#);
+    refused("config.json", "bos_token_id", "131");
+    generates(r#"{"bos_token_id": 130}"#);
+    assert_eq!(open(dir.path(), None, 1).config().begin, Some(130), "by what counts alone");
 }
