@@ -270,4 +270,65 @@ mod tests {
         assert!(found(&[], 12).is_empty());
         assert_eq!(found(&draw(&truth, 1, 0.0, 1), 12)[0], SpeedRange::UNKNOWN);
     }
+
+    #[test]
+    fn the_fields_spread_is_the_median_of_what_each_number_of_sessions_tells() {
+        // Medians of χ² over its degrees of freedom, from a table: of one and of two.
+        const MEDIANS: [f64; 2] = [0.454_936, std::f64::consts::LN_2];
+        let field = |found: &[(usize, f64)]| {
+            let speeds: Vec<Vec<f64>> = found.iter().map(|(sessions, _)| vec![0.0; *sessions]).collect();
+            let spreads: Vec<_> =
+                found.iter().map(|(sessions, own)| (*sessions > 1).then_some((7.0, *own))).collect();
+            field_spread(&speeds, &spreads)
+        };
+        let near = |found: Option<f64>, expected: f64| (found.unwrap() / expected - 1.0).abs() < 1e-5;
+        assert!(near(field(&[(3, 3.0), (3, 1.0), (1, 0.0), (3, 2.0)]), (4.0 / MEDIANS[1]).sqrt()));
+        assert!(near(field(&[(3, 4.0), (3, 1.0), (3, 3.0), (3, 2.0)]), (6.5 / MEDIANS[1]).sqrt()));
+        assert!(near(field(&[(3, 3.0), (2, 2.0)]), f64::midpoint(9.0 / MEDIANS[1], 4.0 / MEDIANS[0]).sqrt()));
+        assert_eq!(field(&[(1, 0.0)]), None);
+    }
+
+    /// Sessions of one candidate: round, ln of its latency, and of its baseline's.
+    fn sessions(found: [(u32, f64, f64); 2]) -> Vec<SessionSpeed> {
+        found.map(|(round, candidate, baseline)| SessionSpeed { round, candidate, baseline }).into()
+    }
+
+    #[test]
+    fn an_own_baseline_counts_as_far_as_it_predicts_the_candidate() {
+        let of = |runners: [Vec<SessionSpeed>; 2]| speeds(&runners.each_ref().map(Vec::as_slice));
+        // The rounds' baselines are 3 and 5. By them speeds are 2, 3 and 1, 3, the own baselines off by -2, 0 and 2, 0, and
+        // their slope is 1 of 4.
+        let found = of([sessions([(1, 1.0, 1.0), (2, 2.0, 5.0)]), sessions([(1, 2.0, 5.0), (2, 2.0, 5.0)])]);
+        assert_eq!(found, [[1.5, 3.0], [1.5, 3.0]]);
+        // Where it is always off by the same, it is the one to be compared with.
+        let found = of([sessions([(0, 0.0, 1.0), (1, 0.5, 1.0)]), sessions([(0, 1.0, 3.0), (1, 2.0, 3.0)])]);
+        assert_eq!(found, [[1.0, 0.5], [2.0, 1.0]]);
+    }
+
+    #[test]
+    fn bounds_reach_as_far_as_the_fields_spread_or_a_noisy_ones_own_tells() {
+        let reaches = Reaches { after: vec![(100.0, 100.0), (4.0, 9.0)] };
+        let spreads = [1.0, 1.75, 1.0, 2.2, 1.0, 10.0, 1.0];
+        let runner = |(at, spread): (u32, f64)| -> Vec<SessionSpeed> {
+            let session = |(round, step): (u32, f64)| SessionSpeed {
+                round,
+                candidate: -f64::from(at) - step * spread,
+                baseline: 0.0,
+            };
+            (0..).zip([-1.0, 0.0, 1.0]).map(session).collect()
+        };
+        let runners: Vec<_> = (0..).zip(spreads).map(runner).collect();
+        let found = ranges(&runners.iter().map(Vec::as_slice).collect::<Vec<_>>(), &reaches);
+        // Who scatters less than half again as much as the field is one of it; the best of seven is as lucky as the quantile
+        // of 6 in 7 says.
+        let (field, luck, root) = (std::f64::consts::LN_2.sqrt().recip(), 1.067_570_523_878_14, 3_f64.sqrt());
+        for ((at, spread), range) in (0..).zip(spreads).zip(found) {
+            let mean = f64::from(at);
+            let (low, high) = match spread > 1.5 * field {
+                true => (mean - 9.0 * spread / root, mean + 9.0 * spread / root),
+                false => (mean - luck * field / root, mean + 4.0 * field / root),
+            };
+            assert!((range.low - low).abs() < 1e-9 && (range.high - high).abs() < 1e-9, "{at}: {range:?}");
+        }
+    }
 }
