@@ -91,7 +91,7 @@ pub fn compare_earnings(first: &Earner, second: &Earner, factor: QualityFactor, 
     };
     let ahead: Vec<f64> = spread(0).into_iter().map(|value| -lead - value).collect();
     let behind: Vec<f64> = spread(1).into_iter().map(|value| -value).collect();
-    Difference { point: -lead, ..rounds.difference(&ahead, &behind) }
+    rounds.difference(&ahead, &behind)
 }
 
 #[cfg(test)]
@@ -158,8 +158,12 @@ mod tests {
     fn what_is_at_the_gate_cannot_be_told() {
         let (mut a, b) = (earner(2.0, 0.9, 5, 4), earner(1.5, 0.9, 5, 5));
         a.similarities = vec![0.74, 0.76, 0.75, 0.7, 0.72];
-        assert_eq!(compare_earnings(&a, &b, QUARTER, 1.0).p_value, 1.0);
-        assert_eq!(compare_earnings(&b, &a, QUARTER, 1.0).p_value, 1.0);
+        let nothing = Difference { point: 0.0, p_value: 1.0, rounds: 5 };
+        assert_eq!(compare_earnings(&a, &b, QUARTER, 1.0), nothing);
+        assert_eq!(compare_earnings(&b, &a, QUARTER, 1.0), nothing);
         assert_eq!(a.estimate(QUARTER), 0.0);
+        // Nor what is no number.
+        a.similarities = vec![f64::NAN; 5];
+        assert_eq!(compare_earnings(&b, &a, QUARTER, 1.0), nothing);
     }
 }
