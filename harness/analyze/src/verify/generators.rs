@@ -50,16 +50,16 @@ impl Generator {
 
     /// The log ratios of every pair, session by session: requests of a pair in random order.
     pub fn draw(self, sessions: usize, pairs: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
-        let requests = (2 * sessions * pairs) as f64;
+        let requests = 2 * sessions * pairs;
+        let mut times = (0..requests).map(|request| request as f64 / requests as f64);
         (0..sessions)
-            .map(|session| {
+            .map(|_| {
                 let mut state = State::new(self, 2, stream);
                 (0..pairs)
-                    .map(|pair| {
+                    .map(|_| {
                         let first = usize::from(stream.chance(0.5));
                         let mut ln = [0.0; 2];
-                        for (place, side) in [first, 1 - first].into_iter().enumerate() {
-                            let time = ((session * pairs + pair) * 2 + place) as f64 / requests;
+                        for (side, time) in [first, 1 - first].into_iter().zip(&mut times) {
                             ln[side] = state.request(side, time, stream);
                         }
                         ln[1] - ln[0]
