@@ -7,11 +7,13 @@ use super::lane::x86::{Half, Wide};
 use super::lane::{Lane, Plain};
 use super::pack::{COLUMNS, Line};
 use super::simd::Isa;
+use std::ops::Range;
 
-/// Rows of a tile at most.
-const ROWS: usize = 8;
 /// Bytes of a stored panel that are fetched ahead.
 const AHEAD: usize = 2048;
+/// Rows of the inner dimension that all tiles pass before the next are taken, a multiple of every group: 24 KiB of a widened
+/// panel, which stay in the first cache.
+const BLOCK: usize = 192;
 
 /// The left matrix: row `i` starts at `offset + i·stride` of `values`.
 #[derive(Clone, Copy)]
@@ -40,6 +42,8 @@ pub(crate) struct Room {
     lines: Vec<Line>,
     scales: Vec<Line>,
     shifts: Vec<Line>,
+    /// What every row has come to.
+    totals: Vec<Line>,
 }
 
 /// Rows times one panel of 32 columns over `inner` rows of it, stored as `F`; `each` is given every row's results.
@@ -105,38 +109,45 @@ unsafe fn rows<L: Lane, F: Format, const W: usize, const R: usize, const C: usiz
     room: &mut Room,
     each: &mut dyn FnMut(usize, &[f32; COLUMNS]),
 ) {
-    let mut tile = [[0f32; COLUMNS]; ROWS];
+    let groups = inner / F::GROUP;
     if a.count == 1 {
-        let sums = if F::SHIFTED { a.sums(0, inner / F::GROUP) } else { &[] };
+        let sums = if F::SHIFTED { a.sums(0, groups) } else { &[] };
+        let mut results = [0f32; COLUMNS];
         // SAFETY: passed on from the caller, who checked the panel's length.
-        unsafe { one::<L, F, W>(a.row(0, inner), sums, stored, &mut tile[0]) };
-        each(0, &tile[0]);
+        unsafe { one::<L, F, W>(a.row(0, inner), sums, stored, &mut results) };
+        each(0, &results);
         return;
     }
-    // SAFETY: passed on from the caller; rows are as long as asserted by the slices they come from.
+    // SAFETY: passed on from the caller; rows are as long as asserted by the slices they come from, and there are totals for
+    // all rows of the last tile.
     unsafe {
-        let lines = if F::SCALED || F::BYTES != COLUMNS * 4 {
+        let widened = F::SCALED || F::BYTES != COLUMNS * 4;
+        if widened {
             widen::<L, F>(stored, inner, room);
-            room.lines.as_ptr().cast::<f32>()
-        } else {
-            stored.as_ptr().cast::<f32>()
-        };
-        let groups = inner / F::GROUP;
-        for start in (0..a.count).step_by(R) {
-            let x: [*const f32; R] = std::array::from_fn(|r| a.row(start + r, inner).as_ptr());
-            for column in (0..COLUMNS).step_by(C * L::N) {
-                if F::SCALED {
+        }
+        let Room { lines, scales, shifts, totals } = room;
+        let lines = if widened { lines.as_ptr().cast() } else { stored.as_ptr().cast::<f32>() };
+        totals.clear();
+        totals.resize(a.count.next_multiple_of(R), Line([0.0; COLUMNS]));
+        for from in (0..inner).step_by(BLOCK) {
+            let block = from..inner.min(from + BLOCK);
+            for (tile, totals) in totals.chunks_exact_mut(R).enumerate() {
+                let row = |r: usize| a.row(tile * R + r, inner).as_ptr();
+                let x: [*const f32; R] = std::array::from_fn(row);
+                for column in (0..COLUMNS).step_by(C * L::N) {
+                    if !F::SCALED {
+                        chain::<L, R, C>(&x, lines, block.clone(), column, totals);
+                        continue;
+                    }
                     let sums: [*const f32; R] = std::array::from_fn(|r| {
-                        if F::SHIFTED { a.sums(start + r, groups).as_ptr() } else { x[r] }
+                        if F::SHIFTED { a.sums(tile * R + r, groups).as_ptr() } else { x[r] }
                     });
-                    grouped::<L, F, R, C>(&x, &sums, lines, inner, room, column, &mut tile);
-                } else {
-                    chain::<L, R, C>(&x, lines, inner, column, &mut tile);
+                    grouped::<L, F, R, C>(&x, &sums, lines, block.clone(), (scales, shifts), column, totals);
                 }
             }
-            for (r, results) in tile[..R.min(a.count - start)].iter().enumerate() {
-                each(start + r, results);
-            }
+        }
+        for (i, results) in totals[..a.count].iter().enumerate() {
+            each(i, &results.0);
         }
     }
 }
@@ -247,23 +258,29 @@ unsafe fn widen<L: Lane, F: Format>(stored: &[u8], inner: usize, room: &mut Room
     }
 }
 
-/// A tile of numbers that are as they are: one chain per result.
+/// A tile of numbers that are as they are: one chain per result, which goes on from block to block.
 #[inline(always)]
 unsafe fn chain<L: Lane, const R: usize, const C: usize>(
     x: &[*const f32; R],
     lines: *const f32,
-    inner: usize,
+    block: Range<usize>,
     column: usize,
-    tile: &mut [[f32; COLUMNS]; ROWS],
+    totals: &mut [Line],
 ) {
+    assert_eq!(totals.len(), R);
     // SAFETY: the caller vouches for the instructions and the lengths.
     unsafe {
         let mut sums = [[L::zero(); C]; R];
-        run::<L, R, C>(x, lines.add(column), 0, inner, &mut sums);
+        for r in 0..R {
+            for c in 0..C {
+                sums[r][c] = L::load(totals[r].0.as_ptr().add(column + c * L::N));
+            }
+        }
+        run::<L, R, C>(x, lines.add(block.start * COLUMNS + column), block, &mut sums);
         for r in 0..R {
             #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
             for c in 0..C {
-                sums[r][c].store(tile[r].as_mut_ptr().add(column + c * L::N));
+                sums[r][c].store(totals[r].0.as_mut_ptr().add(column + c * L::N));
             }
         }
     }
@@ -275,30 +292,30 @@ unsafe fn grouped<L: Lane, F: Format, const R: usize, const C: usize>(
     x: &[*const f32; R],
     group_sums: &[*const f32; R],
     lines: *const f32,
-    inner: usize,
-    room: &Room,
+    block: Range<usize>,
+    (scales, shifts): (&[Line], &[Line]),
     column: usize,
-    tile: &mut [[f32; COLUMNS]; ROWS],
+    totals: &mut [Line],
 ) {
+    assert_eq!(totals.len(), R);
+    let totals = totals.as_mut_ptr().cast::<f32>();
     // SAFETY: the caller vouches for the instructions and the lengths.
     unsafe {
-        for row in tile[..R].iter_mut() {
-            row[column..column + C * L::N].fill(0.0);
-        }
-        let mut line = lines.add(column);
-        for g in 0..inner / F::GROUP {
+        let mut line = lines.add(block.start * COLUMNS + column);
+        for g in block.start / F::GROUP..block.end / F::GROUP {
             let mut sums = [[L::zero(); C]; R];
-            run::<L, R, C>(x, line, g * F::GROUP, F::GROUP, &mut sums);
+            run::<L, R, C>(x, line, g * F::GROUP..(g + 1) * F::GROUP, &mut sums);
             line = line.add(F::GROUP * COLUMNS);
             #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
             for c in 0..C {
                 let at = column + c * L::N;
-                let scale = L::load(room.scales[g].0.as_ptr().add(at));
+                let scale = L::load(scales.as_ptr().add(g).cast::<f32>().add(at));
+                let shift =
+                    if F::SHIFTED { L::load(shifts.as_ptr().add(g).cast::<f32>().add(at)) } else { scale };
                 for r in 0..R {
-                    let total = tile[r].as_mut_ptr().add(at);
+                    let total = totals.add(r * COLUMNS + at);
                     let mut sum = L::load(total).fma(scale, sums[r][c]);
                     if F::SHIFTED {
-                        let shift = L::load(room.shifts[g].0.as_ptr().add(at));
                         sum = sum.fma(shift, L::splat(*group_sums[r].add(g)));
                     }
                     sum.store(total);
@@ -308,22 +325,20 @@ unsafe fn grouped<L: Lane, F: Format, const R: usize, const C: usize>(
     }
 }
 
-/// Adds `count` products from row `from` of the inner dimension to every sum.
+/// Adds the products of some rows of the inner dimension to every sum.
 #[inline(always)]
 unsafe fn run<L: Lane, const R: usize, const C: usize>(
     x: &[*const f32; R],
     mut line: *const f32,
-    from: usize,
-    count: usize,
+    rows: Range<usize>,
     sums: &mut [[L; C]; R],
 ) {
     // SAFETY: the caller vouches for the instructions and the lengths.
     unsafe {
-        for k in from..from + count {
+        for k in rows {
             let mut columns = [L::zero(); C];
             for (c, v) in columns.iter_mut().enumerate() {
                 *v = L::load(line.add(c * L::N));
-                L::prefetch(line.wrapping_add(12 * COLUMNS + c * L::N));
             }
             for r in 0..R {
                 let value = L::splat(*x[r].add(k));
