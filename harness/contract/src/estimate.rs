@@ -229,6 +229,9 @@ pub struct CandidateEstimates {
     /// Every limit of the contest with its ratio.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitEstimate>,
+    /// Why nothing is known of what takes scores, where the contest asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unscored: Option<String>,
     /// Each kind of request apart, where a contest has several, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<OfKind>,

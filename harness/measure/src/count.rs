@@ -84,7 +84,7 @@ impl Tally {
                 let own = plan.sessions.iter().filter(|planned| planned.candidate == stop.candidate);
                 own.for_each(|planned| self.over(planned.index));
             }
-            Record::Header(_) | Record::Launch(_) | Record::Idle(_) => {}
+            Record::Header(_) | Record::Launch(_) | Record::Idle(_) | Record::Scores(_) => {}
         }
     }
 

@@ -44,7 +44,11 @@ impl Summary {
                 Record::Session(end) if end.status == SessionStatus::Complete => summary.complete += 1,
                 Record::Session(_) => summary.aborted += 1,
                 Record::Stop(stop) => summary.stopped.push((stop.candidate.clone(), stop.reason.clone())),
-                Record::Header(_) | Record::Block(_) | Record::Idle(_) | Record::Launch(_) => {}
+                Record::Header(_)
+                | Record::Block(_)
+                | Record::Idle(_)
+                | Record::Launch(_)
+                | Record::Scores(_) => {}
             }
         }
         summary

@@ -39,6 +39,12 @@ pub trait Disk {
     /// [`MeasureError::Io`]; no part of it is left.
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), MeasureError>;
 
+    /// The content of a file that was put.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`].
+    fn get(&self, name: &str) -> Result<Vec<u8>, MeasureError>;
+
     /// The log's path, for messages.
     fn log_path(&self) -> &Path;
 }
@@ -146,6 +152,11 @@ impl Disk for FolderDisk {
             fs::rename(&own, &path).map_err(MeasureError::io(&path, "move the answer there"))?;
         }
         sync_folder(parent)
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>, MeasureError> {
+        let path = self.kept.join(name);
+        fs::read(&path).map_err(MeasureError::io(&path, "read the answer"))
     }
 
     fn log_path(&self) -> &Path {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Plan, PlannedSession, Side, turns};
 use edgemaxx_contract::sample::{
-    Block, Blocks, Failure, FailureKind, LaunchOutcome, Log, Outcome, Record, RecordedSession, SessionEnd,
-    SessionStatus, Stop,
+    Block, Blocks, Failure, FailureKind, LaunchOutcome, Log, Outcome, Record, RecordedSession, ScoresOutcome,
+    SessionEnd, SessionStatus, Stop,
 };
 
 use crate::steady::was_steady;
@@ -153,6 +154,43 @@ pub fn due(plan: &Plan, log: &Log) -> Option<Record> {
         let reason = format!("{aborted} of its sessions were aborted because {who} failed");
         stop(plan, log, &candidate.name, reason).map(Record::Stop)
     })
+}
+
+/// An answer of the baseline about which a side is still to be asked, untimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unscored {
+    /// Under which session what it says is recorded.
+    pub(crate) session: u32,
+    /// Position of the pair in its session.
+    pub(crate) pair: u32,
+    /// What was asked.
+    pub(crate) request: u32,
+    /// What the baseline answered.
+    pub(crate) answer: Digest,
+}
+
+/// About which answers a side is still to be asked for a candidate: those of the candidate's first session for all of whose first
+/// pairs the baseline was asked. None once it has failed to say anything of one of them.
+pub(crate) fn unscored(plan: &Plan, log: &Log, candidate: &str, side: Side) -> Vec<Unscored> {
+    let own = plan.sessions.iter().filter(|planned| planned.candidate == candidate);
+    let first = own.map(|planned| (planned, log.session(planned.index))).find_map(|(planned, recorded)| {
+        let pairs = recorded.pairs_to_score(plan.scored(planned))?;
+        Some((planned, recorded, pairs))
+    });
+    let Some((planned, recorded, pairs)) = first else { return Vec::new() };
+    let said = |pair: u32| recorded.scores_of(pair, side);
+    if pairs.iter().any(|(pair, _)| matches!(said(*pair), Some(ScoresOutcome::Failed(_)))) {
+        return Vec::new();
+    }
+    let left = pairs.into_iter().filter(|(pair, _)| said(*pair).is_none());
+    let session = recorded.place(planned.index, side);
+    left.map(|(pair, answer)| Unscored {
+        session,
+        pair,
+        request: planned.pairs[pair as usize].request,
+        answer,
+    })
+    .collect()
 }
 
 /// The end of a candidate; `None` if it was stopped before, or nothing of it is left to run.

@@ -69,7 +69,7 @@ impl Run<'_, '_> {
             Record::Attempt(attempt) => self.tell(&Event::Attempt(attempt)),
             Record::Session(end) => self.tell(&Event::Ended(end)),
             Record::Stop(stop) => self.tell(&Event::Stopped(stop)),
-            Record::Header(_) | Record::Block(_) | Record::Idle(_) => {}
+            Record::Header(_) | Record::Block(_) | Record::Idle(_) | Record::Scores(_) => {}
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub struct Pair {
     /// Of the later of two requests that ask the same under two noises: the baseline's and the candidate's answer to
     /// the earlier one.
     pub twin: Option<[Artefact; 2]>,
+    /// What the baseline's engine and the candidate's say of the baseline's answer, where both were asked.
+    pub scores: Option<[Artefact; 2]>,
 }
 
 /// Judges the answers of one task, with the models it was given; what needs another is left out.

@@ -115,7 +115,11 @@ impl Lane {
                 }
                 self.spent_ns.1 = attempt.started_ns;
             }
-            Record::Header(_) | Record::Block(_) | Record::Launch(_) | Record::Idle(_) => {}
+            Record::Header(_)
+            | Record::Block(_)
+            | Record::Launch(_)
+            | Record::Idle(_)
+            | Record::Scores(_) => {}
         }
     }
 

@@ -391,19 +391,22 @@ fn streaming(task: TaskRef, kind: &str, found: Option<&Streaming>) -> Vec<[Strin
     .collect()
 }
 
+/// The metrics of a candidate's answers; of those that take scores only the first, and why, where it has none.
 fn quality(e: &CandidateEstimates) -> Vec<[String; 4]> {
-    e.quality
-        .iter()
-        .map(|m| {
-            let show = |v: f64| metric_value(m.metric, v);
-            [
-                m.metric.title(),
-                number::optional(Some(m.mean.point), show),
-                number::interval(m.mean.lower, m.mean.upper, show),
-                number::optional(Some(m.worst), show),
-            ]
-        })
-        .collect()
+    let without = e.unscored.as_ref().and_then(|why| {
+        let metric = Metric::all().find(|metric| metric.entry().scored)?;
+        Some([metric.title(), UNDEFINED.to_owned(), visible(why), UNDEFINED.to_owned()])
+    });
+    let known = e.quality.iter().map(|m| {
+        let show = |v: f64| metric_value(m.metric, v);
+        [
+            m.metric.title(),
+            number::optional(Some(m.mean.point), show),
+            number::interval(m.mean.lower, m.mean.upper, show),
+            number::optional(Some(m.worst), show),
+        ]
+    });
+    known.chain(without).collect()
 }
 
 fn metric_value(metric: Metric, value: f64) -> String {

@@ -148,6 +148,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
             limits: Vec::new(),
             floor: None,
             streaming: None,
+            unscored: None,
             kinds: Vec::new(),
         }
     };

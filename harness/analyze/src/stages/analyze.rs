@@ -13,7 +13,7 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, Plan, Role, Side};
 use edgemaxx_contract::quality::{QualityLog, QualityRecord};
 use edgemaxx_contract::sample::{
-    Failure, FailureKind, LaunchOutcome, Log, Outcome, RecordedSession, SessionStatus,
+    Failure, FailureKind, LaunchOutcome, Log, Outcome, RecordedSession, ScoresOutcome, SessionStatus,
 };
 
 use super::certificate::certificate;
@@ -139,6 +139,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
             });
         let gates = contest.quality.gates.iter();
         estimates.gates = gates.map(|gate| judge::gate(records, gate, contest.quality.level)).collect();
+        estimates.unscored = unscored(plan, &recorded_of, records);
         estimates.similarity = judge::similarity(records, contest.score.similarity, contest.score.level);
         estimates.quality = judge::metrics(records, settings.level);
         estimates.worst_requests = judge::worst_requests(records, contest);
@@ -192,6 +193,32 @@ fn unfinished(plan: &Plan, log: &Log) -> Option<String> {
             plan.sessions.len()
         )
     })
+}
+
+/// Why nothing is known of what takes scores; `None`: it is known, or the contest asks for none.
+fn unscored(
+    plan: &Plan,
+    sessions: &[(u32, &RecordedSession<'_>)],
+    records: &[&QualityRecord],
+) -> Option<String> {
+    let known = |record: &&QualityRecord| record.values.keys().any(|metric| metric.entry().scored);
+    if plan.task.scored(&plan.request) == 0 || records.iter().any(known) {
+        return None;
+    }
+    let said = |side: Side| {
+        let all = sessions.iter().flat_map(|(_, recorded)| &recorded.scores);
+        all.filter(|scores| scores.side == side).map(|scores| &scores.outcome).collect::<Vec<_>>()
+    };
+    let because = |who: &str, said: &[&ScoresOutcome]| {
+        let failed = said.iter().find_map(|outcome| match outcome {
+            ScoresOutcome::Failed(failure) => Some(format!("{who} failed to score: {failure}")),
+            ScoresOutcome::Given { .. } => None,
+        });
+        failed.or_else(|| said.is_empty().then(|| format!("{who} does not score")))
+    };
+    let own = because("its engine", &said(Side::Candidate));
+    own.or_else(|| because("the baseline's engine", &said(Side::Baseline)))
+        .or_else(|| Some("its scores were not all given, or not judged".to_owned()))
 }
 
 /// What each session says about speed and quality.
@@ -285,6 +312,7 @@ fn speed(
         baseline_energy_unit_j: None,
         energy_unit_ratio: None,
         limits: Vec::new(),
+        unscored: None,
         kinds: Vec::new(),
     }
 }

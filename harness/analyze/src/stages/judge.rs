@@ -22,14 +22,19 @@ fn values(records: &[&QualityRecord], metric: Metric) -> Vec<f64> {
     records.iter().filter_map(|record| record.counts_as(metric)).filter(|value| value.is_finite()).collect()
 }
 
+/// The values that a proof rests on; `None` where a pair has none: it proves nothing, and must not be left out of the proof. Of
+/// what is asked about some pairs only, those are all there is.
+fn complete(records: &[&QualityRecord], metric: Metric) -> Option<Vec<f64>> {
+    let values = values(records, metric);
+    let all = if metric.entry().scored { !values.is_empty() } else { values.len() == records.len() };
+    all.then_some(values)
+}
+
 /// Whether the candidate proves what a gate asks for: one-sided bound against threshold.
 ///
 /// All gates must hold, so no correction for their number is due (intersection–union test).
 pub fn gate(records: &[&QualityRecord], gate: &Gate, level: f64) -> GateEstimate {
-    let values = values(records, gate.metric);
-    // A pair without a value proves nothing, and must not be left out of the proof.
-    let complete = values.len() == records.len();
-    let bound = complete.then(|| bound(&values, gate, level)).flatten();
+    let bound = complete(records, gate.metric).and_then(|values| bound(&values, gate, level));
     let passed = bound.as_ref().is_some_and(|estimate| {
         if gate.metric.higher_is_better() {
             estimate.lower.is_some_and(|lower| lower >= gate.threshold)
@@ -87,10 +92,7 @@ pub(super) fn surely_missed<'a>(
 ) -> Option<&'a Gate> {
     let level = 1.0 - (1.0 - level) / f64::from(looks.max(1));
     gates.iter().find(|gate| {
-        let values = values(records, gate.metric);
-        if values.len() < records.len() {
-            return false;
-        }
+        let Some(values) = complete(records, gate.metric) else { return false };
         if gate.metric.higher_is_better() {
             upper_bound(&values, gate.statistic, level).is_some_and(|upper| upper < gate.threshold)
         } else {

@@ -161,7 +161,8 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
     if !reasons.is_empty() {
         return (Standing::Failed, reasons);
     }
-    reasons.extend(candidate.gates.iter().filter(|gate| !gate.passed).map(failed_gate));
+    let missed = candidate.gates.iter().filter(|gate| !gate.passed);
+    reasons.extend(missed.map(|gate| failed_gate(gate, candidate.unscored.as_deref())));
     reasons.extend(candidate.limits.iter().filter(|limit| !limit.passed).map(kept_limit));
     if !has_quality {
         let why = if candidate.similarity.is_some() {
@@ -201,12 +202,12 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
     (Standing::NotFaster, reasons)
 }
 
-fn failed_gate(gate: &GateEstimate) -> String {
+fn failed_gate(gate: &GateEstimate, unscored: Option<&str>) -> String {
     let up = gate.metric.higher_is_better();
     let (wanted, side) = if up { ("at least", "lower") } else { ("at most", "upper") };
     let bound = gate.bound.as_ref().and_then(|bound| if up { bound.lower } else { bound.upper });
-    let found =
-        bound.map_or("too few pairs for a bound".to_owned(), |bound| format!("{side} bound {bound:.4}"));
+    let none = unscored.filter(|_| gate.metric.entry().scored).unwrap_or("too few pairs for a bound");
+    let found = bound.map_or(none.to_owned(), |bound| format!("{side} bound {bound:.4}"));
     format!("{} of {}: {wanted} {} must be proven, {found}", gate.statistic, gate.metric, gate.threshold)
 }
 

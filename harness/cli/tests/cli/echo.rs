@@ -124,6 +124,7 @@ static SAME_BYTES: Entry = Entry {
     of_each_side: false,
     held_back: false,
     of_identical: None,
+    scored: false,
 };
 
 struct EchoCodec;

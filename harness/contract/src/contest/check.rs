@@ -15,7 +15,7 @@ use super::wire::{
 use crate::digest::Digest;
 use crate::input::{InputError, TomlFile, bad, within};
 use crate::metric::{Class, Gate, Metric, Model, Statistic};
-use crate::task::{self, Settings, SettingsPatch, TaskRef};
+use crate::task::{self, RequestSpec, Settings, SettingsPatch, TaskRef};
 
 /// Name of the control when the contest names none.
 pub const CONTROL: &str = "control";
@@ -91,12 +91,12 @@ impl Contest {
                 driver: wire.device.driver,
             },
             task,
+            quality: quality(wire.quality, task, &request, &baseline.checkpoint)?,
             request,
             candidates,
             gone_minutes,
             open_minutes,
             measurement,
-            quality: quality(wire.quality, task, &baseline.checkpoint)?,
             baseline,
             score: score(&wire.score, task)?,
             noise_floor: within(
@@ -328,7 +328,12 @@ fn measurement(wire: &WireMeasurement, task: TaskRef) -> Result<Measurement, Inp
     })
 }
 
-fn quality(wire: WireQuality, task: TaskRef, baseline: &CheckpointSpec) -> Result<QualitySpec, InputError> {
+fn quality(
+    wire: WireQuality,
+    task: TaskRef,
+    request: &RequestSpec,
+    baseline: &CheckpointSpec,
+) -> Result<QualitySpec, InputError> {
     let class = wire.class.map_or(Ok(Vec::new()), |name| class_gates(&name, task))?;
     let named: Vec<Gate> =
         wire.gates.into_iter().enumerate().map(|(index, g)| gate(index, g)).collect::<Result<Vec<_>, _>>()?;
@@ -338,6 +343,10 @@ fn quality(wire: WireQuality, task: TaskRef, baseline: &CheckpointSpec) -> Resul
         let names: Vec<String> = of_task.iter().map(Metric::to_string).collect();
         let expected = format!("a metric of {}: {}", task.answer().several, names.join(", "));
         return Err(bad(format!("quality.gate[{index}].metric"), &expected, gate.metric));
+    }
+    if let Some(gate) = gates.iter().find(|gate| gate.metric.entry().scored && task.scored(request) == 0) {
+        let expected = format!("1 or more, since a gate reads {}", gate.metric);
+        return Err(bad("request.scored", &expected, 0));
     }
     let reads_baseline = of_task.iter().any(|metric| metric.needs().contains(&Model::Baseline));
     let own = reads_baseline.then(|| baseline.source.clone());

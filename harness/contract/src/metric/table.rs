@@ -32,6 +32,8 @@ pub struct Entry {
     pub held_back: bool,
     /// What answers with the same bits count as, where the metric has no value of them.
     pub of_identical: Option<f64>,
+    /// It is known only of the pairs about which both sides were asked untimed, and of those all together.
+    pub scored: bool,
 }
 
 /// What most metrics are like; an entry names what differs.
@@ -48,6 +50,7 @@ const PLAIN: Entry = Entry {
     of_each_side: false,
     held_back: false,
     of_identical: None,
+    scored: false,
 };
 
 /// All metrics, in the order of reports. The first of a task needs no model: it says how alike two answers are
@@ -160,6 +163,26 @@ pub const TABLE: &[Entry] = &[
         direction: Direction::LowerIsBetter,
         of_each_side: false,
         ..BY_BASELINE
+    },
+    // The least divergence of Kullback and Leibler from the model to what an engine says of the baseline's text, in nats.
+    Entry {
+        name: "kl_change",
+        title: "KL divergence per token, change",
+        short: "KL divergence",
+        digits: 4,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        direction: Direction::LowerIsBetter,
+        scored: true,
+        ..BY_BASELINE
+    },
+    // Of the tokens that an engine chose where it is scored, those that its own scores put first.
+    Entry {
+        name: "own_choice_change",
+        title: "tokens that its own scores put first, change",
+        short: "own choice",
+        of_each_side: true,
+        scored: true,
+        ..OF_TEXTS
     },
     // Of the runs of four tokens, those that stood in the text before (seq-rep-4, Welleck et al. 2020).
     Entry {

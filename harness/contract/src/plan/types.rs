@@ -84,6 +84,11 @@ impl Plan {
         self.measurement.block > 1 && self.pipelines.iter().any(|p| p.role == Role::Candidate)
     }
 
+    /// How many of the first pairs of a session engines are asked about, untimed, once they are asked about this session.
+    pub fn scored(&self, session: &PlannedSession) -> u32 {
+        self.task.scored(&self.request).min(session.pairs.len() as u32)
+    }
+
     /// The file of an answer that is kept, below the run folder.
     pub fn artefact(&self, answer: &Digest) -> String {
         format!("{ARTEFACTS_FOLDER}/{answer}.{}", self.task.extension())

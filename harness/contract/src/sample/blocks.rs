@@ -59,6 +59,7 @@ impl<'a> Blocks<'a> {
             Record::Launch(launch) => (launch.session, launch.side),
             Record::Attempt(attempt) => (attempt.session, attempt.side),
             Record::Idle(idle) => (idle.session, idle.side),
+            Record::Scores(scores) => (scores.session, scores.side),
             Record::Session(end) => (end.session, Side::Candidate),
             Record::Header(_) | Record::Stop(_) => return Ok(()),
         };

@@ -36,6 +36,7 @@ impl Log {
                     Record::Launch(launch) => launch.session = places[launch.session as usize],
                     Record::Attempt(attempt) => attempt.session = places[attempt.session as usize],
                     Record::Idle(idle) => idle.session = places[idle.session as usize],
+                    Record::Scores(scores) => scores.session = places[scores.session as usize],
                     Record::Session(end) => end.session = places[end.session as usize],
                 }
                 records.push(record);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
-use super::record::{Attempt, Header, Idle, Launch, Outcome, Phase, Record, SessionEnd, Stop};
+use super::record::{
+    Attempt, Header, Idle, Launch, Outcome, Phase, Record, Scores, ScoresOutcome, SessionEnd, Stop,
+};
 use crate::digest::Digest;
 use crate::format::{FITS, Format, FormatError};
 use crate::plan::{PipelinePlan, Plan, PlannedSession, Side};
@@ -188,6 +190,7 @@ impl Log {
                 Record::Launch(launch) => launch.session,
                 Record::Attempt(attempt) => attempt.session,
                 Record::Idle(idle) => idle.session,
+                Record::Scores(scores) => scores.session,
                 Record::Session(end) => end.session,
                 Record::Stop(stop) => {
                     plan.pipeline(&stop.candidate)
@@ -212,6 +215,11 @@ impl Log {
                 && planned.pairs.get(*pair as usize).is_none_or(|p| p.request != *request)
             {
                 return Err(foreign(format!("pair {pair} with request {request} of session {session}")));
+            }
+            if let Record::Scores(Scores { pair, .. }) = record
+                && *pair as usize >= planned.pairs.len()
+            {
+                return Err(foreign(format!("pair {pair} of session {session}")));
             }
             if let Record::Attempt(Attempt { request, .. }) = record
                 && *request as usize >= plan.requests.len()
@@ -243,6 +251,7 @@ impl Log {
                     session.attempts.push(attempt);
                 }
                 Record::Idle(idle) if own(idle.session, idle.side) => session.idle.push(idle),
+                Record::Scores(scores) if own(scores.session, scores.side) => session.scores.push(scores),
                 Record::Session(end) if end.session == index => session.end = Some(end),
                 _ => {}
             }
@@ -279,6 +288,11 @@ impl Log {
                 Record::Idle(idle) => {
                     for &of in others(idle.session, idle.side).iter().chain([&idle.session]) {
                         sessions[of as usize].idle.push(idle);
+                    }
+                }
+                Record::Scores(scores) => {
+                    for &of in others(scores.session, scores.side).iter().chain([&scores.session]) {
+                        sessions[of as usize].scores.push(scores);
                     }
                 }
                 Record::Session(end) => sessions[end.session as usize].end = Some(end),
@@ -324,6 +338,8 @@ pub struct RecordedSession<'a> {
     pub attempts: Vec<&'a Attempt>,
     /// What its processes did while nothing was asked of them.
     pub idle: Vec<&'a Idle>,
+    /// What was said of its answers, untimed.
+    pub scores: Vec<&'a Scores>,
     /// Its end, once it has one.
     pub end: Option<&'a SessionEnd>,
 }
@@ -351,6 +367,37 @@ impl<'a> RecordedSession<'a> {
     /// The measured attempt of one side of a pair.
     pub fn measured(&self, pair: u32, side: Side) -> Option<&'a Attempt> {
         self.attempts.iter().copied().find(|a| a.side == side && a.phase == Phase::Measured { pair })
+    }
+
+    /// Of the first `scored` pairs those whose answers of the baseline both sides are to be asked about; `None` as long as the
+    /// baseline has not been asked for all of them.
+    pub fn pairs_to_score(&self, scored: u32) -> Option<Vec<(u32, Digest)>> {
+        let asked: Option<Vec<_>> =
+            (0..scored).map(|pair| Some((pair, self.measured(pair, Side::Baseline)?))).collect();
+        Some(
+            asked?
+                .into_iter()
+                .filter_map(|(pair, attempt)| Some((pair, attempt.outcome.answer()?)))
+                .collect(),
+        )
+    }
+
+    /// What a side said of the baseline's answer in a pair, or why not.
+    pub fn scores_of(&self, pair: u32, side: Side) -> Option<&'a ScoresOutcome> {
+        let found = self.scores.iter().find(|scores| (scores.pair, scores.side) == (pair, side));
+        found.map(|scores| &scores.outcome)
+    }
+
+    /// What both sides said of each of the first `scored` pairs, the baseline first; none unless all was said: nobody chooses
+    /// what is looked at.
+    pub fn all_scores(&self, scored: u32) -> BTreeMap<u32, [Digest; 2]> {
+        let given = |pair: u32, side: Side| match self.scores_of(pair, side)? {
+            ScoresOutcome::Given { scores } => Some(*scores),
+            ScoresOutcome::Failed(_) => None,
+        };
+        let both = |(pair, _)| Some((pair, [given(pair, Side::Baseline)?, given(pair, Side::Candidate)?]));
+        let all = |pairs: Vec<_>| pairs.into_iter().map(both).collect::<Option<BTreeMap<_, _>>>();
+        self.pairs_to_score(scored).and_then(all).unwrap_or_default()
     }
 
     /// Pairs both of whose sides were answered: (pair, baseline, candidate).

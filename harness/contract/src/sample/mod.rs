@@ -12,5 +12,5 @@ pub(crate) use log::Line;
 pub use log::{Chain, Log, LogError, RecordedSession};
 pub use record::{
     Arrival, Attempt, Block, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark,
-    Outcome, Phase, Record, SessionEnd, SessionStatus, Stop,
+    Outcome, Phase, Record, Scores, ScoresOutcome, SessionEnd, SessionStatus, Stop,
 };

@@ -24,10 +24,23 @@ pub enum Record {
     Attempt(Attempt),
     /// What a process did while nothing was asked of it.
     Idle(Idle),
+    /// A process said, untimed, how likely it finds an answer of the baseline, or did not.
+    Scores(Scores),
     /// A session ended.
     Session(SessionEnd),
     /// No further session of a candidate is run.
     Stop(Stop),
+}
+
+impl Record {
+    /// The digest of what is kept of what was said, where something is.
+    pub fn artefact(&self) -> Option<Digest> {
+        match self {
+            Self::Attempt(attempt) => attempt.outcome.answer(),
+            Self::Scores(Scores { outcome: ScoresOutcome::Given { scores }, .. }) => Some(*scores),
+            _ => None,
+        }
+    }
 }
 
 /// What the log belongs to.
@@ -314,6 +327,35 @@ pub struct Idle {
     /// nanoseconds; `None`: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_ns: Option<u64>,
+}
+
+/// How likely one side finds the baseline's answer of a pair, which it need not have given. No clock runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Scores {
+    /// [`crate::plan::PlannedSession::index`] of the pair, which may be an earlier session than the one under way.
+    pub session: u32,
+    /// Which side.
+    pub side: Side,
+    /// Position of the pair in its session, from 0.
+    pub pair: u32,
+    /// What it said.
+    pub outcome: ScoresOutcome,
+}
+
+/// What became of a question that no clock timed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum ScoresOutcome {
+    /// What its task can read.
+    Given {
+        /// Digest that names what is kept of it, as it names answers.
+        scores: Digest,
+    },
+    /// Nothing: the side has failed to score, and is not asked again.
+    Failed(Failure),
 }
 
 /// A session ended.

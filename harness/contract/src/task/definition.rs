@@ -88,6 +88,12 @@ pub trait Task: Sync {
     /// What one request asks, for people, in one line.
     fn ask_words(&self, ask: &Ask) -> String;
 
+    /// Of one session of each candidate, about the baseline's answers to how many of its first requests engines are asked
+    /// what they would have said, untimed, where they can say it.
+    fn scored(&self, _request: &RequestSpec) -> u32 {
+        0
+    }
+
     /// Which kind of request it is, where a contest has several that are looked at apart.
     fn kind<'a>(&self, _ask: &'a Ask) -> Option<&'a str> {
         None

@@ -1,6 +1,6 @@
 //! What is known of the processes of one launch while it lasts, and how it can end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::plan::{PlannedSession, Side};
 use edgemaxx_contract::sample::Failure;
@@ -22,6 +22,8 @@ pub(super) struct Course<'a> {
     pub(super) peaks: BTreeMap<Member, Option<u64>>,
     /// Sessions whose candidate's process failed.
     pub(super) lost: Vec<u32>,
+    /// Whose engines say that they score.
+    pub(super) scorers: BTreeSet<Member>,
 }
 
 impl Course<'_> {

@@ -124,6 +124,10 @@ fn unlike(run: &Run<'_, '_>, loaded: &[(Member, Loaded)], course: &mut Course<'_
         match run.io.codec.ready(&run.plan.request, &loaded.ready) {
             Ok(ready) => {
                 course.known.insert(*member, ready);
+                let scoring = run.io.codec.scoring();
+                if scoring.is_some_and(|scoring| scoring.is_offered(&loaded.ready)) {
+                    course.scorers.insert(*member);
+                }
             }
             Err(detail) => found.push(broken(*member, detail)),
         }

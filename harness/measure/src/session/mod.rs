@@ -4,6 +4,7 @@ mod ask;
 mod course;
 mod launch;
 mod run;
+mod score;
 mod turns;
 
 pub(crate) use run::{Ended, run};

@@ -1,6 +1,6 @@
 //! One launch of a session, or of a block of sessions that share their baseline: processes, warm-up, pairs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edgemaxx_contract::contest::Residency;
 use edgemaxx_contract::plan::{PlannedSession, Side, turns};
@@ -8,6 +8,7 @@ use edgemaxx_contract::sample::{Failure, Record, SessionEnd, SessionStatus};
 
 use super::course::{Broken, Course, Halt};
 use super::launch::launch;
+use super::score::score;
 use super::turns::{measure, repeat, warm_up};
 use crate::error::MeasureError;
 use crate::observe::Event;
@@ -43,6 +44,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
         known: BTreeMap::new(),
         peaks: BTreeMap::new(),
         lost: Vec::new(),
+        scorers: BTreeSet::new(),
     };
     for members in groups {
         let members: Vec<Member> =
@@ -76,6 +78,9 @@ fn together(
         .and_then(|()| measure(run, todo, course, &mut residents))
         .and_then(|()| repeat(run, todo, course, &mut residents));
     idle(run, todo.launch, &mut residents.processes)?;
+    if result.is_ok() {
+        score(run, course, &mut residents)?;
+    }
     for process in residents.processes.iter_mut() {
         course.peaks.insert(process.member, process.engine.close().peak_rss_bytes);
     }

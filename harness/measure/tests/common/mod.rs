@@ -164,6 +164,9 @@ impl Disk for MemoryDisk {
         self.files.borrow_mut().insert(name.to_owned(), bytes.to_vec());
         Ok(())
     }
+    fn get(&self, name: &str) -> Result<Vec<u8>, MeasureError> {
+        Ok(self.files.borrow()[name].clone())
+    }
     fn log_path(&self) -> &Path {
         Path::new("samples.jsonl")
     }

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::metric::Model;
-use edgemaxx_contract::quality::Judgement;
-use edgemaxx_contract::task::text;
+use edgemaxx_contract::quality::{Judgement, Sides};
+use edgemaxx_contract::task::text::{self, Scores};
 use serde_json::Value;
 
 use super::detail::detail;
-use super::metrics::{Texts, judgement};
+use super::metrics::{Said, Texts, judgement};
 use super::reader::{Read, Reader};
 use crate::error::{QualityError, Result};
 use crate::judge::{Artefact, Judge, Pair};
@@ -41,7 +41,7 @@ impl TextJudge {
     /// The model cannot read one of them.
     pub fn of(reader: &mut Reader, ask: &text::Ask, ids: [&[u32]; 2]) -> Result<Judgement> {
         let [baseline, candidate] = [reader.read(ask, ids[0])?, reader.read(ask, ids[1])?];
-        Ok(judgement(&Texts { ids, read: Some([&baseline, &candidate]) }))
+        Ok(judgement(&Texts { ids, read: Some([&baseline, &candidate]), said: None }))
     }
 
     fn pair(&self, pair: &Pair, known: &mut Known) -> Result<Judgement> {
@@ -49,8 +49,15 @@ impl TextJudge {
         let sides = [&pair.baseline, &pair.answer];
         let [baseline, candidate] = sides.map(tokens);
         let (baseline, candidate) = (baseline?, candidate?);
+        let scores = match &pair.scores {
+            Some([own, other]) => Some([lists(own)?, lists(other)?]),
+            None => None,
+        };
+        let own_choices =
+            scores.as_ref().and_then(|scores| own_choices(&ask, [&baseline, &candidate], scores));
         let Some(reader) = &self.reader else {
-            return Ok(judgement(&Texts { ids: [&baseline, &candidate], read: None }));
+            let said = scores.map(|_| Said { divergence: None, own_choices });
+            return Ok(judgement(&Texts { ids: [&baseline, &candidate], read: None, said }));
         };
         let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
         for (side, ids) in sides.into_iter().zip([&baseline, &candidate]) {
@@ -61,34 +68,61 @@ impl TextJudge {
         }
         let [of_baseline, of_candidate] = sides.map(|side| &known[&(pair.request, side.digest)]);
         let read = Some([of_baseline, of_candidate]);
-        let mut found = judgement(&Texts { ids: [&baseline, &candidate], read });
+        let divergence = |[own, other]: &[Scores; 2]| reader.divergences(&ask, &baseline, [own, other]);
+        let divergences = scores.as_ref().map(divergence).transpose()?;
+        let said = divergences.map(|[baseline, candidate]| Said {
+            divergence: Some(Sides { baseline, candidate }),
+            own_choices,
+        });
+        let mut found = judgement(&Texts { ids: [&baseline, &candidate], read, said });
         found.detail = detail(&reader.vocabulary, [(&baseline, of_baseline), (&candidate, of_candidate)])?;
         Ok(found)
     }
 }
 
-/// The tokens of a file, and its bytes.
-fn open(path: &Path) -> Result<(Vec<u32>, Vec<u8>)> {
-    let bytes = std::fs::read(path).map_err(|source| QualityError::Read { path: path.to_owned(), source })?;
-    let ids = serde_json::from_slice(&bytes).map_err(|error| QualityError::Settings {
-        path: path.to_owned(),
-        problem: format!("expected a list of tokens: {error}"),
-    })?;
-    Ok((ids, bytes))
+/// What each side's own scores put first of what it chose itself: of the baseline everything, of the candidate what it chose
+/// where it had said the same until then. Chosen is what comes first where nothing is sampled.
+fn own_choices(ask: &text::Ask, [baseline, candidate]: [&[u32]; 2], scores: &[Scores; 2]) -> Option<Sides> {
+    if ask.decoding != text::AskedDecoding::Greedy {
+        return None;
+    }
+    let same = baseline.iter().zip(candidate).take_while(|(own, other)| own == other).count();
+    let known = &candidate[..candidate.len().min(same + 1)];
+    let [own, other] = scores;
+    Some(Sides { baseline: own.own_choices(baseline)?, candidate: other.own_choices(known)? })
 }
 
-/// The tokens of an answer, which is the one recorded.
-fn tokens(artefact: &Artefact) -> Result<Vec<u32>> {
-    Ok(checked(artefact)?.0)
+fn open(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| QualityError::Read { path: path.to_owned(), source })
 }
 
-fn checked(artefact: &Artefact) -> Result<(Vec<u32>, Vec<u8>)> {
-    let (ids, bytes) = open(&artefact.path)?;
+/// The bytes of what was kept, which are those that were recorded.
+fn checked(artefact: &Artefact) -> Result<Vec<u8>> {
+    let bytes = open(&artefact.path)?;
     let (found, recorded) = (Digest::of(&bytes), artefact.digest);
     if found != recorded {
         return Err(QualityError::Exchanged { path: artefact.path.clone(), found, recorded });
     }
-    Ok((ids, bytes))
+    Ok(bytes)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8], what: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| QualityError::Settings {
+        path: path.to_owned(),
+        problem: format!("expected {what}: {error}"),
+    })
+}
+
+const TOKENS: &str = "a list of tokens";
+
+/// The tokens of an answer.
+fn tokens(artefact: &Artefact) -> Result<Vec<u32>> {
+    parsed(&artefact.path, &checked(artefact)?, TOKENS)
+}
+
+/// What was said of an answer.
+fn lists(artefact: &Artefact) -> Result<Scores> {
+    parsed(&artefact.path, &checked(artefact)?, "lists of tokens, each with its logarithm")
 }
 
 impl Judge for TextJudge {
@@ -98,7 +132,7 @@ impl Judge for TextJudge {
     }
 
     fn read(&self, artefact: &Artefact) -> Result<Vec<u8>> {
-        Ok(checked(artefact)?.1)
+        checked(artefact)
     }
 
     fn judge(&self, pairs: &[Pair], _: &[Value], done: &(dyn Fn() + Sync)) -> Result<Vec<Judgement>> {
@@ -112,7 +146,7 @@ impl Judge for TextJudge {
     }
 
     fn compare(&self, a: &Path, b: &Path, _: Option<&str>) -> Result<Judgement> {
-        let (a, b) = (open(a)?.0, open(b)?.0);
-        Ok(judgement(&Texts { ids: [&a, &b], read: None }))
+        let ids = |path: &Path| parsed::<Vec<u32>>(path, &open(path)?, TOKENS);
+        Ok(judgement(&Texts { ids: [&ids(a)?, &ids(b)?], read: None, said: None }))
     }
 }

@@ -14,6 +14,17 @@ pub(super) struct Texts<'a> {
     pub(super) ids: [&'a [u32]; 2],
     /// What the baseline's model says of both, where it is here.
     pub(super) read: Option<[&'a Read; 2]>,
+    /// What both engines say of the baseline's, where they were asked.
+    pub(super) said: Option<Said>,
+}
+
+/// What both engines say of the baseline's answer, beside what is known of it otherwise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Said {
+    /// How far it lies from the baseline's model, where that is here.
+    pub(super) divergence: Option<Sides>,
+    /// The share of their own tokens that it puts first, where tokens are what comes first.
+    pub(super) own_choices: Option<Sides>,
 }
 
 /// What a metric says.
@@ -42,6 +53,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
             .read
             .map(|[baseline, candidate]| Found::One(baseline.nll_per_token() - candidate.nll_per_token()))
     }),
+    ("kl_change", |texts| texts.said?.divergence.map(Found::Each)),
+    ("own_choice_change", |texts| texts.said?.own_choices.map(Found::Each)),
     ("repetition_change", |texts| {
         let [baseline, candidate] = texts.ids.map(repetition);
         Some(Found::Each(Sides { baseline, candidate }))
@@ -117,7 +130,7 @@ mod tests {
         };
         let baseline = read(&[true, true, true, true], &[0.0; 4], 4.0);
         let candidate = read(&[false, true], &[3.0, 0.0], 5.0);
-        let texts = Texts { ids: [&[1, 2, 3, 4], &[1, 9]], read: Some([&baseline, &candidate]) };
+        let texts = Texts { ids: [&[1, 2, 3, 4], &[1, 9]], read: Some([&baseline, &candidate]), said: None };
         let found = judgement(&texts);
         let value = |name: &str| found.values[&Metric::named(name).unwrap()];
         assert_eq!(value("same_start"), 0.25);
@@ -126,10 +139,18 @@ mod tests {
         assert_eq!((value("nll_change"), value("nll_fall")), (1.5, -1.5));
         assert_eq!((value("shorter"), value("longer")), (2f64.ln(), -(2f64.ln())));
         // A baseline that keeps fewer bits than its model as stored does not always agree with it either.
-        let own = judgement(&Texts { ids: [&[1, 9], &[1, 9]], read: Some([&candidate, &candidate]) });
+        let own =
+            judgement(&Texts { ids: [&[1, 9], &[1, 9]], read: Some([&candidate, &candidate]), said: None });
         assert_eq!(own.values[&Metric::named("agreement").unwrap()], 1.0);
         let alone = judgement(&Texts { read: None, ..texts });
         assert_eq!(alone.values.len(), 4, "what needs no model");
+        let said = Said {
+            divergence: Some(Sides { baseline: 0.25, candidate: 0.75 }),
+            own_choices: Some(Sides { baseline: 1.0, candidate: 0.5 }),
+        };
+        let scored = judgement(&Texts { said: Some(said), read: None, ..texts });
+        let value = |name: &str| scored.values[&Metric::named(name).unwrap()];
+        assert_eq!((value("kl_change"), value("own_choice_change"), scored.values.len()), (0.5, -0.5, 6));
     }
 
     #[test]

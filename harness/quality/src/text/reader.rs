@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::llama::{Llama, LlamaOptions, Vocabulary, checkpoint};
 use edgemaxx_candle::transformers::{Transformers, TransformersConfig, TransformersOptions};
-use edgemaxx_contract::task::text::{Ask, AskedDecoding, Noise};
+use edgemaxx_contract::task::text::{Ask, AskedDecoding, Noise, Scores};
 
+use super::divergence::least_divergence;
 use crate::error::{QualityError, Result};
 
 /// A margin counts as this much at most: how far off a token is says no more then.
@@ -121,12 +122,7 @@ impl Reader {
     /// # Errors
     /// The answer has no tokens, or some that it does not know, or more than it has positions.
     pub fn read(&mut self, ask: &Ask, answer: &[u32]) -> Result<Read> {
-        let needed = ask.prompt_ids.len() + answer.len();
-        let (capacity, most) = self.model.room();
-        if needed > capacity {
-            let context = needed.max(2 * capacity).min(most);
-            self.model = Model::open(&self.path, Some(context)).map_err(fail)?;
-        }
+        self.make_room(ask.prompt_ids.len() + answer.len())?;
         let (temperature, mut noise) = match ask.decoding {
             AskedDecoding::Greedy => (1.0, None),
             AskedDecoding::Sampled { temperature, seed } => (temperature as f32, Some(Noise::new(seed))),
@@ -150,6 +146,40 @@ impl Reader {
             })
             .map_err(fail)?;
         Ok(read)
+    }
+}
+
+impl Reader {
+    /// The mean over an answer's tokens of the least divergence, in nats, from the model's distribution in their places to
+    /// what each of two engines says of them. The temperature plays no part.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn divergences(
+        &mut self,
+        ask: &Ask,
+        answer: &[u32],
+        scores: [&Scores; 2],
+    ) -> Result<[f64; 2]> {
+        self.make_room(ask.prompt_ids.len() + answer.len())?;
+        let mut found = [0.0; 2];
+        let mut each = |position: usize, logits: &[f32]| {
+            for (sum, Scores(lists)) in found.iter_mut().zip(scores) {
+                *sum += lists.get(position).map_or(f64::NAN, |list| least_divergence(logits, list));
+            }
+        };
+        self.model.score(&ask.prompt_ids, answer, &mut each).map_err(fail)?;
+        Ok(found.map(|sum| sum / answer.len().max(1) as f64))
+    }
+
+    /// Opens the model anew where a text of so many tokens does not fit.
+    fn make_room(&mut self, needed: usize) -> Result<()> {
+        let (capacity, most) = self.model.room();
+        if needed > capacity {
+            let context = needed.max(2 * capacity).min(most);
+            self.model = Model::open(&self.path, Some(context)).map_err(fail)?;
+        }
+        Ok(())
     }
 }
 

@@ -68,6 +68,7 @@ fn pairs() -> Vec<Pair> {
             baseline: file(&text(i, "name")),
             answer: file(&text(i * 3 / 2, "name")),
             twin: None,
+            scores: None,
         })
         .collect()
 }

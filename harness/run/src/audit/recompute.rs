@@ -6,6 +6,7 @@ use std::path::Path;
 use edgemaxx_contract::run_files::{
     CONTEST_FILE, ESTIMATES_FILE, ORIGIN_FILE, PLAN_FILE, QUALITY_FILE, RANKING_FILE, SAMPLES_FILE,
 };
+use edgemaxx_contract::sample::Record;
 use edgemaxx_quality::Artefact;
 
 use super::check::{Held, Means};
@@ -32,8 +33,10 @@ pub(super) fn log(folder: &RunFolder) -> Result<Held> {
 /// Every judged answer is the one that the log names.
 pub(super) fn pictures(folder: &RunFolder) -> Result<Held> {
     let plan = folder.plan()?;
-    let (judged, _) = folder.quality(&plan, &folder.samples(&plan)?)?;
-    let mut seen = std::collections::BTreeSet::new();
+    let log = folder.samples(&plan)?;
+    let (judged, _) = folder.quality(&plan, &log)?;
+    let scored = log.records.iter().filter(|record| matches!(record, Record::Scores(_)));
+    let mut seen: std::collections::BTreeSet<_> = scored.filter_map(Record::artefact).collect();
     for record in &judged.records {
         seen.extend([record.baseline_answer, record.candidate_answer]);
     }

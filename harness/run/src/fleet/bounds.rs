@@ -18,6 +18,9 @@ const OF_REQUEST: u64 = 1 << 10;
 /// See [`OF_REQUEST`].
 const OF_PART: u64 = 64;
 
+/// Bytes of what is said of each part of an answer, where that is asked: some 25 for each of 64 tokens.
+const OF_SCORED: u64 = 4 << 10;
+
 /// Bytes of an answer's file beside the answer.
 const OF_ANSWER: u64 = 64 << 10;
 
@@ -38,9 +41,10 @@ impl Bounds {
     pub(super) fn of(plan: &Plan) -> Result<Self> {
         let limits = kit(plan.task)?.codec().limits(&plan.request);
         let request = 4 * (OF_REQUEST + u64::from(limits.parts) * OF_PART);
+        let scored = if plan.task.scored(&plan.request) > 0 { OF_SCORED } else { 0 };
         let session = |requests: usize| OF_SESSION + requests as u64 * request;
         let sessions = plan.sessions.iter().map(|own| session(own.warmup.len() + own.pairs.len()));
-        let whole = limits.answer_bytes as u64 + u64::from(limits.parts) * OF_PART;
+        let whole = limits.answer_bytes as u64 + u64::from(limits.parts) * (OF_PART + scored);
         Ok(Self { log: OF_LOG + sessions.sum::<u64>(), answer: whole + OF_ANSWER })
     }
 

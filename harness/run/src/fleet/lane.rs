@@ -91,7 +91,7 @@ impl Lane {
     /// The answers that its log names.
     pub(super) fn answers(&self) -> BTreeSet<Digest> {
         let records = self.text.lines().filter_map(|line| Record::of_line(line).ok());
-        records.filter_map(|record| answer(&record)).collect()
+        records.filter_map(|record| record.artefact()).collect()
     }
 
     /// Pairs of the sessions that ended, each counted once.
@@ -143,7 +143,7 @@ impl Lane {
         let new = lines.lines().count();
         // The header is a line, and no record.
         let records = &log.records[log.records.len().saturating_sub(new)..];
-        Verdict::Extend(records.iter().filter_map(answer).collect())
+        Verdict::Extend(records.iter().filter_map(Record::artefact).collect())
     }
 
     /// Appends lines that extend it; they are on the disk when this returns.
@@ -202,14 +202,6 @@ impl Shown {
         let more = pairs.saturating_sub(self.0);
         self.0 += more;
         more
-    }
-}
-
-/// The answer that a record names.
-fn answer(record: &Record) -> Option<Digest> {
-    match record {
-        Record::Attempt(attempt) => attempt.outcome.answer(),
-        _ => None,
     }
 }
 

@@ -73,6 +73,8 @@ impl Tail {
             Record::Launch(launch) => round(launch.session),
             Record::Attempt(attempt) => round(attempt.session),
             Record::Idle(idle) => round(idle.session),
+            // It may be an earlier session's.
+            Record::Scores(_) => None,
             Record::Session(end) => round(end.session),
         };
         if of > self.latest_round {

@@ -65,10 +65,8 @@ impl Piece {
         let mut last = head;
         for line in lines.split_inclusive('\n') {
             let bare = line.trim_end_matches('\n');
-            let answer = match Record::of_line(bare).in_file(folder.path())? {
-                Record::Attempt(attempt) => attempt.outcome.answer().filter(|one| !answers.contains_key(one)),
-                _ => None,
-            };
+            let named = Record::of_line(bare).in_file(folder.path())?.artefact();
+            let answer = named.filter(|one| !answers.contains_key(one));
             let full = end + line.len() > LINES_BYTES as usize
                 || answer.is_some() && (answers.len() >= ANSWERS || bytes >= ANSWERS_BYTES);
             if full && end > 0 {

@@ -141,6 +141,7 @@ pub fn answer_pairs(
     recorded: &RecordedSession<'_>,
 ) -> Vec<Pair> {
     let file = |digest: Digest| Artefact { path: folder.artefact(plan.task, &digest), digest };
+    let scores = recorded.all_scores(plan.scored(planned));
     let pairs = recorded.complete_pairs(planned.pairs.len() as u32);
     let mut pairs: Vec<Pair> = pairs
         .filter_map(|(pair, baseline, candidate)| match (&baseline.outcome, &candidate.outcome) {
@@ -154,6 +155,7 @@ pub fn answer_pairs(
                     baseline: file(*theirs),
                     answer: file(*ours),
                     twin: None,
+                    scores: scores.get(&pair).map(|both| both.map(file)),
                 })
             }
             _ => None,

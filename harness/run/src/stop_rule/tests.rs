@@ -89,6 +89,9 @@ impl Disk for Fast<'_> {
         std::fs::write(self.folder.join(name), bytes).unwrap();
         Ok(())
     }
+    fn get(&self, name: &str) -> Result<Vec<u8>, MeasureError> {
+        Ok(std::fs::read(self.folder.join(name)).unwrap())
+    }
     fn log_path(&self) -> &Path {
         self.folder
     }

@@ -496,6 +496,7 @@ pub(crate) fn estimates(
             limits: Vec::new(),
             floor: None,
             streaming: None,
+            unscored: None,
             kinds: Vec::new(),
         }
     };

@@ -281,6 +281,7 @@ mod tests {
             shares: None,
             launches: Vec::new(),
             idle: Vec::new(),
+            scores: Vec::new(),
             end: None,
         };
         let sessions = vec![(&planned, &changed)];

@@ -228,6 +228,7 @@ mod tests {
                 shares: None,
                 launches: Vec::new(),
                 idle: Vec::new(),
+                scores: Vec::new(),
                 end: None,
             })
             .collect();

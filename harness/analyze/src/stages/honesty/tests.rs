@@ -7,7 +7,7 @@ use super::super::tests::simulated::{Run, noisy_run};
 use super::*;
 
 fn nobody<'a>() -> RecordedSession<'a> {
-    RecordedSession { shares: None, launches: Vec::new(), attempts: Vec::new(), idle: Vec::new(), end: None }
+    RecordedSession::default()
 }
 
 fn some_plan() -> Run {

@@ -52,6 +52,22 @@ fn a_gate_is_passed_at_its_threshold_and_not_beyond() {
     }
 }
 
+/// What both sides were asked about some pairs only is proven by those: all of them were asked about, or none counts.
+#[test]
+fn what_takes_scores_is_proven_by_the_pairs_that_have_them() {
+    let (asked, bound) = (metric("kl_change"), |at_most| ask("kl_change", Statistic::Mean, at_most));
+    let mut own = alike(0.875);
+    assert!(!gate(&of(&own), &bound(0.5), LEVEL).passed, "who does not score proves nothing");
+    assert_eq!(surely_missed(&of(&own), &[bound(0.5)], LEVEL, 1), None);
+    for record in own.iter_mut().take(20) {
+        record.values.insert(asked, 0.25);
+    }
+    let found = gate(&of(&own), &bound(0.25), LEVEL);
+    assert_eq!((found.passed, found.bound.unwrap().n), (true, 20));
+    assert!(!gate(&of(&own), &bound(0.2499), LEVEL).passed);
+    assert!(surely_missed(&of(&own), &[bound(0.2499)], LEVEL, 1).is_some());
+}
+
 #[test]
 fn a_pair_without_a_value_proves_nothing() {
     let missing = metric("clip_image_cosine");

@@ -137,6 +137,12 @@ impl Task for Text {
                 format!("{name}prompts of at most {prompt} tokens, {} new ones", length.words()),
             ));
         }
+        if request.scored > 0 {
+            rows.push(Row::new(
+                "scored",
+                format!("{} texts of one session of each, untimed", request.scored),
+            ));
+        }
         rows
     }
 
@@ -154,6 +160,10 @@ impl Task for Text {
 
     fn ask_words(&self, ask: &object::Ask) -> String {
         ask.object().get("prompt").and_then(|prompt| prompt.as_str()).unwrap_or_default().to_owned()
+    }
+
+    fn scored(&self, request: &object::RequestSpec) -> u32 {
+        request.view::<Request>().map_or(0, |request| request.scored)
     }
 
     fn kind<'a>(&self, ask: &'a object::Ask) -> Option<&'a str> {

@@ -7,6 +7,8 @@ use super::length::Length;
 use crate::input::{Input, InputError};
 use crate::task::definition::Drawn;
 
+/// The most requests that are scored: what is kept of each takes about a kilobyte a token.
+const MOST_SCORED: u32 = 64;
 /// The most tokens of a prompt.
 const MOST_PROMPT: u32 = 1 << 16;
 
@@ -26,6 +28,9 @@ pub struct Request {
     /// How tokens are chosen.
     #[serde(default)]
     pub decoding: Decoding,
+    /// Of one session of each candidate, the first requests about whose answers engines that score are asked, untimed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub scored: u32,
     /// Kinds of requests; without any, all are alike.
     #[serde(default, rename = "stratum", skip_serializing_if = "Vec::is_empty")]
     pub strata: Vec<Stratum>,
@@ -52,6 +57,10 @@ fn one() -> u32 {
     1
 }
 
+fn is_none(scored: &u32) -> bool {
+    *scored == 0
+}
+
 /// How tokens are chosen from logits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -70,6 +79,7 @@ impl Request {
     pub(super) fn check(&self, input: &Input<'_>) -> Result<(), InputError> {
         input.within("prompt_tokens", self.prompt_tokens, 1, MOST_PROMPT)?;
         self.max_new_tokens.check(input, "max_new_tokens")?;
+        input.within("scored", self.scored, 0, MOST_SCORED)?;
         if let Decoding::Sampled { temperature } = self.decoding {
             input.within("decoding.sampled.temperature", temperature, 0.01, 100.0)?;
         }
