@@ -6,8 +6,7 @@
 
 pub mod apple;
 mod check;
-mod choose;
-mod clocks;
+mod clock_lock;
 pub mod cpu;
 mod environment;
 mod list;
@@ -18,10 +17,10 @@ mod preflight;
 mod source;
 mod telemetry;
 mod vendor;
+mod which_card;
 
 pub use check::{Check, Fitness};
-pub use choose::{Ask, ChooseError, Chosen, choose, choose_again};
-pub use clocks::{ClockError, Lock, leftover, lock, restore};
+pub use clock_lock::{ClockError, Lock, leftover, lock, restore};
 pub use environment::environment;
 pub use list::{VENDORS, computed_on, vendor};
 pub use mock::MockSource;
@@ -30,3 +29,4 @@ pub use preflight::{Wanted, examine, weights_fit};
 pub use source::{Moment, Source, Watched};
 pub use telemetry::{Sources, sources};
 pub use vendor::{Clocks, Hold, Vendor};
+pub use which_card::{Ask, ChooseError, Chosen, choose, choose_again};

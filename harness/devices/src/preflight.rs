@@ -5,9 +5,9 @@ use std::path::Path;
 use edgemaxx_contract::contest::Device;
 
 use crate::check::{Check, Fitness};
-use crate::choose::Chosen;
 use crate::cpu;
 use crate::list::vendor;
+use crate::which_card::Chosen;
 
 /// What a contest asks of a machine.
 #[derive(Debug, Clone, PartialEq)]

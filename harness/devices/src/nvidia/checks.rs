@@ -2,8 +2,10 @@
 
 use edgemaxx_contract::contest::Device;
 
+use super::clocks::steady_mhz;
 use super::facts::GpuFacts;
 use crate::check::{Check, Fitness};
+use crate::which_card::fits;
 
 /// The oldest driver that runs programs built with CUDA 12 (NVIDIA's CUDA compatibility guide,
 /// minor version compatibility).
@@ -14,22 +16,21 @@ const BUSY_PERCENT: u32 = 5;
 /// Every check, in the order in which they are shown: of the GPU, or of why there is none.
 pub(super) fn checks(wanted: &Device, found: Result<&GpuFacts, &str>) -> Vec<Check> {
     const WHY: &str = "a contest is won on its own device";
-    let name = wanted.name.as_deref();
     let gpu = match found {
         Ok(gpu) => gpu,
         Err(why_not) => {
             let cure = format!(
                 "the contest is for {}: run it on such a machine, with NVIDIA's driver installed \
                  (`nvidia-smi` must list the card; in a container, start it with --gpus all)",
-                name.unwrap_or("an NVIDIA GPU")
+                wanted.name.as_deref().unwrap_or("an NVIDIA GPU")
             );
             let found = format!("the driver shows no NVIDIA GPU: {why_not}");
             return vec![Check::fit("device", WHY, found).but(Fitness::Unfit, cure)];
         }
     };
     let device = Check::fit("device", WHY, format!("{}, card {}", gpu.name, gpu.index));
-    let mut checks = vec![match name {
-        Some(name) if name != gpu.name => {
+    let mut checks = vec![match &wanted.name {
+        Some(name) if !fits(wanted, &gpu.name) => {
             let cure = format!("the contest is for {name:?}: run it on a machine that has one");
             device.but(Fitness::Unfit, cure)
         }
@@ -53,10 +54,9 @@ fn gpu_checks(wanted: &Device, gpu: &GpuFacts) -> Vec<Check> {
     });
 
     const CLOCKS: &str = "clocks that follow heat and load are the largest noise there is";
-    checks.push(match gpu.clock_mhz {
+    checks.push(match gpu.clock_mhz.zip(steady_mhz(gpu)) {
         None => Check::unknown("clocks", CLOCKS),
-        Some((now, most)) => {
-            let steady = gpu.default_clock_mhz.unwrap_or(most);
+        Some(((now, most), steady)) => {
             Check::fit("clocks", CLOCKS, format!("{now} MHz now, {most} MHz at most; the driver does not tell whether they are locked"))
                 .but(Fitness::Advice, format!("lock them to what the card holds under load ({steady} MHz unless you know better), and undo it with `nvidia-smi -i {} -rgc`; --lock-clocks does both for one run", gpu.index))
                 .by(smi(format!("-lgc {steady},{steady}")))

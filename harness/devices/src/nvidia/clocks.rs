@@ -1,11 +1,17 @@
-//! Locking and resetting clocks through the driver.
+//! Locking and resetting clocks through the driver, and to what.
 
 use edgemaxx_contract::environment::Card;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::GpuLockedClocksSetting;
 
 use super::cards::open;
+use super::facts::GpuFacts;
 use crate::vendor::Clocks;
+
+/// To what clocks are locked unless somebody knows better: the default, or the highest where the driver tells none.
+pub(super) fn steady_mhz(gpu: &GpuFacts) -> Option<u32> {
+    gpu.default_clock_mhz.or(gpu.clock_mhz.map(|(_, most)| most))
+}
 
 /// The driver's management library.
 #[derive(Debug, Clone, Copy, Default)]

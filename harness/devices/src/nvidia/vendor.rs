@@ -69,8 +69,7 @@ impl Vendor for Nvidia {
     }
 
     fn steady_clock_mhz(&self, card: &Card) -> Result<u32, String> {
-        let facts = facts::facts(card)?;
-        let known = facts.default_clock_mhz.or(facts.clock_mhz.map(|(_, most)| most));
-        known.ok_or_else(|| "the driver does not tell its clocks".to_owned())
+        clocks::steady_mhz(&facts::facts(card)?)
+            .ok_or_else(|| "the driver does not tell its clocks".to_owned())
     }
 }

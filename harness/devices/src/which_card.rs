@@ -91,6 +91,11 @@ fn list(cards: &[Card]) -> String {
     }
 }
 
+/// Whether a card of this name is what a contest is for: any is where it names none.
+pub(crate) fn fits(wanted: &Device, name: &str) -> bool {
+    wanted.name.as_deref().is_none_or(|wanted| wanted == name)
+}
+
 /// Chooses the card for a contest's device.
 ///
 /// # Errors
@@ -103,7 +108,7 @@ pub fn choose(wanted: &Device, asked: Ask) -> Result<Chosen, ChooseError> {
         };
     }
     match vendor(wanted.kind).cards() {
-        Ok(cards) => among(cards, wanted.name.as_deref(), asked),
+        Ok(cards) => among(cards, wanted, asked),
         Err(why) => Ok(Chosen::Missing(why)),
     }
 }
@@ -143,14 +148,14 @@ fn describe(card: &Card) -> String {
     )
 }
 
-fn among(mut cards: Vec<Card>, name: Option<&str>, asked: Ask) -> Result<Chosen, ChooseError> {
+fn among(mut cards: Vec<Card>, wanted: &Device, asked: Ask) -> Result<Chosen, ChooseError> {
     if let Ask::Number(asked) = asked {
         return match cards.iter().position(|card| card.index == asked) {
             Some(at) => Ok(Chosen::Card(cards.swap_remove(at))),
             None => Err(ChooseError::NoSuchCard { asked, cards }),
         };
     }
-    let fits = |card: &Card| name.is_none_or(|name| name == card.name);
+    let fits = |card: &Card| fits(wanted, &card.name);
     // A machine without the contest's card is told so by preflight, of its only card or of the first.
     if cards.iter().any(fits) {
         cards.retain(fits);
@@ -176,30 +181,39 @@ mod tests {
         Device { kind: DeviceKind::Cpu, name: None, free_memory_mib: None, driver: None }
     }
 
+    /// A contest for any card, and for those of a name.
+    fn any() -> Device {
+        Device { kind: DeviceKind::Cuda, ..cpu() }
+    }
+
+    fn of(name: &str) -> Device {
+        Device { name: Some(name.to_owned()), ..any() }
+    }
+
     #[test]
     fn the_only_card_of_the_contests_name_is_chosen() {
         let cards = || vec![card(0, "A"), card(1, "B"), card(2, "A")];
-        assert_eq!(among(cards(), Some("B"), Ask::Only), Ok(Chosen::Card(card(1, "B"))));
-        assert_eq!(among(vec![card(0, "A")], None, Ask::Only), Ok(Chosen::Card(card(0, "A"))));
-        let error = among(cards(), Some("A"), Ask::Only).unwrap_err().to_string();
+        assert_eq!(among(cards(), &of("B"), Ask::Only), Ok(Chosen::Card(card(1, "B"))));
+        assert_eq!(among(vec![card(0, "A")], &any(), Ask::Only), Ok(Chosen::Card(card(0, "A"))));
+        let error = among(cards(), &of("A"), Ask::Only).unwrap_err().to_string();
         assert!(error.contains("0 (A), 2 (A)") && error.contains("--device N"), "{error}");
-        assert!(matches!(among(cards(), None, Ask::Only), Err(ChooseError::Several { .. })));
-        assert_eq!(among(cards(), Some("A"), Ask::First), Ok(Chosen::Card(card(0, "A"))));
-        assert!(matches!(among(Vec::new(), None, Ask::Only), Ok(Chosen::Missing(_))));
+        assert!(matches!(among(cards(), &any(), Ask::Only), Err(ChooseError::Several { .. })));
+        assert_eq!(among(cards(), &of("A"), Ask::First), Ok(Chosen::Card(card(0, "A"))));
+        assert!(matches!(among(Vec::new(), &any(), Ask::Only), Ok(Chosen::Missing(_))));
         // Of another name: preflight says what is wrong with the only card, and nobody guesses among several.
-        assert_eq!(among(vec![card(0, "A")], Some("C"), Ask::Only), Ok(Chosen::Card(card(0, "A"))));
-        assert!(matches!(among(cards(), Some("C"), Ask::Only), Err(ChooseError::Several { .. })));
+        assert_eq!(among(vec![card(0, "A")], &of("C"), Ask::Only), Ok(Chosen::Card(card(0, "A"))));
+        assert!(matches!(among(cards(), &of("C"), Ask::Only), Err(ChooseError::Several { .. })));
     }
 
     #[test]
     fn the_card_that_is_named_is_chosen_or_is_not_there() {
         let cards = || vec![card(0, "A"), card(1, "B")];
         assert_eq!(
-            among(cards(), Some("A"), Ask::Number(1)),
+            among(cards(), &of("A"), Ask::Number(1)),
             Ok(Chosen::Card(card(1, "B"))),
             "preflight refuses its name"
         );
-        let error = among(cards(), None, Ask::Number(7)).unwrap_err().to_string();
+        let error = among(cards(), &any(), Ask::Number(7)).unwrap_err().to_string();
         assert!(error.contains("--device 7") && error.contains("0 (A), 1 (B)"), "{error}");
         assert_eq!(choose(&cpu(), Ask::Only), Ok(Chosen::Processor));
         assert_eq!(choose(&cpu(), Ask::Number(0)), Err(ChooseError::NoCards(0)));
@@ -208,11 +222,10 @@ mod tests {
     #[test]
     fn a_run_goes_on_where_it_began() {
         let began = card(1, "A");
-        let wanted = Device { kind: DeviceKind::Cuda, ..cpu() };
-        let error = choose_again(&wanted, Ask::Number(0), Some(&began)).unwrap_err().to_string();
+        let error = choose_again(&any(), Ask::Number(0), Some(&began)).unwrap_err().to_string();
         assert!(error.contains("--device 0") && error.contains("card 1"), "{error}");
         assert!(
-            matches!(choose_again(&wanted, Ask::Only, Some(&began)), Ok(Chosen::Missing(_))),
+            matches!(choose_again(&any(), Ask::Only, Some(&began)), Ok(Chosen::Missing(_))),
             "no such card here"
         );
         assert_eq!(choose_again(&cpu(), Ask::Only, None), Ok(Chosen::Processor));
