@@ -45,6 +45,11 @@ pub struct DayRecord {
 document!(DayRecord, "edgemaxx-day", 2);
 
 impl DayRecord {
+    /// The entropy of the day's plan: its block's hash.
+    pub fn entropy(&self) -> Option<&str> {
+        self.block.as_ref().map(|block| block.hash.as_str())
+    }
+
     /// The submissions that are for this contest and of hotkeys that are registered.
     pub fn entries(&self) -> impl Iterator<Item = &Submission> {
         let elsewhere = |fate: &Fate| matches!(fate, Fate::OtherContest { .. } | Fate::Unregistered);

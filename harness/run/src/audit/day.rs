@@ -52,7 +52,7 @@ pub(super) fn candidates(folder: &RunFolder) -> Result<Held> {
     if record.day != plan.day {
         return wrong("another day than plan.json's");
     }
-    if record.block.as_ref().map(|block| block.hash.as_str()) != Some(plan.entropy.as_str()) {
+    if record.entropy() != Some(plan.entropy.as_str()) {
         return wrong("the entropy of plan.json is not its block's hash");
     }
     let measured = candidates_of(&plan);

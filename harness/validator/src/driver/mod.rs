@@ -336,7 +336,7 @@ impl<'a> Driver<'a> {
             .filter(|s| matches!(s.fate, Fate::Candidate { .. }) && !is_copy(&s.hotkey))
             .map(|s| (s.hotkey.clone(), s.since, s.source.clone()))
             .collect();
-        let entropy = record.block.as_ref().map_or("", |block| block.hash.as_str());
+        let entropy = record.entropy().unwrap_or_default();
         match self.world.checkpoints.copies(&entries, entropy) {
             Ok(found) => {
                 let most = self.settings.policy.group_most;
@@ -372,7 +372,7 @@ impl<'a> Driver<'a> {
             folder: self.folder(),
             contest: contest_file::compose(&self.settings.contest, record, winner)?,
             day: self.state.day.clone(),
-            entropy: record.block.as_ref().map_or_else(String::new, |block| block.hash.clone()),
+            entropy: record.entropy().unwrap_or_default().to_owned(),
             deadline: self.measured_until()?,
         };
         match self.world.bench.advance(&job) {
