@@ -13,7 +13,7 @@ use crate::terminal::{answer, note};
 
 /// Runs the `install` command of a candidate's edgemaxx.toml, once, before anything is planned.
 ///
-/// It has a network and may write to the folder's `deps/`. It sees the system and its own folder,
+/// It has a network and may write to the folder's `deps/`, which is emptied before. It sees the system and its own folder,
 /// read-only, and nothing else: no home, no wallet, no other candidate, no variables of yours.
 /// Whatever it leaves is part of the candidate's digest. Measured engines never have a network.
 #[derive(Debug, clap::Args)]

@@ -113,7 +113,7 @@ impl ProcessEngine {
     }
 
     fn with_tail(&mut self, detail: String) -> String {
-        let tail = self.link.tail();
+        let tail = self.link.last_words();
         if tail.is_empty() { detail } else { format!("{detail}; it printed last: {tail}") }
     }
 

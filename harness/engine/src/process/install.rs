@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use edgemaxx_contract::contest::Timeouts;
 use edgemaxx_devices::Pins;
 
+use super::last_words::LastWords;
 use super::limits::Limits;
 use super::sandbox::Access;
 use super::sandbox_status::SandboxStatus;
@@ -22,8 +23,6 @@ use super::spec::ProcessSpec;
 
 /// Between two looks at the clock and at the size of what was fetched.
 const LOOK: Duration = Duration::from_millis(250);
-/// How much of the program's last words is kept, bytes.
-const TAIL: usize = 4096;
 
 /// What is fetched, and within which bounds.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +87,7 @@ pub enum InstallError {
     },
 }
 
-/// Runs a candidate's installer.
+/// Runs a candidate's installer, over an empty `deps/`: what an earlier one left would be part of the digest.
 ///
 /// # Errors
 /// [`InstallError`].
@@ -106,7 +105,10 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         let problem = "expected a folder of its own, found a file or a link".to_owned();
         return Err(InstallError::Folder { path: deps, problem });
     }
-    fs::create_dir_all(&deps).map_err(problem(&deps))?;
+    if deps.exists() {
+        fs::remove_dir_all(&deps).map_err(problem(&deps))?;
+    }
+    fs::create_dir(&deps).map_err(problem(&deps))?;
     let seconds = spec.timeout.as_secs_f64();
     let process = ProcessSpec {
         command: spec.command.clone(),
@@ -171,13 +173,11 @@ fn run(process: &ProcessSpec, spec: &InstallSpec, deps: &Path) -> Result<(), Ins
         spawn(process, Access::Install(deps)).map_err(InstallError::Start)?;
     drop(socket);
     let reader = std::thread::spawn(move || {
-        let (mut tail, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut last, mut buffer) = (LastWords::default(), [0; 4096]);
         while let Ok(count @ 1..) = output.read(&mut buffer) {
-            tail.extend_from_slice(&buffer[..count]);
-            let surplus = tail.len().saturating_sub(TAIL);
-            tail.drain(..surplus);
+            last.hear(&buffer[..count]);
         }
-        String::from_utf8_lossy(&tail).trim().to_owned()
+        last.words()
     });
     let ended = loop {
         if let Some(ended) = running.wait(LOOK) {

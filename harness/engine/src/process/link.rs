@@ -1,6 +1,5 @@
 //! The harness's end of the socket: frames within deadlines, and the engine's output meanwhile.
 
-use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::net::UnixStream;
@@ -8,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_protocol::{AnswerLimits, Decoder, Limits, Message, ProtocolError};
 
-/// Bytes of an engine's output kept for failures.
-const TAIL_BYTES: usize = 4096;
+use super::last_words::LastWords;
+
 /// Frames of waiting (heartbeats) accepted for one answer.
 pub(super) const MAX_HEARTBEATS: u32 = 100_000;
 
@@ -37,7 +36,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Link {
     socket: UnixStream,
     output: Option<PipeReader>,
-    tail: VecDeque<u8>,
+    last: LastWords,
     decoder: Decoder,
 }
 
@@ -75,7 +74,7 @@ impl Link {
     pub(super) fn new(socket: UnixStream, output: PipeReader) -> Self {
         set_nonblocking(&output);
         let decoder = Decoder::new(Limits::harness(AnswerLimits::default()));
-        Self { socket, output: Some(output), tail: VecDeque::new(), decoder }
+        Self { socket, output: Some(output), last: LastWords::default(), decoder }
     }
 
     /// From now on an answer within these limits is accepted; memory for it is held ready.
@@ -180,32 +179,18 @@ impl Link {
                     self.output = None;
                     return;
                 }
-                Ok(count) => {
-                    self.tail.extend(&chunk[..count]);
-                    let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
-                    self.tail.drain(..surplus);
-                }
+                Ok(count) => self.last.hear(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
     }
 
-    /// The end of what the engine printed, without control characters but line feeds and tabs.
-    pub(super) fn tail(&mut self) -> String {
+    /// The end of what the engine printed.
+    pub(super) fn last_words(&mut self) -> String {
         self.drain_output();
-        let bytes: Vec<u8> = self.tail.iter().copied().collect();
-        last_words(&String::from_utf8_lossy(&bytes))
+        self.last.words()
     }
-}
-
-/// What was printed, for people: without control characters, and without lines that were drawn over, which are bars of
-/// progress.
-fn last_words(text: &str) -> String {
-    let clean = |c: &char| !c.is_control() || *c == '\t';
-    let stay = text.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.contains('\r'));
-    let lines: Vec<String> = stay.map(|line| line.chars().filter(clean).collect()).collect();
-    lines.join("\n").trim().to_owned()
 }
 
 fn set_nonblocking(output: &PipeReader) {
@@ -213,17 +198,5 @@ fn set_nonblocking(output: &PipeReader) {
     unsafe {
         let flags = libc::fcntl(output.as_raw_fd(), libc::F_GETFL);
         libc::fcntl(output.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_of_progress_are_no_last_words() {
-        let text = "loading\r\n\rWeights:   0%|    | 0/2\rWeights: 100%|████| 2/2\nkilled:\tno \u{1b}[Amemory\n\r 3%|▎ | 1/30";
-        assert_eq!(last_words(text), "loading\nkilled:\tno [Amemory");
-        assert_eq!(last_words("\r 3%|▎ | 1/30"), "");
     }
 }

@@ -10,6 +10,7 @@ mod group;
 mod guard;
 mod hold;
 mod install;
+mod last_words;
 mod launcher;
 mod limits;
 mod link;
