@@ -272,6 +272,7 @@ unsafe fn chain<L: Lane, const R: usize, const C: usize>(
     unsafe {
         let mut sums = [[L::zero(); C]; R];
         for r in 0..R {
+            #[allow(clippy::needless_range_loop, reason = "the index is also the column")]
             for c in 0..C {
                 sums[r][c] = L::load(totals[r].0.as_ptr().add(column + c * L::N));
             }

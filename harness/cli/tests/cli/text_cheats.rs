@@ -33,6 +33,11 @@ max_new_tokens = 32
 
 /// What became of every candidate, and why; and the run's estimates.
 fn run(request: &str, names: &[&str]) -> (BTreeMap<String, (String, String)>, Value) {
+    run_with_gates("", request, names)
+}
+
+/// The same, with gates beside those of the class.
+fn run_with_gates(gates: &str, request: &str, names: &[&str]) -> (BTreeMap<String, (String, String)>, Value) {
     let home = tempfile::tempdir().unwrap();
     let candidates: String = names.iter().map(|name| engine(name)).collect();
     let request = format!("{request}\n{STRATA}");
@@ -43,6 +48,7 @@ fn run(request: &str, names: &[&str]) -> (BTreeMap<String, (String, String)>, Va
         pairs: 9,
         measurement: "threads = 1",
         class: "8-bit",
+        more: gates,
         ..TextContest::default()
     };
     let file = contest.write(home.path());
@@ -127,4 +133,41 @@ fn who_samples_otherwise_than_asked_earns_nothing() {
     let names: Vec<&str> = expected.iter().map(|(name, ..)| *name).collect();
     let request = "prompt_tokens = 128\nmax_new_tokens = 32\ndecoding = { sampled = { temperature = 0.8 } }";
     check(&run(request, &names).0, expected);
+}
+
+/// Gates on what engines say of texts that they need not have written: who says nothing, or what cannot be, has proven nothing.
+#[test]
+fn gates_on_scores_are_met_by_scores_alone() {
+    let gates = r#"
+[[quality.gate]]
+metric = "kl_change"
+at_most = 0.02
+reason = "more than eight bits cost"
+[[quality.gate]]
+metric = "own_choice_change"
+at_least = -0.05
+reason = "who scores is who answers"
+"#;
+    let expected: &[(&str, &[&str], &str)] = &[
+        ("honest", FINE, ""),
+        // Whether it meets its class once in a while depends on the prompts that are drawn.
+        ("eight-bits", &["accepted", "not_faster", "rejected_quality"], ""),
+        ("does-not-score", REJECTED, "does not score"),
+        ("dies-when-scored", REJECTED, "died"),
+        ("sums-beyond-one", REJECTED, "sum to"),
+        ("scored-by-another", REJECTED, "own_choice_change"),
+    ];
+    let names: Vec<&str> = expected.iter().map(|(name, ..)| *name).collect();
+    let request = "prompt_tokens = 128\nmax_new_tokens = 32\nscored = 16\nignore_eos = true";
+    let (standings, estimates) = run_with_gates(gates, request, &names);
+    check(&standings, expected);
+    let divergence = |name: &str| {
+        let candidates = estimates["candidates"].as_array().unwrap();
+        let of = candidates.iter().find(|candidate| candidate["name"] == name).unwrap();
+        let gate = of["gates"].as_array().unwrap().iter().find(|gate| gate["metric"] == "kl_change").unwrap();
+        gate["bound"]["point"].as_f64()
+    };
+    assert_eq!(divergence("honest"), Some(0.0));
+    assert!(divergence("eight-bits").unwrap() > 0.0);
+    assert_eq!(divergence("does-not-score"), None);
 }
