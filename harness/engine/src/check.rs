@@ -126,7 +126,7 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
                 fresh = Some((probe, answered));
             }
             (Purpose::Repeat, Some((first, fresh))) => {
-                let found = repeat::look(&mut asker, first, fresh.clone(), answered);
+                let found = repeat::look(&mut asker, first, fresh, &answered);
                 let (verdict, detail) = found.map_err(failed(probe.what))?;
                 checks.push(Check { what: probe.what, verdict, detail });
             }
@@ -202,7 +202,6 @@ fn differs(what: &'static str, one: &Answered, other: &Answered) -> Check {
 }
 
 /// What is compared of an answer.
-#[derive(Clone)]
 struct Answered {
     latency_ns: u64,
     /// Processor time that the engine took meanwhile, where it is known.

@@ -4,10 +4,9 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
-use common::MemoryDisk;
+use common::{MemoryDisk, pipelines};
 use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
+use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Side, draw_plan};
 use edgemaxx_contract::sample::{
     EngineInfo, Failure, FailureKind, Log, Record, Scores, ScoresOutcome, SessionStatus,
 };
@@ -72,29 +71,12 @@ fn plan(measurement: &str) -> Plan {
         "#
     );
     let contest = Contest::parse(&toml).expect("contest");
-    let base = &contest.baseline;
-    let baseline = PipelinePlan {
-        name: base.name.clone(),
-        role: Role::Baseline,
-        description: String::new(),
-        checkpoint: base.checkpoint.clone(),
-        digest: Digest::of("base"),
-        settings: base.settings.clone(),
-        engine: base.engine.clone(),
-    };
-    let candidate = |candidate: &edgemaxx_contract::contest::CandidateSpec| PipelinePlan {
-        name: candidate.name.clone(),
-        role: if candidate.control { Role::Control } else { Role::Candidate },
-        ..baseline.clone()
-    };
-    let pipelines: Vec<PipelinePlan> =
-        std::iter::once(baseline.clone()).chain(contest.candidates.iter().map(candidate)).collect();
     let prompts: String = ('A'..='Z').map(|letter| format!("{letter} tale\n")).collect();
     draw_plan(PlanInputs {
         contest: &contest,
         prompts_file: "p.txt",
         prompts: &prompts,
-        pipelines: &pipelines,
+        pipelines: &pipelines(&contest),
         day: &"2026-01-02".parse().expect("day"),
         entropy: &"test".parse().expect("entropy"),
         extent: Extent::Full,

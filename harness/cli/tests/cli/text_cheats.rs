@@ -72,6 +72,12 @@ fn run_with_gates(gates: &str, request: &str, names: &[&str]) -> (BTreeMap<Strin
     (standings, json("estimates.json", &out))
 }
 
+/// What was estimated of a candidate.
+fn estimated<'a>(estimates: &'a Value, name: &str) -> &'a Value {
+    let candidates = estimates["candidates"].as_array().unwrap();
+    candidates.iter().find(|candidate| candidate["name"] == name).unwrap()
+}
+
 /// Holds every candidate to what it should come to; words of the reason are looked for.
 fn check(standings: &BTreeMap<String, (String, String)>, expected: &[(&str, &[&str], &str)]) {
     let wrong = expected.iter().filter(|(name, standing, words)| {
@@ -117,7 +123,7 @@ fn who_saves_work_it_should_have_done_earns_nothing() {
     let (standings, estimates) = run("prompt_tokens = 128\nmax_new_tokens = 32\nignore_eos = true", &names);
     check(&standings, expected);
     // What is held back and sent at once has no time between its parts, which a limit would find.
-    let burst = estimates["candidates"].as_array().unwrap().iter().find(|c| c["name"] == "burst").unwrap();
+    let burst = estimated(&estimates, "burst");
     assert!(burst["streaming"]["first"].is_object() && burst["streaming"]["gap_p50"].is_null(), "{burst}");
 }
 
@@ -162,9 +168,8 @@ reason = "who scores is who answers"
     let (standings, estimates) = run_with_gates(gates, request, &names);
     check(&standings, expected);
     let divergence = |name: &str| {
-        let candidates = estimates["candidates"].as_array().unwrap();
-        let of = candidates.iter().find(|candidate| candidate["name"] == name).unwrap();
-        let gate = of["gates"].as_array().unwrap().iter().find(|gate| gate["metric"] == "kl_change").unwrap();
+        let gates = estimated(&estimates, name)["gates"].as_array().unwrap();
+        let gate = gates.iter().find(|gate| gate["metric"] == "kl_change").unwrap();
         gate["bound"]["point"].as_f64()
     };
     assert_eq!(divergence("honest"), Some(0.0));

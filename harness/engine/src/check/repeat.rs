@@ -43,8 +43,8 @@ impl Asks for Asker<'_> {
 pub(super) fn look(
     asker: &mut impl Asks,
     probe: &Probe,
-    fresh: Answered,
-    again: Answered,
+    fresh: &Answered,
+    again: &Answered,
 ) -> Result<(Verdict, String), Failure> {
     let ratio = again.latency_ns as f64 / fresh.latency_ns.max(1) as f64;
     if fresh.digest != again.digest {
@@ -158,7 +158,7 @@ mod tests {
                 kept: Vec::new(),
             };
             let (fresh, again) = (answered(true), answered(false));
-            look(self, probe, fresh, again).expect("no failure").0
+            look(self, probe, &fresh, &again).expect("no failure").0
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let mut nobody =
             Engine { machine: MACHINES[0].1, chance: Chance(1), own_ms: 1000.0, remembers: true };
         let mut judged = |again: Answered| {
-            look(&mut nobody, &probe(), answered(1_000_000_000, Some(900_000_000), "a"), again).unwrap()
+            look(&mut nobody, &probe(), &answered(1_000_000_000, Some(900_000_000), "a"), &again).unwrap()
         };
         let s = 1_000_000_000;
         for (again, verdict, words) in [

@@ -57,24 +57,7 @@ pub(crate) fn plan_with(others: &[&str], sessions: u32, pairs: u32, extra: &str)
         "#
     );
     let contest = Contest::parse(&toml).expect("contest");
-    let base = &contest.baseline;
-    let mut pipelines = vec![PipelinePlan {
-        name: base.name.clone(),
-        role: Role::Baseline,
-        description: String::new(),
-        checkpoint: base.checkpoint.clone(),
-        digest: Digest::of("base"),
-        settings: base.settings.clone(),
-        engine: base.engine.clone(),
-    }];
-    for candidate in &contest.candidates {
-        pipelines.push(PipelinePlan {
-            name: candidate.name.clone(),
-            role: if candidate.control { Role::Control } else { Role::Candidate },
-            settings: contest.task.patched(&base.settings, &candidate.settings).expect("settings"),
-            ..pipelines[0].clone()
-        });
-    }
+    let pipelines = pipelines(&contest);
     draw_plan(PlanInputs {
         contest: &contest,
         prompts_file: "p.txt",
@@ -86,6 +69,27 @@ pub(crate) fn plan_with(others: &[&str], sessions: u32, pairs: u32, extra: &str)
         encoder: None,
     })
     .expect("plan")
+}
+
+/// The baseline of a contest, and all others with the same checkpoint.
+pub(crate) fn pipelines(contest: &Contest) -> Vec<PipelinePlan> {
+    let base = &contest.baseline;
+    let baseline = PipelinePlan {
+        name: base.name.clone(),
+        role: Role::Baseline,
+        description: String::new(),
+        checkpoint: base.checkpoint.clone(),
+        digest: Digest::of("base"),
+        settings: base.settings.clone(),
+        engine: base.engine.clone(),
+    };
+    let others = contest.candidates.iter().map(|candidate| PipelinePlan {
+        name: candidate.name.clone(),
+        role: if candidate.control { Role::Control } else { Role::Candidate },
+        settings: contest.task.patched(&base.settings, &candidate.settings).expect("settings"),
+        ..baseline.clone()
+    });
+    std::iter::once(baseline.clone()).chain(others).collect()
 }
 
 /// Mocks for the plan: the first latencies are slow, `fast` takes half the time.

@@ -147,9 +147,7 @@ impl Reader {
             .map_err(fail)?;
         Ok(read)
     }
-}
 
-impl Reader {
     /// The mean over an answer's tokens of the least divergence, in nats, from the model's distribution in their places to
     /// what each of two engines says of them. The temperature plays no part.
     ///

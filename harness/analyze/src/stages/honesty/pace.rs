@@ -276,14 +276,7 @@ mod tests {
             Outcome::Answered { latency_ns, .. } => latency_ns as f64,
             Outcome::Failed(_) => unreachable!(),
         };
-        let changed = RecordedSession {
-            attempts: attempts.iter().collect(),
-            shares: None,
-            launches: Vec::new(),
-            idle: Vec::new(),
-            scores: Vec::new(),
-            end: None,
-        };
+        let changed = RecordedSession { attempts: attempts.iter().collect(), ..RecordedSession::default() };
         let sessions = vec![(&planned, &changed)];
         let found = twins(&run.plan, &sessions);
         let [only] = found.as_slice() else { panic!("{found:?}") };

@@ -225,11 +225,7 @@ mod tests {
             .iter()
             .map(|attempts| RecordedSession {
                 attempts: attempts.iter().collect(),
-                shares: None,
-                launches: Vec::new(),
-                idle: Vec::new(),
-                scores: Vec::new(),
-                end: None,
+                ..RecordedSession::default()
             })
             .collect();
         check(&planned.iter().zip(&recorded).collect())

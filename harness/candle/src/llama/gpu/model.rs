@@ -264,6 +264,16 @@ impl GpuLlama {
         Ok(&self.logits)
     }
 
+    /// Whether a prompt fits with so many tokens behind it, of which the last is never read.
+    fn check_room(&self, prompt: usize, more: usize) -> Result<()> {
+        if prompt + more <= self.capacity + 1 {
+            return Ok(());
+        }
+        let found = format!("{prompt} tokens and {more} more");
+        let expected = format!("no more than {} positions", self.capacity);
+        Err(Error::Request { field: "ids", found, expected })
+    }
+
     /// Makes an answer; see [`crate::llama::Llama::generate`].
     ///
     /// # Errors
@@ -274,12 +284,7 @@ impl GpuLlama {
             let expected = "0 on a GPU".to_owned();
             return Err(Error::Request { field: "lookup", found: lookup.to_string(), expected });
         }
-        // The last token that is made is never read.
-        if prompt.len() + most > self.capacity + 1 {
-            let found = format!("{} tokens and {most} more", prompt.len());
-            let expected = format!("no more than {} positions", self.capacity);
-            return Err(Error::Request { field: "ids", found, expected });
-        }
+        self.check_room(prompt.len(), most)?;
         self.read(prompt)?;
         let mut room = Vec::new();
         for made in 0..most {
@@ -319,12 +324,7 @@ impl GpuLlama {
         answer: &[u32],
         each: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<()> {
-        // The last token is never read.
-        if prompt.len() + answer.len() > self.capacity + 1 {
-            let found = format!("{} tokens and {} more", prompt.len(), answer.len());
-            let expected = format!("no more than {} positions", self.capacity);
-            return Err(Error::Request { field: "ids", found, expected });
-        }
+        self.check_room(prompt.len(), answer.len())?;
         check_ids(answer, answer.len(), self.config.vocabulary)?;
         self.read(prompt)?;
         for (number, token) in answer.iter().enumerate() {
