@@ -58,7 +58,7 @@ fn the_writer_refuses_what_could_change_its_meaning() {
     };
     assert!(matches!(with(|s| s.contest.clear()), Err(CommitmentError::Contest(_))));
     assert!(matches!(with(|s| s.contest = "a".repeat(33)), Err(CommitmentError::Contest(_))));
-    for repository in ["", "name", "a/b/c", "/b", "a/", "a/..", "a/b c", "a/-b", "a/é", "a/b."] {
+    for repository in ["", "name", "a/b/c", "/b", "a/", "a/..", "a/b c", "a/-b", "a/é", "a/b.", "a--b/c"] {
         let mut s = example();
         s.repository = repository.into();
         assert!(matches!(s.to_bytes(), Err(CommitmentError::Repository(_))), "{repository}");

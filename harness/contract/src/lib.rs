@@ -21,6 +21,7 @@ pub mod noise;
 pub mod plan;
 pub mod quality;
 pub mod ranking;
+pub mod repository;
 pub mod run_files;
 pub mod sample;
 #[cfg(feature = "schema")]

@@ -1,9 +1,12 @@
 //! How a checkpoint is named: `path:FOLDER` (or just a folder), `hf:owner/name@revision`, `file+git:MIRROR@revision`.
 
-use crate::HubError;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use edgemaxx_contract::repository::is_repository;
+
+use crate::HubError;
 
 /// Where a checkpoint comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,17 +94,8 @@ impl FromStr for Source {
             Some((repository, revision)) => (repository, Some(revision)),
             None => (rest, None),
         };
-        let part = |p: &str| {
-            (1..=96).contains(&p.len())
-                && p.bytes().all(is_letter)
-                && !p.starts_with(['-', '.'])
-                && !p.ends_with(['-', '.'])
-                && !p.contains("..")
-                // The cache joins owner and name with this.
-                && !p.contains("--")
-        };
-        if !repository.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name)) {
-            return Err(bad("the repository is not owner/name"));
+        if !is_repository(repository) {
+            return Err(bad("the repository is not owner/name as the hub names them"));
         }
         if revision.is_some_and(|r| !is_revision(r)) {
             return Err(bad("the revision is no commit, branch or tag"));

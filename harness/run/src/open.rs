@@ -105,14 +105,13 @@ fn looked_at<'a>((file, text): (&str, &'a str)) -> Result<Cow<'a, str>> {
     Ok(grammar.samples().join("\n").into())
 }
 
-/// A checkpoint whose links lead from its real place, as they do for an engine that sees nothing else.
+/// A checkpoint at its real place, since an engine sees nothing else: from there its links lead where they should, and no
+/// link leads to it.
 ///
 /// # Errors
 /// It is gone.
 pub fn at_its_real_place(source: CheckpointSource) -> Result<CheckpointSource> {
-    let real = |folder: PathBuf| -> Result<PathBuf> {
-        if linked(&folder)?.is_empty() { Ok(folder) } else { folder.canonicalize().in_file(&folder) }
-    };
+    let real = |folder: PathBuf| folder.canonicalize().in_file(&folder);
     Ok(CheckpointSource { root: real(source.root)?, unet: source.unet.map(real).transpose()? })
 }
 

@@ -143,7 +143,8 @@ fn start(
         EngineSpec::CandleTransformers => native(EngineSpec::CANDLE_TRANSFORMERS, plan, host)?,
         EngineSpec::Command(engine) => {
             let own = if pipeline.checkpoint.derive.is_some() {
-                source_folder(base, &pipeline.checkpoint.source)?
+                let folder = source_folder(base, &pipeline.checkpoint.source)?;
+                folder.canonicalize().in_file(&folder)?
             } else {
                 source.root.clone()
             };

@@ -1,9 +1,8 @@
 //! The original subnet's format 2: `u16 BE = 2`, u8-length repository, `f32 BE` seconds, `u16 BE` contest.
 //! Read only: it names no revision, so such an entry can be shown but never measured.
 
+use edgemaxx_contract::repository::is_repository;
 use serde::Serialize;
-
-use super::submission::is_repository;
 
 /// An entry in the original subnet's format.
 #[derive(Debug, Clone, PartialEq, Serialize)]

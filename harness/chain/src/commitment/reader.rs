@@ -3,9 +3,10 @@
 use std::fmt;
 
 use edgemaxx_contract::claim::Salt;
+use edgemaxx_contract::repository::is_repository;
 use serde::Serialize;
 
-use super::submission::{MAGIC, OPENS, VERSION, is_contest, is_repository};
+use super::submission::{MAGIC, OPENS, VERSION, is_contest};
 use super::{
     DaySeal, EngineKind, LegacySubmission, Opening, Provider, Revision, Sealed, Submission, day, legacy,
     sealed,

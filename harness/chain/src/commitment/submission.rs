@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use edgemaxx_contract::claim::Salt;
+use edgemaxx_contract::repository::{EXPECTED, is_repository};
 use serde::{Deserialize, Serialize};
 
 /// What the chain keeps at most (`Raw128`).
@@ -85,9 +86,7 @@ pub enum CommitmentError {
     #[error("contest `{0}`: expected 1 to 32 letters, digits, `-`, `_` or `.`")]
     Contest(String),
     /// No repository name.
-    #[error(
-        "repository `{0}`: expected owner/name of letters, digits, `-`, `_`, `.`, neither part starting or ending with `-` or `.`"
-    )]
+    #[error("repository `{0}`: expected {expected}", expected = EXPECTED)]
     Repository(String),
     /// No full revision.
     #[error(
@@ -144,18 +143,6 @@ impl Submission {
 /// Whether a contest's name fits the format.
 pub(super) fn is_contest(name: &str) -> bool {
     (1..=MAX_CONTEST).contains(&name.len()) && name.bytes().all(is_letter)
-}
-
-/// Whether this is `owner/name` as the hub accepts it (each part at most 96 characters).
-pub(super) fn is_repository(text: &str) -> bool {
-    let part = |p: &str| {
-        (1..=96).contains(&p.len())
-            && p.bytes().all(is_letter)
-            && !p.starts_with(['-', '.'])
-            && !p.ends_with(['-', '.'])
-            && !p.contains("..")
-    };
-    text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
 fn is_letter(byte: u8) -> bool {

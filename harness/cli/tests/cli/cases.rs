@@ -413,10 +413,19 @@ fn copies_of_one_commit_are_one_checkpoint() {
         &mut number,
     );
     assert!(number > 10);
-    it.replace("contest.toml", "checkpoint = \"mine\"", &format!("checkpoint = {snapshot:?}"));
-    assert_eq!(digest(), plain);
-    let ranking = fs::read_to_string(it.measured("run").join("ranking.json")).unwrap();
-    assert!(!ranking.contains("\"failed\""), "{ranking}");
+    // A link to the folder, and one to where it lies, lead there as well.
+    symlink(&snapshot, it.path("linked")).unwrap();
+    symlink(snapshot.parent().unwrap(), it.path("snapshots")).unwrap();
+    let below = Path::new("snapshots").join(snapshot.file_name().unwrap());
+    let mut before = "mine".into();
+    for (number, way) in [snapshot, "linked".into(), below].into_iter().enumerate() {
+        it.replace("contest.toml", &format!("checkpoint = {before:?}"), &format!("checkpoint = {way:?}"));
+        assert_eq!(digest(), plain, "{way:?}");
+        let ranking = it.measured(&format!("run-{number}")).join("ranking.json");
+        let ranking = fs::read_to_string(ranking).unwrap();
+        assert!(!ranking.contains("\"failed\""), "{way:?}: {ranking}");
+        before = way;
+    }
 }
 
 /// A folder whose files are links to blobs beside it, as in Hugging Face's cache.

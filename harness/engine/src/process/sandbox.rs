@@ -248,19 +248,19 @@ pub(super) fn arguments(
     let mut shown = BTreeSet::new();
     for path in spec.read_only.iter().filter(|path| !visible(path)) {
         line.way_to(path, &mut shown);
-        line.paths("--ro-bind", path, path);
+        line.paths("--ro-bind", &real(path), path);
     }
     if let Access::Install(folder) = access {
-        line.paths("--bind", folder, folder);
+        line.paths("--bind", &real(folder), folder);
     }
     if let Some(folder) = &spec.kernels {
         line.way_to(folder, &mut shown);
-        line.paths("--bind", folder, folder);
+        line.paths("--bind", &real(folder), folder);
     }
     // What lies in a folder named above is there; binding over a link to it would fail.
     if !visible(program) && !spec.read_only.iter().any(|path| program.starts_with(path)) {
         line.way_to(program, &mut shown);
-        line.paths("--ro-bind", program, program);
+        line.paths("--ro-bind", &real(program), program);
     }
     // An engine that is root still owns root's files: /proc/sys among them. Its own processes' must stay writable, or
     // CUDA does not start.
@@ -287,6 +287,11 @@ pub(super) fn arguments(
     Ok(line.0)
 }
 
+/// What bubblewrap is to bind: it looks for where a link leads among what it has already bound, and finds nothing there.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// Whether engines see a path because it belongs to the system.
 fn visible(path: &Path) -> bool {
     SYSTEM.iter().any(|folder| path.starts_with(folder))
@@ -295,7 +300,9 @@ fn visible(path: &Path) -> bool {
 /// The file that `program`, which lies in a folder that the engine reads, links to where it does not; and the folder that
 /// this file belongs to.
 pub(super) fn out_of_sight(spec: &ProcessSpec, program: &Path) -> Option<(PathBuf, PathBuf)> {
-    let reads = |path: &Path| spec.read_only.iter().any(|folder| path.starts_with(folder));
+    let reads = |path: &Path| {
+        spec.read_only.iter().any(|folder| path.starts_with(folder) || path.starts_with(real(folder)))
+    };
     let target = program.canonicalize().ok()?;
     let seen = visible(&target) || reads(&target) || target.starts_with("/proc");
     if !reads(program) || seen {
