@@ -82,3 +82,128 @@ pub(super) fn check(
     let nearest = nearest.fold(f64::INFINITY, f64::min);
     (HonestyVerdict::Passed, format!("every answer took at least {nearest:.2} times what any engine needs"))
 }
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::digest::Digest;
+    use edgemaxx_contract::dtype::Dtype;
+    use edgemaxx_contract::floor::{Part, Passes, Peaks, Work};
+    use edgemaxx_contract::sample::{Attempt, Failure, FailureKind};
+
+    use super::super::tests::simulated::{CONFINED, environment};
+    use super::*;
+
+    /// A device of one operation in a nanosecond, and pipelines that need so many; the narrowest format is eight times as fast.
+    fn device(work: &[(&str, u64)]) -> Environment {
+        let part = |flops| Part {
+            name: "all".to_owned(),
+            passes: Passes::Each(1),
+            flops,
+            conv_flops: 0,
+            bytes: 0,
+            at_once: 1,
+        };
+        let of = |(name, flops): &(&str, u64)| {
+            ((*name).to_owned(), Work { dtype: Dtype::F32, parts: vec![part(*flops)] })
+        };
+        let flops = [(Dtype::F32, 1_000_000_000)].into();
+        Environment {
+            peaks: Some(Peaks { flops, bytes: 1, cache_bytes: 0, narrower: 8 }),
+            work: work.iter().map(of).collect(),
+            ..environment(CONFINED)
+        }
+    }
+
+    fn attempt((side, phase, latency_ns): (Side, Phase, Option<u64>)) -> Attempt {
+        let failed = || Outcome::Failed(Failure { kind: FailureKind::Died, detail: String::new() });
+        let answered = |latency_ns| Outcome::Answered {
+            latency_ns,
+            first_ns: None,
+            units: 1,
+            parts: Vec::new(),
+            answer: Digest::of("a"),
+            engine_ns: None,
+        };
+        Attempt {
+            session: 0,
+            launch: 0,
+            side,
+            phase,
+            request: 0,
+            started_ns: 0,
+            cpu_ns: None,
+            outcome: latency_ns.map_or_else(failed, answered),
+            marks: Vec::new(),
+        }
+    }
+
+    const MEASURED: Phase = Phase::Measured { pair: 0 };
+
+    /// What is found where both sides' answers took so long, beside some that count for nothing.
+    fn found(
+        work: &[(&str, u64)],
+        theirs: u64,
+        own: &[u64],
+    ) -> ((HonestyVerdict, String), Option<AboveFloor>) {
+        let mut told = vec![
+            (Side::Baseline, MEASURED, Some(theirs)),
+            (Side::Candidate, Phase::Warmup { index: 0 }, Some(1)),
+            (Side::Candidate, Phase::Repeat { pair: 0 }, Some(1)),
+            (Side::Candidate, MEASURED, None),
+        ];
+        told.extend(own.iter().map(|latency| (Side::Candidate, MEASURED, Some(*latency))));
+        let attempts: Vec<Attempt> = told.into_iter().map(attempt).collect();
+        let recorded = RecordedSession { attempts: attempts.iter().collect(), ..RecordedSession::default() };
+        let (device, sessions) = (device(work), [(0, &recorded)]);
+        (check(Some(&device), ("b", "c"), &sessions), above(Some(&device), "c", &sessions))
+    }
+
+    #[test]
+    fn an_answer_at_the_floor_is_possible_and_one_below_is_not() {
+        use HonestyVerdict::{Doubtful, Failed, Passed, Unknown};
+        let work: &[(&str, u64)] = &[("b", 4000), ("c", 1000)];
+        let sooner = "of 3 answers came sooner than any engine can make them at the";
+        for (theirs, own, verdict, words) in [
+            (4000, [1000, 2000, 1000], Passed, "every answer took at least 1.00 times what".to_owned()),
+            (4000, [1500, 2000, 4000], Passed, "every answer took at least 1.50 times what".to_owned()),
+            (
+                4000,
+                [500, 2000, 999],
+                Doubtful,
+                format!("2 {sooner} declared precision, the soonest in 0.500 of"),
+            ),
+            (
+                4000,
+                [125, 2000, 2000],
+                Doubtful,
+                format!("1 {sooner} declared precision, the soonest in 0.125 of"),
+            ),
+            (4000, [124, 2000, 100], Failed, format!("2 {sooner} lowest precision, the soonest in 0.800 of")),
+            (3999, [100, 2000, 2000], Unknown, "the baseline itself came sooner".to_owned()),
+        ] {
+            let (found, said) = found(work, theirs, &own).0;
+            assert_eq!(found, verdict, "{own:?}: {said}");
+            assert!(said.starts_with(&words), "{own:?}: {said}");
+        }
+        // What the baseline needs may not be known.
+        assert_eq!(found(&work[1..], 1, &[100]).0.0, Failed);
+    }
+
+    #[test]
+    fn nothing_is_known_without_a_floor_or_an_answer() {
+        for (work, own) in [(&[("c", 0)][..], &[100][..]), (&[("b", 1)], &[100]), (&[("c", 1000)], &[])] {
+            let ((verdict, said), above) = found(work, 1000, own);
+            assert_eq!((verdict, above), (HonestyVerdict::Unknown, None), "{said}");
+            assert!(said.starts_with("what an answer needs at least is not known"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_distance_to_the_floor_is_a_mean_of_ratios() {
+        let above = found(&[("c", 1000)], 1, &[2000, 8000]).1.unwrap();
+        let found = [above.declared_ms, above.lowest_ms, above.times, above.least_times];
+        for (found, expected) in found.into_iter().zip([0.001, 0.000_125, 4.0, 2.0]) {
+            assert!((found / expected - 1.0).abs() < 1e-12, "{found} instead of {expected}");
+        }
+    }
+}

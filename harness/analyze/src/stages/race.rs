@@ -87,18 +87,13 @@ impl Race {
         }
         let interval = self.own.interval(means, self.level, self.looks.first());
         let (lower, upper, half_width) = (interval.lower?, interval.upper?, interval.half_width()?);
-        match self.tolerated {
-            None if lower > 0.0 => return Some("it is surely slower than the baseline".to_owned()),
-            Some(limit) if lower > limit => {
-                return Some("it is surely slower than the baseline by more than is tolerated".to_owned());
-            }
-            // Who may be proven faster yet, or worse, goes on until the interval is as narrow as the limit.
-            Some(limit) if upper < limit && half_width <= limit => {
-                return Some(
-                    "it is surely not slower than the baseline by more than is tolerated".to_owned(),
-                );
-            }
-            _ => {}
+        if lower > self.tolerated.unwrap_or(0.0) {
+            let more = self.tolerated.map_or("", |_| " by more than is tolerated");
+            return Some(format!("it is surely slower than the baseline{more}"));
+        }
+        // Who may be proven faster yet, or worse, goes on until the interval is as narrow as the limit.
+        if self.tolerated.is_some_and(|limit| upper < limit && half_width <= limit) {
+            return Some("it is surely not slower than the baseline by more than is tolerated".to_owned());
         }
         let until = self.until?;
         (half_width <= until).then(|| format!("its speedup is known to ±{}%", until * 100.0))
@@ -139,7 +134,7 @@ impl Race {
 mod tests {
     use edgemaxx_contract::plan::Extent;
 
-    use super::super::tests::simulated::noisy_run;
+    use super::super::tests::simulated::{judged, noisy_run};
     use super::*;
 
     /// Why a candidate stops whose sessions lie around `mean`, wide or narrow, where so much slowdown is tolerated.
@@ -182,5 +177,87 @@ mod tests {
         assert!(Race::of(&run.contest, &run.plan).is_none());
         run.plan.measurement.stopping.max_slowdown = Some(0.01);
         assert!(Race::of(&run.contest, &run.plan).is_some());
+    }
+
+    /// A race of five sessions at most.
+    fn race() -> Race {
+        let mut run = noisy_run("race", Extent::Full, |_, _| {});
+        run.plan.measurement.stopping.max_slowdown = Some(0.01);
+        Race::of(&run.contest, &run.plan).unwrap()
+    }
+
+    #[test]
+    fn a_bound_that_is_reached_is_not_passed() {
+        let mut race = race();
+        let spent = race.looks.boundary(0.05).alpha(5);
+        assert!(
+            (race.own.alpha(5) / spent - 1.0).abs() < 1e-3,
+            "the error is what the contest's level leaves"
+        );
+        let means = [-0.01, 0.01, 0.0, 0.02, 0.03];
+        let interval = race.own.interval(&means, 0.95, 5);
+        let (lower, upper, half_width) =
+            (interval.lower.unwrap(), interval.upper.unwrap(), interval.half_width().unwrap());
+        assert!(lower < 0.0 && half_width < upper);
+        let mut said = |tolerated: f64, until: f64| {
+            (race.tolerated, race.until) = (Some(tolerated), Some(until));
+            race.alone(&means, &[])
+        };
+        let (tiny, above) = (1e-9, 1.0 + 1e-9);
+        assert_eq!(said(lower, tiny), None);
+        assert!(said(lower - 1e-9, tiny).unwrap().contains("surely slower"));
+        assert_eq!(said(upper, tiny), None);
+        assert!(said(upper * above, tiny).unwrap().contains("surely not slower"));
+        assert!(said(half_width, half_width).unwrap().starts_with("its speedup is known to ±"));
+        assert_eq!(said(half_width, half_width / above), None);
+    }
+
+    /// The risk of a race is split over its five looks, and over either bound of the leader and of the candidate.
+    #[test]
+    fn a_factor_lies_between_what_both_bounds_of_the_likeness_make() {
+        let race = race();
+        let records: Vec<QualityRecord> =
+            (0..12).map(|pair| judged("quick", 0, pair, pair, 0.9 + 0.005 * f64::from(pair))).collect();
+        let records: Vec<&QualityRecord> = records.iter().collect();
+        let likeness = similarity(&records, race.score.similarity, 1.0 - 0.015 / 20.0);
+        let (low, high) = quality_factor(likeness.as_ref(), &race.score).unwrap();
+        let found = race.factor(&records);
+        assert!((found.low - low).abs() < 1e-12 && (found.high - high).abs() < 1e-12, "{found:?}");
+        assert!(found.low < found.high && found.passed);
+        assert_eq!(race.factor(&[]), FactorRange::UNKNOWN);
+    }
+
+    #[test]
+    fn a_score_is_a_gain_times_a_factor_at_either_end() {
+        let race = race();
+        let session = |candidate: u32, round: u32| SessionSpeed {
+            round,
+            candidate: -f64::from(candidate) / 4.0 + 0.01 * f64::from((candidate * 3 + round * 5) % 7),
+            baseline: 0.0,
+        };
+        let sessions: Vec<Vec<SessionSpeed>> =
+            (0..6).map(|candidate| (0..4).map(|round| session(candidate, round)).collect()).collect();
+        let factor = |passed| FactorRange { low: 0.5, high: 0.75, passed };
+        let runners: Vec<(&[SessionSpeed], FactorRange)> =
+            sessions.iter().zip(0..).map(|(of, at)| (of.as_slice(), factor(at != 4))).collect();
+        let speeds: Vec<&[SessionSpeed]> = sessions.iter().map(Vec::as_slice).collect();
+        let ranges = elimination::ranges(&speeds, &race.reaches);
+        for (at, (score, speed)) in race.scores(&runners).into_iter().zip(ranges).enumerate() {
+            let gains = [speed.low, speed.high].map(|ln| (ln.exp() - 1.0).max(0.0));
+            let low = if at == 4 { 0.0 } else { gains[0] * 0.5 };
+            assert!((score.low - low).abs() < 1e-12 && (score.high - gains[1] * 0.75).abs() < 1e-12);
+            assert!(at != 5 || low > 0.5, "{score:?}");
+        }
+    }
+
+    #[test]
+    fn who_won_yesterday_is_beaten_by_the_margin_and_others_by_anything() {
+        let race = Race { incumbent: Some("old".to_owned()), margin: 0.25, ..race() };
+        let own = ScoreRange { low: 0.0, high: 0.5 };
+        for (name, best, beaten) in
+            [("old", 0.625, false), ("old", 0.626, true), ("new", 0.5, false), ("new", 0.501, true)]
+        {
+            assert_eq!(race.is_beaten(name, own, best), beaten, "{name} {best}");
+        }
     }
 }
