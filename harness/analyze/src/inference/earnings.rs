@@ -113,6 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn a_factor_its_slope_and_what_is_earned_are_those_of_the_formula() {
+        let root = QualityFactor { gate: 0.75, exponent: 0.5 };
+        // (1/16) / (1/4) is a quarter, and its root a half; above 1 nothing is better than 1.
+        assert_eq!([root.at(0.8125), root.at(1.5), root.at(0.75), root.at(0.5)], [0.5, 1.0, 0.0, 0.0]);
+        assert_eq!([root.slope(0.8125), root.slope(1.5), root.slope(0.75)], [8.0, 2.0, f64::INFINITY]);
+        let speeds = vec![2_f64.ln(), 4.5_f64.ln()];
+        let earner = Earner { rounds: vec![0, 1], speeds, similarities: vec![0.75, 0.875] };
+        assert!((earner.estimate(root) - 1.0).abs() < 1e-12, "three times as fast, and half of it counts");
+    }
+
+    #[test]
     fn with_equal_quality_earnings_are_compared_as_speeds_are() {
         for exponent in [0.0, 0.25] {
             let (mut a, mut b) = (earner(2.0, 0.9, 6, 0), earner(1.8, 0.9, 8, 1));
@@ -128,6 +139,39 @@ mod tests {
             assert!((found.point - speeds.point).abs() < 1e-12, "{found:?} {speeds:?}");
             assert!((found.p_value / speeds.p_value - 1.0).abs() < 1e-9, "{found:?} {speeds:?}");
         }
+    }
+
+    /// What a session adds to the lead is what the lead changes by with the session's values, found by small steps.
+    #[test]
+    fn each_session_counts_as_the_lead_changes_with_it() {
+        let (first, second) = (earner(2.0, 0.9, 6, 8), earner(1.9, 0.86, 6, 9));
+        let margin = 1.1;
+        let lead = |speed: [f64; 2], likeness: [f64; 2]| {
+            let factors = QUARTER.at(likeness[1]) / QUARTER.at(likeness[0]);
+            speed[0] - (margin * factors * speed[1].exp_m1()).ln_1p()
+        };
+        let of = [&first, &second];
+        let speed = of.map(|of| student::mean(&of.speeds));
+        let likeness = of.map(|of| student::mean(&of.similarities));
+        let whole = lead(speed, likeness);
+        let step = 1e-6;
+        let moved = |mut of: [f64; 2], side: usize| {
+            of[side] += step;
+            of
+        };
+        let adds = |side: usize| -> Vec<f64> {
+            let by_speed = (lead(moved(speed, side), likeness) - whole) / step;
+            let by_likeness = (lead(speed, moved(likeness, side)) - whole) / step;
+            let values = of[side].speeds.iter().zip(&of[side].similarities);
+            values.map(|(s, l)| by_speed * (s - speed[side]) + by_likeness * (l - likeness[side])).collect()
+        };
+        let series = |means: Vec<f64>| Series { keys: first.rounds.clone(), means, blur: 0.0 };
+        let ahead = adds(0).into_iter().map(|value| -whole - value).collect();
+        let expected = compare(&series(ahead), &series(adds(1)));
+        let found = compare_earnings(&first, &second, QUARTER, margin);
+        assert!((found.point / expected.point - 1.0).abs() < 1e-6, "{found:?} {expected:?}");
+        assert!((found.p_value / expected.p_value - 1.0).abs() < 1e-3, "{found:?} {expected:?}");
+        assert!((1e-9..0.9).contains(&found.p_value), "{found:?}");
     }
 
     #[test]

@@ -37,9 +37,13 @@ impl Proofs {
         let adjusted = shaffer(&found.iter().map(p_value).collect::<Vec<_>>(), count);
         let mut proofs = Self { count, before: vec![false; count * count] };
         for ((&(a, b), found), adjusted) in pairs.iter().zip(&found).zip(adjusted) {
-            if adjusted <= 1.0 - level && found.point != 0.0 {
-                let (first, second) = if found.point < 0.0 { (a, b) } else { (b, a) };
-                proofs.add(first, second);
+            if adjusted > 1.0 - level {
+                continue;
+            }
+            if found.point < 0.0 {
+                proofs.add(a, b);
+            } else if found.point > 0.0 {
+                proofs.add(b, a);
             }
         }
         proofs.with_what_follows()
@@ -66,7 +70,7 @@ impl Proofs {
     fn with_what_follows(self) -> Self {
         let mut all = self.clone();
         for via in 0..self.count {
-            for first in (0..self.count).filter(|&first| self.count > 0 && first != via) {
+            for first in 0..self.count {
                 if all.proven(first, via) {
                     for second in 0..self.count {
                         all.before[first * self.count + second] |= all.proven(via, second);
@@ -138,6 +142,8 @@ mod tests {
         assert_eq!(found.rank_sets(), [(1, 2), (2, 3), (3, 4), (1, 4)]);
         assert_eq!(found.tiers(&[0, 1, 2, 3]), [1, 1, 1, 1]);
         assert_eq!(proofs(3, &[(0, 1), (1, 2)]).tiers(&[0, 1, 2]), [1, 2, 3]);
+        let found = proofs(4, &[(1, 2), (2, 3)]);
+        assert!(found.proven(1, 3) && (0..4).all(|other| !found.proven(0, other)));
     }
 
     #[test]
@@ -152,5 +158,30 @@ mod tests {
         let found = proofs(2, &[(1, 0)]).with([(0, 1)]);
         assert!(found.proven(1, 0) && !found.proven(0, 1));
         assert!(proofs(0, &[]).tiers(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_pair_is_proven_by_what_its_test_leaves_of_the_error() {
+        let of = |point: f64, p_value: f64, last: Option<usize>| {
+            let found = Proofs::of(2, 0.75, last, |_, _| Difference { point, p_value, rounds: 3 });
+            (found.proven(0, 1), found.proven(1, 0))
+        };
+        assert_eq!(of(-1.0, 0.25, None), (true, false));
+        assert_eq!(of(1.0, 0.25, None), (false, true));
+        assert_eq!(of(-1.0, 0.26, None), (false, false));
+        assert_eq!(of(0.0, 0.01, None), (false, false), "no difference is in nobody's favour");
+        // After three of at most six rounds a test has an eighth of the error.
+        assert_eq!(of(-1.0, 0.03125, Some(6)), (true, false));
+        assert_eq!(of(-1.0, 0.032, Some(6)), (false, false));
+        // Of three, the middle one is proven to be before the last alone.
+        let found = Proofs::of(3, 0.75, None, |a, b| Difference {
+            point: -1.0,
+            p_value: if (a, b) == (1, 2) { 0.01 } else { 0.9 },
+            rounds: 3,
+        });
+        let all = [(0, 1), (0, 2), (1, 2), (1, 0), (2, 0), (2, 1)];
+        assert_eq!(all.map(|(a, b)| found.proven(a, b)), [false, false, true, false, false, false]);
+        assert_eq!(found.count(), 3);
+        assert_eq!([0, 1, 2].map(|one| found.can_be_first(one)), [true, true, false]);
     }
 }
