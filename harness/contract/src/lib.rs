@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod comparison;
+pub mod confidence;
 pub mod contest;
 pub mod counted;
 pub mod day;

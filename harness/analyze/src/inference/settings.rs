@@ -1,5 +1,7 @@
 //! How to analyse.
 
+use edgemaxx_contract::confidence::{DEFAULT_LEVEL, HIGHEST_LEVEL, LOWEST_LEVEL, is_level};
+
 use crate::estimators::Method;
 
 /// What an analysis may be told; [`Settings::default`] is what a run uses.
@@ -18,7 +20,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { level: 0.95, method: None, resamples: 10_000, looks: None }
+        Self { level: DEFAULT_LEVEL, method: None, resamples: 10_000, looks: None }
     }
 }
 
@@ -26,7 +28,7 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
     /// Not a confidence level.
-    #[error("level: expected a number from 0.5 to 0.9999, found {0}")]
+    #[error("level: expected a number from {LOWEST_LEVEL} to {HIGHEST_LEVEL}, found {0}")]
     Level(f64),
     /// Too few or too many resamples.
     #[error("resamples: expected 100 to 10,000,000, found {0}")]
@@ -42,7 +44,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the setting.
     pub fn check(&self) -> Result<(), SettingsError> {
-        if !(0.5..=0.9999).contains(&self.level) {
+        if !is_level(self.level) {
             return Err(SettingsError::Level(self.level));
         }
         if !(100..=10_000_000).contains(&self.resamples) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_analyze::{AnalyzeReport, Method, Settings, sources};
+use edgemaxx_contract::confidence::DEFAULT_LEVEL;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::text::decimals;
 use edgemaxx_run::RunFolder;
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
     /// Confidence level of the intervals, and of all claims together.
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = DEFAULT_LEVEL)]
     level: f64,
     /// Method of the speed intervals [default: Student's t on session means].
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use edgemaxx_analyze::{CompareSettings, compare_runs, compare_with_baseline};
 use edgemaxx_contract::comparison::{Comparison, Verdict};
+use edgemaxx_contract::confidence::DEFAULT_LEVEL;
 use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
 use edgemaxx_run::measured::MeasuredRun;
 
@@ -57,7 +58,7 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     min_similarity: Option<f64>,
     /// Level at which all statements together are right.
-    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_LEVEL, value_parser = share)]
     level: f64,
     /// Where it cannot be told, exit with 1.
     #[arg(long)]

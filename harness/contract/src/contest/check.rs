@@ -12,6 +12,7 @@ use super::wire::{
     WireBaseline, WireCandidate, WireContest, WireCopies, WireGate, WireMeasurement, WireQuality, WireRecipe,
     WireRewards, WireScore,
 };
+use crate::confidence::{DEFAULT_LEVEL, HIGHEST_LEVEL, LOWEST_LEVEL};
 use crate::digest::Digest;
 use crate::input::{InputError, TomlFile, bad, within};
 use crate::metric::{Class, Gate, Metric, Model, Statistic};
@@ -355,11 +356,7 @@ fn quality(
     for gate in &gates {
         has_models(&models, gate.metric, "a gate")?;
     }
-    Ok(QualitySpec {
-        models,
-        level: within("quality.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
-        gates,
-    })
+    Ok(QualitySpec { models, level: level("quality.level", wire.level)?, gates })
 }
 
 /// The gates of a class of the task.
@@ -407,9 +404,13 @@ fn gate(index: usize, wire: WireGate) -> Result<Gate, InputError> {
     Ok(Gate { metric: wire.metric, statistic, threshold, reason: wire.reason })
 }
 
+fn level(field: &str, wire: Option<f64>) -> Result<f64, InputError> {
+    within(field, wire.unwrap_or(DEFAULT_LEVEL), LOWEST_LEVEL, HIGHEST_LEVEL)
+}
+
 fn score(wire: &WireScore, task: TaskRef) -> Result<ScoreSpec, InputError> {
     Ok(ScoreSpec {
-        level: within("score.level", wire.level.unwrap_or(0.95), 0.5, 0.9999)?,
+        level: level("score.level", wire.level)?,
         min_speedup: within("score.min_speedup", wire.min_speedup.unwrap_or(1.0), 1.0, 100.0)?,
         similarity: similarity(wire.similarity.as_deref(), task)?,
         similarity_gate: within("score.similarity_gate", wire.similarity_gate.unwrap_or(0.0), -1.0, 0.999)?,

@@ -15,6 +15,7 @@ mod tests;
 use edgemaxx_contract::comparison::{
     ComparedRun, Comparison, ComparisonLimits, ComparisonRow, RunDifference, Verdict,
 };
+use edgemaxx_contract::confidence::{DEFAULT_LEVEL, HIGHEST_LEVEL, LOWEST_LEVEL};
 use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
@@ -50,7 +51,7 @@ pub struct CompareSettings {
     pub max_slowdown: f64,
     /// Smallest tolerated mean similarity, −1 to 1; `None`: answers are not judged.
     pub min_similarity: Option<f64>,
-    /// Level at which all statements together are right, 0.5 to 0.9999.
+    /// Level at which all statements together are right.
     pub level: f64,
     /// Largest relative change of the baseline's own latency between two runs, either way, 0 to 10:
     /// beyond it, ratios to the baseline are not trusted to cancel what became of the machine.
@@ -61,7 +62,13 @@ pub struct CompareSettings {
 
 impl Default for CompareSettings {
     fn default() -> Self {
-        Self { max_slowdown: 0.01, min_similarity: None, level: 0.95, max_drift: 0.1, candidates: Vec::new() }
+        Self {
+            max_slowdown: 0.01,
+            min_similarity: None,
+            level: DEFAULT_LEVEL,
+            max_drift: 0.1,
+            candidates: Vec::new(),
+        }
     }
 }
 
@@ -203,7 +210,7 @@ impl CompareSettings {
         within("max-slowdown", self.max_slowdown, 0.0, 10.0, "0% to 1000%")?;
         within("max-drift", self.max_drift, 0.0, 10.0, "0% to 1000%")?;
         within("min-similarity", self.min_similarity.unwrap_or(0.0), -1.0, 1.0, "a number from -1 to 1")?;
-        within("level", self.level, 0.5, 0.9999, "a number from 0.5 to 0.9999")
+        within("level", self.level, LOWEST_LEVEL, HIGHEST_LEVEL, "a number from 0.5 to 0.9999")
     }
 }
 
