@@ -1,9 +1,12 @@
-//! What a run of this size and noise could have found: noncentral t.
+//! What a run of this size and noise could have found: the smallest detectable difference (noncentral t).
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::gamma::ln_gamma;
 
 use crate::estimators::student;
+
+/// The power at which it is said what could have been found, and how many more sessions would find it.
+pub const POWER: f64 = 0.8;
 
 /// The power of the two-sided t test at `alpha` when the true effect is `ncp` standard errors:
 /// P(|T| > critical), T noncentral with `freedom` degrees of freedom (at least 1).
@@ -36,17 +39,30 @@ pub fn power(ncp: f64, freedom: f64, alpha: f64) -> f64 {
     (sum * step / 3.0).min(1.0)
 }
 
-/// The smallest effect, in standard errors, found with probability `target`.
-pub fn detectable(freedom: f64, alpha: f64, target: f64) -> f64 {
+/// The smallest effect, in standard errors, that the two-sided t test at `alpha` finds with [`POWER`].
+pub fn detectable_effect(freedom: f64, alpha: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
-    while power(high, freedom, alpha) < target && high < 1e6 {
+    while power(high, freedom, alpha) < POWER && high < 1e6 {
         high *= 2.0;
     }
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        if power(middle, freedom, alpha) < target { low = middle } else { high = middle }
+        if power(middle, freedom, alpha) < POWER { low = middle } else { high = middle }
     }
     high
+}
+
+/// The smallest relative change of latency that t on so many session means of such spread finds with [`POWER`].
+pub(crate) fn detectable_change(session_means: &[f64], level: f64) -> Option<f64> {
+    let (_, error) = student::mean_and_error(session_means)?;
+    let freedom = (session_means.len() - 1) as f64;
+    Some((detectable_effect(freedom, 1.0 - level) * error).exp_m1())
+}
+
+/// How far beyond the end of its interval, in standard errors, a value is found with [`POWER`]: as much of the spread as
+/// leaves one case of five beyond.
+pub(crate) fn beyond_the_interval(freedom: f64) -> f64 {
+    student::one_sided_critical(1.0 - POWER, freedom)
 }
 
 #[cfg(test)]
@@ -87,7 +103,7 @@ mod tests {
             (19.0, 0.05, 2.953584869819051),
             (7.0, 0.0025, 5.743079930264422),
         ] {
-            let found = detectable(freedom, alpha, 0.8);
+            let found = detectable_effect(freedom, alpha);
             assert!((found / expected - 1.0).abs() < 1e-8, "{found} {expected}");
         }
     }

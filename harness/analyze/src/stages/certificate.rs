@@ -5,11 +5,9 @@ use edgemaxx_contract::quality::QualityRecord;
 
 use super::estimate::speedup;
 use crate::estimators::{Summary, student};
-use crate::inference::power::detectable;
+use crate::inference::power::detectable_change;
 use crate::samples::CandidateSamples;
 
-/// Power at which the minimum detectable effect is stated.
-const POWER: f64 = 0.8;
 /// Share of honest runs that the control's test calls unfit. Nothing is claimed on this test, so a
 /// false alarm costs a day while a bias large enough to matter is far beyond this bound.
 pub(super) const ALARM: f64 = 0.01;
@@ -43,14 +41,6 @@ pub(crate) fn certificate(
         identical_answers: identical.count() as u32,
         pairs: samples.map_or(0, CandidateSamples::pairs) as u32,
     }
-}
-
-/// The smallest relative change of latency that t on so many session means of such spread finds
-/// with 80% power.
-pub(crate) fn detectable_change(session_means: &[f64], level: f64) -> Option<f64> {
-    let (_, error) = student::mean_and_error(session_means)?;
-    let freedom = (session_means.len() - 1) as f64;
-    Some((detectable(freedom, 1.0 - level, POWER) * error).exp_m1())
 }
 
 fn verdict(samples: Option<&CandidateSamples>, log_ratio: Option<&Summary>) -> (CertificateVerdict, String) {

@@ -2,11 +2,10 @@
 
 use crate::estimators::{Method, Summary, student};
 use crate::inference::compare::welch_interval;
+use crate::inference::power::beyond_the_interval;
 use crate::samples::CandidateSamples;
 use crate::sequential::Looks;
 
-/// The power at which "so many more sessions would tell".
-const POWER: f64 = 0.8;
 /// More sessions than this are no advice.
 const MOST_SESSIONS: usize = 1000;
 
@@ -64,12 +63,12 @@ impl Change {
     }
 
     /// The smallest true change whose interval would lie above `limit` in four of five cases: half of the interval found,
-    /// and as much of the spread as leaves one case of five beyond. `None` where there is no interval.
-    pub(crate) fn detectable(&self, limit: f64) -> Option<f64> {
+    /// and what is beyond it. `None` where there is no interval.
+    pub(crate) fn detectable_beyond(&self, limit: f64) -> Option<f64> {
         let half = (self.summary.upper? - self.summary.lower?) / 2.0;
         let freedom = self.noise.units.checked_sub(1).filter(|freedom| *freedom > 0)? as f64;
         let error = (self.noise.variances.iter().sum::<f64>() / self.noise.units as f64).sqrt();
-        let reach = half + student::one_sided_critical(1.0 - POWER, freedom) * error;
+        let reach = half + beyond_the_interval(freedom) * error;
         reach.is_finite().then_some(limit + reach)
     }
 
@@ -134,7 +133,7 @@ impl Noise {
         }
         let enough = |n: usize| {
             let freedom = sum * sum / squares * (n - 1) as f64;
-            let reach = student::critical(alpha, freedom) + student::one_sided_critical(1.0 - POWER, freedom);
+            let reach = student::critical(alpha, freedom) + beyond_the_interval(freedom);
             reach * (sum / n as f64).sqrt() <= distance
         };
         let mut high = 2;
@@ -189,11 +188,11 @@ mod tests {
         let means: Vec<f64> = (0..34).map(|n| if n % 2 == 0 { 1.0 } else { -1.0 }).collect();
         let scale = student::mean_and_error(&means).unwrap().1 * 34f64.sqrt();
         let means: Vec<f64> = means.iter().map(|mean| mean / scale).collect();
-        let seen = Change::to_baseline(group(&means, None), 0.95).detectable(0.0).unwrap();
+        let seen = Change::to_baseline(group(&means, None), 0.95).detectable_beyond(0.0).unwrap();
         assert!((0.48..=0.5).contains(&seen), "{seen}");
-        let limited = Change::to_baseline(group(&means, None), 0.95).detectable(0.1).unwrap();
+        let limited = Change::to_baseline(group(&means, None), 0.95).detectable_beyond(0.1).unwrap();
         assert_close(limited, seen + 0.1);
-        assert_eq!(Change::to_baseline(group(&means[..1], None), 0.95).detectable(0.0), None);
+        assert_eq!(Change::to_baseline(group(&means[..1], None), 0.95).detectable_beyond(0.0), None);
     }
 
     #[test]

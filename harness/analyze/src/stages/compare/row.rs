@@ -219,7 +219,7 @@ impl<'a> Judge<'a> {
             verdict,
             reason: reasons.join("; "),
             slowdown: Some(self.slowdown(change)),
-            detectable: change.detectable(self.limit).map(f64::exp_m1),
+            detectable: change.detectable_beyond(self.limit).map(f64::exp_m1),
             processor: None,
             metric: likeness.is_some().then_some(subject.metric),
             similarity: likeness.map(|found| found.estimate),
