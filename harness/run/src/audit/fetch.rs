@@ -8,16 +8,13 @@ use edgemaxx_contract::joint::{FETCHED_FOLDER, JOINT_FILE, Joint, check_shares};
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
-use edgemaxx_seal::manifest::{self, MANIFEST_FILE, Manifest};
+use edgemaxx_seal::manifest::{self, MANIFEST_FILE, MOST_MANIFEST, Manifest};
 
 use super::check::Means;
 use super::sealed;
 use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
 use crate::progress::Observer;
-
-/// Largest manifest: a hundred thousand pictures.
-const MOST_MANIFEST: u64 = 32 << 20;
 
 /// Fetches the day at `address` into a folder named by its day below `into`, and beside it as much of the day
 /// before as the chain of days needs, where the site has that. What is not as the manifest says ends the

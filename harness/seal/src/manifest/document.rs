@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The name of the file.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
+/// The largest one that is read or fetched, bytes: of three hundred thousand files.
+pub const MOST_MANIFEST: u64 = 64 << 20;
+
 /// Every file of a run with its digest, chained to the day before, signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

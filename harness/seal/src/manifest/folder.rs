@@ -15,11 +15,8 @@ use edgemaxx_contract::run_files::{
 };
 use edgemaxx_files::{open_plain, write_whole};
 
-use super::document::{MANIFEST_FILE, Manifest};
+use super::document::{MANIFEST_FILE, MOST_MANIFEST, Manifest};
 use super::error::SealError;
-
-/// A larger manifest is none: this one has a hundred thousand files.
-const MOST_MANIFEST: u64 = 64 << 20;
 
 /// Names this machine's folders, so it is neither sealed nor published.
 pub(super) const NOT_PUBLISHED: [&str; 2] = [ORIGIN_FILE, MANIFEST_FILE];
@@ -101,8 +98,11 @@ pub fn read(folder: &Path) -> Result<(Manifest, Digest), SealError> {
     let path = folder.join(MANIFEST_FILE);
     let (file, _) = open_plain(&path).map_err(|error| SealError::io(&path)(error.source))?;
     let mut bytes = Vec::new();
-    file.take(MOST_MANIFEST).read_to_end(&mut bytes).map_err(SealError::io(&path))?;
+    file.take(MOST_MANIFEST + 1).read_to_end(&mut bytes).map_err(SealError::io(&path))?;
     let differs = |problem: String| SealError::differs(MANIFEST_FILE, problem);
+    if bytes.len() as u64 > MOST_MANIFEST {
+        return Err(differs(format!("expected at most {} MiB", MOST_MANIFEST >> 20)));
+    }
     let text = text_of(&bytes).map_err(|error| differs(error.to_string()))?;
     let manifest = Manifest::from_json(text).map_err(|error| differs(error.to_string()))?;
     if manifest.to_json().as_bytes() != bytes {
