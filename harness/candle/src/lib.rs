@@ -47,6 +47,7 @@ mod prompt;
 pub mod prune;
 pub mod schedule;
 mod tensors;
+mod threads;
 mod trace;
 pub mod transformers;
 pub mod unet;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
 use crate::schedule::{Noise, SCHEDULERS, Schedule, ScheduleConfig};
+use crate::threads;
 use crate::trace::Trace;
 use crate::unet::{Replacement, UNet, UNetConfig};
 use crate::vae::{Vae, VaeConfig};
@@ -136,14 +137,7 @@ impl Pipeline {
             let found = format!("{dtype:?}");
             return Err(Error::Request { field: "dtype", found, expected: "f32, f16 or bf16".to_string() });
         }
-        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|e| {
-            Error::Request {
-                field: "threads",
-                found: threads.to_string(),
-                expected: format!("a number of threads the system grants ({e})"),
-            }
-        })?;
+        let threads = threads::pool(threads)?;
         let scheduler_config = root.join("scheduler").join("scheduler_config.json");
         let (class, remarks) = match (scheduler.as_deref(), index.scheduler()) {
             (Some(asked), _) => (Some(asked), Vec::new()),

@@ -2,6 +2,7 @@
 //! disturbed by nothing, however busy the machine is.
 use crate::cpu::{Finish, Packed, Product, Source};
 use crate::error::{Error, Result};
+use crate::threads;
 use candle_core::{DType, Device, Tensor};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Peaks;
@@ -50,8 +51,7 @@ pub fn peaks(device: &Device, threads: usize, budget: Duration) -> Result<Peaks>
 
 /// Runs `work` where one thread computes.
 fn single<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    Ok(pool.map_err(|error| Error::Device(format!("no thread to measure with: {error}")))?.install(work))
+    Ok(threads::pool(Some(1))?.install(work))
 }
 
 /// The shortest of what is done again and again for `budget`, at least thrice, seconds.

@@ -1,6 +1,7 @@
 //! The `edgemaxx` command: one verb per file in [`cmd`].
 
 mod cmd;
+mod ctrl_c;
 mod error;
 #[cfg(all(feature = "fleet", feature = "validator"))]
 mod fleet_watch;

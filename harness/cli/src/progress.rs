@@ -1,14 +1,14 @@
 //! Progress: a bar with the time left on a terminal, plain lines elsewhere.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use edgemaxx_contract::text::line;
 use edgemaxx_run::{Observer, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::Exit;
+use crate::ctrl_c;
 use crate::terminal::{note, watched};
 
 /// Between two plain lines.
@@ -122,21 +122,6 @@ impl Observer for Terminal {
 
     /// Set by Ctrl-C, whatever is measured; the second one ends the program.
     fn interrupt(&self) -> Arc<AtomicBool> {
-        static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-        let asked = ASKED.get_or_init(|| {
-            let asked = Arc::new(AtomicBool::new(false));
-            let flag = Arc::clone(&asked);
-            let handler = ctrlc::set_handler(move || {
-                if flag.swap(true, Ordering::Relaxed) {
-                    std::process::exit(Exit::Interrupted as i32);
-                }
-                note("interrupted: ending after the request in flight (again: at once)");
-            });
-            if let Err(error) = handler {
-                note(&format!("warning: Ctrl-C ends this run at once: {error}"));
-            }
-            asked
-        });
-        Arc::clone(asked)
+        ctrl_c::asked("the request in flight")
     }
 }

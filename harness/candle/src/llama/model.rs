@@ -8,6 +8,7 @@ use super::weights::{from_folder, from_gguf};
 use crate::cpu::{Isa, Team};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, TensorType, rounds};
+use crate::threads;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -66,13 +67,8 @@ impl Llama {
     /// # Errors
     /// Every way in which the files may be unfit, naming file and field or tensor.
     pub fn open(path: &Path, options: &LlamaOptions) -> Result<Self> {
-        let count =
-            options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let team = Team::new(count).map_err(|e| Error::Request {
-            field: "threads",
-            found: count.to_string(),
-            expected: format!("a number of threads the system grants ({e})"),
-        })?;
+        let count = threads::count(options.threads);
+        let team = Team::new(count).map_err(|error| threads::refused(count, error))?;
         let (mut net, tokenizer) = if path.is_dir() {
             let config = LlamaConfig::read(&path.join("config.json"))?;
             let file = path.join("tokenizer.json");

@@ -3,6 +3,7 @@ use super::config::{Layout, TransformersConfig};
 use super::family::Family;
 use crate::error::{Error, Result};
 use crate::llama::{Wanted, check_ids};
+use crate::threads;
 use crate::weights::Weights;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{D, DType, Device, Shape, Tensor};
@@ -51,14 +52,7 @@ impl Transformers {
     /// Every way in which the files may be unfit, naming file and field or tensor.
     pub fn open(path: &Path, options: &TransformersOptions) -> Result<Self> {
         let config = TransformersConfig::read(path)?;
-        let count =
-            options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(count.max(1)).build();
-        let threads = threads.map_err(|error| Error::Request {
-            field: "threads",
-            found: count.to_string(),
-            expected: format!("a number of threads the system grants ({error})"),
-        })?;
+        let threads = threads::pool(options.threads)?;
         let capacity = options.context.unwrap_or(CONTEXT.min(config.positions));
         if capacity == 0 || capacity > config.positions {
             let expected = format!("1 to the {} positions that are computed rightly", config.positions);

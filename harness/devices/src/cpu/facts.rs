@@ -34,7 +34,7 @@ pub(super) fn gather(folder: &Path) -> Facts {
 }
 
 /// Processors that this process may use.
-pub(crate) fn cpus() -> u32 {
+pub fn cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 

@@ -11,8 +11,7 @@ mod usage;
 mod vendor;
 
 pub use disk::free_bytes;
-pub(crate) use facts::cpus;
-pub use facts::{memory_bytes, threads};
+pub use facts::{cpus, memory_bytes, threads};
 pub(crate) use proc::{field, stat};
 pub use processes::{TreeMemory, cpu_ns, machine_ns, memory, own_ns, runs, tree};
 pub use telemetry::HostSource;

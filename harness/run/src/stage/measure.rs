@@ -9,7 +9,7 @@ use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, FLEET_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
 use edgemaxx_contract::text::shorten;
-use edgemaxx_devices::{Chosen, Pins, Sources, Wanted, computed_on, environment, sources};
+use edgemaxx_devices::{Chosen, Pins, Sources, Wanted, computed_on, cpu, environment, sources};
 use edgemaxx_engine::{Cores, MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};
 use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
@@ -185,8 +185,7 @@ fn recorder(
     if let Some(why) = unwatched {
         observer.note(&format!("warning: no telemetry of the GPU: {why}"));
     }
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let settings = Settings { period, spare_processor: cpus > plan.measurement.threads as usize };
+    let settings = Settings { period, spare_processor: cpu::cpus() > plan.measurement.threads };
     Recorder::open(folder.path(), plan.digest(), clock, settings, list)
         .map_err(|error| failure(error, resume))
 }

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use edgemaxx_contract::joint::Share;
@@ -25,6 +24,7 @@ use super::contests::{Entry, Loaded, entry, load};
 use super::hands::{Hands, Shared};
 use super::{STATUS_FILE, environment};
 use crate::cmd::on_fleet::OnFleet;
+use crate::ctrl_c;
 use crate::error::{Exit, Failure};
 #[cfg(feature = "fleet")]
 use crate::fleet_watch::FleetWatch;
@@ -143,13 +143,7 @@ impl Run {
         let node = self.chain.connect()?;
         let journal = RefCell::new(self.journal.open(&node, &key.account())?);
 
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-        })?;
+        let stop = ctrl_c::asked("what is being done");
         let shown = Arc::new(Mutex::new(Shown::default()));
         if !self.no_listen {
             let address = serve(self.listen, Arc::clone(&shown))
