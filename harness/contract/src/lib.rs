@@ -30,4 +30,5 @@ pub mod schema;
 pub mod task;
 pub mod telemetry;
 pub mod text;
+pub mod torn_line;
 pub mod weights;

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Chain, Failure, Header, Log, Outcome, Record, SessionEnd, SessionStatus};
+use edgemaxx_contract::torn_line::whole_lines;
 use edgemaxx_engine::Launcher;
 
 use crate::count::Tally;
@@ -137,7 +138,7 @@ pub fn execute(
 /// The log as far as it is whole; begun if there is none.
 fn open_log(plan: &Plan, io: &mut Io<'_>) -> Result<(Log, bool), MeasureError> {
     let text = io.disk.read_log()?;
-    let complete = text.rfind('\n').map_or(0, |at| at + 1);
+    let complete = whole_lines(&text);
     if complete < text.len() || (complete == 0 && !text.is_empty()) {
         io.disk.cut_log(complete)?;
     }

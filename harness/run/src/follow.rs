@@ -1,14 +1,13 @@
 //! How far a measurement in another process is, read off its log as it grows: cheap enough to be asked meanwhile.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
 use edgemaxx_contract::run_files::{PLAN_FILE, SAMPLES_FILE, of_lane};
 use edgemaxx_contract::sample::Record;
+use edgemaxx_files::read_whole_lines;
 use edgemaxx_measure::Tally;
 use edgemaxx_validator::world::Measured;
 
@@ -92,10 +91,9 @@ impl Lane {
     /// Whole lines that were written since the last look.
     fn new_lines(&mut self, path: &Path) -> String {
         // No log yet, or none any more: nothing new.
-        let bytes = read_from(path, self.read).unwrap_or_default();
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.read += whole as u64;
-        String::from_utf8_lossy(&bytes[..whole]).into_owned()
+        let bytes = read_whole_lines(path, self.read).unwrap_or_default();
+        self.read += bytes.len() as u64;
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn take(&mut self, record: &Record) {
@@ -135,14 +133,6 @@ impl Lane {
             left_s: pace.map(|pace| (pace * f64::from(left)).ceil() as i64),
         }
     }
-}
-
-fn read_from(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use edgemaxx_contract::torn_line::whole_lines;
 use edgemaxx_seal::AccountId;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +81,7 @@ impl Journal {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(io)?;
         // An unfinished last line was never synced, so its extrinsic was never submitted.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let whole = whole_lines(&text);
         file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
         let mut attempts: Vec<(Attempt, Option<Outcome>)> = Vec::new();
         for (i, line) in text[..whole].lines().enumerate() {

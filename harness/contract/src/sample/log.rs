@@ -11,6 +11,7 @@ use super::record::{
 use crate::digest::Digest;
 use crate::format::{FITS, Format, FormatError};
 use crate::plan::{PipelinePlan, Plan, PlannedSession, Side};
+use crate::torn_line::whole_lines;
 
 /// A record as it stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -135,13 +136,12 @@ impl Log {
         Format::new("edgemaxx-samples", 2)
     }
 
-    /// Reads a log and checks its chain. A last line without its line feed was torn by a crash:
-    /// it was never completely recorded, and is not part of the log ([`Log::complete_bytes`]).
+    /// Reads a log and checks its chain. A torn last line is not part of the log ([`Log::complete_bytes`]).
     ///
     /// # Errors
     /// [`LogError`] names the line.
     pub fn parse(text: &str) -> Result<Self, LogError> {
-        let complete_bytes = text.rfind('\n').map_or(0, |at| at + 1);
+        let complete_bytes = whole_lines(text);
         let mut chain = Chain::default();
         let mut header = None;
         let mut records = Vec::new();

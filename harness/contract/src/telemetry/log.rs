@@ -5,6 +5,7 @@ use super::record::{
 };
 use crate::digest::Digest;
 use crate::format::{Format, FormatError};
+use crate::torn_line::whole_lines;
 
 /// Telemetry that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +71,12 @@ impl TelemetryLog {
         Format::new("edgemaxx-telemetry", 1)
     }
 
-    /// Reads a file and checks that it belongs to the plan of this digest. A last line without its
-    /// line feed was torn by a crash and does not count.
+    /// Reads a file and checks that it belongs to the plan of this digest. A torn last line does not count.
     ///
     /// # Errors
     /// [`TelemetryError`] names the line.
     pub fn parse(text: &str, plan: Digest) -> Result<Self, TelemetryError> {
-        let complete = text.rfind('\n').map_or(0, |at| at + 1);
+        let complete = whole_lines(text);
         let mut header = None;
         let mut executions: Vec<Execution> = Vec::new();
         for (index, line) in text[..complete].lines().enumerate() {

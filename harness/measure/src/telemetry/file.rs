@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub use edgemaxx_contract::run_files::TELEMETRY_FILE;
 use edgemaxx_contract::telemetry::{TelemetryHeader, TelemetryLog, TelemetryRecord};
+use edgemaxx_contract::torn_line::whole_lines;
 
 use crate::error::MeasureError;
 
@@ -34,7 +35,7 @@ impl TelemetryFile {
         file.rewind()
             .and_then(|()| file.read_to_end(&mut bytes))
             .map_err(MeasureError::io(&path, "read the telemetry"))?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = whole_lines(&bytes);
         file.set_len(whole as u64).map_err(MeasureError::io(&path, "cut the torn last line off"))?;
         let mut this = Self { path, file };
         if whole == 0 {

@@ -7,6 +7,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_contract::sample::{Log, Record};
+use edgemaxx_files::read_whole_lines;
 use edgemaxx_fleet::{Bundle, Content};
 use edgemaxx_measure::{Disk as _, FolderDisk};
 
@@ -56,12 +57,10 @@ impl Lane {
         let folder = of_run(run, plan, number)?;
         let path = folder.file(SAMPLES_FILE);
         // Only what is not there is empty: what cannot be read was accepted, and is not to be cut.
-        let mut text = match fs::read_to_string(&path) {
+        let text = match read_whole_lines(&path, 0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            read => read.in_file(&path)?,
+            read => String::from_utf8(read.in_file(&path)?).in_file(&path)?,
         };
-        // A torn last line was not accepted as a whole.
-        text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
         let plan = plan.of_lane(number);
         let head = match text.is_empty() {
             true => None,
@@ -220,6 +219,8 @@ pub(super) fn of_run(run: &RunFolder, plan: &Plan, lane: u32) -> Result<RunFolde
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use edgemaxx_contract::format::Document as _;
 
     use super::*;
@@ -261,7 +262,10 @@ mod tests {
         assert_eq!((shown.more(&lanes), lanes[0].pairs()), (0, 0));
         lanes[0].extend(&bundle, LOG).unwrap();
         assert_eq!((shown.more(&lanes), lanes[0].pairs()), (0, first));
-        // Whoever begins again knows what is there.
-        assert_eq!(Lane::open(&folder, &plan, 0).unwrap().pairs(), first);
+        // Whoever begins again knows what is there, and leaves out what a crash tore, be it within a letter.
+        let mut log = fs::OpenOptions::new().append(true).open(run.join(SAMPLES_FILE)).unwrap();
+        log.write_all(b"{\"prev\":\"\xc3").unwrap();
+        let again = Lane::open(&folder, &plan, 0).unwrap();
+        assert_eq!((again.pairs(), again.text()), (first, LOG));
     }
 }

@@ -1,12 +1,12 @@
 //! A log as it grows: where its lines end, which head each leads to, and where a round has ended.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Phase, Record};
+use edgemaxx_files::read_whole_lines;
 
 use crate::error::{InFile as _, Result};
 
@@ -50,12 +50,10 @@ impl Tail {
     /// # Errors
     /// It cannot be read, or is no log; one that is not there yet is empty.
     pub(super) fn update(&mut self, path: &Path, plan: &Plan) -> Result<()> {
-        let Ok(mut file) = File::open(path) else { return Ok(()) };
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(self.text.len() as u64)).in_file(path)?;
-        file.read_to_end(&mut bytes).in_file(path)?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let new = std::str::from_utf8(&bytes[..whole]).in_file(path)?;
+        let new = match read_whole_lines(path, self.text.len() as u64) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            read => String::from_utf8(read.in_file(path)?).in_file(path)?,
+        };
         for line in new.split_inclusive('\n') {
             let bare = line.trim_end_matches('\n');
             self.count(&Record::of_line(bare).in_file(path)?, plan);

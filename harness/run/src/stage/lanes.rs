@@ -2,6 +2,7 @@
 //! processors and to its own card.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, LANES_FOLDER, SAMPLES_FILE};
 use edgemaxx_devices::Ask;
 use edgemaxx_engine::Cores;
+use edgemaxx_files::read_whole_lines;
 use edgemaxx_measure::Summary;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -116,9 +118,13 @@ pub(super) fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary
     if !folder.holds(SAMPLES_FILE) {
         return Ok(None);
     }
+    let path = folder.file(SAMPLES_FILE);
+    let whole = read_whole_lines(&path, 0).in_file(&path)?.len() as u64;
     // A torn last line is for `execute` to cut off.
-    let whole = folder.read(SAMPLES_FILE)?.ends_with('\n');
-    Ok(if whole { edgemaxx_measure::finished(plan, &folder.samples(plan)?) } else { None })
+    if whole == 0 || whole < fs::metadata(&path).in_file(&path)?.len() {
+        return Ok(None);
+    }
+    Ok(edgemaxx_measure::finished(plan, &folder.samples(plan)?))
 }
 
 /// The card of each lane by number, where the contest is for cards and they are named; a lane that goes on keeps its own.
