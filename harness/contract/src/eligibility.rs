@@ -82,37 +82,12 @@ mod tests {
     }
 
     fn held() -> Bounds {
-        Bounds {
-            rest: Rest::CgroupV2,
-            card_rest: Some(CardRest::Locked),
-            memory: true,
-            calls: true,
-            own_user: true,
-            cores: vec![0],
-            harness_cores: vec![1],
-        }
+        Bounds { card_rest: Some(CardRest::Locked), ..Bounds::mock() }
     }
 
     fn environment(sandbox: Confinement, unfit: &[&str]) -> Environment {
-        Environment {
-            format: Environment::expected_format(),
-            edgemaxx: String::new(),
-            os: String::new(),
-            cpu: String::new(),
-            cpus: 1,
-            memory_bytes: 0,
-            gpus: Vec::new(),
-            card: None,
-            build: None,
-            sandbox,
-            bounds: Some(held()),
-            protocol_ns: None,
-            peaks: None,
-            work: std::collections::BTreeMap::new(),
-            pins: Vec::new(),
-            unfit: unfit.iter().map(|why| (*why).to_owned()).collect(),
-            lanes: Vec::new(),
-        }
+        let unfit = unfit.iter().map(|why| (*why).to_owned()).collect();
+        Environment { sandbox, unfit, bounds: Some(held()), ..Environment::mock() }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod format;
 pub mod input;
 pub mod joint;
 pub mod metric;
+mod mock;
 pub mod noise;
 pub mod plan;
 pub mod quality;

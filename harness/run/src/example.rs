@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edgemaxx_contract::environment::{Bounds, Environment, Rest};
+use edgemaxx_contract::environment::{Bounds, Environment};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, PLAN_FILE, RANKING_FILE};
@@ -22,15 +22,7 @@ pub(crate) fn run() -> (TempDir, RunFolder) {
     }
     let run = RunFolder::open(folder.path()).unwrap();
     let mut environment: Environment = run.document(ENVIRONMENT_FILE).unwrap();
-    environment.bounds = Some(Bounds {
-        rest: Rest::CgroupV2,
-        card_rest: None,
-        memory: true,
-        calls: true,
-        own_user: true,
-        cores: vec![0],
-        harness_cores: vec![1],
-    });
+    environment.bounds = Some(Bounds::mock());
     run.write_document(ENVIRONMENT_FILE, &environment).unwrap();
     rank(&run, |_| {});
     (folder, run)

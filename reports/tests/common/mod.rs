@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
+use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::*;
@@ -193,31 +193,12 @@ pub fn run(candidates: &[Planted], sessions: u32, pairs: u32, edge: u32, prompts
     let estimates = analyze(&plan, candidates, &log, &quality);
     let ranking = rank(candidates, &estimates);
     let environment = Environment {
-        format: Environment::expected_format(),
         edgemaxx: "0.1.0".to_owned(),
         os: "Linux 6.1".to_owned(),
         cpu: "Synthetic CPU".to_owned(),
-        cpus: 2,
         memory_bytes: 8 << 30,
-        gpus: Vec::new(),
-        card: None,
-        build: None,
-        sandbox: Confinement::Bubblewrap { note: None },
-        bounds: Some(Bounds {
-            rest: Rest::CgroupV2,
-            card_rest: None,
-            memory: true,
-            calls: true,
-            own_user: true,
-            cores: vec![1],
-            harness_cores: vec![0],
-        }),
-        protocol_ns: None,
-        peaks: None,
-        work: std::collections::BTreeMap::new(),
         pins: vec!["LC_ALL=C".to_owned(), "OMP_NUM_THREADS=1".to_owned()],
-        unfit: Vec::new(),
-        lanes: Vec::new(),
+        ..Environment::mock()
     };
     let files = vec![
         FileDigest { name: "plan.json".to_owned(), digest: Digest::of(plan.to_json()) },

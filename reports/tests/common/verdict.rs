@@ -91,7 +91,6 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
         counted.compared = pairs as u64;
         counted.leave_out(counted.expected - counted.compared, "failed");
         CandidateEstimates {
-            name: planted.name.clone(),
             role: if planted.control { Role::Control } else { Role::Candidate },
             sessions: means.len() as u32,
             by_session: means
@@ -101,19 +100,12 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .collect(),
             pairs: pairs as u32,
             counted,
-            pairs_throttled: 0,
-            sessions_unsteady: 0,
-            sessions_drifting: 0,
-            stopped: None,
-            throughput_per_s: None,
             failures: failed.into_iter().collect(),
             speedup: estimate(&means, 0.95, 2.6, "t on session means").map(exponential),
             speedup_simultaneous: estimate(&means, 0.95, 4.2, "t on session means, Šidák").map(exponential),
-            speedup_unthrottled: None,
             claim: if planted.speedup > 1.05 { Claim::Faster } else { Claim::Tie },
             p_value: measured.then_some(if planted.speedup > 1.05 { 1e-9 } else { 0.61 }),
             p_adjusted: measured.then_some(if planted.speedup > 1.05 { 5e-9 } else { 1.0 }),
-            lanes_p_value: None,
             rank: measured.then_some(RankSet { lower: 1, upper: 2 }),
             tier: measured.then_some(1),
             p_best: measured.then_some(0.5),
@@ -141,15 +133,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .into_iter()
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
-            honesty: Vec::new(),
-            energy_unit_j: None,
-            baseline_energy_unit_j: None,
-            energy_unit_ratio: None,
-            limits: Vec::new(),
-            floor: None,
-            streaming: None,
-            unscored: None,
-            kinds: Vec::new(),
+            ..CandidateEstimates::mock(&planted.name)
         }
     };
     let all: Vec<CandidateEstimates> = candidates.iter().map(of).collect();

@@ -137,13 +137,10 @@ mod tests {
         lane.pins.push(format!("CUDA_VISIBLE_DEVICES=GPU-{index}"));
         lane.unfit.clear();
         lane.bounds = Some(Bounds {
-            rest: Rest::CgroupV2,
             card_rest: Some(CardRest::Locked),
-            memory: true,
-            calls: true,
-            own_user: true,
             cores: vec![2 * index],
             harness_cores: vec![2 * index + 1],
+            ..Bounds::mock()
         });
         lane
     }

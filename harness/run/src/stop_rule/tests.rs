@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
+use edgemaxx_contract::environment::Environment;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, draw_plan};
 use edgemaxx_contract::ranking::Ranking;
@@ -156,7 +156,7 @@ fn measured(budget_s: f64) -> Day {
     folder.write(CONTEST_FILE, &text).unwrap();
     folder.write(PROMPTS_FILE, &prompts).unwrap();
     folder.write(PLAN_FILE, plan.to_json()).unwrap();
-    folder.write_document(ENVIRONMENT_FILE, &environment()).unwrap();
+    folder.write_document(ENVIRONMENT_FILE, &Environment::mock()).unwrap();
 
     let clock = FakeClock::default();
     let mut launcher = MockLauncher::new(clock.clone());
@@ -181,36 +181,6 @@ fn measured(budget_s: f64) -> Day {
     folder.write(SAMPLES_FILE, &disk.log).unwrap();
     let log = Log::parse_for(&disk.log, &plan).unwrap();
     Day { dir, folder, contest, plan, log, spent_s: clock.now_ns() as f64 / 1e9 }
-}
-
-fn environment() -> Environment {
-    Environment {
-        format: Environment::expected_format(),
-        edgemaxx: String::new(),
-        os: String::new(),
-        cpu: String::new(),
-        cpus: 1,
-        memory_bytes: 0,
-        gpus: Vec::new(),
-        card: None,
-        build: None,
-        sandbox: Confinement::Bubblewrap { note: None },
-        bounds: Some(Bounds {
-            rest: Rest::CgroupV2,
-            card_rest: None,
-            memory: true,
-            calls: true,
-            own_user: true,
-            cores: vec![1],
-            harness_cores: vec![0],
-        }),
-        protocol_ns: None,
-        peaks: None,
-        work: std::collections::BTreeMap::new(),
-        pins: Vec::new(),
-        unfit: Vec::new(),
-        lanes: Vec::new(),
-    }
 }
 
 impl Day {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::environment::{Bounds, Confinement, Environment, Rest};
+use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::Estimates;
-use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
@@ -227,33 +226,7 @@ pub(in crate::stages) fn judged(
 pub(in crate::stages) const CONFINED: Confinement = Confinement::Bubblewrap { note: None };
 
 pub(in crate::stages) fn environment(sandbox: Confinement) -> Environment {
-    Environment {
-        format: Environment::expected_format(),
-        edgemaxx: String::new(),
-        os: String::new(),
-        cpu: String::new(),
-        cpus: 2,
-        memory_bytes: 0,
-        gpus: Vec::new(),
-        card: None,
-        build: None,
-        sandbox,
-        bounds: Some(Bounds {
-            rest: Rest::CgroupV2,
-            card_rest: None,
-            memory: true,
-            calls: true,
-            own_user: true,
-            cores: vec![1],
-            harness_cores: vec![0],
-        }),
-        protocol_ns: None,
-        peaks: None,
-        work: std::collections::BTreeMap::new(),
-        pins: Vec::new(),
-        unfit: Vec::new(),
-        lanes: Vec::new(),
-    }
+    Environment { sandbox, ..Environment::mock() }
 }
 
 pub(in crate::stages) fn estimates(run: &Run) -> Estimates {
