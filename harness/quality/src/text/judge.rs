@@ -60,20 +60,20 @@ impl TextJudge {
             return Ok(judgement(&Texts { ids: [&baseline, &candidate], read: None, said }));
         };
         let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-        for (side, ids) in sides.into_iter().zip([&baseline, &candidate]) {
-            let key = (pair.request, side.digest);
+        let keys = sides.map(|side| (pair.request, side.digest));
+        let mut said = None;
+        if let Some([own, other]) = &scores {
+            let (read, [baseline, candidate]) = reader.read_scored(&ask, &baseline, [own, other])?;
+            known.insert(keys[0], read);
+            said = Some(Said { divergence: Some(Sides { baseline, candidate }), own_choices });
+        }
+        for (key, ids) in keys.into_iter().zip([&baseline, &candidate]) {
             if let std::collections::btree_map::Entry::Vacant(e) = known.entry(key) {
                 e.insert(reader.read(&ask, ids)?);
             }
         }
-        let [of_baseline, of_candidate] = sides.map(|side| &known[&(pair.request, side.digest)]);
+        let [of_baseline, of_candidate] = keys.map(|key| &known[&key]);
         let read = Some([of_baseline, of_candidate]);
-        let divergence = |[own, other]: &[Scores; 2]| reader.divergences(&ask, &baseline, [own, other]);
-        let divergences = scores.as_ref().map(divergence).transpose()?;
-        let said = divergences.map(|[baseline, candidate]| Said {
-            divergence: Some(Sides { baseline, candidate }),
-            own_choices,
-        });
         let mut found = judgement(&Texts { ids: [&baseline, &candidate], read, said });
         found.detail = detail(&reader.vocabulary, [(&baseline, of_baseline), (&candidate, of_candidate)])?;
         Ok(found)

@@ -122,6 +122,31 @@ impl Reader {
     /// # Errors
     /// The answer has no tokens, or some that it does not know, or more than it has positions.
     pub fn read(&mut self, ask: &Ask, answer: &[u32]) -> Result<Read> {
+        self.pass(ask, answer, &mut |_, _| {})
+    }
+
+    /// The same, and in the same pass the mean over the answer's tokens of the least divergence, in nats, from the model's
+    /// distribution in their places to what each of two engines says of them. The temperature plays no part in that.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_scored(
+        &mut self,
+        ask: &Ask,
+        answer: &[u32],
+        scores: [&Scores; 2],
+    ) -> Result<(Read, [f64; 2])> {
+        let mut sums = [0.0; 2];
+        let read = self.pass(ask, answer, &mut |position, logits| {
+            for (sum, Scores(lists)) in sums.iter_mut().zip(scores) {
+                *sum += lists.get(position).map_or(f64::NAN, |list| least_divergence(logits, list));
+            }
+        })?;
+        Ok((read, sums.map(|sum| sum / answer.len().max(1) as f64)))
+    }
+
+    /// One pass over prompt and answer; `each` is shown the model's logits at each of its tokens.
+    fn pass(&mut self, ask: &Ask, answer: &[u32], each: &mut dyn FnMut(usize, &[f32])) -> Result<Read> {
         self.make_room(ask.prompt_ids.len() + answer.len())?;
         let (temperature, mut noise) = match ask.decoding {
             AskedDecoding::Greedy => (1.0, None),
@@ -131,6 +156,7 @@ impl Reader {
         let (mut scores, mut drawn) = (Vec::new(), Vec::new());
         self.model
             .score(&ask.prompt_ids, answer, &mut |position, logits| {
+                each(position, logits);
                 let token = answer[position] as usize;
                 scores.clear();
                 scores.extend(logits.iter().map(|logit| logit / temperature));
@@ -146,28 +172,6 @@ impl Reader {
             })
             .map_err(fail)?;
         Ok(read)
-    }
-
-    /// The mean over an answer's tokens of the least divergence, in nats, from the model's distribution in their places to
-    /// what each of two engines says of them. The temperature plays no part.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn divergences(
-        &mut self,
-        ask: &Ask,
-        answer: &[u32],
-        scores: [&Scores; 2],
-    ) -> Result<[f64; 2]> {
-        self.make_room(ask.prompt_ids.len() + answer.len())?;
-        let mut found = [0.0; 2];
-        let mut each = |position: usize, logits: &[f32]| {
-            for (sum, Scores(lists)) in found.iter_mut().zip(scores) {
-                *sum += lists.get(position).map_or(f64::NAN, |list| least_divergence(logits, list));
-            }
-        };
-        self.model.score(&ask.prompt_ids, answer, &mut each).map_err(fail)?;
-        Ok(found.map(|sum| sum / answer.len().max(1) as f64))
     }
 
     /// Opens the model anew where a text of so many tokens does not fit.
