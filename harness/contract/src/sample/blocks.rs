@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::Record;
-use crate::plan::{Plan, Side, next_block};
+use crate::plan::{Plan, next_block};
 
 /// The blocks of a log so far.
 #[derive(Debug, Clone)]
@@ -47,28 +47,18 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// Says what is foreign.
     pub fn check(&self, record: &Record) -> Result<(), String> {
-        let (session, side) = match record {
-            Record::Block(block) => {
-                let expected = self.next();
-                let found = &block.sessions;
-                return match expected.as_ref() == Some(found) {
-                    true => Ok(()),
-                    false => Err(format!("block {found:?}, where {expected:?} is due,")),
-                };
-            }
-            Record::Launch(launch) => (launch.session, launch.side),
-            Record::Attempt(attempt) => (attempt.session, attempt.side),
-            Record::Idle(idle) => (idle.session, idle.side),
-            Record::Scores(scores) => (scores.session, scores.side),
-            Record::Session(end) => (end.session, Side::Candidate),
-            Record::Header(_) | Record::Stop(_) => return Ok(()),
-        };
-        if !self.plan.is_shared() {
-            return Ok(());
+        if let Record::Block(block) = record {
+            let expected = self.next();
+            let found = &block.sessions;
+            return match expected.as_ref() == Some(found) {
+                true => Ok(()),
+                false => Err(format!("block {found:?}, where {expected:?} is due,")),
+            };
         }
-        match (self.leads.get(&session), side) {
-            (None, _) => Err(format!("session {session} outside of a block")),
-            (Some(lead), Side::Baseline) if *lead != session => {
+        let Some(session) = record.session().filter(|_| self.plan.is_shared()) else { return Ok(()) };
+        match self.leads.get(&session) {
+            None => Err(format!("session {session} outside of a block")),
+            Some(lead) if *lead != session && record.is_of_baseline() => {
                 Err(format!("a baseline of session {session}, which shares that of session {lead},"))
             }
             _ => Ok(()),

@@ -33,11 +33,11 @@ impl Log {
                     Record::Block(block) => {
                         block.sessions.iter_mut().for_each(|session| *session = places[*session as usize]);
                     }
-                    Record::Launch(launch) => launch.session = places[launch.session as usize],
-                    Record::Attempt(attempt) => attempt.session = places[attempt.session as usize],
-                    Record::Idle(idle) => idle.session = places[idle.session as usize],
-                    Record::Scores(scores) => scores.session = places[scores.session as usize],
-                    Record::Session(end) => end.session = places[end.session as usize],
+                    other => {
+                        if let Some(session) = other.session_mut() {
+                            *session = places[*session as usize];
+                        }
+                    }
                 }
                 records.push(record);
             }

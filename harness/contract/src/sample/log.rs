@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
-use super::record::{
-    Attempt, Header, Idle, Launch, Outcome, Phase, Record, Scores, ScoresOutcome, SessionEnd, Stop,
-};
+use super::record::{Attempt, Header, Phase, Record, Scores, Stop};
+use super::session::RecordedSession;
 use crate::digest::Digest;
 use crate::format::{FITS, Format, FormatError};
-use crate::plan::{PipelinePlan, Plan, PlannedSession, Side};
+use crate::plan::{PipelinePlan, Plan, PlannedSession};
 use crate::torn_line::whole_lines;
 
 /// A record as it stands in the file.
@@ -185,26 +184,18 @@ impl Log {
             let foreign = |what: String| LogError::Foreign { line, what };
             blocks.check(record).map_err(foreign)?;
             blocks.add(record);
-            let session = match record {
-                Record::Header(_) | Record::Block(_) => continue,
-                Record::Launch(launch) => launch.session,
-                Record::Attempt(attempt) => attempt.session,
-                Record::Idle(idle) => idle.session,
-                Record::Scores(scores) => scores.session,
-                Record::Session(end) => end.session,
-                Record::Stop(stop) => {
-                    plan.pipeline(&stop.candidate)
-                        .ok_or_else(|| foreign(format!("candidate {:?}", stop.candidate)))?;
-                    let own = plan.sessions.iter().filter(|planned| planned.candidate == stop.candidate);
-                    if stop.after_sessions.checked_add(stop.sessions_saved) != Some(own.count() as u32) {
-                        return Err(foreign(format!(
-                            "a stop of {:?} after {} sessions that saves {}",
-                            stop.candidate, stop.after_sessions, stop.sessions_saved
-                        )));
-                    }
-                    continue;
+            if let Record::Stop(stop) = record {
+                plan.pipeline(&stop.candidate)
+                    .ok_or_else(|| foreign(format!("candidate {:?}", stop.candidate)))?;
+                let own = plan.sessions.iter().filter(|planned| planned.candidate == stop.candidate);
+                if stop.after_sessions.checked_add(stop.sessions_saved) != Some(own.count() as u32) {
+                    return Err(foreign(format!(
+                        "a stop of {:?} after {} sessions that saves {}",
+                        stop.candidate, stop.after_sessions, stop.sessions_saved
+                    )));
                 }
-            };
+            }
+            let Some(session) = record.session() else { continue };
             let planned =
                 plan.sessions.get(session as usize).ok_or_else(|| foreign(format!("session {session}")))?;
             if let Record::Attempt(Attempt {
@@ -243,17 +234,10 @@ impl Log {
     pub fn session(&self, index: u32) -> RecordedSession<'_> {
         let lead = self.block_of(index)[0];
         let mut session = RecordedSession { shares: (lead != index).then_some(lead), ..Default::default() };
-        let own = |of: u32, side: Side| of == index || (of == lead && side == Side::Baseline);
         for record in &self.records {
-            match record {
-                Record::Launch(launch) if own(launch.session, launch.side) => session.launches.push(launch),
-                Record::Attempt(attempt) if own(attempt.session, attempt.side) => {
-                    session.attempts.push(attempt);
-                }
-                Record::Idle(idle) if own(idle.session, idle.side) => session.idle.push(idle),
-                Record::Scores(scores) if own(scores.session, scores.side) => session.scores.push(scores),
-                Record::Session(end) if end.session == index => session.end = Some(end),
-                _ => {}
+            let of = record.session();
+            if of == Some(index) || (of == Some(lead) && record.is_of_baseline()) {
+                session.take(record);
             }
         }
         session
@@ -269,35 +253,11 @@ impl Log {
                 others.iter().for_each(|&other| sessions[other as usize].shares = Some(lead));
                 blocks.insert(lead, others);
             }
+            let Some(session) = record.session() else { continue };
+            sessions[session as usize].take(record);
             // What the baseline does is every sharing session's.
-            let others = |session: u32, side: Side| match side {
-                Side::Baseline => blocks.get(&session).copied().unwrap_or_default(),
-                Side::Candidate => &[],
-            };
-            match record {
-                Record::Launch(launch) => {
-                    for &of in others(launch.session, launch.side).iter().chain([&launch.session]) {
-                        sessions[of as usize].launches.push(launch);
-                    }
-                }
-                Record::Attempt(attempt) => {
-                    for &of in others(attempt.session, attempt.side).iter().chain([&attempt.session]) {
-                        sessions[of as usize].attempts.push(attempt);
-                    }
-                }
-                Record::Idle(idle) => {
-                    for &of in others(idle.session, idle.side).iter().chain([&idle.session]) {
-                        sessions[of as usize].idle.push(idle);
-                    }
-                }
-                Record::Scores(scores) => {
-                    for &of in others(scores.session, scores.side).iter().chain([&scores.session]) {
-                        sessions[of as usize].scores.push(scores);
-                    }
-                }
-                Record::Session(end) => sessions[end.session as usize].end = Some(end),
-                Record::Header(_) | Record::Block(_) | Record::Stop(_) => {}
-            }
+            let others = blocks.get(&session).filter(|_| record.is_of_baseline());
+            others.into_iter().copied().flatten().for_each(|of| sessions[*of as usize].take(record));
         }
         sessions
     }
@@ -323,90 +283,6 @@ impl Log {
         self.records.iter().filter_map(|record| match record {
             Record::Stop(stop) => Some(stop),
             _ => None,
-        })
-    }
-}
-
-/// What was recorded of a session, in order.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RecordedSession<'a> {
-    /// The session under which its baseline is recorded, where that is another one.
-    pub shares: Option<u32>,
-    /// Its launches.
-    pub launches: Vec<&'a Launch>,
-    /// Its attempts: warm-up, measured and repeated.
-    pub attempts: Vec<&'a Attempt>,
-    /// What its processes did while nothing was asked of them.
-    pub idle: Vec<&'a Idle>,
-    /// What was said of its answers, untimed.
-    pub scores: Vec<&'a Scores>,
-    /// Its end, once it has one.
-    pub end: Option<&'a SessionEnd>,
-}
-
-impl<'a> RecordedSession<'a> {
-    /// Whether a pair is not yet asked of both sides. A pair whose one side failed cannot be completed: its other side is not
-    /// asked.
-    pub fn is_open(&self, pair: u32) -> bool {
-        let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
-        match [Side::Baseline, Side::Candidate].map(|side| self.measured(pair, side)) {
-            [None, None] => true,
-            [Some(done), None] | [None, Some(done)] => !failed(done),
-            [Some(_), Some(_)] => false,
-        }
-    }
-
-    /// Under which session a side of `index` is recorded.
-    pub fn place(&self, index: u32, side: Side) -> u32 {
-        match side {
-            Side::Baseline => self.shares.unwrap_or(index),
-            Side::Candidate => index,
-        }
-    }
-
-    /// The measured attempt of one side of a pair.
-    pub fn measured(&self, pair: u32, side: Side) -> Option<&'a Attempt> {
-        self.attempts.iter().copied().find(|a| a.side == side && a.phase == Phase::Measured { pair })
-    }
-
-    /// Of the first `scored` pairs those whose answers of the baseline both sides are to be asked about; `None` as long as the
-    /// baseline has not been asked for all of them.
-    pub fn pairs_to_score(&self, scored: u32) -> Option<Vec<(u32, Digest)>> {
-        let asked: Option<Vec<_>> =
-            (0..scored).map(|pair| Some((pair, self.measured(pair, Side::Baseline)?))).collect();
-        Some(
-            asked?
-                .into_iter()
-                .filter_map(|(pair, attempt)| Some((pair, attempt.outcome.answer()?)))
-                .collect(),
-        )
-    }
-
-    /// What a side said of the baseline's answer in a pair, or why not.
-    pub fn scores_of(&self, pair: u32, side: Side) -> Option<&'a ScoresOutcome> {
-        let found = self.scores.iter().find(|scores| (scores.pair, scores.side) == (pair, side));
-        found.map(|scores| &scores.outcome)
-    }
-
-    /// What both sides said of each of the first `scored` pairs, the baseline first; none unless all was said: nobody chooses
-    /// what is looked at.
-    pub fn all_scores(&self, scored: u32) -> BTreeMap<u32, [Digest; 2]> {
-        let given = |pair: u32, side: Side| match self.scores_of(pair, side)? {
-            ScoresOutcome::Given { scores } => Some(*scores),
-            ScoresOutcome::Failed(_) => None,
-        };
-        let both = |(pair, _)| Some((pair, [given(pair, Side::Baseline)?, given(pair, Side::Candidate)?]));
-        let all = |pairs: Vec<_>| pairs.into_iter().map(both).collect::<Option<BTreeMap<_, _>>>();
-        self.pairs_to_score(scored).and_then(all).unwrap_or_default()
-    }
-
-    /// Pairs both of whose sides were answered: (pair, baseline, candidate).
-    pub fn complete_pairs(&self, pairs: u32) -> impl Iterator<Item = (u32, &'a Attempt, &'a Attempt)> {
-        let answered = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Answered { .. });
-        (0..pairs).filter_map(move |pair| {
-            let baseline = self.measured(pair, Side::Baseline).filter(|a| answered(a))?;
-            let candidate = self.measured(pair, Side::Candidate).filter(|a| answered(a))?;
-            Some((pair, baseline, candidate))
         })
     }
 }

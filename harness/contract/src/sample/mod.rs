@@ -5,12 +5,14 @@ mod blocks;
 mod lanes;
 mod log;
 mod record;
+mod session;
 
 pub use blocks::Blocks;
 #[cfg(feature = "schema")]
 pub(crate) use log::Line;
-pub use log::{Chain, Log, LogError, RecordedSession};
+pub use log::{Chain, Log, LogError};
 pub use record::{
     Arrival, Attempt, Block, EngineInfo, Failure, FailureKind, Header, Idle, Launch, LaunchOutcome, Mark,
     Outcome, Phase, Record, Scores, ScoresOutcome, SessionEnd, SessionStatus, Stop,
 };
+pub use session::RecordedSession;

@@ -41,6 +41,41 @@ impl Record {
             _ => None,
         }
     }
+
+    /// The session under which it is recorded ([`crate::plan::PlannedSession::index`]); `None`: it is of several, or of all.
+    pub fn session(&self) -> Option<u32> {
+        match self {
+            Self::Launch(Launch { session, .. })
+            | Self::Attempt(Attempt { session, .. })
+            | Self::Idle(Idle { session, .. })
+            | Self::Scores(Scores { session, .. })
+            | Self::Session(SessionEnd { session, .. }) => Some(*session),
+            Self::Header(_) | Self::Block(_) | Self::Stop(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn session_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::Launch(Launch { session, .. })
+            | Self::Attempt(Attempt { session, .. })
+            | Self::Idle(Idle { session, .. })
+            | Self::Scores(Scores { session, .. })
+            | Self::Session(SessionEnd { session, .. }) => Some(session),
+            Self::Header(_) | Self::Block(_) | Self::Stop(_) => None,
+        }
+    }
+
+    /// Whether it is of the baseline, which several sessions may share.
+    pub(super) fn is_of_baseline(&self) -> bool {
+        match self {
+            Self::Launch(Launch { side, .. })
+            | Self::Attempt(Attempt { side, .. })
+            | Self::Idle(Idle { side, .. })
+            | Self::Scores(Scores { side, .. }) => *side == Side::Baseline,
+            Self::Header(_) | Self::Block(_) | Self::Session(_) | Self::Stop(_) => false,
+        }
+    }
 }
 
 /// What the log belongs to.

@@ -66,14 +66,10 @@ impl Tail {
     fn count(&mut self, record: &Record, plan: &Plan) {
         let round = |session: u32| plan.sessions.get(session as usize).map(|planned| planned.round);
         let of = match record {
-            Record::Header(_) | Record::Stop(_) => None,
             Record::Block(block) => block.sessions.first().and_then(|session| round(*session)),
-            Record::Launch(launch) => round(launch.session),
-            Record::Attempt(attempt) => round(attempt.session),
-            Record::Idle(idle) => round(idle.session),
             // It may be an earlier session's.
             Record::Scores(_) => None,
-            Record::Session(end) => round(end.session),
+            other => other.session().and_then(round),
         };
         if of > self.latest_round {
             if self.latest_round.is_some() {
