@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::Fact;
 use super::board::BoardRow;
-use super::shots::CandidateShots;
+use super::latencies::CandidateLatencies;
 use crate::exhibit::{Shown, of_task};
 use crate::number::{self, UNDEFINED};
 use crate::plot;
@@ -84,17 +84,17 @@ pub(crate) fn drill(
     view: &RunView<'_>,
     row: BoardRow,
     estimates: Option<&CandidateEstimates>,
-    shots: Option<&CandidateShots>,
+    latencies: Option<&CandidateLatencies>,
     dots: bool,
 ) -> Drill {
     let pipeline = estimates.and_then(|e| view.plan.pipeline(&e.name));
     let id = &row.anchor;
-    let plots = shots.filter(|s| s.sessions.iter().any(|s| !s.shots.is_empty()));
+    let plots = latencies.filter(|s| s.sessions.iter().any(|s| !s.timed.is_empty()));
     let speedup = estimates.and_then(|e| e.speedup.as_ref());
     let ends = speedup.map_or((None, None), |s| (s.lower, s.upper));
     let ratios = plots.filter(|s| s.sessions.iter().any(|s| !s.ratios.is_empty()));
     Drill {
-        facts: estimates.map_or_else(Vec::new, |e| facts(view.plan.task, e, shots)),
+        facts: estimates.map_or_else(Vec::new, |e| facts(view.plan.task, e, latencies)),
         settings: pipeline.map_or_else(Vec::new, |pipeline| settings(view.plan.task, pipeline)),
         gates: estimates.map_or_else(Vec::new, |e| {
             e.gates.iter().map(|g| gate(view, g)).chain(e.limits.iter().map(|l| limit(view, l))).collect()
@@ -118,11 +118,11 @@ pub(crate) fn drill(
         series: plots
             .map_or_else(String::new, |s| plot::series(&format!("{id}-series"), &row.name, &s.sessions)),
         length: match (view.plan.task.unit(), plots) {
-            (Some(unit), Some(shots)) => plot::length(
+            (Some(unit), Some(latencies)) => plot::length(
                 &format!("{id}-length"),
                 &row.name,
                 unit.several,
-                [&shots.answers(false), &shots.answers(true)],
+                [&latencies.answers(false), &latencies.answers(true)],
             ),
             _ => String::new(),
         },
@@ -153,7 +153,7 @@ fn ranged(estimate: &Estimate, format: impl Fn(f64) -> String) -> String {
     }
 }
 
-fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) -> Vec<Fact> {
+fn facts(task: TaskRef, e: &CandidateEstimates, latencies: Option<&CandidateLatencies>) -> Vec<Fact> {
     let speed = |estimate: Option<&Estimate>| {
         estimate.map_or_else(|| UNDEFINED.to_owned(), |s| ranged(s, number::speedup))
     };
@@ -164,7 +164,7 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
         Claim::Tie => "a tie with the baseline: neither is proven faster",
         Claim::Ambiguous => "ambiguous: not the same without throttled samples",
     };
-    let planned = shots.map_or(e.sessions, |s| s.planned);
+    let planned = latencies.map_or(e.sessions, |s| s.planned);
     let mut facts = vec![Fact::new("Claim", claim)];
     // The interval that the claim rests on comes first.
     if let Some(shared) = &e.speedup_simultaneous {
@@ -215,8 +215,8 @@ fn facts(task: TaskRef, e: &CandidateEstimates, shots: Option<&CandidateShots>) 
             format!("{mild} mild, {} severe", o.low_severe + o.high_severe)
         }),
     ]);
-    if let Some(shots) = shots {
-        let (answered, throttled, failed) = shots.counts();
+    if let Some(latencies) = latencies {
+        let (answered, throttled, failed) = latencies.counts();
         let mut text = format!("{answered} answered, {failed} failed, {throttled} throttled");
         if e.sessions_unsteady > 0 {
             text.push_str(&format!("; not steady before the first pair in {} sessions", e.sessions_unsteady));

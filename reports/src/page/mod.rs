@@ -4,8 +4,8 @@ mod board;
 mod candidate;
 mod day;
 mod lanes;
+mod latencies;
 mod provenance;
-mod shots;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ use crate::view::{AnswerSource, RunView};
 
 pub(crate) use board::anchor as candidate_anchor;
 pub(crate) use day::{DayPage, DaySection};
+use latencies::CandidateLatencies;
 pub(crate) use provenance::device;
-use shots::CandidateShots;
 
 /// The page may have this many bytes beside the front's answers; those of candidates take what text and plots leave.
 const PAGE_BUDGET: usize = 7_600_000;
@@ -135,14 +135,14 @@ impl Page {
     /// Builds the page.
     pub(crate) fn new(view: &RunView<'_>, source: &dyn AnswerSource) -> Self {
         let ranked = view.ranked();
-        let shots = shots::by_candidate(view.plan, view.log);
+        let latencies = latencies::by_candidate(view.plan, view.log);
         let rows = board::rows(view);
         let stopping = trust::stopping(
             view,
             rows.iter()
                 .zip(&ranked)
                 .enumerate()
-                .map(|(i, (row, (entry, _)))| (i, row, shots.get(entry.name.as_str()))),
+                .map(|(i, (row, (entry, _)))| (i, row, latencies.get(entry.name.as_str()))),
         );
         let gpu = view.estimates.telemetry.as_ref().is_some_and(|telemetry| telemetry.gpu.is_some());
         let resources = rows
@@ -156,8 +156,8 @@ impl Page {
             .enumerate()
             .map(|(index, (entry, _))| (entry.name.as_str(), board::anchor(index)))
             .collect();
-        let candidates = drills(view, rows, &ranked, &shots, source);
-        let (clouds, clouds_left_out) = clouds(view, &ranked, &shots);
+        let candidates = drills(view, rows, &ranked, &latencies, source);
+        let (clouds, clouds_left_out) = clouds(view, &ranked, &latencies);
         let mut standings: Vec<_> = ranked
             .iter()
             .map(|(e, _)| (e.standing, [standing_key(e.standing), standing_words(e.standing)]))
@@ -181,7 +181,7 @@ impl Page {
                 Some(&Evidence::of(view, source)),
                 |index| Some(format!("#{}", board::anchor(index))),
             ),
-            headline: headline(view, &shots),
+            headline: headline(view, &latencies),
             level: number::percent(view.estimates.level, 0),
             similarity: view.contest.score.similarity.title(),
             board_standings: standings.into_iter().map(|(_, words)| words).collect(),
@@ -220,14 +220,14 @@ fn alerts(view: &RunView<'_>) -> Vec<String> {
     alerts
 }
 
-fn headline(view: &RunView<'_>, shots: &BTreeMap<&str, CandidateShots>) -> Vec<Fact> {
+fn headline(view: &RunView<'_>, latencies: &BTreeMap<&str, CandidateLatencies>) -> Vec<Fact> {
     let sum = |count: fn(&CandidateEstimates) -> u32| -> u64 {
         view.estimates.candidates.iter().map(|c| u64::from(count(c))).sum()
     };
     let counted = |part: fn(&Counted) -> u64| -> u64 {
         view.estimates.candidates.iter().map(|c| part(&c.counted)).sum()
     };
-    let requests: usize = shots.values().map(|s| s.counts().0).sum();
+    let requests: usize = latencies.values().map(|s| s.counts().0).sum();
     let c = &view.estimates.certificate;
     vec![
         Fact::new("pipelines against the baseline", number::count(view.ranking.entries.len() as u64)),
@@ -296,17 +296,17 @@ fn plane(view: &RunView<'_>, ranked: &Ranked<'_>) -> String {
 fn clouds(
     view: &RunView<'_>,
     ranked: &Ranked<'_>,
-    shots: &BTreeMap<&str, CandidateShots>,
+    latencies: &BTreeMap<&str, CandidateLatencies>,
 ) -> (String, usize) {
     let baseline = plot::Cloud {
         name: visible(&view.plan.baseline().name),
         standing: "base",
-        values: shots.values().flat_map(|s| s.latencies(false)).collect(),
+        values: latencies.values().flat_map(|s| s.latencies(false)).collect(),
     };
     let measured: Vec<_> = ranked
         .iter()
         .filter_map(|(entry, _)| {
-            let values = shots.get(entry.name.as_str())?.latencies(true);
+            let values = latencies.get(entry.name.as_str())?.latencies(true);
             let standing = standing_key(entry.standing);
             (!values.is_empty()).then(|| plot::Cloud { name: visible(&entry.name), standing, values })
         })
@@ -342,7 +342,7 @@ fn drills(
     view: &RunView<'_>,
     rows: Vec<board::BoardRow>,
     ranked: &Ranked<'_>,
-    shots: &BTreeMap<&str, CandidateShots>,
+    latencies: &BTreeMap<&str, CandidateLatencies>,
     source: &dyn AnswerSource,
 ) -> Vec<candidate::Drill> {
     let mut records: BTreeMap<(&str, u32), &QualityRecord> = BTreeMap::new();
@@ -359,7 +359,7 @@ fn drills(
         .into_iter()
         .zip(ranked)
         .map(|(row, (entry, estimates))| {
-            candidate::drill(view, row, *estimates, shots.get(entry.name.as_str()), dots)
+            candidate::drill(view, row, *estimates, latencies.get(entry.name.as_str()), dots)
         })
         .collect();
     // Answers last: they get the room that is left.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Fact;
 use super::board::{BoardRow, anchor};
-use super::shots::CandidateShots;
+use super::latencies::CandidateLatencies;
 use crate::exhibit::of_task;
 use crate::number::{self, UNDEFINED};
 use crate::plot;
@@ -84,7 +84,7 @@ pub(crate) fn certificate(view: &RunView<'_>) -> CertificateView {
 /// How measurement stopped.
 pub(crate) fn stopping<'a>(
     view: &RunView<'_>,
-    rows: impl Iterator<Item = (usize, &'a BoardRow, Option<&'a CandidateShots>)>,
+    rows: impl Iterator<Item = (usize, &'a BoardRow, Option<&'a CandidateLatencies>)>,
 ) -> StoppingView {
     let stopping = &view.plan.measurement.stopping;
     let (sessions, pairs) = match view.plan.extent {
@@ -107,14 +107,14 @@ pub(crate) fn stopping<'a>(
         rule.push_str(&format!(" No session starts after {} s.", number::significant(budget, 4)));
     }
     let rows = rows
-        .map(|(index, row, shots)| {
+        .map(|(index, row, latencies)| {
             let name = view.ranking.entries.get(index).map_or("", |e| e.name.as_str());
             let estimates = view.estimates.candidates.iter().find(|e| e.name == name);
             let half = estimates.and_then(|e| e.speedup.as_ref()).and_then(|s| {
                 Some((s.upper?.ln() - s.lower?.ln()) / 2.0).filter(|h| h.is_finite()).map(f64::exp_m1)
             });
             let stop = estimates.and_then(|e| e.stopped.as_ref());
-            let (begun, planned) = shots.map_or((0, 0), |s| (s.sessions.len(), s.planned as usize));
+            let (begun, planned) = latencies.map_or((0, 0), |s| (s.sessions.len(), s.planned as usize));
             let why = match stop {
                 Some(stop) => format!("{} ({} sessions saved)", visible(&stop.reason), stop.sessions_saved),
                 None if begun < planned => "not all sessions were run".to_owned(),

@@ -17,5 +17,5 @@ pub(crate) use latency::{Cloud, clouds};
 pub(crate) use length::length;
 pub(crate) use plane::{Spot, plane};
 pub(crate) use race::{Bar, race};
-pub(crate) use sessions::{SessionShots, Shot, ratios, series, strips};
+pub(crate) use sessions::{SessionLatencies, TimedAnswer, ratios, series, strips};
 pub(crate) use trend::{TrendPoint, trend};

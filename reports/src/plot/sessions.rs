@@ -7,7 +7,7 @@ use crate::number;
 
 /// One request that gave a picture.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shot {
+pub(crate) struct TimedAnswer {
     /// Baseline's or candidate's.
     pub candidate: bool,
     /// Milliseconds; of each unit where an answer has several.
@@ -20,12 +20,12 @@ pub(crate) struct Shot {
 
 /// One session in order of time.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SessionShots {
+pub(crate) struct SessionLatencies {
     /// Measured answers: whether the candidate's, units and whole latency in milliseconds.
     pub answers: Vec<(bool, (f64, f64))>,
     /// Every request that gave a picture, both sides.
-    pub shots: Vec<Shot>,
-    /// Requests that failed, by position in `shots`.
+    pub timed: Vec<TimedAnswer>,
+    /// Requests that failed, by position in `timed`.
     pub failures: Vec<usize>,
     /// Baseline's over candidate's latency, pair by pair.
     pub ratios: Vec<f64>,
@@ -70,7 +70,7 @@ impl Panel {
 }
 
 /// Measured latencies per session, a panel for each side with its own axis: they may be far apart.
-pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool) -> String {
+pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionLatencies], dots: bool) -> String {
     let (top, bottom) = (26.0, 190.0);
     let description = format!(
         "Latency in milliseconds of the baseline (left panel) and {name} (right panel) in each of {} sessions.",
@@ -84,7 +84,7 @@ pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool
         let measured: Vec<Vec<f64>> = sessions
             .iter()
             .map(|s| {
-                s.shots.iter().filter(|s| !s.warmup && s.candidate == side).map(|s| s.latency_ms).collect()
+                s.timed.iter().filter(|s| !s.warmup && s.candidate == side).map(|s| s.latency_ms).collect()
             })
             .collect();
         let y = Scale::logarithmic(measured.iter().flatten().copied(), 0.06, bottom, top);
@@ -116,7 +116,7 @@ pub(crate) fn strips(id: &str, name: &str, sessions: &[SessionShots], dots: bool
 pub(crate) fn ratios(
     id: &str,
     name: &str,
-    sessions: &[SessionShots],
+    sessions: &[SessionLatencies],
     point: Option<f64>,
     ends: (Option<f64>, Option<f64>),
 ) -> String {
@@ -157,18 +157,18 @@ pub(crate) fn ratios(
 }
 
 /// Every request in the order of time: warm-up shaded, throttled ones and failures marked.
-pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String {
+pub(crate) fn series(id: &str, name: &str, sessions: &[SessionLatencies]) -> String {
     let (top, bottom) = (22.0, 190.0);
     let y = Scale::logarithmic(
-        sessions.iter().flat_map(|s| s.shots.iter().map(|s| s.latency_ms)),
+        sessions.iter().flat_map(|s| s.timed.iter().map(|s| s.latency_ms)),
         0.06,
         bottom,
         top,
     );
-    let total: usize = sessions.iter().map(|s| s.shots.len() + 1).sum();
+    let total: usize = sessions.iter().map(|s| s.timed.len() + 1).sum();
     let step = (RIGHT - LEFT) / total.max(1) as f64;
-    let throttled = sessions.iter().flat_map(|s| &s.shots).filter(|s| s.throttled).count();
-    let warm = sessions.iter().flat_map(|s| &s.shots).filter(|s| s.warmup).count();
+    let throttled = sessions.iter().flat_map(|s| &s.timed).filter(|s| s.throttled).count();
+    let warm = sessions.iter().flat_map(|s| &s.timed).filter(|s| s.warmup).count();
     let failed: usize = sessions.iter().map(|s| s.failures.len()).sum();
     let description = format!(
         "Latency of every request to the baseline and {name} in order of time: {warm} for warm-up, \
@@ -181,23 +181,23 @@ pub(crate) fn series(id: &str, name: &str, sessions: &[SessionShots]) -> String 
     let mut at = LEFT + step;
     for session in sessions {
         starts.push(at);
-        let warm = session.shots.iter().take_while(|s| s.warmup).count();
+        let warm = session.timed.iter().take_while(|s| s.warmup).count();
         if warm > 0 {
             shaded.push((at - step / 2.0, top, step * warm as f64, bottom - top));
         }
-        for (index, shot) in session.shots.iter().enumerate() {
-            let point = (at + step * index as f64, y.at(shot.latency_ms));
-            match (shot.warmup, shot.candidate) {
+        for (index, timed) in session.timed.iter().enumerate() {
+            let point = (at + step * index as f64, y.at(timed.latency_ms));
+            match (timed.warmup, timed.candidate) {
                 (true, _) => cold.push(point),
                 (false, true) => cand.push(point),
                 (false, false) => base.push(point),
             }
-            if shot.throttled {
+            if timed.throttled {
                 hot.push(point);
             }
         }
         lost.extend(session.failures.iter().map(|index| (at + step * *index as f64, top + 4.0)));
-        at += step * (session.shots.len() + 1) as f64;
+        at += step * (session.timed.len() + 1) as f64;
     }
     svg.rects("warm", &shaded);
     WIDE.frame(&mut svg, &y, bottom, "");

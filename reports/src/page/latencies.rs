@@ -1,26 +1,26 @@
-//! The log, sorted by candidate and session.
+//! What was timed, read off the log by candidate and session.
 
 use std::collections::BTreeMap;
 
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Outcome, Phase, RecordedSession};
 
-use crate::plot::{SessionShots, Shot};
+use crate::plot::{SessionLatencies, TimedAnswer};
 
 /// What was recorded of one candidate.
 #[derive(Debug, Default)]
-pub(crate) struct CandidateShots {
+pub(crate) struct CandidateLatencies {
     /// Its sessions in the order of execution, those begun only.
-    pub sessions: Vec<SessionShots>,
+    pub sessions: Vec<SessionLatencies>,
     /// Sessions planned.
     pub planned: u32,
 }
 
-impl CandidateShots {
+impl CandidateLatencies {
     /// Measured latencies of one side, milliseconds, in order.
     pub(crate) fn latencies(&self, candidate: bool) -> Vec<f64> {
-        let shots = self.sessions.iter().flat_map(|s| &s.shots);
-        shots.filter(|s| !s.warmup && s.candidate == candidate).map(|s| s.latency_ms).collect()
+        let latencies = self.sessions.iter().flat_map(|s| &s.timed);
+        latencies.filter(|s| !s.warmup && s.candidate == candidate).map(|s| s.latency_ms).collect()
     }
 
     /// Units and whole latency, milliseconds, of the measured answers of one side.
@@ -31,15 +31,15 @@ impl CandidateShots {
 
     /// Requests answered, throttled ones among them, failed requests.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        let shots = || self.sessions.iter().flat_map(|s| &s.shots);
+        let latencies = || self.sessions.iter().flat_map(|s| &s.timed);
         let failed = self.sessions.iter().map(|s| s.failures.len()).sum();
-        (shots().count(), shots().filter(|s| s.throttled).count(), failed)
+        (latencies().count(), latencies().filter(|s| s.throttled).count(), failed)
     }
 }
 
 /// Sorts the log by candidate.
-pub(crate) fn by_candidate<'a>(plan: &'a Plan, log: &Log) -> BTreeMap<&'a str, CandidateShots> {
-    let mut candidates: BTreeMap<&str, CandidateShots> = BTreeMap::new();
+pub(crate) fn by_candidate<'a>(plan: &'a Plan, log: &Log) -> BTreeMap<&'a str, CandidateLatencies> {
+    let mut candidates: BTreeMap<&str, CandidateLatencies> = BTreeMap::new();
     for (planned, recorded) in plan.sessions.iter().zip(log.sessions(plan)) {
         let candidate = candidates.entry(&planned.candidate).or_default();
         candidate.planned += 1;
@@ -50,8 +50,8 @@ pub(crate) fn by_candidate<'a>(plan: &'a Plan, log: &Log) -> BTreeMap<&'a str, C
     candidates
 }
 
-fn session(recorded: &RecordedSession<'_>) -> SessionShots {
-    let mut session = SessionShots::default();
+fn session(recorded: &RecordedSession<'_>) -> SessionLatencies {
+    let mut session = SessionLatencies::default();
     let mut attempts: Vec<&Attempt> = recorded.attempts.clone();
     attempts.retain(|a| !matches!(a.phase, Phase::Repeat { .. }));
     // Warm-up first, so that it can be shaded; otherwise in order of time.
@@ -59,7 +59,7 @@ fn session(recorded: &RecordedSession<'_>) -> SessionShots {
     let mut pairs: BTreeMap<u32, [Option<f64>; 2]> = BTreeMap::new();
     for attempt in attempts {
         let Some(unit_ns) = attempt.outcome.unit_ns() else {
-            session.failures.push(session.shots.len());
+            session.failures.push(session.timed.len());
             continue;
         };
         let candidate = attempt.side == Side::Candidate;
@@ -72,7 +72,7 @@ fn session(recorded: &RecordedSession<'_>) -> SessionShots {
         {
             session.answers.push((candidate, (f64::from(*units), *latency_ns as f64 / 1e6)));
         }
-        session.shots.push(Shot {
+        session.timed.push(TimedAnswer {
             candidate,
             latency_ms,
             warmup: matches!(attempt.phase, Phase::Warmup { .. }),
