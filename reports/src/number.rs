@@ -1,6 +1,6 @@
 //! Numbers as text: the same bytes on every machine, and never `NaN`.
 
-use edgemaxx_contract::text::decimals;
+use edgemaxx_contract::shown_text::decimals;
 
 /// What an undefined number prints as.
 pub(crate) const UNDEFINED: &str = "—";

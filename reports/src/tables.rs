@@ -12,8 +12,8 @@ use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::sample::{Arrival, Attempt, Log, Mark, Outcome, Phase, Record};
+use edgemaxx_contract::shown_text::visible;
 use edgemaxx_contract::telemetry::AttemptTelemetry;
-use edgemaxx_contract::text::visible;
 use polars::prelude::*;
 
 use crate::day::DayView;

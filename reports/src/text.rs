@@ -1,6 +1,6 @@
 //! Foreign text made harmless.
 
-pub(crate) use edgemaxx_contract::text::{shorten, visible};
+pub(crate) use edgemaxx_contract::shown_text::{shorten, visible};
 
 /// `text` for XML and HTML content and quoted attributes.
 pub(crate) fn escape(text: &str) -> String {

@@ -2,10 +2,10 @@
 
 mod common;
 
-use edgemaxx_contract::claim::{Claim, Salt};
 use edgemaxx_contract::day::{BlockRef, DayRecord, Fate, Repeats, Submission, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::sealed_claim::{Claim, Salt};
 use edgemaxx_contract::weights::{Origin, Weights, entries};
 use edgemaxx_report::{
     DayView, FileDigest, QuietDay, RunView, day_html, day_markdown, history, html, markdown, tables,

@@ -2,9 +2,9 @@
 //! gives the same bytes.
 use crate::error::{Error, Result};
 use crate::pipeline::CheckpointSource;
-use crate::tensors::{self, Entry};
 use crate::unet::Replacement;
 use crate::weights::{Weights, component_files};
+use crate::write_tensors::{self, Entry};
 use candle_core::{DType, Device};
 use edgemaxx_contract::noise::torch_randn;
 use half::{bf16, f16};
@@ -161,7 +161,7 @@ fn rewrite(weights: &Weights, storage: Option<Storage>, noise: Option<Noise>, pa
         }
     }
     let note = (storage == Some(Storage::Int8)).then_some(("edgemaxx.quantization", "int8-per-channel"));
-    tensors::write(path, entries, note, |e| {
+    write_tensors::write(path, entries, note, |e| {
         Ok(match e.dtype {
             Dtype::I8 => quantize(&values(&e.name)?, e.shape[0]).0.iter().map(|q| *q as u8).collect(),
             Dtype::F32 if storage == Some(Storage::Int8) => {

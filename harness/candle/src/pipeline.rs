@@ -3,7 +3,7 @@ use crate::accelerator::explain;
 use crate::cuda::Cuda;
 use crate::denoise::{Branches, Denoiser, Recorded};
 use crate::error::{Error, Result};
-use crate::index::ModelIndex;
+use crate::model_index::ModelIndex;
 use crate::prompt::{PromptEmbeds, PromptEncoder};
 use crate::schedule::{Noise, SCHEDULERS, Schedule, ScheduleConfig};
 use crate::threads;

@@ -2,8 +2,8 @@
 //! It is faster for certain and worse for certain; training afterwards can make up for some of it.
 use crate::error::{Error, Result};
 use crate::json::read_json;
-use crate::tensors::{self, Entry};
 use crate::weights::{Weights, component_files};
+use crate::write_tensors::{self, Entry};
 use candle_core::{DType, Device};
 use serde_json::Value;
 use std::path::Path;
@@ -45,7 +45,9 @@ pub fn prune_layers(root: &Path, keep: usize) -> Result<usize> {
     let int8 = entries.iter().any(|e| e.dtype == safetensors::Dtype::I8);
     let note = int8.then_some(("edgemaxx.quantization", "int8-per-channel"));
     let part = folder.join(format!(".{STEM}.part"));
-    tensors::write(&part, entries, note, |e| Ok(weights.bytes_of(&e.name).unwrap_or_default().to_vec()))?;
+    write_tensors::write(&part, entries, note, |e| {
+        Ok(weights.bytes_of(&e.name).unwrap_or_default().to_vec())
+    })?;
     drop(weights);
     // Links to the source's files and shards go; the one file takes their place.
     for file in std::fs::read_dir(&folder).map_err(Error::io(&folder))?.flatten().map(|e| e.path()) {
@@ -104,7 +106,7 @@ mod tests {
         let doubled = entries.len() - weights.names().count();
         assert!(doubled > 50);
         std::fs::remove_file(&file).expect("the link");
-        tensors::write(&file, entries, None, |e| {
+        write_tensors::write(&file, entries, None, |e| {
             let name = e.name.replacen(".transformer_blocks.1.", ".transformer_blocks.0.", 1);
             Ok(weights.bytes_of(&name).expect("bytes").to_vec())
         })

@@ -1,6 +1,6 @@
 //! Intermediate tensors of one generation, for comparison with other implementations.
 use crate::error::Result;
-use crate::tensors::{self, Entry};
+use crate::write_tensors::{self, Entry};
 use candle_core::{DType, Tensor};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl Trace {
             dtype: Dtype::F32,
             shape: t.dims().to_vec(),
         };
-        tensors::write(path, self.tensors.iter().map(entry).collect(), None, |e| {
+        write_tensors::write(path, self.tensors.iter().map(entry).collect(), None, |e| {
             let values = self.tensors[&e.name].flatten_all()?.to_vec1::<f32>()?;
             Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect())
         })

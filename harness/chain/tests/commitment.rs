@@ -4,7 +4,7 @@ use edgemaxx_chain::commitment::{
     Commitment, CommitmentError, DaySeal, EngineKind, MAX_BYTES, Opening, Provider, Revision, Sealed,
     Submission, Unreadable, fresh_salt, read,
 };
-use edgemaxx_contract::claim::Salt;
+use edgemaxx_contract::sealed_claim::Salt;
 use proptest::prelude::*;
 
 fn example() -> Submission {

@@ -6,11 +6,11 @@ mod error;
 #[cfg(all(feature = "fleet", feature = "validator"))]
 mod fleet_watch;
 mod progress;
-mod shell;
+mod publish_target;
+mod resume_command;
 #[cfg(feature = "chain")]
 mod subtensor;
 mod table;
-mod target;
 mod terminal;
 #[cfg(feature = "validator")]
 mod validator_log;

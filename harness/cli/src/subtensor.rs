@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use edgemaxx_chain::{Chain, ChainError, ConnectOptions, Journal, Network, Pin};
-use edgemaxx_run::state::{home, state_folder};
+use edgemaxx_run::state_folder::{home, state_folder};
 use edgemaxx_seal::{AccountId, Keypair, PasswordSource, Wallet};
 
 use crate::error::Failure;

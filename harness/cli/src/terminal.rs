@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use edgemaxx_contract::text::{is_hidden, line, visible};
-use edgemaxx_run::child::Failure;
+use edgemaxx_contract::shown_text::{is_hidden, line, visible};
+use edgemaxx_run::child_failure::Failure;
 use serde_json::json;
 
 use crate::error::{exit_of, words};

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::claim::Claim;
 use crate::digest::Digest;
 use crate::document;
 use crate::format::Format;
 use crate::plan::Day;
+use crate::sealed_claim::Claim;
 
 /// The name of the file.
 pub const DAY_FILE: &str = "day.json";

@@ -1,6 +1,5 @@
 //! The shared vocabulary of EdgeMaxx: tasks, contest, plan, samples, quality, estimates, ranking. Pure, no I/O.
 
-pub mod claim;
 pub mod comparison;
 pub mod confidence;
 pub mod contest;
@@ -9,7 +8,6 @@ pub mod day;
 pub mod digest;
 pub mod dtype;
 pub mod eligibility;
-pub mod encoding;
 pub mod environment;
 pub mod estimate;
 pub mod fleet;
@@ -28,8 +26,10 @@ pub mod run_files;
 pub mod sample;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod sealed_claim;
+pub mod shown_text;
 pub mod task;
 pub mod telemetry;
-pub mod text;
 pub mod torn_line;
+pub mod utf8;
 pub mod weights;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::sample::{Failure, FailureKind};
+use edgemaxx_contract::shown_text::line;
 use edgemaxx_contract::task::{RequestSpec, Settings};
-use edgemaxx_contract::text::line;
 use edgemaxx_protocol::{Load, Object};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use edgemaxx_contract::encoding::text_of;
+use edgemaxx_contract::utf8::text_of;
 
 use crate::digests::{FileError, at};
 

@@ -28,24 +28,24 @@
 
 #![forbid(unsafe_code)]
 
-mod claim;
+mod connection;
 mod content;
 mod error;
 mod key;
 pub mod limits;
 mod message;
+mod one_coordinator;
 mod parts;
-mod queue;
-pub mod server;
+pub mod server_config;
 mod streams;
 mod subject;
 #[cfg(test)]
 mod trials;
 
-pub use claim::{Claim, Claimant};
+pub use connection::{Place, Queue, Received, Side};
 pub use content::{Content, PART_BYTES};
 pub use error::{FleetError, Result};
 pub use key::Key;
 pub use message::{Answer, Bundle, Doing, Failed, Host, Input, Inputs, Lease, Seen, Signed, Work};
-pub use queue::{Place, Queue, Received, Side};
+pub use one_coordinator::{Claim, Claimant};
 pub use streams::Room;

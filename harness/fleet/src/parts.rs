@@ -12,10 +12,10 @@ use bytes::Bytes;
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
 use edgemaxx_files::WholeFile;
 
+use crate::connection::{Queue, Side};
 use crate::content::{Content, PART_BYTES};
 use crate::error::{FleetError, Result};
 use crate::key::Key;
-use crate::queue::{Queue, Side};
 use crate::subject;
 
 /// Parts that are on their way at once.

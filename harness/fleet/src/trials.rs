@@ -10,9 +10,9 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use tempfile::TempDir;
 
-use crate::claim::{WAITS, Waits};
 use crate::limits::LINES_BYTES;
-use crate::server::{Site, configuration};
+use crate::one_coordinator::{WAITS, Waits};
+use crate::server_config::{Site, configuration};
 use crate::{Bundle, Claim, Claimant, Content, FleetError, Key, Place, Queue, Room, Side, Signed};
 
 /// Far beyond what a busy machine needs.

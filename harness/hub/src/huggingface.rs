@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use edgemaxx_contract::encoding::text_of;
+use edgemaxx_contract::utf8::text_of;
 
 use crate::cache::{home, set};
 use crate::upload::{FilesUpload, Published, Upload};

@@ -8,13 +8,13 @@ use edgemaxx_contract::sample::{Chain, Failure, Header, Log, Outcome, Record, Se
 use edgemaxx_contract::torn_line::whole_lines;
 use edgemaxx_engine::Launcher;
 
-use crate::count::Tally;
 use crate::error::MeasureError;
 use crate::observe::{Event, Observer, StopRule};
 use crate::patience::Patience;
 use crate::remaining;
 use crate::run::{Io, Run};
 use crate::session::{self, Ended};
+use crate::tally::Tally;
 
 /// What a finished measurement holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

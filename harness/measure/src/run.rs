@@ -7,11 +7,11 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::{Log, Record};
 use edgemaxx_engine::{Artefact, Clock, Codec, Launcher};
 
-use crate::count::Tally;
+use crate::disk::Disk;
 use crate::error::MeasureError;
-use crate::log_file::Disk;
 use crate::observe::{Event, Observer, Progress};
 use crate::patience::Patience;
+use crate::tally::Tally;
 use crate::telemetry::Telemetry;
 
 /// The world outside.

@@ -132,7 +132,7 @@ fn clock_failure(error: ClockError) -> RunError {
 
 /// Where it is kept what must be put back.
 fn state_folder() -> PathBuf {
-    crate::state::state_folder().unwrap_or_else(|| std::env::temp_dir().join("edgemaxx"))
+    crate::state_folder::state_folder().unwrap_or_else(|| std::env::temp_dir().join("edgemaxx"))
 }
 
 #[cfg(test)]

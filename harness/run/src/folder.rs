@@ -25,7 +25,7 @@ use edgemaxx_contract::telemetry::TelemetryLog;
 use edgemaxx_files::{read_text_of, write_whole};
 
 use crate::error::{InFile as _, Result, RunError};
-use crate::shell::quoted;
+use crate::quoted::quoted;
 
 /// The largest log or document of a run, bytes.
 const MOST_LOG: u64 = 4 << 30;

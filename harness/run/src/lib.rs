@@ -5,7 +5,8 @@
 
 pub mod audit;
 pub mod build;
-pub mod child;
+pub mod built_in_engine;
+pub mod child_failure;
 pub mod ci;
 pub mod copies;
 pub mod entry;
@@ -21,23 +22,21 @@ pub mod follow;
 pub mod hub;
 pub mod kernels;
 pub mod left_out;
-pub mod likeness;
 pub mod look;
-pub mod measured;
+pub mod measured_run;
 pub mod miner;
-pub mod native;
 pub mod open;
 pub mod origin;
 pub mod pay;
 pub mod prepare;
 pub mod progress;
 pub mod public;
+pub mod quoted;
 pub mod resolve;
-pub mod shell;
 pub mod site;
 pub mod sources;
 pub mod stage;
-pub mod state;
+pub mod state_folder;
 mod stop_rule;
 #[cfg(feature = "chain")]
 pub mod submissions;

@@ -7,7 +7,7 @@ use edgemaxx_seal::AccountId;
 
 use crate::error::{Class, Result, RunError};
 use crate::folder::RunFolder;
-use crate::shell::quoted;
+use crate::quoted::quoted;
 
 /// The rewards of a run by hotkey, if the run may set weights. A candidate is named by its hotkey's address, or has one
 /// `assigned`.

@@ -15,7 +15,7 @@ use edgemaxx_report::{Evidence, HistoryRun, QuietDay, Summary, history};
 use crate::error::{InFile as _, Result};
 use crate::folder::RunFolder;
 use crate::progress::Observer;
-use crate::shell::quoted;
+use crate::quoted::quoted;
 use crate::stage::report::evidence;
 
 /// Marks a folder as ours to write into.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edgemaxx_contract::claim::Claim;
 use edgemaxx_contract::day::{Fate, Repeats, Submission};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::sealed_claim::Claim;
 
 use crate::world::{Commitment, Compared, Seal, Snapshot};
 
@@ -159,7 +159,7 @@ pub fn repeats(submissions: &[Submission], found: &Compared, most: usize) -> Vec
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::claim::{Salt, sealed};
+    use edgemaxx_contract::sealed_claim::{Salt, sealed};
 
     use super::*;
     use crate::world::CopyOf;

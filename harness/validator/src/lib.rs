@@ -4,6 +4,7 @@
 
 pub mod collect;
 pub mod contest_file;
+pub mod day_weights;
 #[cfg(feature = "daemon")]
 mod decided;
 #[cfg(feature = "daemon")]
@@ -29,6 +30,5 @@ pub mod state;
 pub mod status;
 #[cfg(feature = "daemon")]
 pub mod store;
-pub mod verdict;
 pub mod workers;
 pub mod world;

@@ -16,8 +16,8 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay, SealError};
 use edgemaxx_seal::sign::Signer;
 
 use crate::contest_file;
+use crate::day_weights::{Basis, decide};
 use crate::state::{Phase, Previous, State};
-use crate::verdict::{Basis, decide};
 use crate::world::Pages;
 
 /// A day that cannot be published, or read back.

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::sealed_claim::Salt;
 use edgemaxx_contract::weights::Weights;
 
 /// The wall clock.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use edgemaxx_contract::digest::DigestBuilder;
-use edgemaxx_contract::encoding::{EncodingError, is_utf16};
+use edgemaxx_contract::utf8::{EncodingError, is_utf16};
 
 use super::error::SourceError;
 use super::rows::{Rows, possible};

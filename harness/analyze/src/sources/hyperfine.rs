@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::encoding::text_of;
+use edgemaxx_contract::utf8::text_of;
 use serde::Deserialize;
 
 use super::error::SourceError;

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Plan, PlannedSession};
 use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_contract::sample::{Attempt, Log, Mark, Phase, RecordedSession};
+use edgemaxx_contract::utf8::text_of;
 
 use super::error::SourceError;
 use crate::samples::{CandidateSamples, Pair, SampleTable, Session};

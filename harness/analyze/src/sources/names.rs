@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use edgemaxx_contract::text::is_hidden;
+use edgemaxx_contract::shown_text::is_hidden;
 use unicode_security::confusable_detection::skeleton;
 
 /// Names numbered in order of first appearance.

@@ -16,11 +16,11 @@ use edgemaxx_contract::sample::{
     Failure, FailureKind, LaunchOutcome, Log, Outcome, RecordedSession, ScoresOutcome, SessionStatus,
 };
 
-use super::certificate::certificate;
+use super::control::certificate;
 use super::estimate::{mean_latency, quantile, speedup, throughput};
 use super::lanes::{self, Lanes};
 use super::resources::{disagreement, energy_of_units, limits, resources};
-use super::{floor, honesty, judge, stream};
+use super::{floor, gates, honesty, stream};
 use crate::estimators::drift::drift;
 use crate::estimators::outliers::{Fences, Outlier};
 use crate::estimators::quantiles::Sorted;
@@ -138,11 +138,11 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
                 beaten_by: stop.beaten_by.clone(),
             });
         let gates = contest.quality.gates.iter();
-        estimates.gates = gates.map(|gate| judge::gate(records, gate, contest.quality.level)).collect();
+        estimates.gates = gates.map(|gate| gates::gate(records, gate, contest.quality.level)).collect();
         estimates.unscored = unscored(plan, &recorded_of, records);
-        estimates.similarity = judge::similarity(records, contest.score.similarity, contest.score.level);
-        estimates.quality = judge::metrics(records, settings.level);
-        estimates.worst_requests = judge::worst_requests(records, contest);
+        estimates.similarity = gates::similarity(records, contest.score.similarity, contest.score.level);
+        estimates.quality = gates::metrics(records, settings.level);
+        estimates.worst_requests = gates::worst_requests(records, contest);
         let answered = stream::answered(plan, &recorded_of);
         estimates.streaming = stream::streaming(&answered, settings.level);
         if plan.task.unit().is_some() {
@@ -228,7 +228,7 @@ fn by_session(
     records: &[&QualityRecord],
     contest: &Contest,
 ) -> Vec<SessionEvidence> {
-    let similarities = judge::similarity_by_session(records, contest.score.similarity);
+    let similarities = gates::similarity_by_session(records, contest.score.similarity);
     // The control has several sessions of a round where candidates share a baseline.
     let similarity = |round: u32| {
         let of_round = measured.iter().filter(|session| session.round == round);

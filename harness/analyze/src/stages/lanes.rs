@@ -10,7 +10,7 @@ use edgemaxx_contract::estimate::LaneEstimates;
 use edgemaxx_contract::plan::{Plan, Role, Side, lane_of};
 use edgemaxx_contract::sample::{Attempt, Phase, RecordedSession};
 
-use super::certificate::ALARM;
+use super::control::ALARM;
 use super::estimate::speedup;
 use crate::estimators::student;
 use crate::inference::compare::Series;

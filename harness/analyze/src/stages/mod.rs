@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod agreement;
 mod analyze;
-mod certificate;
 pub(crate) mod compare;
+mod control;
 pub(crate) mod estimate;
 mod floor;
+mod gates;
 mod honesty;
-mod judge;
 mod lanes;
 mod oracle;
 mod order;
@@ -22,7 +22,7 @@ mod tests;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};
-pub use judge::gate;
+pub use gates::gate;
 pub use oracle::{Oracle, OracleError, Question, oracle};
 pub use race::{FactorRange, Race, ScoreRange};
 pub use rank::rank;

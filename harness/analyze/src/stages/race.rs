@@ -9,7 +9,7 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::quality::QualityRecord;
 
 use super::analyze::looks_of;
-use super::judge::{similarity, surely_missed, surely_passed};
+use super::gates::{similarity, surely_missed, surely_passed};
 use super::rank::{gain, quality_factor};
 use crate::elimination::{self, RISK, Reaches, SessionSpeed};
 use crate::sequential::{Boundary, Looks};

@@ -1,7 +1,7 @@
 //! CLIP's tokenizer: lower-cased byte-pair encoding between start and end tokens, padded to a fixed length.
-use crate::description::read_tokenizer;
 use crate::error::{Error, Result};
 use crate::json::{read_json, read_whole};
+use crate::tokenizer_file::read_tokenizer;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! How the numbers of a [`super::matrix::Matrix`] are stored: panels of 32 columns, row after row of the inner dimension, in
 //! groups that share a scale where they are quantised. One text per format for products with one row, for widening, and
 //! for reading a column.
-use super::lane::Lane;
 use super::pack::COLUMNS;
+use super::register::Lane;
 use half::{bf16, f16};
 use std::marker::PhantomData;
 

@@ -1,10 +1,10 @@
 //! The matrix kernel: tiles of rows times panels of 32 packed columns, held in registers over the whole inner
 //! dimension, finished (bias, activation, residual) on the way out.
-#[cfg(target_arch = "x86_64")]
-use super::lane::x86::{Half, Wide};
-use super::lane::{Lane, Plain};
 use super::math;
 use super::pack::{COLUMNS, Line, Packed};
+#[cfg(target_arch = "x86_64")]
+use super::register::x86::{Half, Wide};
+use super::register::{Lane, Plain};
 use super::rows::Rows;
 use super::simd::Isa;
 

@@ -2,10 +2,10 @@
 //! either way every result is the same chain of fused multiply-adds, group by group, so that a row's results have the same
 //! bits whatever other rows were computed beside it.
 use super::format::Format;
-#[cfg(target_arch = "x86_64")]
-use super::lane::x86::{Half, Wide};
-use super::lane::{Lane, Plain};
 use super::pack::{COLUMNS, Line};
+#[cfg(target_arch = "x86_64")]
+use super::register::x86::{Half, Wide};
+use super::register::{Lane, Plain};
 use super::simd::Isa;
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Text to token ids and back: `tokenizer.json`, or the vocabulary of a GGUF file.
 use super::config::LlamaConfig;
-use crate::description::read_tokenizer;
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Value};
+use crate::tokenizer_file::read_tokenizer;
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;

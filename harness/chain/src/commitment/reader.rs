@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::repository::is_repository;
+use edgemaxx_contract::sealed_claim::Salt;
 use serde::Serialize;
 
 use super::submission::{MAGIC, OPENS, VERSION, is_contest};

@@ -4,8 +4,8 @@
 //! "ES"  version=1  contest: u8 length, text  digest: 32 bytes
 //! ```
 
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::sealed_claim::Salt;
 use rand_core::{OsRng, RngCore as _};
 use serde::Serialize;
 

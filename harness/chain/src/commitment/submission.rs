@@ -9,8 +9,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::repository::{EXPECTED, is_repository};
+use edgemaxx_contract::sealed_claim::Salt;
 use serde::{Deserialize, Serialize};
 
 /// What the chain keeps at most (`Raw128`).

@@ -5,7 +5,7 @@ use serde::Serialize;
 use subxt::ext::codec::{Compact, Decode};
 use subxt::utils::H256;
 
-use super::link::{At, Chain, Link};
+use super::connection::{At, Chain, Link};
 use super::pin::head;
 use crate::ChainError;
 

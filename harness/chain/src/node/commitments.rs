@@ -8,8 +8,8 @@ use subxt::dynamic::Value;
 use subxt::ext::scale_decode::DecodeAsType;
 use subxt::ext::scale_value::{Composite, Primitive, ValueDef};
 
+use super::connection::{At, Chain, Link};
 use super::fetch;
-use super::link::{At, Chain, Link};
 use super::metagraph::hotkeys;
 use super::pin::{Pin, at};
 use crate::ChainError;

@@ -9,7 +9,7 @@ use subxt::ext::codec::{Compact, Decode};
 
 use super::blocks::call_of;
 use super::commitments::PALLET;
-use super::link::Chain;
+use super::connection::Chain;
 use super::pin::head;
 use crate::ChainError;
 

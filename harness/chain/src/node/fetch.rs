@@ -8,7 +8,7 @@ use subxt::ext::frame_decode::storage::{IntoDecodableValues, IntoEncodableValues
 use subxt::ext::scale_decode::DecodeAsType;
 use subxt::storage::{PrefixOf, StorageValue};
 
-use super::link::{At, Link, is_discarded};
+use super::connection::{At, Link, is_discarded};
 use crate::ChainError;
 
 /// The pallet all of Bittensor's own state lives in.

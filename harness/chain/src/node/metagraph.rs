@@ -3,8 +3,8 @@
 use edgemaxx_seal::AccountId;
 use serde::Serialize;
 
+use super::connection::{At, Chain, Link};
 use super::fetch::{self, SUBTENSOR, must};
-use super::link::{At, Chain, Link};
 use super::pin::{Pin, at};
 use crate::ChainError;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use edgemaxx_seal::AccountId;
 use subxt::dynamic::Value;
 
+use super::connection::{At, Chain, Link};
 use super::fetch::{self, SUBTENSOR, must};
-use super::link::{At, Chain, Link};
 use super::metagraph::{hotkeys, storage_index, vector};
 use super::pin::{Pin, at};
 use crate::ChainError;

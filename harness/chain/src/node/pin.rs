@@ -3,8 +3,8 @@
 use serde::Serialize;
 use subxt::utils::H256;
 
+use super::connection::{At, Chain, Link, is_discarded};
 use super::fetch::{has, value};
-use super::link::{At, Chain, Link, is_discarded};
 use crate::ChainError;
 
 /// One finalised block. All reads of one decision name the same pin.

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::commitments::committed;
+use super::connection::{Chain, Link};
 use super::fetch::{self, SUBTENSOR};
 use super::journal::Journal;
-use super::link::{Chain, Link};
 use super::metagraph::{hotkeys, storage_index};
 use super::params::{block_seconds, facts, schedule};
 use super::pin::{Pin, at, head};

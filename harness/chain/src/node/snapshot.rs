@@ -4,7 +4,7 @@ use edgemaxx_seal::AccountId;
 use serde::Serialize;
 
 use super::commitments::{ChainCommitment, commitments};
-use super::link::Chain;
+use super::connection::Chain;
 use super::metagraph::{Neuron, hotkeys, neurons};
 use super::pin::{Pin, at};
 use crate::ChainError;

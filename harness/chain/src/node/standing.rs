@@ -5,8 +5,8 @@ use serde::Serialize;
 use subxt::dynamic;
 
 use super::commitments::PALLET;
+use super::connection::{At, Chain, Link};
 use super::fetch::{self, SUBTENSOR};
-use super::link::{At, Chain, Link};
 use super::params::facts;
 use super::pin::{Pin, at};
 use crate::ChainError;

@@ -12,8 +12,8 @@ use subxt::transactions::{Signer, TransactionStatus};
 use subxt::utils::{AccountId32, MultiSignature};
 
 use super::call::Call;
+use super::connection::{At, Chain, Link};
 use super::journal::{Attempt, Journal, Outcome};
-use super::link::{At, Chain, Link};
 use super::pin::head;
 use super::{advice, advice::custom, advice::custom_code};
 use crate::ChainError;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use edgemaxx_analyze::{AnalyzeReport, Method, Settings, sources};
 use edgemaxx_contract::confidence::DEFAULT_LEVEL;
 use edgemaxx_contract::estimate::Estimates;
-use edgemaxx_contract::text::decimals;
+use edgemaxx_contract::shown_text::decimals;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::stage::analyze::analyze_run;
 

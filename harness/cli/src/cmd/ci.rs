@@ -13,7 +13,7 @@ use edgemaxx_run::ci::{
     CHANGE, PILOT_MINUTES, Tree, Version, attempt_minutes, build, is_enough, is_one, of_two, seconds_each,
     sessions_within, with_sessions,
 };
-use edgemaxx_run::measured::MeasuredRun;
+use edgemaxx_run::measured_run::MeasuredRun;
 use edgemaxx_run::resolve::{read_text, resolve_text};
 use edgemaxx_run::stage::measure::measure_run;
 use edgemaxx_run::stage::plan::{Draw, save};

@@ -7,7 +7,7 @@ use edgemaxx_analyze::{CompareSettings, compare_runs, compare_with_baseline};
 use edgemaxx_contract::comparison::{Comparison, Verdict};
 use edgemaxx_contract::confidence::DEFAULT_LEVEL;
 use edgemaxx_report::{comparison_github, comparison_junit, comparison_markdown};
-use edgemaxx_run::measured::MeasuredRun;
+use edgemaxx_run::measured_run::MeasuredRun;
 
 use crate::error::{Exit, Failure};
 use crate::terminal::{answer, answer_json, note};

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_contract::dtype::Dtype;
-use edgemaxx_run::native;
+use edgemaxx_run::built_in_engine;
 use edgemaxx_run::task::of_name;
 
 use crate::error::{Exit, Failure};
@@ -95,14 +95,15 @@ impl Args {
 }
 
 fn serve(engine: &EngineSpec, device: Accelerator) -> anyhow::Result<()> {
-    native::serve(engine, device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
+    built_in_engine::serve(engine, device).map_err(|error| Failure::error(Exit::Engine, error.to_string()))
 }
 
 /// What decides bits and speed on the device; fails with exit code 3 where it cannot be used.
 fn say_settings(device: Accelerator, dtype: Dtype) -> anyhow::Result<()> {
     let failure = |error| super::generate::engine_failure(&error, Exit::Environment);
     let device = device.open().map_err(failure)?;
-    let settings = edgemaxx_candle::settings(&device, native::engine_dtype(dtype)).map_err(failure)?;
+    let settings =
+        edgemaxx_candle::settings(&device, built_in_engine::engine_dtype(dtype)).map_err(failure)?;
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     answer_lines(&lines)
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use edgemaxx_contract::text::{line, shorten};
+use edgemaxx_contract::shown_text::{line, shorten};
 use edgemaxx_fleet::limits::{NAME_LETTERS, WHY_LETTERS};
-use edgemaxx_fleet::server::{Site, configuration};
+use edgemaxx_fleet::server_config::{Site, configuration};
 use edgemaxx_fleet::{Host, Key, Place, Queue, Side, Signed};
 use edgemaxx_run::Observer as _;
 use edgemaxx_run::fleet::{Settings, work};

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use edgemaxx_contract::run_files::SAMPLES_FILE;
 use edgemaxx_engine::Cores;
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::shell::quoted;
+use edgemaxx_run::quoted::quoted;
 use edgemaxx_run::stage::measure;
 
 use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
-use crate::shell::resume_command;
+use crate::resume_command::resume_command;
 use crate::terminal::answer;
 
 /// Executes a plan: launches engines, times every request, records every attempt.

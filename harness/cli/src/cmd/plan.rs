@@ -8,7 +8,7 @@ use edgemaxx_contract::run_files::PLAN_FILE;
 use edgemaxx_run::RunFolder;
 use edgemaxx_run::fitness::advise_on_memory;
 use edgemaxx_run::look::weights_at_once;
-use edgemaxx_run::shell::quoted;
+use edgemaxx_run::quoted::quoted;
 use edgemaxx_run::stage::plan::{self, OFFLINE};
 
 use crate::cmd::forecast;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Exit, Failure};
 use crate::progress::Terminal;
-use crate::target::Target;
+use crate::publish_target::Target;
 use crate::terminal::{answer, answer_json};
 
 /// Publishes a sealed run in a folder of its day; what is there already is not sent again.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use edgemaxx_contract::estimate::{CertificateVerdict, Estimates};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, ESTIMATES_FILE};
-use edgemaxx_run::shell::quoted;
+use edgemaxx_run::quoted::quoted;
 use edgemaxx_run::stage::measure::Options;
 use edgemaxx_run::stage::plan::Draw;
 use edgemaxx_run::stage::{Lost, whole};
@@ -16,7 +16,7 @@ use super::on_fleet::OnFleet;
 use super::{measure, plan, rank};
 use crate::error::{Exit, Failure, InFile as _};
 use crate::progress::Terminal;
-use crate::shell::resume_command;
+use crate::resume_command::resume_command;
 #[cfg(feature = "fleet")]
 use crate::terminal::note;
 use crate::terminal::{answer_json, answer_lines};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::run_files::PROMPTS_FILE;
 use edgemaxx_run::RunFolder;
-use edgemaxx_run::shell::quoted;
+use edgemaxx_run::quoted::quoted;
 use edgemaxx_run::stage::report::is_of;
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay};
 use edgemaxx_seal::sign::Signer;

@@ -41,7 +41,7 @@ const SPEAK_OF_NO_TASK: &[&str] = &[
     "harness/contract/src/ranking.rs",
     "harness/contract/src/sample",
     "harness/contract/src/telemetry",
-    "harness/contract/src/text.rs",
+    "harness/contract/src/shown_text.rs",
     "harness/contract/src/weights.rs",
     "harness/protocol/src",
     "harness/files/src",

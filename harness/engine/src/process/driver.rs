@@ -10,8 +10,8 @@ use edgemaxx_protocol::{self as protocol, Generate, Hello, Load, Message, Refusa
 
 use super::group::Group;
 use super::guard::Guard;
-use super::link::{Link, LinkError, MAX_HEARTBEATS};
 use super::sandbox::Access;
+use super::socket::{Link, LinkError, MAX_HEARTBEATS};
 use super::spawn::{Running, Spawned, spawn};
 use super::spec::ProcessSpec;
 use crate::clock::nanoseconds;

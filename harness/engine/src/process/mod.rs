@@ -8,16 +8,16 @@ mod cores;
 mod driver;
 mod group;
 mod guard;
-mod hold;
 mod install;
 mod last_words;
 mod launcher;
 mod limits;
-mod link;
+mod rest;
 mod sandbox;
 mod sandbox_status;
 #[cfg(target_os = "linux")]
 mod seccomp;
+mod socket;
 mod spawn;
 mod spec;
 #[cfg(target_os = "linux")]

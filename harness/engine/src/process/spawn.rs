@@ -15,11 +15,11 @@ use edgemaxx_devices::{Hold, Pins, cpu, vendor};
 
 use super::cores::{Cores, keep_to};
 use super::group::Group;
-use super::hold;
 use super::limits::Limits;
-use super::link::{Ready, wait};
+use super::rest;
 use super::sandbox::{self, Access, Sandbox, find_program};
 use super::sandbox_status::{SandboxStatus, User};
+use super::socket::{Ready, wait};
 use super::spec::ProcessSpec;
 
 /// Name of the variable that tells an engine its socket: `fd:N`, an open descriptor.
@@ -283,7 +283,7 @@ impl Running {
             return Ok(());
         }
         self.at_rest = true;
-        hold::rest(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
+        rest::rest(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
     }
 
     /// Lets them go on.
@@ -295,7 +295,7 @@ impl Running {
             return Ok(());
         }
         self.at_rest = false;
-        hold::wake(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
+        rest::wake(self.root(), self.group.as_ref(), self.card.as_mut(), patience)
     }
 
     /// Processor time of the whole tree so far, nanoseconds; `None` where it is not known.

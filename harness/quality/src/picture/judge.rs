@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::clip::ClipEmbedder;
 use super::cosine::cosine;
 use super::lpips::Lpips;
-use super::metrics::FUNCTIONS;
+use super::metric_functions::FUNCTIONS;
 use super::pixelwise::PerceptualHash;
 use super::prepared::{Known, Prepared, judgement};
 use super::views::{View, apply_view, draw_views};

@@ -4,7 +4,7 @@ pub mod clip;
 mod cosine;
 mod judge;
 pub mod lpips;
-mod metrics;
+mod metric_functions;
 mod pixelwise;
 mod prepared;
 pub mod resample;

@@ -11,7 +11,7 @@ use edgemaxx_contract::task::text::{self, Scores};
 use serde_json::Value;
 
 use super::detail::detail;
-use super::metrics::{Said, Texts, judgement};
+use super::metric_functions::{Said, Texts, judgement};
 use super::reader::{Read, Reader};
 use crate::error::{QualityError, Result};
 use crate::judge::{Artefact, Judge, Pair};

@@ -3,7 +3,7 @@
 mod detail;
 mod divergence;
 mod judge;
-mod metrics;
+mod metric_functions;
 mod reader;
 
 pub use judge::TextJudge;

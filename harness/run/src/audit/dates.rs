@@ -7,9 +7,9 @@ use std::collections::btree_map::Entry;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, read};
 use edgemaxx_chain::{Chain, ChainError, Committed};
-use edgemaxx_contract::claim::Claim;
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::sealed_claim::Claim;
 use edgemaxx_seal::AccountId;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::world::{Commitment, Seal, Snapshot};
@@ -253,9 +253,9 @@ fn places(record: &DayRecord, blocks: &dyn Blocks) -> Result<Dates, ChainError> 
 #[cfg(test)]
 mod tests {
     use edgemaxx_chain::commitment::{EngineKind, Opening, Provider, Sealed, Submission as Entry};
-    use edgemaxx_contract::claim::{Salt, sealed};
     use edgemaxx_contract::day::{BlockRef, Repeats};
     use edgemaxx_contract::format::Document as _;
+    use edgemaxx_contract::sealed_claim::{Salt, sealed};
 
     use super::*;
 

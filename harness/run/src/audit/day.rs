@@ -12,7 +12,7 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
 use edgemaxx_seal::manifest;
-use edgemaxx_validator::verdict::{Basis, decide};
+use edgemaxx_validator::day_weights::{Basis, decide};
 
 use super::check::{Held, Means};
 use super::sealed::previous_folder;

@@ -91,8 +91,8 @@ fn look(submission: &Submission, found: Result<Digest>) -> Looked {
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::claim::{Claim, Salt, sealed};
     use edgemaxx_contract::day::{NOT_THERE, OUT_OF_REACH};
+    use edgemaxx_contract::sealed_claim::{Claim, Salt, sealed};
 
     use super::*;
 

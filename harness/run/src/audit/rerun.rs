@@ -17,7 +17,7 @@ use crate::error::{InFile as _, Result, RunError, scratch};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
 use crate::progress::Observer;
-use crate::shell::quoted;
+use crate::quoted::quoted;
 use crate::sources::pinned;
 use crate::stage::{analyze, measure, quality};
 

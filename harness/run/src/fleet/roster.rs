@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Confinement, Environment};
-use edgemaxx_contract::text::{line, shorten};
+use edgemaxx_contract::shown_text::{line, shorten};
 use edgemaxx_devices::{Ask, Pins, environment};
 use edgemaxx_files::file_digest;
 use edgemaxx_fleet::Host;

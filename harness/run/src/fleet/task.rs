@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, SAMPLES_FILE, TELEMETRY_FILE};
-use edgemaxx_contract::text::shorten;
+use edgemaxx_contract::shown_text::shorten;
 use edgemaxx_fleet::limits::{TELEMETRY_BYTES, WHY_LETTERS};
 use edgemaxx_fleet::{Content, Doing, Failed, Queue, Work};
 use nix::sys::signal::{Signal, kill};
@@ -20,7 +20,7 @@ use super::fetch::{mirrored, ready};
 use super::lane::of_run;
 use super::tail::{Tail, Upto};
 use super::upload::{Beside, Parcel, Piece, Sent};
-use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::child_failure::{FAILURE_VARIABLE, Failure};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 

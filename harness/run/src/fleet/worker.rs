@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_contract::text::{line, shorten};
+use edgemaxx_contract::shown_text::{line, shorten};
 use edgemaxx_devices::cpu::free_bytes;
 use edgemaxx_fleet::limits::WHY_LETTERS;
 use edgemaxx_fleet::{Host, Lease, Queue, Signed, Work};

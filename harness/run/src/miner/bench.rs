@@ -10,8 +10,8 @@ use edgemaxx_contract::run_files::ESTIMATES_FILE;
 use crate::error::{InFile as _, Result};
 use crate::folder::RunFolder;
 use crate::progress::Observer;
+use crate::quoted::quoted;
 use crate::resolve::{read_text, resolve_text};
-use crate::shell::quoted;
 use crate::stage::{measure, plan, whole};
 
 /// A finished run.

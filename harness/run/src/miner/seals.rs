@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_chain::commitment::fresh_salt;
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::sealed_claim::Salt;
 use edgemaxx_files::write_whole;
 use serde::{Deserialize, Serialize};
 

@@ -10,9 +10,9 @@ use edgemaxx_chain::commitment::{
     Commitment, CommitmentError, EngineKind, Opening, Provider, Revision, Sealed, Submission,
 };
 use edgemaxx_chain::{Chain, ChainError, Journal, Landed, SubmitOptions};
-use edgemaxx_contract::claim::{Salt, sealed};
 use edgemaxx_contract::contest::Entrant;
 use edgemaxx_contract::ranking::Standing;
+use edgemaxx_contract::sealed_claim::{Salt, sealed};
 use edgemaxx_hub::{Source, Upload};
 use edgemaxx_seal::{AccountId, Keypair};
 

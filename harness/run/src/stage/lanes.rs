@@ -20,7 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::measure_options::Options;
-use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::child_failure::{FAILURE_VARIABLE, Failure};
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::progress::Observer;

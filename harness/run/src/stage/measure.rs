@@ -8,7 +8,7 @@ use edgemaxx_contract::fleet::Fleet;
 use edgemaxx_contract::plan::{Plan, Side};
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, FLEET_FILE};
 use edgemaxx_contract::sample::{LaunchOutcome, Outcome, Phase};
-use edgemaxx_contract::text::shorten;
+use edgemaxx_contract::shown_text::shorten;
 use edgemaxx_devices::{Chosen, Pins, Sources, Wanted, computed_on, cpu, environment, sources};
 use edgemaxx_engine::{Cores, MonotonicClock, detect_sandbox, null};
 use edgemaxx_measure::telemetry::{NoTelemetry, Recorder, Settings, Telemetry};

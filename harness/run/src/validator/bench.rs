@@ -12,7 +12,7 @@ use edgemaxx_validator::world::{Bench, BenchState, BenchTrouble, Job};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::child_failure::{FAILURE_VARIABLE, Failure};
 use crate::error::Class;
 use crate::follow::Follower;
 use crate::progress::Observer;

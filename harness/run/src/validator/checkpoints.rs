@@ -10,10 +10,9 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, Compared, CopyOf};
 
-use crate::copies::salt;
+use crate::copies::{Likeness, Repeat, repeats, salt};
 use crate::entry;
 use crate::error::Class;
-use crate::likeness::{Likeness, Repeat, repeats};
 use crate::progress::Observer;
 use crate::public::without_paths;
 use crate::sources::source_folder;

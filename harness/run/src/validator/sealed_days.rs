@@ -15,7 +15,7 @@ use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::status::Status;
 
-use crate::child::{FAILURE_VARIABLE, Failure};
+use crate::child_failure::{FAILURE_VARIABLE, Failure};
 use crate::progress::Observer;
 use crate::{hub, site};
 

@@ -6,13 +6,13 @@ use std::io::Read as _;
 use std::path::Path;
 
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
-use edgemaxx_contract::encoding::text_of;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::quality::QualityLog;
 use edgemaxx_contract::run_files::{
     ARTEFACTS_FOLDER, LANES_FOLDER, MEASURED_FILES, ORIGIN_FILE, QUALITY_FILE, of_lane,
 };
+use edgemaxx_contract::utf8::text_of;
 use edgemaxx_files::{open_plain, write_whole};
 
 use super::document::{MANIFEST_FILE, MOST_MANIFEST, Manifest};

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use edgemaxx_contract::encoding::text_of;
+use edgemaxx_contract::utf8::text_of;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::encoding::text_of;
+use edgemaxx_contract::utf8::text_of;
 use zeroize::Zeroizing;
 
 use super::error::WalletError;

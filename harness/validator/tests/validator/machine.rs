@@ -1,9 +1,9 @@
 //! The machine alone: which event leads where, and that no other is possible.
 
-use edgemaxx_contract::claim::{Claim, Salt, sealed};
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
+use edgemaxx_contract::sealed_claim::{Claim, Salt, sealed};
 use edgemaxx_contract::weights::{Origin, Weights, entries};
 use edgemaxx_validator::machine::{Event, Step, apply, deadline, decide, following};
 use edgemaxx_validator::policy::Policy;

@@ -5,7 +5,7 @@ use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::estimate::{CandidateEstimates, Estimate};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::quality::QualityRecord;
-use edgemaxx_contract::text::decimals;
+use edgemaxx_contract::shown_text::decimals;
 
 use super::CompareSettings;
 use super::change::{Change, Group};

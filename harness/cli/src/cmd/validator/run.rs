@@ -29,8 +29,8 @@ use crate::error::{Exit, Failure};
 #[cfg(feature = "fleet")]
 use crate::fleet_watch::FleetWatch;
 use crate::progress::Terminal;
+use crate::publish_target::Target;
 use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
-use crate::target::Target;
 use crate::terminal::{note, notes_as_json};
 use crate::validator_log::{Alarms, Log};
 

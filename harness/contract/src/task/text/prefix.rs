@@ -1,8 +1,8 @@
 //! Prompts must not begin alike: an engine that keeps what it read of one would answer the next for less.
 
 use super::ask::Ask;
+use crate::shown_text::shorten;
 use crate::task::prompts::PromptsError;
-use crate::text::shorten;
 
 /// Tokens that two prompts may have in common at their beginning: one that begins every text, and a word or two.
 const COMMON: usize = 4;

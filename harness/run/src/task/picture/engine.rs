@@ -7,7 +7,7 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_engine::Load;
 use edgemaxx_engine::task::picture::{Picture, Ready, Request, Settings};
 
-use crate::native::engine_dtype;
+use crate::built_in_engine::engine_dtype;
 
 /// How a checkpoint is run.
 pub fn load_options(

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use edgemaxx_contract::claim::sealed;
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{BlockRef, Undecoded};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::sealed_claim::sealed;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_validator::world::{
     Bench, BenchState, BenchTrouble, Chain, ChainTrouble, CheckpointTrouble, Checkpoints, Clock, Commitment,

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use edgemaxx_contract::claim::Salt;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
+use edgemaxx_contract::sealed_claim::Salt;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_validator::world::{BenchTrouble, ChainTrouble, Hindrance};
 

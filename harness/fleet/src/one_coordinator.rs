@@ -15,9 +15,9 @@ use edgemaxx_contract::document;
 use edgemaxx_contract::format::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::connection::Queue;
 use crate::error::{FleetError, Result};
 use crate::message::Signed;
-use crate::queue::Queue;
 use crate::subject::{CLAIM, LEASES};
 
 /// How long coordinators wait.

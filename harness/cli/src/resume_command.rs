@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use edgemaxx_run::shell::quoted;
+use edgemaxx_run::quoted::quoted;
 
 /// The command that this process was started by, made to go on with its run: with `--resume`, and with the run's folder
 /// where nobody named one.
