@@ -19,6 +19,7 @@ pub mod housekeeping;
 pub mod joint;
 pub mod machine;
 pub mod policy;
+mod prometheus;
 #[cfg(feature = "daemon")]
 pub mod publish;
 #[cfg(feature = "daemon")]

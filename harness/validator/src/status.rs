@@ -1,7 +1,6 @@
-//! What a validator is doing, for people, programs and Prometheus.
+//! What a validator is doing, for people and programs; `prometheus.rs` says it for Prometheus.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::weights::Origin;
@@ -11,7 +10,7 @@ use crate::machine::deadline;
 use crate::policy::Policy;
 use crate::schedule::{next, noon};
 use crate::state::{OnChain, Phase, State};
-use crate::workers::{Worker, metrics};
+use crate::workers::Worker;
 use crate::world::Measured;
 
 /// A validator's status.
@@ -182,78 +181,6 @@ impl Status {
         }
         self
     }
-
-    /// The status as Prometheus reads it.
-    pub fn metrics(&self, now: i64) -> String {
-        let (own, mut out) = (self.gauges(now), String::new());
-        let of_contests: Vec<(&String, Vec<Gauge>)> =
-            self.contests.iter().map(|(name, contest)| (name, contest.gauges(now))).collect();
-        let mut written = BTreeSet::new();
-        for Gauge { name, help, .. } in own.iter().chain(of_contests.iter().flat_map(|(_, gauges)| gauges)) {
-            if !written.insert(name) {
-                continue;
-            }
-            let _ = writeln!(out, "# HELP edgemaxx_{name} {help}\n# TYPE edgemaxx_{name} gauge");
-            let of =
-                |gauges: &[Gauge]| gauges.iter().find(|gauge| gauge.name == *name).map(|gauge| gauge.value);
-            if let Some(value) = of(&own) {
-                let _ = writeln!(out, "edgemaxx_{name} {value}");
-            }
-            for (contest, gauges) in &of_contests {
-                if let Some(value) = of(gauges) {
-                    let _ = writeln!(out, "edgemaxx_{name}{{contest=\"{contest}\"}} {value}");
-                }
-            }
-        }
-        out + &metrics(&self.workers)
-    }
-
-    /// What is known of it in numbers.
-    fn gauges(&self, now: i64) -> Vec<Gauge> {
-        let mut out = Vec::new();
-        let mut gauge = |name: &'static str, help: &'static str, value: Option<f64>| {
-            out.extend(value.map(|value| Gauge { name, help, value }));
-        };
-        let phase = Phase::ALL.iter().position(|phase| *phase == self.phase);
-        gauge("phase", "0 waiting to 8 holding, in the order of a day", phase.map(|phase| phase as f64));
-        gauge("phase_seconds", "time in this phase", Some((now - self.since) as f64));
-        gauge("next_noon_seconds", "time to the next day", Some((self.next_noon - now) as f64));
-        gauge("candidates", "submissions that are measured", Some(f64::from(self.submissions.candidates)));
-        gauge("copies", "submissions that repeat others", Some(f64::from(self.submissions.copies)));
-        gauge("invalid", "submissions that cannot be measured", Some(f64::from(self.submissions.invalid)));
-        gauge("undecoded", "commitments that say nothing", Some(f64::from(self.submissions.undecoded)));
-        let progress = self.progress.filter(|progress| progress.total > 0);
-        gauge(
-            "measured_ratio",
-            "pairs done over pairs that will be at most",
-            progress.map(|p| p.done as f64 / p.total as f64),
-        );
-        gauge("pairs_done", "pairs measured", progress.map(|p| p.done as f64));
-        gauge("pairs_total", "pairs that will be measured at most", progress.map(|p| p.total as f64));
-        gauge(
-            "eliminated",
-            "candidates that need no further session",
-            progress.map(|p| f64::from(p.eliminated)),
-        );
-        let left = progress.and_then(|progress| progress.left_s);
-        gauge("measuring_left_seconds", "time to the end of measuring", left.map(|left| left as f64));
-        let age = self.weights.as_ref().and_then(|weights| weights.age_blocks);
-        gauge("weights_age_blocks", "blocks since weights were set", age.map(|age| age as f64));
-        gauge(
-            "trouble",
-            "1 while something is tried again",
-            Some(f64::from(u8::from(self.trouble.is_some()))),
-        );
-        gauge("alarms", "things somebody should look at", Some(self.alarms.len() as f64));
-        out
-    }
-}
-
-/// A number for Prometheus.
-struct Gauge {
-    name: &'static str,
-    help: &'static str,
-    value: f64,
 }
 
 fn count(record: &DayRecord) -> Submissions {

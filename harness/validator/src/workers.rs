@@ -1,7 +1,5 @@
 //! The workers of a fleet, as a validator shows them.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
 /// A worker: one card of one host.
@@ -62,41 +60,6 @@ impl Worker {
     }
 }
 
-/// The workers as Prometheus reads them: each by what it is called, its key, its card and its lane.
-pub(crate) fn metrics(workers: &[Worker]) -> String {
-    type Read = fn(&Worker) -> f64;
-    let gauges: [(&str, &str, Read); 6] = [
-        ("measuring", "1 while it measures a lane", |worker| f64::from(u8::from(worker.lane.is_some()))),
-        ("sessions", "sessions of its lane that ended", |worker| f64::from(worker.sessions)),
-        ("pairs_per_minute", "pairs in a minute", |worker| worker.pairs_per_minute),
-        ("spool_bytes", "bytes that it has not handed over", |worker| worker.spool_bytes as f64),
-        ("free_bytes", "room on its disk", |worker| worker.free_bytes as f64),
-        ("seen_seconds", "time since it was last heard of", |worker| worker.seen_s as f64),
-    ];
-    let mut out = String::new();
-    for (name, help, read) in gauges {
-        if !workers.is_empty() {
-            let _ =
-                writeln!(out, "# HELP edgemaxx_worker_{name} {help}\n# TYPE edgemaxx_worker_{name} gauge");
-        }
-        for worker in workers {
-            let lane = worker.lane.map(|lane| lane.to_string()).unwrap_or_default();
-            let (name_of, key, card) = (label(&worker.name), label(&worker.key), label(&worker.card));
-            let value = read(worker);
-            let _ = writeln!(
-                out,
-                "edgemaxx_worker_{name}{{worker=\"{name_of}\",key=\"{key}\",card=\"{card}\",lane=\"{lane}\"}} {value}"
-            );
-        }
-    }
-    out
-}
-
-/// A text as the value of a label.
-fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,20 +79,6 @@ mod tests {
             seen_s,
             failure: None,
         }
-    }
-
-    #[test]
-    fn metrics_name_each_worker_and_no_name_is_another_label() {
-        let text = metrics(&[worker("a\"} 1\nb\\", Some(1), 4), worker("idle", None, 2)]);
-        let line = "edgemaxx_worker_seen_seconds{worker=\"a\\\"} 1\\nb\\\\\",key=\"U1\",card=\"a card\",lane=\"1\"} 4\n";
-        assert!(text.contains(line), "{text}");
-        assert!(
-            text.contains(
-                "edgemaxx_worker_measuring{worker=\"idle\",key=\"U1\",card=\"a card\",lane=\"\"} 0\n"
-            )
-        );
-        assert_eq!((text.matches("# TYPE").count(), text.lines().count()), (6, 24));
-        assert_eq!(metrics(&[]), "");
     }
 
     #[test]
