@@ -42,6 +42,25 @@ pub struct Shape {
     pub drift: f64,
 }
 
+impl Shape {
+    /// One candidate for one round of one pair, and what is assumed of noise where nothing was measured: processes differ by
+    /// half a percent, requests by one, and the best is faster than all others by three.
+    pub const ASSUMED: Self = Self {
+        candidates: 1,
+        rounds: 1,
+        pairs: 1,
+        early_rounds: 0,
+        early_pairs: 0,
+        block: 1,
+        lead: 0.03,
+        process: 0.005,
+        request: 0.01,
+        best_noise: 1.0,
+        noisy: 0.0,
+        drift: 0.0,
+    };
+}
+
 /// What a contest costs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cost {

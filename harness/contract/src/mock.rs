@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::counted::Counted;
+use crate::day::{BlockRef, DayRecord};
 use crate::environment::{Bounds, Confinement, Environment, Rest};
 use crate::estimate::{CandidateEstimates, Claim, Outliers};
 use crate::format::Document as _;
@@ -46,6 +47,26 @@ impl Bounds {
             own_user: true,
             cores: vec![1],
             harness_cores: vec![0],
+        }
+    }
+}
+
+impl DayRecord {
+    /// Of a day on which nobody committed anything.
+    #[doc(hidden)]
+    pub fn mock() -> Self {
+        Self {
+            format: Self::expected_format(),
+            day: "2026-11-22".parse().expect("a day"),
+            netuid: 39,
+            validator: "v".to_owned(),
+            closed_unix_s: 0,
+            block: Some(BlockRef { number: 1, hash: "0x01".to_owned(), unix_s: 0 }),
+            opened: None,
+            registered: Vec::new(),
+            submissions: Vec::new(),
+            undecoded: Vec::new(),
+            not_measured: None,
         }
     }
 }

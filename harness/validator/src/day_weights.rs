@@ -145,7 +145,7 @@ fn lost_today<'a>(basis: &Basis<'a>) -> BTreeSet<&'a str> {
 #[cfg(test)]
 mod tests {
     use edgemaxx_contract::contest::RewardFormula;
-    use edgemaxx_contract::day::{BlockRef, Submission, Undecoded};
+    use edgemaxx_contract::day::{Submission, Undecoded};
     use edgemaxx_contract::estimate::CertificateVerdict;
     use edgemaxx_contract::plan::Extent;
     use edgemaxx_contract::ranking::RankEntry;
@@ -154,17 +154,8 @@ mod tests {
 
     fn day(registered: &[&str]) -> DayRecord {
         DayRecord {
-            format: DayRecord::expected_format(),
-            day: "2026-11-22".parse().unwrap(),
-            netuid: 39,
-            validator: "v".to_owned(),
-            closed_unix_s: 0,
-            block: Some(BlockRef { number: 1, hash: "0x01".to_owned(), unix_s: 0 }),
-            opened: None,
             registered: registered.iter().map(|name| (*name).to_owned()).collect(),
-            submissions: Vec::new(),
-            undecoded: Vec::new(),
-            not_measured: None,
+            ..DayRecord::mock()
         }
     }
 

@@ -21,20 +21,7 @@ const ROUNDS: usize = 12;
 const EARLY_ROUNDS: usize = 6;
 const PAIRS: usize = 20;
 /// Process SD .5%, request SD 1%: the best leads by 3%.
-const SHAPE: Shape = Shape {
-    candidates: 64,
-    rounds: ROUNDS,
-    pairs: PAIRS,
-    early_rounds: 0,
-    early_pairs: 0,
-    block: 1,
-    lead: 0.03,
-    process: 0.005,
-    request: 0.01,
-    best_noise: 1.0,
-    noisy: 0.0,
-    drift: 0.0,
-};
+const SHAPE: Shape = Shape { candidates: 64, rounds: ROUNDS, pairs: PAIRS, ..Shape::ASSUMED };
 
 /// The same contest on a machine with so many times the noise.
 fn noisier(shape: Shape, times: f64) -> Shape {

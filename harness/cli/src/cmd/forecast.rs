@@ -77,22 +77,6 @@ struct Answer {
 
 /// Contests simulated for a plan.
 const CONTESTS: usize = 100;
-/// What is assumed of a contest that was not measured.
-const ASSUMED: Shape = Shape {
-    candidates: 1,
-    rounds: 1,
-    pairs: 1,
-    early_rounds: 0,
-    early_pairs: 0,
-    block: 1,
-    lead: 0.03,
-    process: 0.005,
-    request: 0.01,
-    best_noise: 1.0,
-    noisy: 0.0,
-    drift: 0.0,
-};
-
 /// The unit where it is not known how long a load and an answer take.
 const LAUNCH: Cost = Cost { load: 1.0, answer: 0.0, unmeasured: 0.0 };
 
@@ -108,7 +92,7 @@ impl Forecasting {
             lead: self.lead.ln_1p(),
             process: self.noise,
             request: self.request_noise,
-            ..ASSUMED
+            ..Shape::ASSUMED
         };
         let cost = minutes(self.load, self.answer, f64::from(self.unmeasured));
         let found = forecast(&shape, &cost, self.contests as usize, seed());
@@ -147,7 +131,7 @@ pub(crate) fn of_plan(plan: &Plan, answer: Option<Duration>, load: Option<Durati
         early_rounds,
         early_pairs: pairs(0),
         block: if plan.is_shared() { plan.measurement.block as usize } else { 1 },
-        ..ASSUMED
+        ..Shape::ASSUMED
     };
     if !plan.measurement.stopping.is_adaptive() {
         return format!("takes     {}", say(shape.costs(&cost)));

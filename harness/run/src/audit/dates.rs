@@ -254,7 +254,6 @@ fn places(record: &DayRecord, blocks: &dyn Blocks) -> Result<Dates, ChainError> 
 mod tests {
     use edgemaxx_chain::commitment::{EngineKind, Opening, Provider, Sealed, Submission as Entry};
     use edgemaxx_contract::day::{BlockRef, Repeats};
-    use edgemaxx_contract::format::Document as _;
     use edgemaxx_contract::sealed_claim::{Salt, sealed};
 
     use super::*;
@@ -338,22 +337,14 @@ mod tests {
         };
         let claim = Claim { block: 10, digest: sealed("a", &files("a"), &SALT), salt: SALT, opened: 30 };
         let record = DayRecord {
-            format: DayRecord::expected_format(),
-            day: "2026-11-22".parse().unwrap(),
-            netuid: 39,
-            validator: "v".to_owned(),
-            closed_unix_s: 0,
             block: Some(BlockRef { number: 50, hash: "0x01".to_owned(), unix_s: 0 }),
-            opened: None,
-            registered: Vec::new(),
             submissions: vec![
                 submission("d", 3, 5, None, None),
                 submission("a", 0, 10, None, Some(claim)),
                 submission("c", 2, 20, Some(3), None),
                 submission("b", 1, 20, Some(7), None),
             ],
-            undecoded: Vec::new(),
-            not_measured: None,
+            ..DayRecord::mock()
         };
         (found, record, Told(blocks))
     }

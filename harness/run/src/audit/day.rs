@@ -210,17 +210,13 @@ mod tests {
         }
         fates.push(("late", Fate::Invalid { reason: "no files".to_owned() }));
         DayRecord {
-            format: DayRecord::expected_format(),
             day: plan.day.clone(),
             netuid: NETUID,
             validator: Keypair::from_seed(&[1; 32]).account().to_ss58(),
-            closed_unix_s: 0,
             block: Some(block),
-            opened: None,
             registered: fates.iter().map(|(name, _)| (*name).to_owned()).collect(),
             submissions: (1..).zip(fates).map(|(at, (name, fate))| submission((at, name, fate))).collect(),
-            undecoded: Vec::new(),
-            not_measured: None,
+            ..DayRecord::mock()
         }
     }
 

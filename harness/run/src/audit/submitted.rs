@@ -151,7 +151,6 @@ fn summary(record: &DayRecord) -> String {
 #[cfg(test)]
 mod tests {
     use edgemaxx_contract::day::{BlockRef, Undecoded};
-    use edgemaxx_contract::format::Document as _;
     use edgemaxx_validator::world::Commitment;
 
     use super::*;
@@ -180,17 +179,11 @@ mod tests {
         let mut registered: Vec<String> = found.registered.values().cloned().collect();
         registered.sort_unstable();
         DayRecord {
-            format: DayRecord::expected_format(),
-            day: "2026-11-22".parse().unwrap(),
-            netuid: 39,
-            validator: "v".to_owned(),
-            closed_unix_s: 0,
             block: Some(BlockRef { number: 9, hash: "0x01".to_owned(), unix_s: 0 }),
-            opened: None,
             registered,
             submissions: submissions(&found, |_| None),
             undecoded: found.undecoded,
-            not_measured: None,
+            ..DayRecord::mock()
         }
     }
 

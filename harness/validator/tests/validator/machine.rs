@@ -21,17 +21,9 @@ fn record(fates: &[Fate]) -> DayRecord {
         fate: fate.clone(),
     };
     DayRecord {
-        format: DayRecord::expected_format(),
-        day: "2026-11-22".parse().unwrap(),
-        netuid: 39,
-        validator: "v".to_owned(),
-        closed_unix_s: 0,
         block: None,
-        opened: None,
-        registered: Vec::new(),
         submissions: fates.iter().enumerate().map(submission).collect(),
-        undecoded: Vec::new(),
-        not_measured: None,
+        ..DayRecord::mock()
     }
 }
 
