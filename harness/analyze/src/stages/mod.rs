@@ -11,7 +11,6 @@ mod gates;
 mod honesty;
 mod lanes;
 mod oracle;
-mod order;
 mod race;
 mod rank;
 mod resources;
@@ -19,6 +18,7 @@ mod rewards;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 pub use analyze::{AnalyzeError, Evidence, analyze, settings_of};
 pub use compare::{ComparableRun, CompareError, CompareSettings, compare_runs, compare_with_baseline};

@@ -13,8 +13,8 @@ use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::Role;
 use edgemaxx_contract::ranking::{RankEntry, Ranking, Standing};
 
-use super::order::Order;
 use super::rewards;
+use super::tiers::Order;
 use crate::inference::earnings::QualityFactor;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use edgemaxx_seal::manifest;
 use edgemaxx_validator::day_weights::{Basis, decide};
 
 use super::check::{Held, Means};
-use super::sealed::previous_folder;
+use super::seal::previous_folder;
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::resolve::read_text;

@@ -11,7 +11,7 @@ use edgemaxx_hub::{Fetched, HubError, Patience, Site, Step};
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE, MOST_MANIFEST, Manifest};
 
 use super::check::Means;
-use super::sealed;
+use super::seal;
 use crate::error::{InFile as _, Result, RunError};
 use crate::hub::Watch;
 use crate::progress::Observer;
@@ -43,13 +43,13 @@ pub fn fetch(
     })?;
     let parsed = std::str::from_utf8(&text).ok().and_then(|text| Manifest::from_json(text).ok());
     if let (Some(manifest), Some((_, last))) = (&parsed, folder.rsplit_once('/')) {
-        sealed::is_day(&manifest.day, last.parse().ok().as_ref())?;
+        seal::is_day(&manifest.day, last.parse().ok().as_ref())?;
     }
     let name = parsed.as_ref().map_or("unreadable".to_owned(), |manifest| manifest.day.to_string());
     let run = into.join(name);
     write(&run, &text)?;
     // Nothing is fetched on the word of a manifest that nobody stands for.
-    if sealed::signature(&run, means).is_err() {
+    if seal::signature(&run, means).is_err() {
         return Ok(run);
     }
     let (manifest, _) = manifest::read(&run)?;

@@ -1,8 +1,7 @@
 //! Auditing a sealed run: every check by itself, in the order in which one rests on the other.
 
 mod address;
-#[cfg(feature = "chain")]
-mod chain;
+mod all_checks;
 mod check;
 #[cfg(feature = "chain")]
 mod dates;
@@ -13,21 +12,22 @@ mod fetched;
 #[cfg(feature = "chain")]
 mod first_block;
 mod joint;
-mod order;
+#[cfg(feature = "chain")]
+mod on_chain;
 #[cfg(feature = "chain")]
 mod part;
 mod plan;
 mod recompute;
 mod rerun;
-mod sealed;
+mod seal;
 #[cfg(feature = "chain")]
 mod submitted;
 
 pub use address::address;
-#[cfg(feature = "chain")]
-pub use chain::on_chain;
+pub use all_checks::{audit, look_at_files, whole};
 pub use check::{Check, Means, Verdict};
 #[cfg(feature = "hub")]
 pub use fetch::fetch;
-pub use order::{audit, look_at_files, whole};
+#[cfg(feature = "chain")]
+pub use on_chain::on_chain;
 pub use rerun::{Agreement, Extract, Likeness, agreement, compare_answers, extract, measure_again, rerun};

@@ -8,7 +8,7 @@ use edgemaxx_contract::run_files::{CONTEST_FILE, PLAN_FILE};
 use edgemaxx_contract::weights::WEIGHTS_FILE;
 
 use super::check::{Check, Checks, Means};
-use super::{day, fetched, joint, plan, recompute, sealed};
+use super::{day, fetched, joint, plan, recompute, seal};
 use crate::error::Result;
 use crate::folder::RunFolder;
 use crate::progress::Observer;
@@ -16,11 +16,11 @@ use crate::progress::Observer;
 /// The checks of a run up to the first that fails.
 pub fn audit(path: &Path, means: &Means, observer: &dyn Observer) -> Vec<Check> {
     let mut checks = Checks::default();
-    let whole = checks.add("day", sealed::day(path))
-        && checks.add("signature", sealed::signature(path, means))
-        && checks.add("files", sealed::files(path))
+    let whole = checks.add("day", seal::day(path))
+        && checks.add("signature", seal::signature(path, means))
+        && checks.add("files", seal::files(path))
         && means.netuid.is_none_or(|netuid| checks.add("subnet", day::subnet(path, netuid)))
-        && checks.add("day before", sealed::previous(path, means));
+        && checks.add("day before", seal::previous(path, means));
     if whole && path.join(JOINT_FILE).is_file() {
         let _ = checks.add("contests", joint::contests(path))
             && checks.add("page", recompute::page(path, &[JOINT_FILE, WEIGHTS_FILE]));
@@ -47,8 +47,8 @@ pub fn look_at_files(path: &Path, base: &Path, observer: &dyn Observer) -> Vec<C
 /// # Errors
 /// The first that is not.
 pub fn whole(path: &Path, means: &Means) -> Result<()> {
-    sealed::signature(path, means)?;
-    sealed::files(path).map(drop)
+    seal::signature(path, means)?;
+    seal::files(path).map(drop)
 }
 
 /// The checks of a day on which something was measured.
