@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use edgemaxx_analyze::estimators::{Method, bootstrap};
-use edgemaxx_analyze::inference::compare::Series;
+use edgemaxx_analyze::inference::pairwise::Series;
 use edgemaxx_analyze::inference::ranks::Ranks;
 use edgemaxx_analyze::random::Seed;
 use edgemaxx_analyze::samples::{CandidateSamples, Pair, SampleTable, Session};

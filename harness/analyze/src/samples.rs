@@ -4,7 +4,7 @@ use edgemaxx_contract::counted::Counted;
 use edgemaxx_contract::digest::Digest;
 
 use crate::elimination::SessionSpeed;
-use crate::inference::compare::Series;
+use crate::inference::pairwise::Series;
 
 /// A request answered by both sides.
 #[derive(Debug, Clone, Copy, PartialEq)]

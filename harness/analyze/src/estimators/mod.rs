@@ -11,6 +11,7 @@ pub mod outliers;
 pub mod quantiles;
 pub mod student;
 mod summary;
+pub mod welch;
 pub mod wilcoxon;
 
 pub use summary::{Method, Summary, UnknownMethod};

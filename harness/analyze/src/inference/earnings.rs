@@ -6,7 +6,7 @@
 //! follows from the sessions' by linearisation. With equal factors it is ln s₁ − ln s₂, the very
 //! comparison of their speeds, so that nobody is ahead in one table and tied in the other.
 
-use super::compare::{Difference, Rounds};
+use super::pairwise::{Difference, Rounds};
 use crate::estimators::student;
 
 /// How similarity becomes the quality factor, ((similarity − gate) / (1 − gate))^exponent.
@@ -97,7 +97,7 @@ pub fn compare_earnings(first: &Earner, second: &Earner, factor: QualityFactor, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::compare::{Series, compare};
+    use crate::inference::pairwise::{Series, compare};
     use crate::random::Seed;
 
     const QUARTER: QualityFactor = QualityFactor { gate: 0.75, exponent: 0.25 };

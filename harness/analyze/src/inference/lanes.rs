@@ -7,7 +7,7 @@
 use edgemaxx_contract::plan::lane_of;
 use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
 
-use super::compare::Series;
+use super::pairwise::Series;
 use crate::estimators::{Method, Summary, student};
 
 /// Session means by lane.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::compare::Difference;
+use super::pairwise::Difference;
 use crate::estimators::multiplicity::shaffer;
 use crate::sequential::pair_p_value;
 

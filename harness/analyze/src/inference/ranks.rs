@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::compare::{Series, compare};
+use super::pairwise::{Series, compare};
 use super::proofs::Proofs;
 use crate::estimators::student;
 use crate::random::Seed;

@@ -13,8 +13,8 @@ use edgemaxx_contract::sample::{Attempt, Phase, RecordedSession};
 use super::control::ALARM;
 use super::estimate::speedup;
 use crate::estimators::student;
-use crate::inference::compare::Series;
 use crate::inference::lanes::{LaneMeans, odd_lanes};
+use crate::inference::pairwise::Series;
 use crate::samples::{CandidateSamples, Pair, SampleTable};
 use crate::telemetry::Derived;
 

@@ -6,7 +6,7 @@ use super::generators::{Generator, State};
 use super::{Row, one_in};
 use crate::estimators::multiplicity::holm;
 use crate::estimators::student;
-use crate::inference::compare::Series;
+use crate::inference::pairwise::Series;
 use crate::inference::ranks::Ranks;
 use crate::random::{Seed, Stream};
 

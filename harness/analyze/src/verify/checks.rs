@@ -6,7 +6,7 @@ use super::generators::{Generator, Residuals, means};
 use super::{Row, one_in};
 use crate::estimators::multiplicity::{holm, simultaneous_level};
 use crate::estimators::{Method, Summary, autocorrelation, bootstrap, one_sided, student, wilcoxon};
-use crate::inference::compare::Series;
+use crate::inference::pairwise::Series;
 use crate::inference::ranks::Ranks;
 use crate::random::{Seed, Stream};
 use crate::samples::SampleTable;

@@ -1,7 +1,6 @@
 //! How much slower something became: a difference of mean log latencies with a two-sided interval. What is said of it: [`super::row`].
 
-use crate::estimators::{Method, Summary, student};
-use crate::inference::compare::welch_interval;
+use crate::estimators::{Method, Summary, student, welch};
 use crate::inference::power::beyond_the_interval;
 use crate::samples::CandidateSamples;
 use crate::sequential::Looks;
@@ -44,7 +43,7 @@ impl Change {
     pub(crate) fn between(reference: Group<'_>, subject: Group<'_>, level: f64) -> Self {
         let noise = Noise::of(&[reference.means, subject.means]);
         if reference.looks.is_none() && subject.looks.is_none() {
-            let summary = welch_interval(subject.means, reference.means, level);
+            let summary = welch::interval(subject.means, reference.means, level);
             return Self { summary, method: "Welch's t on the session means of both runs", noise };
         }
         let half = 1.0 - (1.0 - level) / 2.0;
