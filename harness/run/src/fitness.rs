@@ -137,7 +137,11 @@ fn state_folder() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::progress::{Progress, Silent};
 
     #[test]
     fn no_weights_come_of_engines_that_nothing_confines() {
@@ -145,5 +149,51 @@ mod tests {
         let check = confinement(&open);
         assert!(check.fitness == Fitness::NoWeights && check.cure.contains("bubblewrap"), "{check:?}");
         assert!(check.found.contains("bwrap not found"));
+    }
+
+    /// What a run says.
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Observer for Told {
+        fn note(&self, text: &str) {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+
+        fn begin(&self, stage: &'static str, total: u64) -> Box<dyn Progress> {
+            Silent.begin(stage, total)
+        }
+
+        fn interrupt(&self) -> Arc<AtomicBool> {
+            Arc::default()
+        }
+    }
+
+    #[test]
+    fn who_measures_on_an_unfit_machine_says_so_and_sets_no_weights() {
+        let check = |name, fitness| Check::fit(name, "why", "found").but(fitness, "cure");
+        let all = [
+            check("good", Fitness::Fit),
+            check("silent", Fitness::Unknown),
+            check("noisy", Fitness::Advice),
+            check("open", Fitness::NoWeights),
+            check("busy", Fitness::Unfit),
+        ];
+        let judged = |found: &[Check], allowed: bool| {
+            let told = Told::default();
+            let marked = judge(found, allowed, &told).map_err(|error| (error.class(), error.words()));
+            (marked, told.0.into_inner().unwrap())
+        };
+        let (open, busy) = ("open: found: cure".to_owned(), "busy: found: cure".to_owned());
+        let advice = "advice: noisy: found: cure".to_owned();
+        let warning = |of: &str| format!("warning: no weights can come of this run: {of}");
+        assert_eq!(judged(&all[..3], false), (Ok(Vec::new()), vec![advice.clone()]));
+        assert_eq!(judged(&all[..4], false), (Ok(vec![open.clone()]), vec![advice.clone(), warning(&open)]));
+        let (refused, told) = judged(&all, false);
+        let (class, words) = refused.unwrap_err();
+        assert!(class == Class::Environment && told.is_empty(), "{told:?}");
+        assert!(words.contains("nothing was measured:\nbusy: found: cure\nmend it"), "{words}");
+        let warnings = vec![advice, warning(&open), warning(&busy)];
+        assert_eq!(judged(&all, true), (Ok(vec![open, busy]), warnings));
     }
 }

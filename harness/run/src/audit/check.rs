@@ -72,3 +72,26 @@ impl Checks {
         verdict != Verdict::Failed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RunError;
+
+    #[test]
+    fn only_what_failed_ends_an_audit() {
+        let mut checks = Checks::default();
+        let results = [
+            (Ok(Held::Yes("a".to_owned())), true, Verdict::Passed),
+            (Ok(Held::NotHere("b".to_owned())), true, Verdict::Skipped),
+            (Ok(Held::Unknown("c".to_owned())), true, Verdict::Unknown),
+            (Err(RunError::input("d".to_owned())), false, Verdict::Failed),
+        ];
+        for (result, goes_on, verdict) in results {
+            assert_eq!(checks.add("what", result), goes_on, "{verdict:?}");
+            assert_eq!(checks.0.last().unwrap().verdict, verdict);
+        }
+        let said: Vec<&str> = checks.0.iter().map(|check| check.detail.as_str()).collect();
+        assert_eq!(said, ["a", "b", "c", "d"]);
+    }
+}

@@ -428,4 +428,73 @@ mod tests {
             assert_eq!(said(|_, _, t| drop(t.0.remove(&change))), format!("block {block} is not kept"));
         }
     }
+
+    #[test]
+    fn a_seal_counts_up_to_the_close_and_where_it_was_made() {
+        let closed_in = |r: &mut DayRecord, number| r.block.as_mut().unwrap().number = number;
+        assert_eq!(
+            said(|_, r, _| closed_in(r, 10)),
+            "same",
+            "the last block before the close is one before it"
+        );
+        let late = "a is dated by a seal of block 10 that is not there";
+        assert_eq!(said(|_, r, _| closed_in(r, 9)), late);
+        // Who opens one that is none is invalid, and nothing is left out.
+        let undated = |r: &mut DayRecord| {
+            let mut a = r.submissions.remove(1);
+            (a.since, a.claim, a.fate) = (30, None, Fate::Invalid { reason: String::new() });
+            r.submissions.push(a);
+        };
+        let left_out = "a opened a seal of block 10, which is left out";
+        for (number, expected) in [(9, "same"), (10, left_out)] {
+            let found = said(|_, r, _| {
+                undated(r);
+                closed_in(r, number);
+            });
+            assert_eq!(found, expected, "{number}");
+        }
+        let nothing_there = said(|_, r, t| {
+            undated(r);
+            t.0.get_mut(&10).unwrap().clear();
+        });
+        assert_eq!(nothing_there, "same");
+    }
+
+    #[test]
+    fn who_repeats_what_nobody_could_measure_repeats_it_by_its_name_alone() {
+        let copy_of_invalid = |same_source: bool| {
+            said(|_, r, _| {
+                r.submissions[2].fate = Fate::Invalid { reason: String::new() };
+                if same_source {
+                    r.submissions[3].source = r.submissions[2].source.clone();
+                }
+                r.submissions[3].fate = Fate::Copy { of: "c".to_owned(), how: String::new(), digest: None };
+            })
+        };
+        assert_eq!(copy_of_invalid(true), "same");
+        assert_eq!(copy_of_invalid(false), "b is said to repeat c, who was not measured before");
+    }
+
+    #[test]
+    fn who_repeats_too_many_others_is_not_measured_and_who_repeats_fewer_is() {
+        let after = |others: usize| {
+            said(|_, r, _| {
+                let digest = Some(files("b"));
+                r.submissions[3].fate = Fate::Copy { of: "d".to_owned(), how: String::new(), digest };
+                for at in 0..others {
+                    let repeats = Some(Repeats { of: vec!["d".to_owned()], how: String::new() });
+                    let mut other = r.submissions[0].clone();
+                    other.hotkey = format!("e{at}");
+                    other.since = 11 + at as u64;
+                    other.fate = Fate::Candidate { digest: files(&other.hotkey), repeats, by_engine: false };
+                    r.submissions.insert(2 + at, other);
+                }
+            })
+        };
+        let most = Policy::default().group_most;
+        // The original is one of them.
+        assert_eq!(after(most - 1), "same");
+        let fewer = format!("whose files are others, and {} alike are measured before it", most - 1);
+        assert!(after(most - 2).ends_with(&fewer), "{}", after(most - 2));
+    }
 }

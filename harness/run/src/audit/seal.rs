@@ -94,3 +94,50 @@ pub(super) fn previous_folder(run: &Path, means: &Means, day: &str) -> Option<Pa
     };
     means.previous.clone().or_else(beside)
 }
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_seal::Keypair;
+    use edgemaxx_seal::sign::Signer;
+
+    use super::*;
+
+    #[test]
+    fn an_older_day_is_not_taken_for_a_newer_one() {
+        let [older, newer]: [Day; 2] = ["2026-11-21", "2026-11-22"].map(|day| day.parse().unwrap());
+        assert!(is_day(&older, None).is_ok() && is_day(&older, Some(&older)).is_ok());
+        let error = is_day(&older, Some(&newer)).unwrap_err();
+        assert!(
+            error.class() == Class::No && error.words().contains("of the day 2026-11-21, which is shown as")
+        );
+    }
+
+    #[test]
+    fn a_run_is_signed_by_whom_it_should_be() {
+        let key = |seed| Keypair::from_seed(&[seed; 32]);
+        let said = |signer: Option<&Keypair>, expected: Option<&Keypair>, allow_unsigned: bool| {
+            let run = tempfile::tempdir().unwrap();
+            std::fs::write(run.path().join("a"), "a").unwrap();
+            let day = "2026-11-22".parse().unwrap();
+            manifest::seal(run.path(), &day, None, signer.map(|key| key as &dyn Signer)).unwrap();
+            let hotkey = expected.map(|key| key.account().to_ss58());
+            let means = Means { previous: None, base: None, hotkey, netuid: None, allow_unsigned };
+            match signature(run.path(), &means) {
+                Ok(Held::Yes(words)) => ("yes", words),
+                Ok(Held::NotHere(words) | Held::Unknown(words)) => ("not here", words),
+                Err(error) => ("no", error.words()),
+            }
+        };
+        let (one, other) = (key(1), key(2));
+        for (signer, expected, allowed, verdict, words) in [
+            (Some(&one), Some(&one), false, "yes", "signed by 5"),
+            (Some(&one), None, false, "yes", "whether that is the right one, --hotkey says"),
+            (Some(&one), Some(&other), true, "no", "not by 5"),
+            (None, None, true, "not here", "signed by nobody"),
+            (None, None, false, "no", "anybody may have written it"),
+        ] {
+            let found = said(signer, expected, allowed);
+            assert!(found.0 == verdict && found.1.contains(words), "{verdict} {words}: {found:?}");
+        }
+    }
+}

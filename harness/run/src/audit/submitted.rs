@@ -6,7 +6,7 @@ use std::path::Path;
 
 use edgemaxx_chain::{Chain, ChainError};
 use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate, Submission};
+use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate, Submission, Undecoded};
 use edgemaxx_contract::run_files::CONTEST_FILE;
 use edgemaxx_validator::collect::{open, submissions};
 use edgemaxx_validator::world::{Seal, Snapshot};
@@ -84,6 +84,10 @@ fn difference(found: &Snapshot, record: &DayRecord) -> Option<String> {
     }
     let named: BTreeMap<&str, &Submission> =
         record.submissions.iter().map(|submission| (submission.hotkey.as_str(), submission)).collect();
+    let twice = |submission: &&Submission| !std::ptr::eq(named[submission.hotkey.as_str()], *submission);
+    if let Some(submission) = record.submissions.iter().find(twice) {
+        return Some(format!("names {} twice, who has one commitment", submission.hotkey));
+    }
     let committed = submissions(found, |_| None);
     for expected in &committed {
         let Submission { hotkey, source, since, .. } = expected;
@@ -105,9 +109,13 @@ fn difference(found: &Snapshot, record: &DayRecord) -> Option<String> {
     if let Some(invented) = named.keys().find(|hotkey| !committed.iter().any(|c| c.hotkey == **hotkey)) {
         return Some(format!("names a submission of {invented}, who committed to nothing at block {block}"));
     }
-    let undecoded = |hotkey: &str| record.undecoded.iter().any(|undecoded| undecoded.hotkey == hotkey);
-    let missing = found.undecoded.iter().find(|commitment| !undecoded(&commitment.hotkey))?;
-    Some(format!("leaves out {}, whose commitment cannot be decoded: {}", missing.hotkey, missing.reason))
+    let among = |all: &[Undecoded], of: &Undecoded| all.iter().any(|other| other.hotkey == of.hotkey);
+    if let Some(missing) = found.undecoded.iter().find(|of| !among(&record.undecoded, of)) {
+        let (hotkey, reason) = (&missing.hotkey, &missing.reason);
+        return Some(format!("leaves out {hotkey}, whose commitment cannot be decoded: {reason}"));
+    }
+    let invented = record.undecoded.iter().find(|of| !among(&found.undecoded, of))?;
+    Some(format!("names a commitment of {} that cannot be decoded, and there is none", invented.hotkey))
 }
 
 /// Whether somebody was not measured for what his files are, which only they can tell.
@@ -150,7 +158,7 @@ fn summary(record: &DayRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::day::{BlockRef, Undecoded};
+    use edgemaxx_contract::day::BlockRef;
     use edgemaxx_validator::world::Commitment;
 
     use super::*;
@@ -192,7 +200,7 @@ mod tests {
         assert_eq!(difference(&found(), &record()), None);
         assert!(summary(&record()).starts_with("4 commitments: 1 for other contests, 1 never looked at"));
         type Change = fn(&mut DayRecord);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 11] = [
             ("leaves out c, registered", |r| r.registered.retain(|hotkey| hotkey != "c")),
             ("names z, who is not registered", |r| r.registered.push("z".to_owned())),
             ("leaves out a, who committed", |r| r.submissions.retain(|s| s.hotkey != "a")),
@@ -205,7 +213,15 @@ mod tests {
                 invented.hotkey = "z".to_owned();
                 r.submissions.push(invented);
             }),
+            ("names a twice", |r| {
+                let again =
+                    Submission { fate: Fate::Invalid { reason: String::new() }, ..r.submissions[1].clone() };
+                r.submissions.insert(1, again);
+            }),
             ("leaves out c, whose commitment", |r| r.undecoded.clear()),
+            ("names a commitment of a that cannot be decoded", |r| {
+                r.undecoded.push(Undecoded { hotkey: "a".to_owned(), reason: "version 9".to_owned() });
+            }),
         ];
         for (expected, change) in cases {
             let mut lie = record();
