@@ -36,6 +36,9 @@ impl Pins {
             // works while the other side is asked (harness/docs/PERFORMANCE.md has what it costs and saves).
             ("OMP_WAIT_POLICY", "passive"),
             ("KMP_BLOCKTIME", "0"),
+            // The user that engines run as has no entry in the system's list, which some libraries look for.
+            ("LOGNAME", "engine"),
+            ("USER", "engine"),
             ("PATH", Self::PATH),
             ("PYTHONDONTWRITEBYTECODE", "1"),
             ("PYTHONHASHSEED", "0"),
@@ -89,6 +92,7 @@ mod tests {
             none.lines().contains(&"OMP_WAIT_POLICY=passive".to_owned()),
             "no thread spins while it waits"
         );
+        assert!(none.lines().contains(&"USER=engine".to_owned()), "PyTorch's compiler asks for a name");
         let card = Card {
             kind: DeviceKind::Cuda,
             index: 1,
