@@ -24,7 +24,7 @@
 //! hands out lanes at a server ([`Claimant`]).
 //!
 //! Workers sign what they say with the key that lets them in at the server, which lets each write under its own name
-//! only ([`server::configuration`]).
+//! only ([`server_config::configuration`]).
 
 #![forbid(unsafe_code)]
 
