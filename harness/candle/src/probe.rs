@@ -1,7 +1,7 @@
 //! What a device can do at most: the fastest of many short products and copies. Short ones, so that some of them are
 //! disturbed by nothing, however busy the machine is.
 use crate::cpu::{Finish, Packed, Product, Source};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::threads;
 use candle_core::{DType, Device, Tensor};
 use edgemaxx_contract::dtype::Dtype;
@@ -114,7 +114,7 @@ fn card_copy(device: &Device, budget: Duration) -> Result<f64> {
 
 #[cfg(not(feature = "cuda"))]
 fn card_copy(_: &Device, _: Duration) -> Result<f64> {
-    Err(Error::Device("this program was built without support for cards".to_owned()))
+    Err(crate::error::Error::Device("this program was built without support for cards".to_owned()))
 }
 
 /// By how much this processor's narrowest format may be faster.

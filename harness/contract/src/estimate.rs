@@ -238,6 +238,58 @@ pub struct CandidateEstimates {
 }
 
 impl CandidateEstimates {
+    /// Of a candidate of which nothing was measured and nothing is claimed.
+    pub fn unmeasured(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            role: Role::Candidate,
+            sessions: 0,
+            by_session: Vec::new(),
+            pairs: 0,
+            counted: Counted::all(0),
+            pairs_throttled: 0,
+            sessions_unsteady: 0,
+            sessions_drifting: 0,
+            stopped: None,
+            failures: Vec::new(),
+            speedup: None,
+            speedup_simultaneous: None,
+            speedup_unthrottled: None,
+            claim: Claim::Tie,
+            p_value: None,
+            p_adjusted: None,
+            lanes_p_value: None,
+            rank: None,
+            tier: None,
+            p_best: None,
+            latency_ms: None,
+            baseline_latency_ms: None,
+            throughput_per_s: None,
+            outliers: Outliers::default(),
+            load_ms: None,
+            baseline_load_ms: None,
+            peak_rss_bytes: None,
+            baseline_peak_rss_bytes: None,
+            energy_j: None,
+            baseline_energy_j: None,
+            peak_vram_bytes: None,
+            baseline_peak_vram_bytes: None,
+            gates: Vec::new(),
+            similarity: None,
+            quality: Vec::new(),
+            worst_requests: Vec::new(),
+            honesty: Vec::new(),
+            floor: None,
+            streaming: None,
+            energy_unit_j: None,
+            baseline_energy_unit_j: None,
+            energy_unit_ratio: None,
+            limits: Vec::new(),
+            unscored: None,
+            kinds: Vec::new(),
+        }
+    }
+
     /// The speedup with the interval that its claim rests on, which is the one to show beside it: for all candidates at
     /// once, or its own where there is none.
     pub fn claimed_speedup(&self) -> Option<&Estimate> {

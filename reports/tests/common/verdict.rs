@@ -133,7 +133,7 @@ pub(super) fn analyze(plan: &Plan, candidates: &[Planted], log: &Log, quality: &
                 .into_iter()
                 .collect(),
             worst_requests: scores.iter().take(10).map(|s| s.0).collect(),
-            ..CandidateEstimates::mock(&planted.name)
+            ..CandidateEstimates::unmeasured(&planted.name)
         }
     };
     let all: Vec<CandidateEstimates> = candidates.iter().map(of).collect();

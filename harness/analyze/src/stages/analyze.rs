@@ -265,17 +265,11 @@ fn speed(
     let latency_of = |side: fn(&Pair) -> f64| measured.then(|| latency(samples, side, level)).flatten();
     let latency_ms = latency_of(|pair| pair.candidate_ms);
     CandidateEstimates {
-        name: samples.name.clone(),
-        role: Role::Candidate,
         sessions: samples.sessions.len() as u32,
-        by_session: Vec::new(),
         pairs: samples.pairs() as u32,
         counted: samples.counted.clone(),
         pairs_throttled: samples.all_pairs().filter(|pair| pair.throttled).count() as u32,
-        sessions_unsteady: 0,
         sessions_drifting: samples.sessions.iter().filter(|session| drifts(session)).count() as u32,
-        stopped: None,
-        failures: Vec::new(),
         speedup: inferred.log_ratio.map(|summary| speedup(&summary, method)),
         speedup_simultaneous: inferred.simultaneous.map(|summary| Estimate {
             level,
@@ -285,7 +279,6 @@ fn speed(
         claim: inferred.claim,
         p_value: inferred.p_value,
         p_adjusted: inferred.p_adjusted,
-        lanes_p_value: None,
         rank: inferred.rank.map(|(lower, upper)| RankSet { lower, upper }),
         tier: inferred.tier,
         p_best: inferred.p_best,
@@ -293,27 +286,7 @@ fn speed(
         latency_ms,
         baseline_latency_ms: latency_of(|pair| pair.baseline_ms),
         outliers: outliers(samples.log_ratios()),
-        load_ms: None,
-        baseline_load_ms: None,
-        peak_rss_bytes: None,
-        baseline_peak_rss_bytes: None,
-        energy_j: None,
-        baseline_energy_j: None,
-        peak_vram_bytes: None,
-        baseline_peak_vram_bytes: None,
-        gates: Vec::new(),
-        similarity: None,
-        quality: Vec::new(),
-        worst_requests: Vec::new(),
-        honesty: Vec::new(),
-        floor: None,
-        streaming: None,
-        energy_unit_j: None,
-        baseline_energy_unit_j: None,
-        energy_unit_ratio: None,
-        limits: Vec::new(),
-        unscored: None,
-        kinds: Vec::new(),
+        ..CandidateEstimates::unmeasured(&samples.name)
     }
 }
 

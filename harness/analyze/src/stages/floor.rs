@@ -86,33 +86,10 @@ pub(super) fn check(
 #[cfg(test)]
 mod tests {
     use edgemaxx_contract::digest::Digest;
-    use edgemaxx_contract::dtype::Dtype;
-    use edgemaxx_contract::floor::{Part, Passes, Peaks, Work};
     use edgemaxx_contract::sample::{Attempt, Failure, FailureKind};
 
-    use super::super::tests::simulated::{CONFINED, environment};
+    use super::super::tests::simulated::device;
     use super::*;
-
-    /// A device of one operation in a nanosecond, and pipelines that need so many; the narrowest format is eight times as fast.
-    fn device(work: &[(&str, u64)]) -> Environment {
-        let part = |flops| Part {
-            name: "all".to_owned(),
-            passes: Passes::Each(1),
-            flops,
-            conv_flops: 0,
-            bytes: 0,
-            at_once: 1,
-        };
-        let of = |(name, flops): &(&str, u64)| {
-            ((*name).to_owned(), Work { dtype: Dtype::F32, parts: vec![part(*flops)] })
-        };
-        let flops = [(Dtype::F32, 1_000_000_000)].into();
-        Environment {
-            peaks: Some(Peaks { flops, bytes: 1, cache_bytes: 0, narrower: 8 }),
-            work: work.iter().map(of).collect(),
-            ..environment(CONFINED)
-        }
-    }
 
     fn attempt((side, phase, latency_ns): (Side, Phase, Option<u64>)) -> Attempt {
         let failed = || Outcome::Failed(Failure { kind: FailureKind::Died, detail: String::new() });

@@ -2,7 +2,7 @@
 
 pub(super) mod simulated;
 
-use edgemaxx_contract::environment::{Confinement, Environment};
+use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::estimate::{
     CertificateVerdict, Claim, Estimates, HonestyCheck, HonestyKind, HonestyVerdict,
 };
@@ -13,7 +13,7 @@ use edgemaxx_contract::sample::{Arrival, Idle, Mark, Outcome, Phase, Record, Sto
 
 use super::{Evidence, analyze, rank, settings_of};
 
-use self::simulated::{CONFINED, TRUTH, break_broken, environment, estimates, run, verdict};
+use self::simulated::{TRUTH, break_broken, device, environment, estimates, run, verdict};
 
 #[test]
 fn the_fast_and_faithful_win_and_everyone_learns_why() {
@@ -267,9 +267,6 @@ fn no_answer_is_faster_for_how_its_parts_came() {
 /// What any engine must do takes a candidate half of its time, twice its time, or twenty times it.
 #[test]
 fn who_answers_sooner_than_any_engine_could_is_found_out() {
-    use edgemaxx_contract::dtype::Dtype;
-    use edgemaxx_contract::floor::{Part, Passes, Peaks, Work};
-
     let run = run(Extent::Full, |_, _| {});
     let latency = |estimates: &Estimates, name: &str| {
         let found = estimates.candidates.iter().find(|candidate| candidate.name == name).unwrap();
@@ -277,24 +274,9 @@ fn who_answers_sooner_than_any_engine_could_is_found_out() {
     };
     let plain = estimates(&run);
     assert!(plain.candidates.iter().all(|c| c.honesty.iter().all(|h| h.what != HonestyKind::Implausible)));
-    let work = [("quick", 0.5), ("quick-too", 2.0), ("middling", 20.0)].map(|(name, times)| {
-        let flops = (latency(&plain, name) * times * 1e6) as u64;
-        let part = Part {
-            name: "all".to_owned(),
-            passes: Passes::Each(1),
-            flops,
-            conv_flops: 0,
-            bytes: 0,
-            at_once: 1,
-        };
-        (name.to_owned(), Work { dtype: Dtype::F32, parts: vec![part] })
-    });
-    let flops = [(Dtype::F32, 1_000_000_000)].into();
-    let environment = Environment {
-        peaks: Some(Peaks { flops, bytes: 1, cache_bytes: 0, narrower: 8 }),
-        work: work.into(),
-        ..environment(CONFINED)
-    };
+    let work = [("quick", 0.5), ("quick-too", 2.0), ("middling", 20.0)];
+    let work = work.map(|(name, times)| (name, (latency(&plain, name) * times * 1e6) as u64));
+    let environment = device(&work);
     let evidence = Evidence { environment: Some(&environment), ..run.evidence() };
     let found = analyze(&evidence, &settings_of(&run.contest, &run.plan)).unwrap();
     let of = |name: &str| found.candidates.iter().find(|candidate| candidate.name == name).unwrap();

@@ -14,7 +14,6 @@ use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::run_files::{ENVIRONMENT_FILE, LANES_FOLDER, SAMPLES_FILE};
 use edgemaxx_devices::Ask;
 use edgemaxx_engine::Cores;
-use edgemaxx_files::read_whole_lines;
 use edgemaxx_measure::Summary;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -119,9 +118,8 @@ pub(super) fn finished(folder: &RunFolder, plan: &Plan) -> Result<Option<Summary
         return Ok(None);
     }
     let path = folder.file(SAMPLES_FILE);
-    let whole = read_whole_lines(&path, 0).in_file(&path)?.len() as u64;
-    // A torn last line is for `execute` to cut off.
-    if whole == 0 || whole < fs::metadata(&path).in_file(&path)?.len() {
+    // A torn last line, be it within a letter, is for `execute` to cut off.
+    if fs::read(&path).in_file(&path)?.last() != Some(&b'\n') {
         return Ok(None);
     }
     Ok(edgemaxx_measure::finished(plan, &folder.samples(plan)?))

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::Digest;
+use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::estimate::Estimates;
+use edgemaxx_contract::floor::{Part, Passes, Peaks, Work};
 use edgemaxx_contract::metric::Metric;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Plan, PlanInputs, Role, Side, draw_plan};
 use edgemaxx_contract::quality::{QualityHeader, QualityLog, QualityRecord};
@@ -227,6 +229,28 @@ pub(in crate::stages) const CONFINED: Confinement = Confinement::Bubblewrap { no
 
 pub(in crate::stages) fn environment(sandbox: Confinement) -> Environment {
     Environment { sandbox, ..Environment::mock() }
+}
+
+/// A device of one operation in a nanosecond, the narrowest format eight times as fast, and pipelines that need so many
+/// operations.
+pub(in crate::stages) fn device(work: &[(&str, u64)]) -> Environment {
+    let part = |flops| Part {
+        name: "all".to_owned(),
+        passes: Passes::Each(1),
+        flops,
+        conv_flops: 0,
+        bytes: 0,
+        at_once: 1,
+    };
+    let of = |(name, flops): &(&str, u64)| {
+        ((*name).to_owned(), Work { dtype: Dtype::F32, parts: vec![part(*flops)] })
+    };
+    let flops = [(Dtype::F32, 1_000_000_000)].into();
+    Environment {
+        peaks: Some(Peaks { flops, bytes: 1, cache_bytes: 0, narrower: 8 }),
+        work: work.iter().map(of).collect(),
+        ..environment(CONFINED)
+    }
 }
 
 pub(in crate::stages) fn estimates(run: &Run) -> Estimates {

@@ -75,7 +75,7 @@ pub(crate) fn estimates(
             speedup_simultaneous: (!failed).then(|| speedup.clone()),
             speedup: (!failed).then_some(speedup),
             claim,
-            ..CandidateEstimates::mock(name)
+            ..CandidateEstimates::unmeasured(name)
         }
     };
     Estimates {
