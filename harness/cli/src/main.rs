@@ -1,5 +1,7 @@
 //! The `edgemaxx` command: one verb per file in [`cmd`].
 
+#[cfg(feature = "chain")]
+mod chain_args;
 mod cmd;
 mod ctrl_c;
 mod error;
@@ -8,8 +10,6 @@ mod fleet_watch;
 mod progress;
 mod publish_target;
 mod resume_command;
-#[cfg(feature = "chain")]
-mod subtensor;
 mod table;
 mod terminal;
 #[cfg(feature = "validator")]

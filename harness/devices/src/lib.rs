@@ -22,7 +22,7 @@ mod which_card;
 pub use check::{Check, Fitness};
 pub use clock_lock::{ClockError, Lock, leftover, lock, restore};
 pub use environment::environment;
-pub use list::{VENDORS, computed_on, vendor};
+pub use list::{VENDORS, any_device, computed_on, vendor};
 pub use mock::MockSource;
 pub use pins::Pins;
 pub use preflight::{Wanted, examine, weights_fit};

@@ -1,6 +1,6 @@
 //! The one table of vendors.
 
-use edgemaxx_contract::contest::DeviceKind;
+use edgemaxx_contract::contest::{Device, DeviceKind};
 
 use crate::apple::Apple;
 use crate::cpu::Cpu;
@@ -17,6 +17,13 @@ pub fn vendor(kind: DeviceKind) -> &'static dyn Vendor {
         DeviceKind::Cuda => &Nvidia,
         DeviceKind::Metal => &Apple,
     }
+}
+
+/// What is in this machine: a card of any name where there is one, else the processor.
+pub fn any_device() -> Device {
+    let there = VENDORS.iter().find(|vendor| vendor.cards().is_ok_and(|cards| !cards.is_empty()));
+    let kind = there.map_or(DeviceKind::Cpu, |vendor| vendor.kind());
+    Device { kind, name: None, free_memory_mib: None, driver: None }
 }
 
 /// Refuses a kind of device that nothing computes on.

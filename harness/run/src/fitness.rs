@@ -2,24 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use edgemaxx_contract::contest::{Device, DeviceKind};
+use edgemaxx_contract::contest::Device;
 use edgemaxx_contract::environment::Card;
-use edgemaxx_devices::{Ask, Check, Chosen, ClockError, Fitness, Lock, VENDORS, Wanted, vendor, weights_fit};
+use edgemaxx_devices::{Ask, Check, Chosen, ClockError, Fitness, Lock, Wanted, vendor, weights_fit};
 use edgemaxx_engine::SandboxStatus;
 
 use crate::error::{Class, Result, RunError};
 use crate::progress::Observer;
-
-/// A card of any name where there is one, else the processor.
-pub fn any_device() -> Wanted {
-    let there = VENDORS.iter().find(|vendor| vendor.cards().is_ok_and(|cards| !cards.is_empty()));
-    let kind = there.map_or(DeviceKind::Cpu, |vendor| vendor.kind());
-    Wanted {
-        device: Device { kind, name: None, free_memory_mib: None, driver: None },
-        threads: 1,
-        weights_bytes: None,
-    }
-}
 
 /// The card that engines are to see: the one asked for, the only one that the contest can mean, or, where a run goes
 /// on, that of `before`.

@@ -6,7 +6,7 @@ use edgemaxx_chain::{ChainCommitment, Pin, tao};
 use edgemaxx_seal::{WalletEntry, list_wallets};
 use serde::Serialize;
 
-use crate::subtensor::{ChainArgs, WalletArgs};
+use crate::chain_args::{ChainArgs, WalletArgs};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines};
 

@@ -6,9 +6,9 @@ use edgemaxx_candle::Accelerator;
 use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::environment::Card;
 use edgemaxx_contract::floor::Peaks;
-use edgemaxx_devices::{Check, Chosen, Fitness, Pins, Wanted};
+use edgemaxx_devices::{Check, Chosen, Fitness, Pins, Wanted, any_device};
 use edgemaxx_engine::detect_sandbox;
-use edgemaxx_run::fitness::{any_device, choose, examine, put_back_leftovers, restore_clocks};
+use edgemaxx_run::fitness::{choose, examine, put_back_leftovers, restore_clocks};
 use edgemaxx_run::floor;
 use edgemaxx_run::look::{Looked, look};
 use serde::Serialize;
@@ -72,7 +72,7 @@ impl Args {
                 let Looked { contest, weights_bytes } = look(path, &Terminal)?;
                 Wanted { device: contest.device, threads: contest.measurement.threads, weights_bytes }
             }
-            None => any_device(),
+            None => Wanted { device: any_device(), threads: 1, weights_bytes: None },
         };
         let chosen = choose(&wanted.device, self.device.into(), None)?;
         let found = examine(&wanted, &chosen, &detect_sandbox(), Path::new("."));

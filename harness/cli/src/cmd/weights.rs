@@ -8,8 +8,8 @@ use edgemaxx_run::pay::rewards;
 use edgemaxx_seal::AccountId;
 use serde::Serialize;
 
+use crate::chain_args::{ChainArgs, JournalArgs, WalletArgs};
 use crate::error::{Exit, Failure};
-use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json, answer_lines, note};
 

@@ -7,7 +7,7 @@ use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::environment::{Confinement, Environment};
 use edgemaxx_contract::shown_text::{line, shorten};
-use edgemaxx_devices::{Ask, Pins, environment};
+use edgemaxx_devices::{Ask, Pins, any_device, environment};
 use edgemaxx_files::file_digest;
 use edgemaxx_fleet::Host;
 use edgemaxx_fleet::limits::{NAME_LETTERS, WHY_LETTERS};
@@ -152,7 +152,7 @@ pub(super) fn of_kind(environment: &Environment, kind: DeviceKind) -> Environmen
 /// # Errors
 /// It must be said which card is meant.
 pub fn this_host(device: Option<u32>) -> Result<(Environment, Digest)> {
-    let wanted = fitness::any_device().device;
+    let wanted = any_device();
     let ask = if wanted.kind == DeviceKind::Cpu { Ask::Only } else { Ask::from(device) };
     let chosen = fitness::choose(&wanted, ask, None)?;
     let pins = Pins { threads: 1, card: chosen.card().cloned() };

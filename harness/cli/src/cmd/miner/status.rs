@@ -3,8 +3,8 @@
 use edgemaxx_chain::{ChainCommitment, Neuron, Pin, tao};
 use serde::Serialize;
 
+use crate::chain_args::{ChainArgs, WalletArgs};
 use crate::error::{Exit, Failure};
-use crate::subtensor::{ChainArgs, WalletArgs};
 use crate::terminal::{answer_json, answer_lines};
 
 /// Shows registration and commitment of a hotkey at one finalised block.

@@ -11,9 +11,9 @@ use edgemaxx_run::resolve::read_text;
 use edgemaxx_seal::Keypair;
 use serde::Serialize;
 
+use crate::chain_args::{ChainArgs, JournalArgs, WalletArgs};
 use crate::error::{Failure, InFile as _};
 use crate::progress::Terminal;
-use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::terminal::{answer_json, answer_lines, note};
 
 /// Publishes a checkpoint on the hub and commits its exact revision on chain.

@@ -23,6 +23,7 @@ use edgemaxx_validator::world::Clock as _;
 use super::contests::{Entry, Loaded, entry, load};
 use super::hands::{Hands, Shared};
 use super::{STATUS_FILE, environment};
+use crate::chain_args::{ChainArgs, JournalArgs, WalletArgs};
 use crate::cmd::on_fleet::OnFleet;
 use crate::ctrl_c;
 use crate::error::{Exit, Failure};
@@ -30,7 +31,6 @@ use crate::error::{Exit, Failure};
 use crate::fleet_watch::FleetWatch;
 use crate::progress::Terminal;
 use crate::publish_target::Target;
-use crate::subtensor::{ChainArgs, JournalArgs, WalletArgs};
 use crate::terminal::{note, notes_as_json};
 use crate::validator_log::{Alarms, Log};
 
