@@ -1,7 +1,7 @@
 //! The driver: asks the machine what is to be done, does it, records what happened.
 
-mod on_chain;
 mod settings;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
