@@ -1,9 +1,9 @@
 //! A folder becomes a list of files with sizes and digests; links that lead out of it are refused.
 
 use crate::HubError;
-use crate::rules::{Rules, kind};
+use crate::rules::Rules;
 use edgemaxx_contract::digest::{Digest, DigestBuilder};
-use edgemaxx_files::{Bounds, WalkError, files_of};
+use edgemaxx_files::{Bounds, files_of};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -86,13 +86,7 @@ pub fn resolve_folder(
     rules: &Rules,
 ) -> Result<Resolved, HubError> {
     let found = files_of(root, boundary, &bounds(rules))?.into_iter().map(|file| (file.name, file.bytes));
-    let (taken, skipped): (Vec<_>, Vec<_>) = found.partition(|(path, _)| rules.takes(kind(path)));
-    let mut total = 0u64;
-    for (path, size) in &taken {
-        limit(&root.join(path), "size in bytes", *size, rules.max_file_bytes)?;
-        total = total.saturating_add(*size);
-    }
-    limit(root, "total size in bytes", total, rules.max_total_bytes)?;
+    let (taken, skipped) = rules.choose(root, found, |(path, size)| (path, *size))?;
     if taken.is_empty() {
         return Err(HubError::Empty { path: root.to_owned() });
     }
@@ -127,11 +121,6 @@ const MAX_DEPTH: u64 = 8;
 fn bounds(rules: &Rules) -> Bounds {
     // How large a file may be counts for those that are taken.
     Bounds { depth: MAX_DEPTH, files: rules.max_files, file_bytes: u64::MAX, total_bytes: u64::MAX }
-}
-
-fn limit(path: &Path, what: &'static str, found: u64, limit: u64) -> Result<(), HubError> {
-    let too_much = || WalkError::Limit { path: path.to_owned(), what, found, limit };
-    if found <= limit { Ok(()) } else { Err(too_much().into()) }
 }
 
 /// SHA-256 of exactly `size` bytes; a file that grew or shrank since is refused.

@@ -2,11 +2,11 @@
 
 use crate::HubError;
 use crate::http::{Http, shown};
-use crate::rules::{Rules, kind};
+use crate::rules::{Rules, within};
 use crate::source::is_commit;
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_files::WalkError;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// What a repository is on the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,22 +162,9 @@ impl Remote {
 
     /// The files that belong to a checkpoint, after their number and sizes were found within the limits.
     pub(crate) fn taken(&self, repository: &str, rules: &Rules) -> Result<Vec<&RemoteFile>, HubError> {
-        let limit = |path: &str, what, found, limit| {
-            let path = format!("hf:{repository}/{path}").into();
-            if found <= limit {
-                Ok(())
-            } else {
-                Err(HubError::from(WalkError::Limit { path, what, found, limit }))
-            }
-        };
-        limit("", "files", self.files.len() as u64, rules.max_files)?;
-        let taken: Vec<_> = self.files.iter().filter(|f| rules.takes(kind(&f.path))).collect();
-        let mut total = 0u64;
-        for file in &taken {
-            limit(&file.path, "size in bytes", file.size, rules.max_file_bytes)?;
-            total = total.saturating_add(file.size);
-        }
-        limit("", "total size in bytes", total, rules.max_total_bytes)?;
+        let root = PathBuf::from(format!("hf:{repository}/"));
+        within(&root, "files", self.files.len() as u64, rules.max_files)?;
+        let (taken, _) = rules.choose(&root, &self.files, |file| (&file.path, file.size))?;
         Ok(taken)
     }
 }

@@ -1,5 +1,8 @@
 //! Which files belong to a checkpoint, and how much of them there may be.
 
+use std::path::Path;
+
+use edgemaxx_files::WalkError;
 use serde::{Deserialize, Serialize};
 
 /// Limits and permissions.
@@ -65,6 +68,30 @@ impl Rules {
             Kind::Pickle | Kind::Other => false,
         }
     }
+
+    /// Those of the files below `root` that belong to a checkpoint, and the others, after the sizes of those taken were found
+    /// within the limits. `of` tells a file's path and size.
+    pub(crate) fn choose<F>(
+        &self,
+        root: &Path,
+        files: impl IntoIterator<Item = F>,
+        of: impl Fn(&F) -> (&str, u64),
+    ) -> Result<(Vec<F>, Vec<F>), WalkError> {
+        let (taken, others): (Vec<F>, Vec<F>) =
+            files.into_iter().partition(|file| self.takes(kind(of(file).0)));
+        let mut total = 0u64;
+        for (path, size) in taken.iter().map(&of) {
+            within(&root.join(path), "size in bytes", size, self.max_file_bytes)?;
+            total = total.saturating_add(size);
+        }
+        within(root, "total size in bytes", total, self.max_total_bytes)?;
+        Ok((taken, others))
+    }
+}
+
+/// Refuses what is more than its limit.
+pub(crate) fn within(path: &Path, what: &'static str, found: u64, limit: u64) -> Result<(), WalkError> {
+    if found <= limit { Ok(()) } else { Err(WalkError::Limit { path: path.to_owned(), what, found, limit }) }
 }
 
 #[cfg(test)]
@@ -86,5 +113,23 @@ mod tests {
         let all = Rules { programs: true, ..Rules::default() };
         assert!(all.takes(Kind::Program) && !all.takes(Kind::Pickle) && !all.takes(Kind::Other));
         assert!(!Rules::default().takes(Kind::Program));
+    }
+
+    #[test]
+    fn what_is_taken_is_held_to_the_limits_and_what_is_left_alone_is_not() {
+        let files = [("image.png", 100), ("unet/a.safetensors", 3), ("a.json", 2)];
+        let choose =
+            |rules: &Rules| rules.choose(Path::new("hf:owner/name/"), files, |&(path, size)| (path, size));
+        let rules = Rules { max_file_bytes: 3, max_total_bytes: 5, ..Rules::default() };
+        let (taken, others) = choose(&rules).unwrap();
+        assert_eq!((taken.as_slice(), others.as_slice()), (&files[1..], &files[..1]));
+        let refused = |rules: Rules| choose(&rules).unwrap_err().to_string();
+        let text = refused(Rules { max_file_bytes: 2, ..rules.clone() });
+        assert!(
+            text.contains("hf:owner/name/unet/a.safetensors") && text.contains("size in bytes"),
+            "{text}"
+        );
+        let text = refused(Rules { max_total_bytes: 4, ..rules });
+        assert!(text.contains("hf:owner/name/:") && text.contains("total size in bytes"), "{text}");
     }
 }
