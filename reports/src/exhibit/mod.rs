@@ -1,9 +1,9 @@
 //! How answers are shown: what a page must know of a task, and nothing else.
 
-mod list;
+mod of_task;
 mod picture;
 mod task;
 mod text;
 
-pub(crate) use list::of_task;
+pub(crate) use of_task::of_task;
 pub(crate) use task::Shown;

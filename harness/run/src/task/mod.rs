@@ -1,9 +1,9 @@
 //! What a run must know of a task beside its contract: one [`Kit`] for each.
 
 mod kit;
-mod list;
+mod kits;
 pub mod picture;
 pub mod text;
 
 pub use kit::{Alone, Kit, Native, Rehearsal};
-pub use list::{ALL, also, kit, of_answer, of_checkpoint, of_name};
+pub use kits::{ALL, also, kit, of_answer, of_checkpoint, of_name};

@@ -1,4 +1,4 @@
-//! The tasks there are.
+//! The kits there are, one for each task.
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The exhibits there are.
+//! The exhibits there are, one for each task.
 
 use edgemaxx_contract::quality::QualityRecord;
 use edgemaxx_contract::task::TaskRef;
@@ -10,10 +10,14 @@ use crate::view::AnswerSource;
 
 /// The exhibit of a task; one that nobody shows is shown by its numbers alone.
 pub(crate) fn of_task(task: TaskRef) -> &'static dyn Exhibit {
+    known(task).unwrap_or(&Unknown)
+}
+
+fn known(task: TaskRef) -> Option<&'static dyn Exhibit> {
     match task.name() {
-        "picture" => &PictureExhibit,
-        "text" => &TextExhibit,
-        _ => &Unknown,
+        "picture" => Some(&PictureExhibit),
+        "text" => Some(&TextExhibit),
+        _ => None,
     }
 }
 
@@ -32,5 +36,19 @@ impl Exhibit for Unknown {
 
     fn reduced(&self, _: u32) -> String {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::task::ALL;
+
+    use super::*;
+
+    #[test]
+    fn every_task_has_its_exhibit() {
+        for task in ALL {
+            assert!(known(*task).is_some(), "{task}: nobody shows its answers");
+        }
     }
 }
