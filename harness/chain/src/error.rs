@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::timelock::TimelockError;
+use crate::weights::timelock::TimelockError;
 use crate::weights::{Violation, WeightsError};
 
 /// A read or a submission that did not succeed.

@@ -11,7 +11,6 @@ mod error;
 mod node;
 #[cfg(test)]
 mod test_support;
-pub mod timelock;
 pub mod weights;
 
 pub use amount::tao;

@@ -8,7 +8,7 @@ use super::commitments::PALLET as COMMITMENTS;
 use super::fetch::SUBTENSOR;
 use crate::ChainError;
 use crate::commitment::{CommitmentError, MAX_BYTES};
-use crate::timelock::COMMIT_REVEAL_VERSION;
+use crate::weights::timelock::COMMIT_REVEAL_VERSION;
 
 /// A call with its arguments.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,8 +10,8 @@ use super::fetch::{self, SUBTENSOR, must};
 use super::metagraph::{hotkeys, storage_index, vector};
 use super::pin::{Pin, at};
 use crate::ChainError;
-use crate::timelock::Schedule;
 use crate::weights::Facts;
+use crate::weights::timelock::Schedule;
 
 /// Entries keyed by netuid that describe a subnet's rules, over all runtimes we know.
 const NAMES: &[&str] = &[

@@ -13,8 +13,8 @@ use super::metagraph::{hotkeys, storage_index};
 use super::params::{block_seconds, facts, schedule};
 use super::pin::{Pin, at, head};
 use super::submit::{Landed, SubmitOptions};
-use crate::weights::{Facts, Violation, WeightTriple, join, preflight};
-use crate::{ChainError, timelock};
+use crate::ChainError;
+use crate::weights::{Facts, Violation, WeightTriple, join, preflight, timelock};
 
 /// What weights to set.
 #[derive(Debug, Clone, PartialEq)]

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_the_official_core_sealed_is_opened() {
         // bittensor-core 0.1.5: inner_ciphertext(encrypt_at_round(b"this is a test", 1000)[0]).
-        let sealed = unhex(include_str!("../tests/data/sealed-at-1000.hex").trim());
+        let sealed = unhex(include_str!("../../tests/data/sealed-at-1000.hex").trim());
         assert_eq!(decrypt(&sealed, &unhex(ROUND_1000)).unwrap(), b"this is a test");
     }
 
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn reveal_blocks_agree_with_the_official_core() {
         let mut rows = 0;
-        for line in include_str!("../tests/data/reveal-blocks.txt").lines() {
+        for line in include_str!("../../tests/data/reveal-blocks.txt").lines() {
             if line.starts_with('#') {
                 continue;
             }
