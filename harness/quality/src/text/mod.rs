@@ -1,7 +1,6 @@
 //! Judges texts by the tokens that were timed: what the baseline's model would have chosen in the place of each.
 
 mod detail;
-mod divergence;
 mod judge;
 mod metric_functions;
 mod reader;

@@ -1,12 +1,14 @@
 //! The baseline's model reads texts of others: one pass over prompt and answer, as if it had chosen every token itself.
 
+mod least_divergence;
+
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::llama::{Llama, LlamaOptions, Vocabulary, checkpoint};
 use edgemaxx_candle::transformers::{Transformers, TransformersConfig, TransformersOptions};
 use edgemaxx_contract::task::text::{Ask, AskedDecoding, Noise, Scores};
 
-use super::divergence::least_divergence;
+use self::least_divergence::least_divergence;
 use crate::error::{QualityError, Result};
 
 /// A margin counts as this much at most: how far off a token is says no more then.
