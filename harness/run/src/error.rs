@@ -86,7 +86,7 @@ pub enum RunError {
     Seal(#[from] edgemaxx_seal::manifest::SealError),
     /// A day that the calendar does not have.
     #[error(transparent)]
-    Schedule(#[from] edgemaxx_validator::schedule::ScheduleError),
+    Calendar(#[from] edgemaxx_validator::calendar::CalendarError),
     /// A file or folder cannot be read.
     #[error(transparent)]
     File(#[from] edgemaxx_files::FileError),

@@ -14,7 +14,7 @@ use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::run_files::{ARTEFACTS_FOLDER, CHECKPOINTS_FOLDER};
 use edgemaxx_seal::manifest::{self, Manifest, SealedFile, sealed_days};
 
-use crate::schedule::days_between;
+use crate::calendar::days_between;
 
 /// How many days before the current one are kept whole; `None`: all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

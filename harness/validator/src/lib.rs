@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calendar;
 pub mod collect;
 pub mod contest_file;
 pub mod day_weights;
@@ -24,7 +25,6 @@ mod prometheus;
 pub mod publish;
 #[cfg(feature = "daemon")]
 mod reading;
-pub mod schedule;
 #[cfg(feature = "daemon")]
 pub mod serve;
 pub mod state;

@@ -6,8 +6,8 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{Origin, Weights};
 
+use crate::calendar::{CalendarError, next, noon};
 use crate::policy::Policy;
-use crate::schedule::{ScheduleError, next, noon};
 use crate::state::{OnChain, Phase, State, Trouble, Unreachable};
 
 /// What is to be done.
@@ -106,8 +106,8 @@ pub struct Impossible {
 /// What is to be done now.
 ///
 /// # Errors
-/// [`ScheduleError`] at the end of the calendar.
-pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, ScheduleError> {
+/// [`CalendarError`] at the end of the calendar.
+pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, CalendarError> {
     let noon_today = state.start;
     let noon_next = noon(&next(&state.day)?)?;
     if let Some(gone) = too_late(state, now, policy, noon_today, noon_next) {
@@ -146,8 +146,8 @@ pub fn decide(state: &State, now: i64, policy: &Policy) -> Result<Step, Schedule
 /// The moment after which a day begins no session, seconds since 1970-01-01 UTC.
 ///
 /// # Errors
-/// [`ScheduleError`] at the end of the calendar.
-pub fn deadline(day: &Day, policy: &Policy) -> Result<i64, ScheduleError> {
+/// [`CalendarError`] at the end of the calendar.
+pub fn deadline(day: &Day, policy: &Policy) -> Result<i64, CalendarError> {
     Ok(noon(&next(day)?)? - policy.reserve_s)
 }
 
@@ -330,8 +330,8 @@ pub fn candidates(state: &State) -> usize {
 /// same or an earlier one. Days in between are skipped. `None`: the next noon has not come.
 ///
 /// # Errors
-/// [`ScheduleError`] at the end of the calendar.
-pub fn following(state: &State, now: i64) -> Result<Option<Day>, ScheduleError> {
-    let current = crate::schedule::day_at(now)?;
+/// [`CalendarError`] at the end of the calendar.
+pub fn following(state: &State, now: i64) -> Result<Option<Day>, CalendarError> {
+    let current = crate::calendar::day_at(now)?;
     Ok((state.phase == Phase::Holding && current > state.day).then_some(current))
 }

@@ -6,9 +6,9 @@ use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::weights::Origin;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::{next, noon};
 use crate::machine::deadline;
 use crate::policy::Policy;
-use crate::schedule::{next, noon};
 use crate::state::{OnChain, Phase, State};
 use crate::workers::Worker;
 use crate::world::Measured;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use edgemaxx_contract::joint::Share;
+use edgemaxx_validator::calendar::{day_at, next, noon};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::schedule::{day_at, next, noon};
 use edgemaxx_validator::state::State;
 use edgemaxx_validator::status::{Contact, Seen, Status};
 use edgemaxx_validator::store::Store;

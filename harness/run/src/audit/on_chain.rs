@@ -12,7 +12,7 @@ use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_seal::AccountId;
 use edgemaxx_seal::manifest::{self, MANIFEST_FILE};
-use edgemaxx_validator::schedule::{next, noon};
+use edgemaxx_validator::calendar::{next, noon};
 
 use super::check::{Check, Checks, Held};
 use super::day::document;

@@ -14,6 +14,7 @@ use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 
 pub use self::settings::{Role, Settings, World};
+use crate::calendar::{CalendarError, day_at, next, noon};
 use crate::decided::{self, Decided};
 use crate::describe::describe;
 use crate::fetching::Fetching;
@@ -22,7 +23,6 @@ use crate::machine::{Event, Impossible, Step, apply, deadline, decide, following
 use crate::policy::Policy;
 use crate::publish::{self, JointDay, PublishError, Published};
 use crate::reading::{self, Asked, Read};
-use crate::schedule::{ScheduleError, day_at, next, noon};
 use crate::state::{Phase, State};
 use crate::status::{Seen, Status};
 use crate::store::{Store, StoreError};
@@ -43,7 +43,7 @@ pub enum DriverError {
     Publish(#[from] PublishError),
     /// The calendar ends.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Calendar(#[from] CalendarError),
     /// The contest is none any more.
     #[error(transparent)]
     Contest(#[from] contest_file::ContestFileError),

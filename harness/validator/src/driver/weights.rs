@@ -2,8 +2,8 @@
 //! they could not be set.
 
 use super::{Driver, DriverError, Role};
+use crate::calendar::{next, noon};
 use crate::machine::Event;
-use crate::schedule::{next, noon};
 use crate::state::OnChain;
 use crate::status::Contact;
 use crate::world::ChainTrouble;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Planet, chance, drive, settings};
-use edgemaxx_validator::schedule::noon;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::store::Store;
 
 /// Hotkey, source, true speedup; in the order of their commitments.

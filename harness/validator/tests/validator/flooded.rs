@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use edgemaxx_validator::schedule::noon;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::serve::{Shown, serve};
 use edgemaxx_validator::store::Store;
 

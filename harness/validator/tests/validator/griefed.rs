@@ -10,7 +10,7 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use edgemaxx_contract::weights::{Origin, Weights};
-use edgemaxx_validator::schedule::{next, noon};
+use edgemaxx_validator::calendar::{next, noon};
 use edgemaxx_validator::state::{OnChain, Phase};
 use edgemaxx_validator::store::Store;
 

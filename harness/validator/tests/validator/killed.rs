@@ -13,10 +13,10 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::Weights;
 use edgemaxx_seal::manifest;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::driver::{Driver, Role, Settings};
 use edgemaxx_validator::group::Group;
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::OnChain;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{

@@ -5,9 +5,9 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::sealed_claim::{Claim, Salt, sealed};
 use edgemaxx_contract::weights::{Origin, Weights, entries};
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::machine::{Event, Step, apply, deadline, decide, following};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::{OnChain, Phase, State, Unreachable};
 
 fn record(fates: &[Fate]) -> DayRecord {

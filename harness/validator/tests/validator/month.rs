@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{Planet, chance, drive, settings};
 use edgemaxx_contract::day::Fate;
 use edgemaxx_contract::weights::Origin;
-use edgemaxx_validator::schedule::noon;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::state::{OnChain, Phase};
 use edgemaxx_validator::store::Store;
 

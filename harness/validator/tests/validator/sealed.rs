@@ -2,7 +2,7 @@
 
 use edgemaxx_contract::day::{DayRecord, Fate};
 use edgemaxx_contract::format::Document as _;
-use edgemaxx_validator::schedule::noon;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::state::Phase;
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::Hindrance;

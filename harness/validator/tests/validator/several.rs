@@ -14,10 +14,10 @@ use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{Origin, Weights};
 use edgemaxx_seal::Keypair;
 use edgemaxx_seal::manifest;
+use edgemaxx_validator::calendar::noon;
 use edgemaxx_validator::driver::{Driver, DriverError, Role, Settings, World};
 use edgemaxx_validator::group::{Group, Idle};
 use edgemaxx_validator::policy::Policy;
-use edgemaxx_validator::schedule::noon;
 use edgemaxx_validator::state::{OnChain, Phase};
 use edgemaxx_validator::store::Store;
 use edgemaxx_validator::world::{

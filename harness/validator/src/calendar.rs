@@ -11,27 +11,27 @@ const NOON: Time = Time::constant(12, 0, 0, 0);
 /// A moment or day outside of what can be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {problem}")]
-pub struct ScheduleError {
+pub struct CalendarError {
     what: String,
     problem: String,
 }
 
-fn error(what: impl ToString) -> impl FnOnce(jiff::Error) -> ScheduleError {
+fn error(what: impl ToString) -> impl FnOnce(jiff::Error) -> CalendarError {
     let what = what.to_string();
-    move |problem| ScheduleError { what, problem: problem.to_string() }
+    move |problem| CalendarError { what, problem: problem.to_string() }
 }
 
-fn date_of(day: &Day) -> Result<Date, ScheduleError> {
+fn date_of(day: &Day) -> Result<Date, CalendarError> {
     day.to_string().parse().map_err(error(day))
 }
 
-fn day_of(date: Date) -> Result<Day, ScheduleError> {
+fn day_of(date: Date) -> Result<Day, CalendarError> {
     let text = date.to_string();
     text.parse()
-        .map_err(|_| ScheduleError { what: text, problem: "expected a year of four digits".to_owned() })
+        .map_err(|_| CalendarError { what: text, problem: "expected a year of four digits".to_owned() })
 }
 
-fn zone() -> Result<TimeZone, ScheduleError> {
+fn zone() -> Result<TimeZone, CalendarError> {
     // The bundled database: a machine without one, or with an old one, has the same noon.
     jiff::tz::db().get(ZONE).map_err(error(ZONE))
 }
@@ -39,8 +39,8 @@ fn zone() -> Result<TimeZone, ScheduleError> {
 /// The noon that begins `day`, seconds since 1970-01-01 UTC.
 ///
 /// # Errors
-/// [`ScheduleError`] for years that the calendar does not have.
-pub fn noon(day: &Day) -> Result<i64, ScheduleError> {
+/// [`CalendarError`] for years that the calendar does not have.
+pub fn noon(day: &Day) -> Result<i64, CalendarError> {
     let noon = date_of(day)?.to_datetime(NOON).to_zoned(zone()?).map_err(error(day))?;
     Ok(noon.timestamp().as_second())
 }
@@ -48,8 +48,8 @@ pub fn noon(day: &Day) -> Result<i64, ScheduleError> {
 /// The day whose noon was the last one at `unix_s`.
 ///
 /// # Errors
-/// [`ScheduleError`] for moments that the calendar does not have.
-pub fn day_at(unix_s: i64) -> Result<Day, ScheduleError> {
+/// [`CalendarError`] for moments that the calendar does not have.
+pub fn day_at(unix_s: i64) -> Result<Day, CalendarError> {
     let now = Timestamp::from_second(unix_s).map_err(error(unix_s))?.to_zoned(zone()?);
     let date = if now.time() >= NOON { now.date() } else { now.date().yesterday().map_err(error(unix_s))? };
     day_of(date)
@@ -58,16 +58,16 @@ pub fn day_at(unix_s: i64) -> Result<Day, ScheduleError> {
 /// The day after `day`.
 ///
 /// # Errors
-/// [`ScheduleError`] at the end of the calendar.
-pub fn next(day: &Day) -> Result<Day, ScheduleError> {
+/// [`CalendarError`] at the end of the calendar.
+pub fn next(day: &Day) -> Result<Day, CalendarError> {
     day_of(date_of(day)?.checked_add(1.day()).map_err(error(day))?)
 }
 
 /// Days from `from` to `to`; negative backwards.
 ///
 /// # Errors
-/// [`ScheduleError`] for days that the calendar does not have.
-pub fn days_between(from: &Day, to: &Day) -> Result<i64, ScheduleError> {
+/// [`CalendarError`] for days that the calendar does not have.
+pub fn days_between(from: &Day, to: &Day) -> Result<i64, CalendarError> {
     let span = date_of(from)?.until(date_of(to)?).map_err(error(from))?;
     Ok(i64::from(span.get_days()))
 }
