@@ -8,6 +8,7 @@ mod hopeless;
 mod inputs;
 mod keep;
 mod lane;
+mod lost;
 mod publisher;
 mod roster;
 mod spool;
