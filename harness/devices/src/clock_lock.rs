@@ -11,8 +11,8 @@ use edgemaxx_files::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::cpu::stat;
-use crate::list::vendor;
 use crate::vendor::Clocks;
+use crate::vendors::vendor;
 
 /// Names of the files that say what was changed begin so.
 const STATE_FILES: &str = "locked-clocks-";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use edgemaxx_contract::environment::Card;
 
-use crate::list::{VENDORS, vendor};
+use crate::vendors::{VENDORS, vendor};
 
 /// The whole environment of an engine; nothing is inherited.
 #[derive(Debug, Clone, PartialEq, Eq)]

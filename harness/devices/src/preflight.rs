@@ -6,7 +6,7 @@ use edgemaxx_contract::contest::Device;
 
 use crate::check::{Check, Fitness};
 use crate::cpu;
-use crate::list::vendor;
+use crate::vendors::vendor;
 use crate::which_card::Chosen;
 
 /// What a contest asks of a machine.

@@ -6,8 +6,8 @@ use edgemaxx_contract::contest::DeviceKind;
 use edgemaxx_contract::environment::Card;
 
 use crate::cpu::{HostSource, TreeSource};
-use crate::list::vendor;
 use crate::source::Source;
+use crate::vendors::vendor;
 
 /// Everything that is read while engines compute.
 pub struct Sources {

@@ -3,7 +3,7 @@
 use edgemaxx_contract::contest::{Device, DeviceKind};
 use edgemaxx_contract::environment::Card;
 
-use crate::list::vendor;
+use crate::vendors::vendor;
 
 /// What engines compute on.
 #[derive(Debug, Clone, PartialEq, Eq)]
