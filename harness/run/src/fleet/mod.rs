@@ -1,5 +1,6 @@
 //! Runs whose lanes other hosts measure: handing them out, and measuring one.
 
+mod assignment;
 mod bounds;
 mod coordinator;
 mod fetch;
@@ -14,7 +15,6 @@ mod roster;
 mod spool;
 mod tail;
 mod take_in;
-mod task;
 mod upload;
 mod worker;
 

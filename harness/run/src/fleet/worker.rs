@@ -14,9 +14,9 @@ use edgemaxx_devices::cpu::free_bytes;
 use edgemaxx_fleet::limits::WHY_LETTERS;
 use edgemaxx_fleet::{Host, Lease, Queue, Signed, Work};
 
+use super::assignment::{Assignment, Means};
 use super::roster::this_host;
 use super::spool::forget_old;
-use super::task::{Means, Task};
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
 
@@ -85,7 +85,7 @@ pub fn work(queue: &Arc<Queue>, settings: &Settings, observer: &dyn Observer) ->
             free_bytes: 0,
             doing: None,
         },
-        task: None,
+        assignment: None,
         said: None,
         asked: None,
         trouble: None,
@@ -105,7 +105,7 @@ struct Worker<'a> {
     means: Means,
     observer: &'a dyn Observer,
     host: Host,
-    task: Option<Task>,
+    assignment: Option<Assignment>,
     said: Option<(Instant, String)>,
     asked: Option<Instant>,
     /// What went wrong last, until it is heard again.
@@ -177,9 +177,9 @@ impl Worker<'_> {
             let why = shorten(&line(&why), WHY_LETTERS);
             self.observer.note(&format!("a lease that is not for this worker: {why}; none such is heard"));
         }
-        match (&mut self.task, heard.wanted) {
+        match (&mut self.assignment, heard.wanted) {
             (_, None) => {}
-            (Some(task), Some(Some(work))) if task.is_of(&work) => task.work = work,
+            (Some(assignment), Some(Some(work))) if assignment.is_of(&work) => assignment.work = work,
             (_, Some(work)) => {
                 self.part();
                 if let Some(work) = work {
@@ -189,38 +189,38 @@ impl Worker<'_> {
                         work.plan.short(),
                         work.attempt
                     ));
-                    self.task = Some(Task::begin(work, &self.means, self.queue));
+                    self.assignment = Some(Assignment::begin(work, &self.means, self.queue));
                 }
             }
         }
-        let current = self.task.as_ref().map(|task| task.work.plan);
+        let current = self.assignment.as_ref().map(|assignment| assignment.work.plan);
         heard.done.iter().filter(|plan| current != Some(**plan)).for_each(|plan| self.clear(plan));
         Ok(())
     }
 
     fn part(&mut self) {
-        if let Some(mut task) = self.task.take() {
-            task.part(self.queue);
+        if let Some(mut assignment) = self.assignment.take() {
+            assignment.part(self.queue);
             self.observer.note("done with it");
         }
     }
 
     fn advance(&mut self) -> Result<()> {
-        match &mut self.task {
-            Some(task) => task.advance(self.queue),
+        match &mut self.assignment {
+            Some(assignment) => assignment.advance(self.queue),
             None => Ok(()),
         }
     }
 
     /// Says how it is, so often, and at once when that changes: whether it did.
     fn say(&mut self) -> Result<bool> {
-        let news =
-            format!("{:?}", self.task.as_ref().map(|task| (task.work.lane, task.work.attempt, task.news())));
+        let own = self.assignment.as_ref();
+        let news = format!("{:?}", own.map(|own| (own.work.lane, own.work.attempt, own.news())));
         if self.said.as_ref().is_some_and(|(at, before)| at.elapsed() < BEAT && *before == news) {
             return Ok(false);
         }
         self.host.free_bytes = free_bytes(&self.settings.spool).unwrap_or(0);
-        self.host.doing = self.task.as_ref().map(Task::doing);
+        self.host.doing = self.assignment.as_ref().map(Assignment::doing);
         // A server that is away is asked again no sooner than otherwise.
         self.said = Some((Instant::now(), news));
         self.queue.say(&self.host)?;

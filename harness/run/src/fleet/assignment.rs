@@ -40,7 +40,7 @@ const MOST_FAILURES: u32 = 4;
 /// Most content that is asked for at once.
 const MOST_WANTS: usize = 64;
 
-/// Where a child writes down how it failed, in the folder of the task.
+/// Where a child writes down how it failed, in the folder of the assignment.
 const FAILURE_FILE: &str = ".failure.json";
 
 /// How a worker measures.
@@ -71,7 +71,7 @@ enum Stage {
 }
 
 /// A lane on this worker.
-pub(super) struct Task {
+pub(super) struct Assignment {
     pub(super) work: Work,
     means: Means,
     place: PathBuf,
@@ -97,12 +97,12 @@ pub(super) fn place_of(spool: &Path, work: &Work) -> PathBuf {
     spool.join("lanes").join(format!("{}-{}-{}", work.plan.short(), work.lane, work.attempt))
 }
 
-impl Task {
+impl Assignment {
     /// Begins with a lane, or goes on with it where this worker left off.
     pub(super) fn begin(work: Work, means: &Means, queue: &Arc<Queue>) -> Self {
-        let mut task = Self::new(work, means);
-        task.fetch(queue);
-        task
+        let mut assignment = Self::new(work, means);
+        assignment.fetch(queue);
+        assignment
     }
 
     fn new(work: Work, means: &Means) -> Self {
@@ -409,7 +409,7 @@ fn end(child: &mut Child) {
 }
 
 /// However this worker ends, what measures for it does.
-impl Drop for Task {
+impl Drop for Assignment {
     fn drop(&mut self) {
         if let Stage::Measuring(child) = &mut self.stage {
             end(child);
@@ -423,7 +423,7 @@ mod tests {
 
     use super::*;
 
-    fn task(spool: &Path, plan: &Plan) -> Task {
+    fn assignment(spool: &Path, plan: &Plan) -> Assignment {
         let work = Work {
             plan: plan.digest(),
             lane: 0,
@@ -437,7 +437,7 @@ mod tests {
             lock_clocks: false,
         };
         let means = Means { spool: spool.to_owned(), device: None, cores: Vec::new(), cache_bytes: 1 << 30 };
-        Task::new(work, &means)
+        Assignment::new(work, &means)
     }
 
     /// A child that measures nothing, and ends when it is asked to.
@@ -449,37 +449,37 @@ mod tests {
     fn who_waits_for_what_is_published_does_not_fail_and_who_goes_on_has_not_failed() {
         let (kept, run) = crate::example::run();
         let plan = run.plan().unwrap();
-        let mut task = task(&kept.path().join("spool"), &plan);
+        let mut assignment = assignment(&kept.path().join("spool"), &plan);
         for _ in 0..5 {
-            task.fetched(Ok(None));
-            assert!(matches!(task.stage, Stage::Resting(_)) && task.failure.is_none());
+            assignment.fetched(Ok(None));
+            assert!(matches!(assignment.stage, Stage::Resting(_)) && assignment.failure.is_none());
         }
         let away = || RunError::of(Class::Environment, "the hub is away");
-        let fails = |task: &mut Task| {
+        let fails = |assignment: &mut Assignment| {
             for number in 1..=MOST_FAILURES {
-                task.fetched(Err(away()));
-                assert_eq!(task.failure.is_some(), number == MOST_FAILURES, "{number}");
+                assignment.fetched(Err(away()));
+                assert_eq!(assignment.failure.is_some(), number == MOST_FAILURES, "{number}");
             }
         };
-        fails(&mut task);
+        fails(&mut assignment);
         // There is no folder of the lane's process, so it cannot be launched: one failure, after none.
-        task.fetched(Ok(Some(run.clone())));
-        assert!(matches!(task.stage, Stage::Resting(_)) && task.lane.is_some());
-        assert_eq!((task.failures, task.failure.clone()), (1, None));
+        assignment.fetched(Ok(Some(run.clone())));
+        assert!(matches!(assignment.stage, Stage::Resting(_)) && assignment.lane.is_some());
+        assert_eq!((assignment.failures, assignment.failure.clone()), (1, None));
         for _ in 1..MOST_FAILURES {
-            task.measure();
+            assignment.measure();
         }
-        assert!(task.failure.as_ref().unwrap().here_only, "another worker may do better");
-        assert!(matches!(task.stage, Stage::Resting(until) if until > Instant::now()), "it rests");
+        assert!(assignment.failure.as_ref().unwrap().here_only, "another worker may do better");
+        assert!(matches!(assignment.stage, Stage::Resting(until) if until > Instant::now()), "it rests");
         // It measures: a line more.
-        task.stage = measures();
-        task.read().unwrap();
-        assert!(task.failure.is_some(), "nothing has come of it yet");
-        let (_, folder, _) = task.lane.as_ref().unwrap();
+        assignment.stage = measures();
+        assignment.read().unwrap();
+        assert!(assignment.failure.is_some(), "nothing has come of it yet");
+        let (_, folder, _) = assignment.lane.as_ref().unwrap();
         let header = Header { format: Log::format(), plan: plan.digest(), started_unix_ms: 0 };
         let line = Chain::default().append(Record::Header(header));
         fs::write(folder.file(SAMPLES_FILE), line).unwrap();
-        task.read().unwrap();
-        assert_eq!((task.failures, task.failure.clone()), (0, None));
+        assignment.read().unwrap();
+        assert_eq!((assignment.failures, assignment.failure.clone()), (0, None));
     }
 }
