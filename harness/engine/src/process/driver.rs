@@ -107,7 +107,11 @@ impl ProcessEngine {
 
     fn how_it_died(&mut self, what: &str) -> String {
         match self.running.wait(Duration::from_secs(1)) {
-            Some(ended) => format!("{} during {what}", describe(ended.status)),
+            Some(ended) => {
+                let short = self.running.group().is_some_and(Group::ran_out_of_memory);
+                let why = if short { ", for it needed more memory than it may have," } else { "" };
+                format!("{}{why} during {what}", describe(ended.status))
+            }
             None => format!("closed its socket during {what}"),
         }
     }

@@ -120,6 +120,13 @@ impl Group {
         version_2().or_else(|| Some(version_1()? + kernel().unwrap_or(0)))
     }
 
+    /// Whether the kernel has ended a process of it for want of memory within its limit.
+    pub(super) fn ran_out_of_memory(&self) -> bool {
+        let kills = |control, file| field(&self.file(control, file)?, "oom_kill");
+        let version_1 = || kills(Control::MemoryV1, "memory.oom_control");
+        kills(Control::MemoryV2, "memory.events").or_else(version_1).is_some_and(|kills| kills > 0)
+    }
+
     fn file(&self, control: Control, name: &str) -> Option<String> {
         let (folder, _) = self.folders.iter().find(|(_, controls)| controls.contains(&control))?;
         fs::read_to_string(folder.join(name)).ok()
