@@ -61,11 +61,13 @@ pub trait Vendor: Sync {
         Duration::from_secs(1)
     }
 
-    /// What keeps processes that rest from a card.
+    /// What keeps processes that rest from a card; with `set_aside` what they have in its memory lies in the machine's
+    /// meanwhile.
     ///
     /// # Errors
     /// In words: why nothing can.
-    fn hold(&self) -> Result<Box<dyn Hold>, String> {
+    fn hold(&self, set_aside: bool) -> Result<Box<dyn Hold>, String> {
+        let _ = set_aside;
         Err("nothing keeps a process from such cards".to_owned())
     }
 
@@ -88,11 +90,16 @@ pub trait Hold: Send + std::fmt::Debug {
     /// Locks out those of `processes` that are not yet. They must be able to run meanwhile.
     ///
     /// # Errors
-    /// In words, which of them does not come to rest before the deadline.
+    /// In words, which of them does not come to rest before the deadline, or cannot be set aside.
     fn lock(&mut self, processes: &[u32], deadline: Instant) -> Result<(), String>;
 
     /// Whether each of `processes` is locked out, or has nothing to do with a card.
     fn know(&self, processes: &[u32]) -> bool;
+
+    /// Processor time that they spent so far while their memory was moved, nanoseconds: nobody asked them for it.
+    fn moved_ns(&self) -> u64 {
+        0
+    }
 
     /// Lets all of them go on.
     ///

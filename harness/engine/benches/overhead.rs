@@ -38,6 +38,7 @@ fn overhead(criterion: &mut Criterion, side: u32) {
         folder: None,
         read_only: Vec::new(),
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(1),
         limits: Limits::default(),

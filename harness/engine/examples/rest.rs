@@ -47,6 +47,7 @@ fn start(program: &str, checkpoint: &str, threads: u32) -> Result<Loaded, Failur
         folder: None,
         read_only: [program, checkpoint].map(PathBuf::from).into(),
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(threads),
         limits: Limits::default(),

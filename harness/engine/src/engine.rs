@@ -49,6 +49,11 @@ pub trait Engine {
         None
     }
 
+    /// How much of [`Self::cpu_ns`] went into moving its memory away when it rested, and back, nanoseconds.
+    fn moved_ns(&self) -> u64 {
+        0
+    }
+
     /// The process whose descendants are the engine's; `None`: there is no process.
     fn root(&self) -> Option<u32> {
         None

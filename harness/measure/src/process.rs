@@ -125,7 +125,8 @@ impl Processes {
     }
 
     fn moment(&self, index: usize, now_ns: u64) -> Option<Moment> {
-        let own_ns = self.list[index].engine.cpu_ns()?;
+        let engine = &self.list[index].engine;
+        let own_ns = engine.cpu_ns()?.saturating_sub(engine.moved_ns());
         // What is no process has no part in the machine's time.
         let of = |process: &Process| process.engine.root().and_then(|_| process.engine.cpu_ns());
         let engines: Option<u64> = self.list.iter().map(of).sum();
@@ -174,4 +175,67 @@ pub(crate) fn idle(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use edgemaxx_contract::plan::Side;
+    use edgemaxx_contract::sample::FailureKind;
+    use edgemaxx_engine::{Answer, Ask, Closed, Load, Loaded};
+
+    use super::*;
+
+    /// Works 5 ns on its own and is moved for 700 each time it comes to rest, and for 300 when it wakes.
+    #[derive(Default)]
+    struct Swapped {
+        own_ns: u64,
+        moved_ns: u64,
+    }
+
+    impl Engine for Swapped {
+        fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
+            Err(Failure { kind: FailureKind::Refused, detail: String::new() })
+        }
+
+        fn ask(&mut self, _: &Ask<'_>) -> Result<Answer, Failure> {
+            Err(Failure { kind: FailureKind::Refused, detail: String::new() })
+        }
+
+        fn rest(&mut self) -> Result<(), Failure> {
+            (self.own_ns, self.moved_ns) = (self.own_ns + 5, self.moved_ns + 700);
+            Ok(())
+        }
+
+        fn wake(&mut self) -> Result<(), Failure> {
+            self.moved_ns += 300;
+            Ok(())
+        }
+
+        fn cpu_ns(&self) -> Option<u64> {
+            Some(self.own_ns + self.moved_ns)
+        }
+
+        fn moved_ns(&self) -> u64 {
+            self.moved_ns
+        }
+
+        fn close(&mut self) -> Closed {
+            Closed::default()
+        }
+    }
+
+    #[test]
+    fn what_moving_its_memory_takes_is_no_work_of_a_process() {
+        let member = (0, Side::Candidate);
+        let engine: Box<dyn Engine> = Box::new(Swapped::default());
+        let mut processes = Processes::at_rest(std::iter::once((member, engine)), 0);
+        for turn in 1..=3 {
+            processes.wake(member, turn * 100).expect("awake");
+            processes.rest(member, turn * 100 + 10).expect("at rest");
+            assert_eq!(processes.spent_ns(member), Some(0), "nothing but moves between two rests");
+        }
+        let (_, record) = processes.remove(member, 0, 400).expect("it is there");
+        let Some(Record::Idle(idle)) = record else { panic!("no record of its rests") };
+        assert_eq!((idle.waited_ns, idle.busy_ns), (100 + 90 + 90 + 90, 3 * 5));
+    }
 }

@@ -42,7 +42,7 @@ pub fn peaks(device: Accelerator, pins: &Pins, budget: Duration) -> Result<Peaks
 /// Bytes of the weights of all processes that are in memory at once, at least, as far as checkpoints tell; `None`: one process
 /// is at a time, or nobody knows of any.
 pub fn weights_at_once(plan: &Plan, work: &BTreeMap<String, Work>) -> Option<u64> {
-    if plan.measurement.residency == Residency::Alternating {
+    if plan.measurement.residency != Residency::Together {
         return None;
     }
     let of = |pipeline: &PipelinePlan| work.get(&pipeline.name).map(weights);

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
-use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Resources};
+use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Residency, Resources};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
 use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
-use edgemaxx_devices::Pins;
+use edgemaxx_devices::{Pins, vendor};
 use edgemaxx_engine::{Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus};
 
 use crate::error::{Class, InFile as _, Result, RunError};
@@ -36,6 +36,11 @@ pub struct Host {
 /// # Errors
 /// A checkpoint is not the one that was planned.
 pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Result<ProcessLauncher> {
+    if plan.measurement.residency == Residency::Swapped
+        && let Err(why) = vendor(plan.device.kind).hold(true)
+    {
+        return Err(RunError::of(Class::Environment, format!("measurement.residency is \"swapped\": {why}")));
+    }
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
     for pipeline in &plan.pipelines {
@@ -178,6 +183,7 @@ fn process(command: Vec<OsString>, plan: &Plan, host: &Host) -> ProcessSpec {
         folder: None,
         read_only: Vec::new(),
         kernels: None,
+        set_aside: plan.measurement.residency == Residency::Swapped,
         needs: Vec::new(),
         pins: host.pins.clone(),
         limits: Limits::default(),

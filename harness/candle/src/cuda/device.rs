@@ -153,6 +153,28 @@ impl Cuda {
         }
     }
 
+    /// What `work` makes, and the most bytes it held at once on the way.
+    pub(super) fn most_memory<T>(
+        &self,
+        work: impl FnOnce() -> crate::error::Result<T>,
+    ) -> crate::error::Result<(T, usize)> {
+        let device = &self.shared.device;
+        let (now, high) = (
+            sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT,
+            sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH,
+        );
+        let (mut before, mut most) = (0u64, 0u64);
+        // SAFETY: the values are of 64 bits, as the attributes want; 0 sets the mark to what is used now.
+        unsafe {
+            with_pool(device, |pool| sys::cuMemPoolGetAttribute(pool, now, (&raw mut before).cast()))?;
+            with_pool(device, |pool| sys::cuMemPoolSetAttribute(pool, high, (&raw mut most).cast()))?;
+        }
+        let made = work()?;
+        // SAFETY: as above.
+        with_pool(device, |pool| unsafe { sys::cuMemPoolGetAttribute(pool, high, (&raw mut most).cast()) })?;
+        Ok((made, most.saturating_sub(before) as usize))
+    }
+
     /// Address of the shared workspace, or of `more` bytes that live as long as the second value.
     pub(super) fn workspace(&self, bytes: usize) -> Result<(u64, Option<CudaSlice<u8>>)> {
         let stream = self.shared.device.cuda_stream();

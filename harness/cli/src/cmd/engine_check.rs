@@ -240,6 +240,7 @@ impl Args {
             folder: folder_of_engine,
             read_only,
             kernels: None,
+            set_aside: false,
             needs,
             pins: Pins { threads: self.threads, card: self.card()? },
             limits,

@@ -78,6 +78,7 @@ fn process(sandbox: &SandboxStatus) -> ProcessSpec {
         folder: None,
         read_only,
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(1),
         limits: Limits::default(),

@@ -12,7 +12,7 @@ use quality::{has_models, quality};
 use rewards::{copies, rewards};
 use score::score;
 
-use super::spec::{Contest, Device};
+use super::spec::{Contest, Device, DeviceKind, Residency};
 use super::wire::WireContest;
 use crate::confidence::{DEFAULT_LEVEL, HIGHEST_LEVEL, LOWEST_LEVEL};
 use crate::digest::Digest;
@@ -75,6 +75,10 @@ impl Contest {
             return Err(bad("incumbent", "the name of a [[candidate]]", format!("{incumbent:?}")));
         }
         let measurement = measurement(&wire.measurement, task)?;
+        if measurement.residency == Residency::Swapped && wire.device.kind == DeviceKind::Cpu {
+            let expected = "\"together\" or \"alternating\", since a processor has no memory of its own";
+            return Err(bad("measurement.residency", expected, "\"swapped\""));
+        }
         let entered = candidates.len() as u64 + 1;
         let pairs = u64::from(measurement.sessions) * u64::from(measurement.pairs) * entered;
         if pairs > MOST_PAIRS {

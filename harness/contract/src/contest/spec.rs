@@ -201,7 +201,7 @@ pub struct Measurement {
     pub warmup_max: u32,
     /// Threads an engine may compute with.
     pub threads: u32,
-    /// Whether all processes of a session are in memory at once.
+    /// Which processes of a session are in memory at once, and where.
     #[serde(default, skip_serializing_if = "Residency::is_default")]
     pub residency: Residency,
     /// Candidates that are measured against one launch of the baseline; 1: each has its own.
@@ -250,7 +250,7 @@ impl Measurement {
     }
 }
 
-/// Whether all processes of a session, or of a block of sessions, are in memory at once.
+/// Which processes of a session, or of a block of sessions, are in memory at once, and where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -261,6 +261,9 @@ pub enum Residency {
     /// For models of which only one fits: one process is launched, asked all its requests and closed,
     /// then the next. Drift between them is left to the random order.
     Alternating,
+    /// For models of which only one fits on a card, too: all are launched and asked in turn, and what those that rest
+    /// have in the card's memory lies in the machine's meanwhile, moved there and back outside the clock.
+    Swapped,
 }
 
 impl Residency {

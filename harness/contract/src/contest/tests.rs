@@ -181,6 +181,7 @@ fn candidates_share_a_baseline_where_one_process_is_in_memory_at_a_time() {
     assert_eq!(with("").unwrap().block, 1);
     assert_eq!(with("residency = \"alternating\"").unwrap().block, 12);
     assert_eq!(with("residency = \"alternating\"\nblock = 1").unwrap().block, 1);
+    assert!(with("residency = \"swapped\"").unwrap_err().to_string().contains("no memory of its own"));
     let early = with("sessions = 6\npairs = 20\nearly_rounds = 2").unwrap();
     assert_eq!((early.early_pairs, early.pairs_at_all(), early.pairs_in(2)), (7, 94, 20));
     for (more, expected) in [

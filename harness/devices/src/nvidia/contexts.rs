@@ -3,7 +3,7 @@
 //! The driver does it (570 and newer, made for checkpoints): a lock waits for all that was begun and lets nothing new
 //! begin, until it is lifted. It talks to a thread in the process itself, so it must come before that process is
 //! stopped, and may never come back where the process does not want it: each call is made by a thread of its own, and
-//! given up in time.
+//! given up in time. Then the same calls can move what a process has in the card's memory to the machine's, and back.
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use libloading::{Library, Symbol};
 
+use crate::cpu;
 use crate::vendor::Hold;
 
 /// `CUDA_SUCCESS`.
@@ -33,6 +34,8 @@ struct LockArguments {
 
 type Locks = unsafe extern "C" fn(c_int, *mut LockArguments) -> c_int;
 type Unlocks = unsafe extern "C" fn(c_int, *mut libc::c_void) -> c_int;
+/// Of a checkpoint and of a restore, whose arguments need not be given.
+type Moves = unsafe extern "C" fn(c_int, *mut libc::c_void) -> c_int;
 type States = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
 
 /// The driver's calls.
@@ -41,6 +44,8 @@ struct Driver {
     lock: Locks,
     unlock: Unlocks,
     state: States,
+    checkpoint: Moves,
+    restore: Moves,
 }
 
 /// What this driver can do; opened once, and kept.
@@ -64,8 +69,17 @@ fn open() -> Result<Driver, String> {
         let lock: Symbol<'static, Locks> = library.get(b"cuCheckpointProcessLock\0").map_err(old)?;
         let unlock: Symbol<'static, Unlocks> = library.get(b"cuCheckpointProcessUnlock\0").map_err(old)?;
         let state: Symbol<'static, States> = library.get(b"cuCheckpointProcessGetState\0").map_err(old)?;
+        let checkpoint: Symbol<'static, Moves> =
+            library.get(b"cuCheckpointProcessCheckpoint\0").map_err(old)?;
+        let restore: Symbol<'static, Moves> = library.get(b"cuCheckpointProcessRestore\0").map_err(old)?;
         match initialise(0) {
-            DONE => Ok(Driver { lock: *lock, unlock: *unlock, state: *state }),
+            DONE => Ok(Driver {
+                lock: *lock,
+                unlock: *unlock,
+                state: *state,
+                checkpoint: *checkpoint,
+                restore: *restore,
+            }),
             code => Err(format!("the driver cannot be used: error {code}")),
         }
     }
@@ -82,6 +96,10 @@ enum Found {
 #[derive(Debug)]
 pub(super) struct Contexts {
     driver: Driver,
+    /// Whether memory is moved too.
+    set_aside: bool,
+    /// Processor time that moving took, nanoseconds.
+    moved_ns: u64,
     locked: Vec<u32>,
     /// Processes that had none.
     others: Vec<u32>,
@@ -90,8 +108,39 @@ pub(super) struct Contexts {
 impl Contexts {
     /// # Errors
     /// In words, why contexts cannot be locked here.
-    pub(super) fn new() -> Result<Self, String> {
-        Ok(Self { driver: driver()?, locked: Vec::new(), others: Vec::new() })
+    pub(super) fn new(set_aside: bool) -> Result<Self, String> {
+        Ok(Self { driver: driver()?, set_aside, moved_ns: 0, locked: Vec::new(), others: Vec::new() })
+    }
+
+    /// One of a process's moves, whose processor time is kept apart.
+    ///
+    /// # Errors
+    /// As [`call`].
+    fn moving(&mut self, process: u32, patience: Duration, moves: Moves) -> Result<(), String> {
+        let before = cpu::cpu_ns(process);
+        // SAFETY: no argument is needed.
+        call(process, patience, move |process| unsafe { moves(process, std::ptr::null_mut()) })?;
+        if let (Some(before), Some(after)) = (before, cpu::cpu_ns(process)) {
+            self.moved_ns += after.saturating_sub(before);
+        }
+        Ok(())
+    }
+}
+
+/// One call about one process, given up in time.
+///
+/// # Errors
+/// In words: the driver's error, or that it does not answer. None where the process is gone.
+fn call(
+    process: u32,
+    patience: Duration,
+    work: impl FnOnce(c_int) -> c_int + Send + 'static,
+) -> Result<(), String> {
+    match in_time(patience, move || work(process as c_int)) {
+        Some(DONE) => Ok(()),
+        _ if !exists(process) => Ok(()),
+        Some(code) => Err(format!("process {process}: error {code}")),
+        None => Err(format!("process {process} does not answer")),
     }
 }
 
@@ -106,7 +155,15 @@ impl Hold for Contexts {
                 .unwrap_or_else(|| Err("the driver does not answer".to_owned()))
                 .map_err(|why| format!("its work on the card does not end (process {process}: {why})"))?
             {
-                Some(Found::Locked) => self.locked.push(process),
+                Some(Found::Locked) => {
+                    self.locked.push(process);
+                    if self.set_aside {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        self.moving(process, left + SPARE, driver.checkpoint).map_err(|why| {
+                            format!("its memory cannot be moved from the card to the machine's ({why})")
+                        })?;
+                    }
+                }
                 Some(Found::NoContext) => self.others.push(process),
                 None => {}
             }
@@ -118,21 +175,22 @@ impl Hold for Contexts {
         processes.iter().all(|process| self.locked.contains(process) || self.others.contains(process))
     }
 
+    fn moved_ns(&self) -> u64 {
+        self.moved_ns
+    }
+
     fn unlock(&mut self, patience: Duration) -> Result<(), String> {
         let locked = std::mem::take(&mut self.locked);
         self.others.clear();
         let driver = self.driver;
         for process in locked.into_iter().filter(|process| exists(*process)) {
-            // SAFETY: no argument is needed.
-            let unlock = move || unsafe { (driver.unlock)(process as c_int, std::ptr::null_mut()) };
-            match in_time(patience, unlock) {
-                Some(DONE) => {}
-                _ if !exists(process) => {}
-                Some(code) => {
-                    return Err(format!("its contexts stay locked (process {process}: error {code})"));
-                }
-                None => return Err(format!("its contexts stay locked (process {process} does not answer)")),
+            if self.set_aside {
+                self.moving(process, patience, driver.restore)
+                    .map_err(|why| format!("its memory does not come back to the card ({why})"))?;
             }
+            // SAFETY: no argument is needed.
+            let unlock = move |process| unsafe { (driver.unlock)(process, std::ptr::null_mut()) };
+            call(process, patience, unlock).map_err(|why| format!("its contexts stay locked ({why})"))?;
         }
         Ok(())
     }
@@ -172,6 +230,8 @@ fn in_time<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Sen
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -183,7 +243,7 @@ mod tests {
     }
 
     /// A driver that knows one process with a context, this one, and one whose work does not end, the first.
-    fn fake() -> Contexts {
+    fn fake(set_aside: bool) -> Contexts {
         unsafe extern "C" fn state(process: c_int, state: *mut c_int) -> c_int {
             // SAFETY: a pointer to a local of who asks.
             unsafe { *state = 0 };
@@ -197,12 +257,43 @@ mod tests {
         unsafe extern "C" fn unlock(_: c_int, _: *mut libc::c_void) -> c_int {
             DONE
         }
-        Contexts { driver: Driver { lock, unlock, state }, locked: Vec::new(), others: Vec::new() }
+        // Where its memory is: away after a checkpoint, until it is back.
+        static AWAY: AtomicBool = AtomicBool::new(false);
+        unsafe extern "C" fn checkpoint(_: c_int, _: *mut libc::c_void) -> c_int {
+            // CUDA_ERROR_ILLEGAL_STATE
+            if AWAY.swap(true, Ordering::SeqCst) { 401 } else { DONE }
+        }
+        unsafe extern "C" fn restore(_: c_int, _: *mut libc::c_void) -> c_int {
+            if AWAY.swap(false, Ordering::SeqCst) { DONE } else { 401 }
+        }
+        let driver = Driver { lock, unlock, state, checkpoint, restore };
+        Contexts { driver, set_aside, moved_ns: 0, locked: Vec::new(), others: Vec::new() }
+    }
+
+    #[test]
+    fn memory_is_set_aside_once_and_comes_back_before_the_process_goes_on() {
+        let (mut contexts, own) = (fake(true), std::process::id());
+        let soon = Instant::now() + Duration::from_secs(60);
+        for _ in 0..2 {
+            contexts.lock(&[own, u32::MAX >> 1], soon).expect("set aside");
+            contexts.lock(&[own], soon).expect("it is already");
+            contexts.unlock(Duration::from_secs(60)).expect("back");
+        }
+        contexts.lock(&[own], soon).expect("set aside");
+        let failure = fake(true).lock(&[own], soon).expect_err("its memory is away already");
+        assert!(
+            failure.contains("cannot be moved from the card") && failure.contains("error 401"),
+            "{failure}"
+        );
+        contexts.unlock(Duration::from_secs(60)).expect("back");
+        contexts.locked.push(own);
+        let failure = contexts.unlock(Duration::from_secs(60)).expect_err("nothing was away");
+        assert!(failure.contains("does not come back to the card"), "{failure}");
     }
 
     #[test]
     fn who_has_a_context_is_locked_and_who_does_not_end_fails() {
-        let (mut contexts, own) = (fake(), std::process::id());
+        let (mut contexts, own) = (fake(false), std::process::id());
         let soon = Instant::now() + Duration::from_secs(60);
         assert!(!contexts.know(&[own]), "nobody looked");
         contexts.lock(&[own, u32::MAX >> 1], soon).expect("both");

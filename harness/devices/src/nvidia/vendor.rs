@@ -60,8 +60,8 @@ impl Vendor for Nvidia {
         Duration::from_millis(250)
     }
 
-    fn hold(&self) -> Result<Box<dyn Hold>, String> {
-        Ok(Box::new(Contexts::new()?))
+    fn hold(&self, set_aside: bool) -> Result<Box<dyn Hold>, String> {
+        Ok(Box::new(Contexts::new(set_aside)?))
     }
 
     fn clocks(&self) -> Option<Box<dyn Clocks>> {

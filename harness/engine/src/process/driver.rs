@@ -21,6 +21,8 @@ use crate::engine::{Answer, Ask, Closed, Engine, Loaded, Part};
 const GRACE: Duration = Duration::from_millis(500);
 /// Time to come to rest: nobody waits for it but the harness, and a busy machine takes its time.
 const REST: Duration = Duration::from_secs(10);
+/// The same where up to a card's whole memory is moved meanwhile.
+const SWAP: Duration = Duration::from_secs(120);
 /// An engine that takes longer to take a request is timed from the request's first byte.
 const SEND_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -33,6 +35,8 @@ pub struct ProcessEngine {
     link: Link,
     timeouts: Timeouts,
     guard: Guard,
+    /// How long it may take to come to rest, and to wake.
+    rest: Duration,
     /// Launch and load share their time.
     load_deadline: Instant,
     is_loaded: bool,
@@ -55,6 +59,7 @@ impl ProcessEngine {
         let mut engine = Self {
             running,
             guard,
+            rest: if spec.set_aside { SWAP } else { REST },
             link: Link::new(socket, output),
             timeouts: spec.timeouts,
             load_deadline: start + seconds(spec.timeouts.load_s),
@@ -256,14 +261,14 @@ impl Engine for ProcessEngine {
         if self.closed.is_some() {
             return Ok(());
         }
-        self.running.rest(REST).map_err(|detail| self.restless(detail))
+        self.running.rest(self.rest).map_err(|detail| self.restless(detail))
     }
 
     fn wake(&mut self) -> Result<(), Failure> {
         if self.closed.is_some() {
             return Ok(());
         }
-        self.running.wake(REST).map_err(|detail| self.restless(detail))
+        self.running.wake(self.rest).map_err(|detail| self.restless(detail))
     }
 
     fn with_last_words(&mut self, problem: String) -> String {
@@ -272,6 +277,10 @@ impl Engine for ProcessEngine {
 
     fn cpu_ns(&self) -> Option<u64> {
         self.running.cpu_ns()
+    }
+
+    fn moved_ns(&self) -> u64 {
+        self.running.moved_ns()
     }
 
     fn root(&self) -> Option<u32> {
@@ -283,7 +292,7 @@ impl Engine for ProcessEngine {
             return closed;
         }
         let before = cpu::memory(self.running.root()).filter(|memory| memory.processes > 0);
-        let _ = self.running.wake(REST);
+        let _ = self.running.wake(self.rest);
         let mut clean_exit = false;
         if self.in_step {
             let patience = seconds(self.timeouts.exit_s);

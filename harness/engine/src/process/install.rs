@@ -115,6 +115,7 @@ pub fn install(spec: &InstallSpec) -> Result<Installed, InstallError> {
         folder: Some(folder.clone()),
         read_only: vec![folder.clone()],
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(1),
         limits: spec.limits,

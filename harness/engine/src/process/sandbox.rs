@@ -57,6 +57,7 @@ fn attempt(status: &SandboxStatus) -> std::io::Result<Output> {
         folder: None,
         read_only: Vec::new(),
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(1),
         limits: Limits { tmp_bytes: 1 << 20, ..Limits::default() },

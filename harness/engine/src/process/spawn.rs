@@ -183,7 +183,7 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>, stranger: u32) 
         });
     }
     let child = command.spawn()?;
-    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold().ok());
+    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold(spec.set_aside).ok());
     ours.set_nonblocking(true)?;
     Ok(Spawned {
         running: Running { child, control: Some(control), report, ended: None, group, card, at_rest: false },
@@ -301,6 +301,11 @@ impl Running {
     /// Processor time of the whole tree so far, nanoseconds; `None` where it is not known.
     pub(super) fn cpu_ns(&self) -> Option<u64> {
         self.group.as_ref().and_then(Group::cpu_ns).or_else(|| cpu::cpu_ns(self.root()))
+    }
+
+    /// How much of that its memory's moves took, nanoseconds.
+    pub(super) fn moved_ns(&self) -> u64 {
+        self.card.as_ref().map_or(0, |card| card.moved_ns())
     }
 
     /// Its control group, if it has one.

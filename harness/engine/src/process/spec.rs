@@ -22,6 +22,8 @@ pub struct ProcessSpec {
     /// A folder it may write to, which outlives it: `CUDA_CACHE_PATH`, where the driver keeps the kernels that it compiled
     /// for the card. For programs that are trusted with a memory from launch to launch.
     pub kernels: Option<PathBuf>,
+    /// Whether what it has in a card's memory lies in the machine's while it rests.
+    pub set_aside: bool,
     /// Names of programs that must be in [`Pins::PATH`].
     pub needs: Vec<String>,
     /// Its environment.

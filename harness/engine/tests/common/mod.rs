@@ -64,6 +64,7 @@ pub(crate) fn zoo(sandbox: SandboxStatus, name: &str, arguments: &[&str]) -> Pro
         folder: None,
         read_only: vec![root().join("fixtures/engines"), root().join("harness/sdk/python")],
         kernels: None,
+        set_aside: false,
         needs: Vec::new(),
         pins: Pins::processor(1),
         limits: Limits {

@@ -33,7 +33,7 @@ pub(crate) fn run(run: &mut Run<'_, '_>, todo: &Todo) -> Result<Ended, MeasureEr
     run.tell(&Event::Session { sessions: &sessions, launch: todo.launch });
     let order = turns(plan, &todo.sessions, None);
     let groups: Vec<&[Member]> = match plan.measurement.residency {
-        Residency::Together => vec![&order],
+        Residency::Together | Residency::Swapped => vec![&order],
         Residency::Alternating => order.iter().map(std::slice::from_ref).collect(),
     };
     let left = todo.sessions.iter().copied().filter(|&session| run.log.session(session).end.is_none());

@@ -10,7 +10,7 @@ use crate::task::TaskRef;
 /// nobody's to presume.
 fn shared(residency: Residency) -> u32 {
     match residency {
-        Residency::Together => 1,
+        Residency::Together | Residency::Swapped => 1,
         Residency::Alternating => 12,
     }
 }
