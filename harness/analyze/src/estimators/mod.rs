@@ -9,6 +9,7 @@ pub mod multiplicity;
 pub mod one_sided;
 pub mod outliers;
 pub mod quantiles;
+pub mod sign_test;
 pub mod student;
 mod summary;
 pub mod welch;

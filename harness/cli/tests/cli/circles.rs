@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::common::repository;
+use crate::common::{before_tests, repository};
 
 /// Crates that are held to it.
 const CRATES: [&str; 15] = [
@@ -38,7 +38,7 @@ fn read(folder: &Path, module: &[String], files: &mut Files) {
         } else if !["mod", "lib", "main", "tests"].contains(&name.as_str()) {
             let text = fs::read_to_string(&path).unwrap();
             // A link in a comment is for readers; the code needs nothing of it.
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+            let code = before_tests(&text).lines();
             let code =
                 code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
             files.insert(own, code);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::repository;
+use crate::common::{before_tests, repository};
 
 /// Words of the tasks that there are.
 const WORDS: &[&str] = &[
@@ -131,8 +131,7 @@ fn what_serves_every_task_names_none() {
         for file in all {
             let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
             let text = fs::read_to_string(&file).unwrap();
-            // Tests stand last.
-            let lines = text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]");
+            let lines = before_tests(&text).lines().enumerate();
             let mut before = String::new();
             for (index, line) in lines {
                 for word in words(line) {

@@ -63,6 +63,11 @@ pub trait Task: Sync {
         false
     }
 
+    /// Whether honest answers to different requests are the same now and then.
+    fn answers_coincide(&self) -> bool {
+        false
+    }
+
     /// What a request asks, where more of it is left to chance than what it is made from.
     ///
     /// # Errors

@@ -4,9 +4,9 @@
 use edgemaxx_contract::estimate::HonestyVerdict;
 use edgemaxx_contract::plan::Plan;
 use edgemaxx_contract::sample::Attempt;
-use statrs::distribution::{Binomial, DiscreteCDF as _};
 
 use super::{LEVEL, Sessions, answered, unknown};
+use crate::estimators::sign_test::chance;
 
 /// Times that differ by more than this share of the shorter side's, beyond what the other side's differ, are told apart.
 const APART: f64 = 0.1;
@@ -85,12 +85,6 @@ fn found(twins: &[Twins]) -> (HonestyVerdict, String) {
         true => unknown(&format!("{words}: the machine scatters too much to tell")),
         false => (HonestyVerdict::Passed, words),
     }
-}
-
-/// Probability that of so many equally likely signs `own` or more are one and the same.
-fn chance(own: u32, all: u32) -> f64 {
-    let Some(fewer) = own.checked_sub(1) else { return 1.0 };
-    Binomial::new(0.5, u64::from(all)).map_or(1.0, |signs| signs.sf(u64::from(fewer)))
 }
 
 #[cfg(test)]
@@ -214,20 +208,6 @@ mod tests {
         ] {
             let found = Twins { baseline, candidate }.excess();
             assert!((found - expected).abs() < 1e-12, "{baseline:?} {candidate:?}: {found}");
-        }
-    }
-
-    #[test]
-    fn chance_is_that_of_so_many_fair_coins() {
-        for (own, all, expected) in [
-            (0, 0, 1.0),
-            (0, 5, 1.0),
-            (1, 1, 0.5),
-            (5, 5, 1.0 / 32.0),
-            (8, 9, 10.0 / 512.0),
-            (3, 4, 5.0 / 16.0),
-        ] {
-            assert!((chance(own, all) - expected).abs() < 1e-12, "{own} of {all}: {}", chance(own, all));
         }
     }
 

@@ -156,6 +156,13 @@ pub fn failure(command: &mut Command) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// A source file's text before its tests, which stand last where they are not a file of their own.
+pub fn before_tests(text: &str) -> &str {
+    let inside = |at: &usize| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{'));
+    let end = text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(inside);
+    &text[..end.unwrap_or(text.len())]
+}
+
 /// A folder of the repository.
 pub fn repository(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
