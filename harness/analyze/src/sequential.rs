@@ -221,4 +221,61 @@ mod tests {
             }
         }
     }
+
+    /// Looks after two to four sessions, on paths that are written down.
+    fn told(paths: &[[f32; 3]]) -> Looks {
+        Looks { first: 2, last: 4, statistics: paths.concat() }
+    }
+
+    /// At a scale of 0.1 the looks have 5%, 7.5% and 10%: t beyond 12.706, 3.443 and 2.353.
+    #[test]
+    fn a_path_counts_once_where_any_look_crosses() {
+        let looks = told(&[
+            [13.0, 0.0, 0.0],
+            [12.0, 0.0, 0.0],
+            [0.0, 3.5, 2.4],
+            [0.0, 3.4, 0.0],
+            [0.0, 0.0, 2.36],
+            [0.0, 0.0, 2.35],
+        ]);
+        assert_eq!((looks.first(), looks.last(), looks.width(), looks.paths()), (2, 4, 3, 6));
+        assert_eq!([2, 3, 4, 9].map(|n| looks.weight(n)), [0.5, 0.75, 1.0, 1.0]);
+        assert_eq!(looks.any_crossing(0.1), 4.0 / 7.0);
+        // The error of all looks at which this one would just claim something.
+        for (p, n, expected) in [
+            (0.05, 2, 4.0 / 7.0),
+            (0.075, 3, 4.0 / 7.0),
+            (0.1, 4, 4.0 / 7.0),
+            (0.0, 2, 1.0 / 7.0),
+            (0.0, 1, 1.0),
+            (0.01, 1, 1.0),
+            (1.0, 2, 1.0),
+        ] {
+            assert_eq!(looks.p_value(p, n), expected, "{p} after {n}");
+        }
+    }
+
+    /// One of nine paths may cross: the second does at |t| = 5.204 with two degrees of freedom, that is at 3.5%.
+    #[test]
+    fn a_boundary_is_as_wide_as_the_error_allows() {
+        let mut paths = [[0.0; 3]; 9];
+        (paths[3], paths[7]) = ([0.0, 9.0, 0.0], [0.0, 5.204, 0.0]);
+        let t = f64::from(5.204_f32);
+        let expected = (1.0 - t / (t * t + 2.0).sqrt()) / 0.75;
+        let boundary = told(&paths).boundary(0.2);
+        assert!((boundary.scale / expected - 1.0).abs() < 3e-6, "{boundary:?} instead of {expected}");
+        assert_eq!(boundary.last, 4);
+    }
+
+    #[test]
+    fn a_look_spends_its_share_and_states_the_whole_level() {
+        let boundary = Boundary { scale: 0.25, last: 8 };
+        assert_eq!([2, 4, 8, 9].map(|n| boundary.alpha(n)), [0.0625, 0.125, 0.25, 0.25]);
+        let means = [0.01, 0.02, 0.04, 0.03];
+        let bare = Summary::bare(0.02, 0.9, 2, Method::Student);
+        let at = |n: usize| boundary.interval(&means[..n], 0.9, 4);
+        assert_eq!((at(2).lower, at(2).n, at(2).level), (None, 2, 0.9));
+        assert_eq!(at(3), Summary { point: student::mean(&means[..3]), n: 3, ..bare });
+        assert_eq!(at(4), Summary { level: 0.9, ..student::interval(&means, 0.875) });
+    }
 }

@@ -288,7 +288,200 @@ fn warnings(table: &SampleTable, settings: &Settings) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use edgemaxx_contract::digest::Digest;
+
     use super::*;
+    use crate::samples::{Pair, Session};
+
+    /// A candidate whose sessions have these log ratios, pair by pair.
+    fn candidate(name: &str, sessions: &[&[f64]]) -> CandidateSamples {
+        let pair = |ratio: &f64| Pair { baseline_ms: 1.0, candidate_ms: ratio.exp(), throttled: false };
+        let session =
+            |(key, ratios): (u32, &&[f64])| Session { key, pairs: ratios.iter().map(pair).collect() };
+        CandidateSamples::whole(name, (0..).zip(sessions).map(session).collect())
+    }
+
+    fn table(candidates: Vec<CandidateSamples>) -> SampleTable {
+        let (baseline, digest) = ("old".to_owned(), Digest::of("a table"));
+        SampleTable { baseline, candidates, warnings: vec!["first".to_owned()], digest }
+    }
+
+    /// With two degrees of freedom t has quantiles and tails that anybody can work out: the 97.5% quantile is 4.302653, and
+    /// beyond ±t lies 1 − t/√(t² + 2).
+    #[test]
+    fn what_rounding_may_hide_widens_an_interval_and_raises_its_p_value() {
+        let values = [-0.1, -0.2, -0.3];
+        let plain = student::interval(&values, 0.95);
+        assert_eq!(rounded(plain, &values, 0.0), plain);
+        // A method of its own keeps its p-value where nothing is hidden.
+        let own = Summary { p_value: Some(1e-6), method: Method::HodgesLehmann, ..plain };
+        assert_eq!(rounded(own, &values, 0.0), own);
+        let found = rounded(plain, &values, 0.02);
+        let reach = 0.02 + 4.302_652_73 * 0.02 / 2_f64.sqrt();
+        let t = (0.2 - 0.02) / (0.1 / 3_f64.sqrt() + 0.02 / 2_f64.sqrt());
+        let expected =
+            [plain.lower.unwrap() - reach, plain.upper.unwrap() + reach, 1.0 - t / (t * t + 2.0).sqrt()];
+        for (found, expected) in [found.lower, found.upper, found.p_value].into_iter().zip(expected) {
+            assert!((found.unwrap() - expected).abs() < 1e-7, "{found:?} instead of {expected}");
+        }
+        assert_eq!((found.point, found.n, found.level), (plain.point, 3, 0.95));
+        assert_eq!(rounded(plain, &values, 0.3).p_value, Some(1.0), "less than rounding hides");
+        let bare = Summary::bare(plain.point, 0.95, 3, Method::Student);
+        assert_eq!(rounded(plain, &values, f64::INFINITY), bare);
+        assert_eq!(rounded(plain, &[-0.2; 3], 0.0), bare);
+    }
+
+    #[test]
+    fn error_is_spent_from_the_first_look_on() {
+        let looks = Looks::new(3, 4);
+        let means = [-0.1, -0.2, -0.25, -0.15];
+        let found = spent(&looks, &[&means[..2], &means[..3], &means], 0.95);
+        assert_eq!(found[0], student::interval(&means[..2], 0.95));
+        let boundary = looks.boundary(1.0 - 0.95);
+        for (found, n) in found[1..].iter().zip([3, 4]) {
+            let at = boundary.interval(&means[..n], 0.95, 3);
+            let p_value = Some(looks.p_value(at.p_value.unwrap(), n));
+            assert_eq!(*found, Summary { p_value, ..at }, "{n}");
+            assert!(p_value > at.p_value, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_claim_takes_two_sessions_and_an_error_that_is_left() {
+        let of = |sessions: usize, point: f64, p_value: Option<f64>| {
+            let candidates = [candidate("c", &vec![&[0.0][..]; sessions])];
+            let summary = Summary { p_value, ..Summary::bare(point, 0.75, sessions, Method::Student) };
+            let found = verdicts(&candidates, &[Some(summary)], 0.75).remove(0);
+            (found.claim, found.p_adjusted)
+        };
+        for (sessions, point, p, claim) in [
+            (2, -0.1, Some(0.25), Claim::Faster),
+            (2, 0.1, Some(0.25), Claim::Slower),
+            (3, 0.0, Some(0.25), Claim::Slower),
+            (2, -0.1, Some(0.251), Claim::Tie),
+            (1, -0.1, Some(0.01), Claim::Tie),
+            (2, -0.1, None, Claim::Tie),
+        ] {
+            assert_eq!(of(sessions, point, p), (claim, p), "{sessions} {point} {p:?}");
+        }
+        // Holm: the smaller of two counts twice, and who has no p-value does not count.
+        let candidates = ["a", "b", "c"].map(|name| candidate(name, &[&[0.0], &[0.0]]));
+        let known = |p| Some(Summary { p_value: Some(p), ..Summary::bare(-0.1, 0.75, 2, Method::Student) });
+        let found = verdicts(&candidates, &[known(0.2), None, known(0.1)], 0.75);
+        let found: Vec<_> = found.into_iter().map(|of| (of.claim, of.p_adjusted)).collect();
+        let expected = [(Claim::Faster, Some(0.2)), (Claim::Tie, None), (Claim::Faster, Some(0.2))];
+        assert_eq!(found, expected);
+    }
+
+    /// Of four candidates one has no pairs, and one a single session.
+    #[test]
+    fn everything_is_inferred_of_those_who_were_measured() {
+        let own =
+            |at: f64| [[at - 0.01, at + 0.01], [at, at + 0.01], [at - 0.02, at + 0.02], [at, at + 0.03]];
+        let [fast, slow] = [own(-0.5), own(0.5)];
+        let [fast, slow] = [&fast, &slow].map(|of| of.iter().map(|one| &one[..]).collect::<Vec<_>>());
+        let alone: Vec<f64> = (0..40).map(|n| -0.2 + 0.001 * f64::from(n * 7 % 11)).collect();
+        let mut table = table(vec![
+            candidate("slow", &slow),
+            candidate("none", &[]),
+            candidate("fast", &fast),
+            candidate("alone", &[&alone]),
+        ]);
+        let settings = Settings::default();
+        let found = infer(&table, &settings).unwrap().candidates;
+        let told: Vec<_> = found.iter().map(|of| (of.claim, of.rank, of.tier, of.p_best.is_some())).collect();
+        let expected = [
+            (Claim::Slower, Some((2, 3)), Some(1), false),
+            (Claim::Tie, None, None, false),
+            (Claim::Faster, Some((1, 2)), Some(1), false),
+            (Claim::Tie, Some((1, 3)), Some(1), false),
+        ];
+        assert_eq!(told, expected);
+        let means = |of: &[&[f64]]| -> Vec<f64> { of.iter().map(|one| student::mean(one)).collect() };
+        let close = |found: Option<Summary>, expected: Summary| {
+            let ends = |of: Summary| [of.point, of.lower.unwrap(), of.upper.unwrap(), of.level];
+            let pairs = ends(found.unwrap()).into_iter().zip(ends(expected));
+            pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-9)
+        };
+        let level = simultaneous_level(settings.level, 3);
+        for (at, of) in [(0, &slow), (2, &fast)] {
+            assert!(close(found[at].log_ratio, student::interval(&means(of), settings.level)), "{at}");
+            assert!(close(found[at].simultaneous, student::interval(&means(of), level)), "{at}");
+        }
+        assert!(close(found[3].log_ratio, autocorrelation::interval(&alone, settings.level)));
+        assert!(found[1].log_ratio.is_none() && found[1].simultaneous.is_none());
+        // Without the one session everybody has a chance, and both together all of it.
+        table.candidates.pop();
+        let found = infer(&table, &settings).unwrap().candidates;
+        let told: Vec<_> = found.iter().map(|of| (of.rank, of.tier, of.p_best)).collect();
+        let expected =
+            [(Some((2, 2)), Some(2), Some(0.0)), (None, None, None), (Some((1, 1)), Some(1), Some(1.0))];
+        assert_eq!(told, expected);
+    }
+
+    /// Throttled pairs: of `a` none, of `b` one of many, of `c` all but a session, of `d` those that made it fast.
+    #[test]
+    fn what_throttled_pairs_decide_is_ambiguous() {
+        let fast: [&[f64]; 4] = [&[-0.5, -0.49], &[-0.5, -0.51], &[-0.48, -0.5], &[-0.51, -0.5]];
+        let mixed: [&[f64]; 4] = [&[-0.9, 0.1], &[-0.91, -0.1], &[-0.9, 0.05], &[-0.92, -0.06]];
+        let mut table = table(vec![
+            candidate("a", &fast),
+            candidate("b", &fast),
+            candidate("c", &fast),
+            candidate("d", &mixed),
+            candidate("e", &fast[..3]),
+        ]);
+        let mut throttle = |at: usize, session: usize, pair: usize| {
+            table.candidates[at].sessions[session].pairs[pair].throttled = true;
+        };
+        throttle(1, 0, 0);
+        (1..4).for_each(|session| (0..2).for_each(|pair| throttle(2, session, pair)));
+        (0..4).for_each(|session| throttle(3, session, 0));
+        // Two sessions are enough.
+        (0..2).for_each(|pair| throttle(4, 0, pair));
+        let found = infer(&table, &Settings::default()).unwrap().candidates;
+        let told: Vec<_> = found.iter().map(|of| (of.claim, of.unthrottled.map(|of| of.n))).collect();
+        let expected = [
+            (Claim::Faster, None),
+            (Claim::Faster, Some(4)),
+            (Claim::Ambiguous, None),
+            (Claim::Ambiguous, Some(4)),
+            (Claim::Faster, Some(2)),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_reader_is_warned_of_what_the_numbers_cannot_tell() {
+        let varied: Vec<Vec<f64>> = (0..20).map(|n| vec![f64::from(n * 3 % 7) / 100.0]).collect();
+        let varied: Vec<&[f64]> = varied.iter().map(Vec::as_slice).collect();
+        let said = |sessions: &[&[f64]], method: Option<Method>| {
+            let settings = Settings { method, ..Settings::default() };
+            let mut found = warnings(&table(vec![candidate("c", sessions)]), &settings);
+            assert_eq!(found.remove(0), "first");
+            found.iter().map(|warning| warning.split(": ").last().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (bca, hodges) = (Some(Method::Bca), Some(Method::HodgesLehmann));
+        let one = "variance between processes is unseen, nothing is claimed; measure it in at least two, better five";
+        let long: Vec<f64> = (0..autocorrelation::MINIMUM).map(|n| (n * 3 % 7) as f64).collect();
+        let few = format!("too few for an interval, which needs {}", autocorrelation::MINIMUM);
+        let says = |found: Vec<String>, expected: &[&str]| {
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            let pairs = found.iter().zip(expected);
+            pairs.for_each(|(found, expected)| assert!(found.contains(expected), "{found}"));
+        };
+        says(said(&varied, None), &[]);
+        says(said(&[], None), &[]);
+        says(said(&[&long], None), &[one]);
+        says(said(&[&long[1..]], None), &[one, &few]);
+        says(said(&[&[0.1], &[0.1]], None), &["a clock that coarse tells nothing, and nothing is claimed"]);
+        says(said(&[&[0.1], &[0.2]], None), &[]);
+        says(said(&varied[..19], bca), &["bca intervals of 19 sessions are too narrow"]);
+        says(said(&varied, bca), &[]);
+        says(said(&varied[..5], hodges), &["hodges-lehmann has no 95% interval"]);
+        says(said(&varied[..6], hodges), &[]);
+        says(said(&varied, Some(Method::Autocorrelation)), &["autocorrelation is for a single session"]);
+    }
 
     #[test]
     fn an_interval_ends_where_the_claim_beside_it_begins() {

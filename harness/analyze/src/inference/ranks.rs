@@ -180,4 +180,30 @@ mod tests {
         assert_eq!((ranks.sets, ranks.tiers), (vec![(1, 2), (1, 2)], vec![1, 1]));
         assert!(Ranks::of(&[], 0.95, None).tiers.is_empty());
     }
+
+    /// In common sessions the difference of two is drawn from t: with two degrees of freedom at most `t` with probability
+    /// (1 + t/√(t² + 2))/2. In sessions of their own it is not, and the draws are those of the seed.
+    #[test]
+    fn who_is_first_is_drawn_from_what_the_sessions_say() {
+        let series = |start: u32, means: &[f64]| Series {
+            keys: (start..).take(means.len()).collect(),
+            means: means.to_vec(),
+            blur: 0.0,
+        };
+        let found = |series: &[Series]| {
+            let found = p_best(series, &vec![true; series.len()], Seed::of("x"));
+            found.into_iter().map(Option::unwrap).collect::<Vec<_>>()
+        };
+        // The differences are 0, 1 and 2: their mean is √3 standard errors.
+        let common = [series(0, &[1.0, 2.0, 3.0]), series(0, &[1.0, 3.0, 5.0])];
+        let expected = (1.0 + 3_f64.sqrt() / 5_f64.sqrt()) / 2.0;
+        let first = found(&common);
+        assert!((first[0] - expected).abs() < 0.012, "{first:?} instead of {expected}");
+        assert_eq!(first, [0.8885, 0.1115]);
+        let own = [series(0, &[1.0, 2.0, 3.0]), series(3, &[1.5, 2.0, 3.0, 2.5]), series(1, &[2.0, 1.0])];
+        assert_eq!(found(&own), [0.3251, 0.0763, 0.5986]);
+        let mut coarse = common;
+        coarse[1].blur = f64::INFINITY;
+        assert_eq!(p_best(&coarse, &[true; 2], Seed::of("x")), [None, None]);
+    }
 }
