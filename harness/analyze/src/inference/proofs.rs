@@ -174,10 +174,9 @@ mod tests {
         assert_eq!(of(-1.0, 0.03125, Some(6)), (true, false));
         assert_eq!(of(-1.0, 0.032, Some(6)), (false, false));
         // Of three, the middle one is proven to be before the last alone.
-        let found = Proofs::of(3, 0.75, None, |a, b| Difference {
-            point: -1.0,
-            p_value: if (a, b) == (1, 2) { 0.01 } else { 0.9 },
-            rounds: 3,
+        let found = Proofs::of(3, 0.75, None, |a, b| {
+            assert!(a < b, "each pair once");
+            Difference { point: -1.0, p_value: if (a, b) == (1, 2) { 0.01 } else { 0.9 }, rounds: 3 }
         });
         let all = [(0, 1), (0, 2), (1, 2), (1, 0), (2, 0), (2, 1)];
         assert_eq!(all.map(|(a, b)| found.proven(a, b)), [false, false, true, false, false, false]);
