@@ -269,6 +269,15 @@ fn of_those_who_repeat_one_another_the_first_that_stands_is_paid() {
 }
 
 #[test]
+fn who_is_told_by_its_engine_alone_is_marked_and_nobody_else() {
+    let (estimates, mut contest) = ground();
+    contest.candidates.iter_mut().find(|candidate| candidate.name == "middling").unwrap().by_engine = true;
+    let found = ranked(&estimates, &contest);
+    let marked = found.entries.iter().filter(|entry| entry.reasons.iter().any(|why| why == BY_ENGINE));
+    assert_eq!(marked.map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["middling"]);
+}
+
+#[test]
 fn a_bound_is_worth_what_lies_above_one() {
     assert_eq!([gain(Some(1.5), 0.0), gain(Some(0.5), 0.0), gain(None, 0.25)], [0.5, 0.0, 0.25]);
     let (_, contest) = ground();
