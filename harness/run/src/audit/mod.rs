@@ -22,6 +22,8 @@ mod rerun;
 mod seal;
 #[cfg(feature = "chain")]
 mod submitted;
+#[cfg(feature = "chain")]
+mod witness;
 
 pub use address::address;
 pub use all_checks::{audit, look_at_files, whole};
