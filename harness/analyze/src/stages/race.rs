@@ -242,7 +242,9 @@ mod tests {
             sessions.iter().zip(0..).map(|(of, at)| (of.as_slice(), factor(at != 4))).collect();
         let speeds: Vec<&[SessionSpeed]> = sessions.iter().map(Vec::as_slice).collect();
         let ranges = elimination::ranges(&speeds, &race.reaches);
-        for (at, (score, speed)) in race.scores(&runners).into_iter().zip(ranges).enumerate() {
+        let scores = race.scores(&runners);
+        assert_eq!(scores.len(), 6);
+        for (at, (score, speed)) in scores.into_iter().zip(ranges).enumerate() {
             let gains = [speed.low, speed.high].map(|ln| (ln.exp() - 1.0).max(0.0));
             let low = if at == 4 { 0.0 } else { gains[0] * 0.5 };
             assert!((score.low - low).abs() < 1e-12 && (score.high - gains[1] * 0.75).abs() < 1e-12);
