@@ -5,13 +5,32 @@ use std::path::Path;
 use edgemaxx_contract::environment::{Bounds, Environment};
 use edgemaxx_contract::estimate::Estimates;
 use edgemaxx_contract::ranking::Ranking;
-use edgemaxx_contract::run_files::{CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, PLAN_FILE, RANKING_FILE};
+use edgemaxx_contract::run_files::{
+    ARTEFACTS_FOLDER, CONTEST_FILE, ENVIRONMENT_FILE, ESTIMATES_FILE, PLAN_FILE, RANKING_FILE,
+};
 use tempfile::TempDir;
 
 use crate::folder::RunFolder;
 
 /// Who won, and who came second, with their shares.
 pub(crate) const PAID: [(&str, f64); 2] = [("student-5", 0.8), ("steps-10", 0.2)];
+
+/// The whole published run, with its answers.
+pub(crate) fn published() -> (TempDir, RunFolder) {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/examples/emoji-cpu");
+    for below in ["", ARTEFACTS_FOLDER] {
+        std::fs::create_dir_all(folder.path().join(below)).unwrap();
+        for entry in std::fs::read_dir(example.join(below)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), folder.path().join(below).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let run = RunFolder::open(folder.path()).unwrap();
+    (folder, run)
+}
 
 /// The run's contest, plan, place, estimates and ranking, as if its engines had been held as they are today.
 pub(crate) fn run() -> (TempDir, RunFolder) {

@@ -149,3 +149,70 @@ fn same_in(folder: &Path, again: &Path, name: &str) -> Result<()> {
         "{name}: line {line} (byte {at}) is not what this program makes of the run's log"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    fn said(held: Result<Held>) -> (&'static str, String) {
+        match held {
+            Ok(Held::Yes(words)) => ("yes", words),
+            Ok(Held::NotHere(words)) => ("not here", words),
+            Ok(Held::Unknown(words)) => ("unknown", words),
+            Err(error) => ("no", error.words()),
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_told_by_its_line_and_byte() {
+        let [published, again] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        for (text, found, expected) in [
+            ("one\ntwo\n", "one\ntwo\n", None),
+            ("one\ntwo\n", "one\ntwx\n", Some("a: line 2 (byte 6)")),
+            ("one\ntwo\n", "xne\ntwo\n", Some("a: line 1 (byte 0)")),
+            ("one\ntwo\n", "one\n", Some("a: line 2 (byte 4)")),
+            ("", "one\n", Some("a: line 1 (byte 0)")),
+        ] {
+            std::fs::write(published.path().join("a"), text).unwrap();
+            std::fs::write(again.path().join("a"), found).unwrap();
+            let said = same_in(published.path(), again.path(), "a").map_err(|error| error.words()).err();
+            let said = said.as_deref().map(|words| words.split(" is not").next().unwrap());
+            assert_eq!(said, expected, "{text:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_published_run_follows_from_its_log() {
+        let (place, folder) = example::published();
+        let found = said(log(&folder));
+        assert!(found.0 == "yes" && found.1.contains(" records, the chain holds to "), "{found:?}");
+        assert_eq!(said(stops(&folder)), ("yes", "0 candidates left early, by the rules".to_owned()));
+        assert_eq!(said(recomputed(&folder)).0, "yes");
+        // What the others follow from is named first.
+        for (first, changed) in [
+            (ESTIMATES_FILE, ["estimates.csv", ESTIMATES_FILE, RANKING_FILE]),
+            (RANKING_FILE, ["leaderboard.csv", RANKING_FILE, "report.md"]),
+        ] {
+            let (place, folder) = example::published();
+            for name in changed {
+                std::fs::write(place.path().join(name), "x").unwrap();
+            }
+            let found = said(recomputed(&folder));
+            assert!(
+                found.0 == "no" && found.1.starts_with(&format!("{first}: line 1 (byte 0)")),
+                "{found:?}"
+            );
+        }
+        // Answers are what they are named by.
+        assert_eq!(said(pictures(&folder)).0, "yes");
+        let answer = std::fs::read_dir(folder.artefacts()).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(answer, "no picture").unwrap();
+        assert_eq!(said(pictures(&folder)).0, "no");
+        let mut plan = folder.plan().unwrap();
+        plan.lanes = 2;
+        folder.write_document(PLAN_FILE, &plan).unwrap();
+        assert!(said(stops(&folder)).1.starts_with("2 lanes decided together"));
+        drop(place);
+    }
+}
