@@ -1,16 +1,13 @@
 //! Whether a day dates its submissions as the chain does: the blocks that hold the commitments and the seals, the places in
 //! a block, the order that follows. Read from the blocks themselves, which nodes keep when they have long thrown the state away.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use edgemaxx_chain::commitment::{Commitment as Meaning, read};
-use edgemaxx_chain::{Chain, ChainError, Committed};
+use edgemaxx_chain::{ChainError, Committed};
 use edgemaxx_contract::day::{DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::sealed_claim::Claim;
-use edgemaxx_seal::AccountId;
 use edgemaxx_validator::policy::Policy;
 use edgemaxx_validator::world::{Commitment, Seal, Snapshot};
 
@@ -20,32 +17,6 @@ use crate::submissions::source_of;
 pub(super) trait Blocks {
     /// What `hotkey` committed in block `number`, in order; `None`: the block is not kept.
     fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError>;
-}
-
-/// What each hotkey committed in one block.
-type ByHotkey = BTreeMap<AccountId, Vec<Committed>>;
-
-/// The blocks of a chain, each asked for once.
-pub(super) struct OnChain<'a> {
-    pub(super) chain: &'a Chain,
-    pub(super) netuid: u16,
-    pub(super) seen: RefCell<BTreeMap<u64, Option<ByHotkey>>>,
-}
-
-impl Blocks for OnChain<'_> {
-    fn of(&self, number: u64, hotkey: &str) -> Result<Option<Vec<Committed>>, ChainError> {
-        let mut seen = self.seen.borrow_mut();
-        if let Entry::Vacant(place) = seen.entry(number) {
-            let found = match self.chain.committed_in(number, self.netuid) {
-                Err(ChainError::Discarded { .. }) => None,
-                found => Some(found?),
-            };
-            place.insert(found);
-        }
-        let hotkey = hotkey.parse::<AccountId>().ok();
-        let of = |all: &ByHotkey| hotkey.and_then(|hotkey| all.get(&hotkey).cloned()).unwrap_or_default();
-        Ok(seen[&number].as_ref().map(of))
-    }
 }
 
 /// How the dates compare.
@@ -427,6 +398,14 @@ mod tests {
         for (block, change) in [(10, 10), (5, 5), (20, 20)] {
             assert_eq!(said(|_, _, t| drop(t.0.remove(&change))), format!("block {block} is not kept"));
         }
+    }
+
+    #[test]
+    fn one_entry_does_not_stand_before_itself() {
+        let (_, mut record, _) = truth();
+        let d = record.submissions[0].clone();
+        record.submissions.insert(0, d);
+        assert_eq!(order(&record), None, "that it is named twice is found elsewhere");
     }
 
     #[test]

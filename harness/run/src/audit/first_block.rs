@@ -9,6 +9,10 @@ use crate::error::{Result, RunError};
 /// Who can still say it.
 pub(super) const ARCHIVE: &str = "ask an archive node";
 
+/// A day of which the chain tells nothing.
+pub(super) const NO_BLOCK: &str = "the day names no block, as if its validator could not read the chain; whoever committed \
+                                   meanwhile is not in it";
+
 /// That `block` has that hash and time on chain, and is the first at or after `moment`, seconds since 1970-01-01 UTC.
 pub(super) fn first_at(chain: &Chain, block: &BlockRef, moment: i64) -> Result<Held> {
     let wrong = |problem: String| Err(RunError::input(format!("{DAY_FILE}: {problem}")));

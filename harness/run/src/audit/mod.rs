@@ -13,6 +13,8 @@ mod fetched;
 mod first_block;
 mod joint;
 #[cfg(feature = "chain")]
+mod node;
+#[cfg(feature = "chain")]
 mod on_chain;
 #[cfg(feature = "chain")]
 mod part;

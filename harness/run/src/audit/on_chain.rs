@@ -10,10 +10,11 @@ use edgemaxx_seal::manifest;
 
 use super::check::{Check, Checks, Held};
 use super::day::document;
-use super::first_block::first_at;
+use super::first_block::{NO_BLOCK, first_at};
+use super::node::Subnet;
 use super::part;
 use super::submitted;
-use super::witness::{Subnet, Witness};
+use super::witness::Witness;
 use crate::error::{Class, Result};
 
 /// The checks of a day against `chain` up to the first that fails.
@@ -41,7 +42,7 @@ pub fn on_chain(run: &Path, chain: &Chain) -> Result<Vec<Check>> {
     let record: DayRecord = document(run, DAY_FILE)?;
     let block = || match &record.block {
         Some(block) => first_at(chain, block, record.closed_unix_s),
-        None => Ok(Held::Unknown(submitted::NO_BLOCK.to_owned())),
+        None => Ok(Held::Unknown(NO_BLOCK.to_owned())),
     };
     let left_out = || submitted::nobody_left_out(run, chain, &record);
     if !all(&mut checks, &[("block on chain", &block), ("nobody left out", &left_out)])? {

@@ -98,6 +98,7 @@ pub(super) fn previous_folder(run: &Path, means: &Means, day: &str) -> Option<Pa
 #[cfg(test)]
 mod tests {
     use edgemaxx_seal::Keypair;
+    use edgemaxx_seal::manifest::PreviousDay;
     use edgemaxx_seal::sign::Signer;
 
     use super::*;
@@ -139,5 +140,51 @@ mod tests {
             let found = said(signer, expected, allowed);
             assert!(found.0 == verdict && found.1.contains(words), "{verdict} {words}: {found:?}");
         }
+    }
+
+    #[test]
+    fn the_day_before_lies_beside_or_where_it_is_shown_and_is_the_one_that_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let sealed = |below: &str, day: &str, weights: &str, previous: Option<PreviousDay>| {
+            let folder = home.path().join(below).join(day);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(WEIGHTS_FILE), weights).unwrap();
+            manifest::seal(&folder, &day.parse().unwrap(), previous, None).unwrap();
+            folder
+        };
+        let named = |folder: &Path| {
+            let (manifest, digest) = manifest::read(folder).unwrap();
+            PreviousDay { day: manifest.day, manifest: digest }
+        };
+        let said = |run: &Path, shown: Option<&Path>| {
+            let shown = shown.map(Path::to_owned);
+            let means =
+                Means { previous: shown, base: None, hotkey: None, netuid: None, allow_unsigned: true };
+            match previous(run, &means) {
+                Ok(Held::Yes(words)) => ("yes", words),
+                Ok(Held::NotHere(words) | Held::Unknown(words)) => ("not here", words),
+                Err(error) => ("no", error.words()),
+            }
+        };
+        let first = sealed("a", "2026-11-21", "one", None);
+        let run = sealed("a", "2026-11-22", "two", Some(named(&first)));
+        let follows = format!("follows {} of 2026-11-21", named(&first).manifest.short());
+        assert_eq!(said(&run, None), ("yes", follows.clone()));
+        assert_eq!(said(&first, None), ("yes", "the first of its chain".to_owned()));
+        let other = sealed("b", "2026-11-21", "another", None);
+        for (run, shown, verdict, words) in
+            [(&run, Some(&other), "no", "follows "), (&first, Some(&other), "no", "names no day before")]
+        {
+            let found = said(run, shown.map(|path| path.as_path()));
+            assert!(found.0 == verdict && found.1.contains(words), "{found:?}");
+        }
+        std::fs::write(first.join(WEIGHTS_FILE), "changed").unwrap();
+        let found = said(&run, None);
+        assert!(found.0 == "no" && found.1.starts_with("2026-11-21/weights.json"), "{found:?}");
+        std::fs::write(first.join(WEIGHTS_FILE), "one").unwrap();
+        let elsewhere = home.path().join("elsewhere");
+        std::fs::rename(&first, &elsewhere).unwrap();
+        assert!(said(&run, None).1.contains("which is not beside this run; show it with --previous"));
+        assert_eq!(said(&run, Some(&elsewhere)), ("yes", follows));
     }
 }

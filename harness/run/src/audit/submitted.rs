@@ -6,21 +6,18 @@ use std::path::Path;
 
 use edgemaxx_chain::{Chain, ChainError};
 use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::day::{DAY_FILE, DayRecord, Fate, Submission, Undecoded};
+use edgemaxx_contract::day::{BlockRef, DAY_FILE, DayRecord, Fate, Submission, Undecoded};
 use edgemaxx_contract::run_files::CONTEST_FILE;
 use edgemaxx_validator::collect::{open, submissions};
 use edgemaxx_validator::world::{Seal, Snapshot};
 
 use super::check::Held;
-use super::dates::{Dates, OnChain, dates};
-use super::first_block::first_at;
+use super::dates::{Dates, dates};
+use super::first_block::{NO_BLOCK, first_at};
+use super::node::OnChain;
 use crate::error::{InFile as _, Result, RunError};
 use crate::resolve::read_text;
 use crate::submissions::snapshot;
-
-/// A day of which the chain tells nothing.
-pub(super) const NO_BLOCK: &str = "the day names no block, as if its validator could not read the chain; whoever committed \
-                                   meanwhile is not in it";
 
 /// Registrations and commitments at the day's block are those of its record.
 pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> Result<Held> {
@@ -37,10 +34,10 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
         Err(error @ ChainError::Discarded { .. }) => return unknown(error),
         found => found?,
     };
-    let closed = found.commitments.iter().any(|commitment| commitment.seal == Seal::Closed);
-    match &record.opened {
-        Some(opened) => {
-            let moment = record.closed_unix_s + 60 * i64::from(contest.open_minutes);
+    match opening(&found, record, contest.open_minutes) {
+        Err(problem) => return wrong(problem),
+        Ok(None) => {}
+        Ok(Some((opened, moment))) => {
             match first_at(chain, opened, moment) {
                 Ok(Held::Yes(_)) => {}
                 other => return other,
@@ -50,10 +47,6 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
                 later => open(&mut found, &later?, block.number),
             }
         }
-        None if closed && contest.open_minutes > 0 => {
-            return wrong("leaves out who opened a seal after submissions closed".to_owned());
-        }
-        None => {}
     }
     if let Some(problem) = difference(&found, record) {
         return wrong(problem);
@@ -66,6 +59,23 @@ pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> 
             "who was first is not known: {} no longer has block {block}; an archive node has it",
             chain.endpoint().unwrap_or_default()
         ))),
+    }
+}
+
+/// The block at which seals were opened, and the moment at or after which it is the first; an error where closed ones were
+/// to be opened, and none is named.
+fn opening<'a>(
+    found: &Snapshot,
+    record: &'a DayRecord,
+    open_minutes: u32,
+) -> std::result::Result<Option<(&'a BlockRef, i64)>, String> {
+    let closed = found.commitments.iter().any(|commitment| commitment.seal == Seal::Closed);
+    match &record.opened {
+        Some(opened) => Ok(Some((opened, record.closed_unix_s + 60 * i64::from(open_minutes)))),
+        None if closed && open_minutes > 0 => {
+            Err("leaves out who opened a seal after submissions closed".to_owned())
+        }
+        None => Ok(None),
     }
 }
 
@@ -158,7 +168,7 @@ fn summary(record: &DayRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::day::BlockRef;
+    use edgemaxx_contract::digest::Digest;
     use edgemaxx_validator::world::Commitment;
 
     use super::*;
@@ -196,9 +206,50 @@ mod tests {
     }
 
     #[test]
+    fn closed_seals_are_opened_so_many_minutes_after_the_close() {
+        let opened = BlockRef { number: 12, hash: "0x02".to_owned(), unix_s: 0 };
+        let of = |seal, opened: Option<&BlockRef>, minutes| {
+            let mut found = found();
+            found.commitments[0].seal = seal;
+            let record = DayRecord { opened: opened.cloned(), closed_unix_s: 1000, ..record() };
+            opening(&found, &record, minutes).map(|found| found.map(|(block, moment)| (block.number, moment)))
+        };
+        assert_eq!(of(Seal::Closed, Some(&opened), 30), Ok(Some((12, 2800))));
+        assert_eq!(of(Seal::None, Some(&opened), 0), Ok(Some((12, 1000))));
+        assert_eq!(of(Seal::None, None, 30), Ok(None));
+        assert_eq!(of(Seal::Closed, None, 0), Ok(None));
+        let left_out = of(Seal::Closed, None, 1).unwrap_err();
+        assert_eq!(left_out, "leaves out who opened a seal after submissions closed");
+    }
+
+    #[test]
+    fn what_became_of_whom_is_told_in_numbers() {
+        let mut of = record();
+        let apart = "1 for other contests, 1 never looked at, 1 of hotkeys that left";
+        assert_eq!(summary(&of), format!("4 commitments: {apart}, 1 undecodable"));
+        of.undecoded.clear();
+        assert_eq!(summary(&of), format!("3 commitments: {apart}"));
+        let digest = Some(Digest::of("files"));
+        for (fate, rests) in [
+            (Fate::Copy { of: "z".to_owned(), how: String::new(), digest }, true),
+            (Fate::Copy { of: "z".to_owned(), how: String::new(), digest: None }, false),
+            (Fate::Invalid { reason: String::new() }, true),
+            (Fate::candidate(Digest::of("files")), false),
+            (Fate::Sealed, false),
+        ] {
+            assert_eq!(rests_on_files(&fate), rests, "{fate:?}");
+            of.submissions[0].fate = fate;
+            let ends =
+                "; what is said of 1 rests on files, which the chain does not hold: --fetch looks at them";
+            assert_eq!(summary(&of).ends_with(ends), rests, "{}", summary(&of));
+        }
+        of.submissions.clear();
+        assert_eq!(summary(&of), "nobody committed to anything");
+    }
+
+    #[test]
     fn every_omission_and_every_invention_is_found() {
         assert_eq!(difference(&found(), &record()), None);
-        assert!(summary(&record()).starts_with("4 commitments: 1 for other contests, 1 never looked at"));
         type Change = fn(&mut DayRecord);
         let cases: [(&str, Change); 11] = [
             ("leaves out c, registered", |r| r.registered.retain(|hotkey| hotkey != "c")),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use edgemaxx_chain::commitment::Commitment;
 use edgemaxx_chain::weights::join;
-use edgemaxx_chain::{Chain, ChainError, Metagraph, Pin};
+use edgemaxx_chain::{ChainError, Metagraph, Pin};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::plan::Day;
 use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
@@ -13,8 +13,7 @@ use edgemaxx_seal::manifest::MANIFEST_FILE;
 use edgemaxx_validator::calendar::{next, noon};
 
 use super::check::Held;
-use super::first_block::ARCHIVE;
-use super::submitted;
+use super::first_block::{ARCHIVE, NO_BLOCK};
 use crate::error::{InFile as _, Result, RunError};
 
 /// How often weights or digests that replaced the day's are looked behind.
@@ -36,42 +35,6 @@ pub(super) trait States {
     fn commitment_of(&self, pin: &Pin, hotkey: &AccountId) -> Result<Option<(Commitment, u64)>, ChainError>;
     /// A block's time, milliseconds since 1970, where it is known.
     fn time_ms(&self, number: u64) -> Result<Option<u64>, ChainError>;
-}
-
-/// A subnet of a chain.
-pub(super) struct Subnet<'a> {
-    pub(super) chain: &'a Chain,
-    pub(super) netuid: u16,
-}
-
-impl States for Subnet<'_> {
-    fn head(&self) -> Result<Pin, ChainError> {
-        self.chain.pin()
-    }
-
-    fn pin_at(&self, number: u64) -> Result<Pin, ChainError> {
-        self.chain.pin_at(number)
-    }
-
-    fn metagraph(&self, pin: &Pin) -> Result<Metagraph, ChainError> {
-        self.chain.metagraph(pin, self.netuid)
-    }
-
-    fn weights_of(&self, pin: &Pin, uid: u16) -> Result<Vec<(u16, u16)>, ChainError> {
-        self.chain.weights_of(pin, self.netuid, 0, uid)
-    }
-
-    fn revealed_by(&self, pin: &Pin, set: u64) -> Result<Option<u64>, ChainError> {
-        self.chain.revealed_by(pin, self.netuid, set)
-    }
-
-    fn commitment_of(&self, pin: &Pin, hotkey: &AccountId) -> Result<Option<(Commitment, u64)>, ChainError> {
-        self.chain.commitment_of(pin, self.netuid, hotkey)
-    }
-
-    fn time_ms(&self, number: u64) -> Result<Option<u64>, ChainError> {
-        Ok(self.chain.block(number)?.and_then(|block| block.timestamp_ms))
-    }
 }
 
 /// What the chain says about a day.
@@ -179,7 +142,7 @@ impl<'a> Witness<'a> {
 
     /// A day that decided to set no weights left those that stood: since its block none were set, or the same ones again.
     fn none_set(&self) -> Result<Held> {
-        let Some(since) = self.since else { return Ok(Held::Unknown(submitted::NO_BLOCK.to_owned())) };
+        let Some(since) = self.since else { return Ok(Held::Unknown(NO_BLOCK.to_owned())) };
         let (netuid, mut pin) = (self.netuid, self.head);
         let mut before = None;
         for _ in 0..STEPS {
@@ -562,7 +525,7 @@ mod tests {
             }),
         ];
         each(cases, |told| asked(told, 1, Some(SINCE)).weights(&decided(&[])));
-        assert_eq!(said(asked(&told(), 1, None).weights(&decided(&[]))).1, submitted::NO_BLOCK);
+        assert_eq!(said(asked(&told(), 1, None).weights(&decided(&[]))).1, NO_BLOCK);
         let found = said(asked(&told(), 9, Some(SINCE)).weights(&decided(&[])));
         assert!(found.0 == "unknown" && found.1.contains("is not registered"), "{found:?}");
     }
