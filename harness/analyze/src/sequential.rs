@@ -240,6 +240,8 @@ mod tests {
         ]);
         assert_eq!((looks.first(), looks.last(), looks.width(), looks.paths()), (2, 4, 3, 6));
         assert_eq!([2, 3, 4, 9].map(|n| looks.weight(n)), [0.5, 0.75, 1.0, 1.0]);
+        let eight = Looks { first: 5, last: 12, statistics: vec![0.0; 16] };
+        assert_eq!((eight.width(), eight.paths()), (8, 2));
         assert_eq!(looks.any_crossing(0.1), 4.0 / 7.0);
         // The error of all looks at which this one would just claim something.
         for (p, n, expected) in [
