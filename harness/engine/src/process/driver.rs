@@ -10,9 +10,10 @@ use edgemaxx_protocol::{self as protocol, Generate, Hello, Load, Message, Refusa
 
 use super::group::Group;
 use super::guard::Guard;
+use super::running::Running;
 use super::sandbox::Access;
 use super::socket::{Link, LinkError, MAX_HEARTBEATS};
-use super::spawn::{Running, Spawned, spawn};
+use super::spawn::{Spawned, spawn};
 use super::spec::ProcessSpec;
 use crate::clock::nanoseconds;
 use crate::engine::{Answer, Ask, Closed, Engine, Loaded, Part};

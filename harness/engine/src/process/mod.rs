@@ -13,6 +13,7 @@ mod last_words;
 mod launcher;
 mod limits;
 mod rest;
+mod running;
 mod sandbox;
 mod sandbox_status;
 #[cfg(target_os = "linux")]
