@@ -1,14 +1,13 @@
 //! Attention with the score matrix held for a few rows of queries at a time.
-use super::kernel::{Epilogue, Out, job};
+use super::gemm::{Epilogue, Out, job};
 use super::math;
 use super::norm::fold;
 use super::pack::{Packed, Source};
 use super::rows::Matrix;
+use super::share::WORTH_SHARING;
 use super::simd::vectorized;
 use rayon::prelude::*;
 
-/// Multiplications below which a second thread costs more than it saves.
-const WORTH_SHARING: usize = 4_000_000;
 /// Queries per job at most, and scores per job roughly.
 const QUERIES: usize = 64;
 const SCORES: usize = 1 << 18;

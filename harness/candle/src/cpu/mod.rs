@@ -6,7 +6,6 @@
 mod attention;
 mod format;
 mod gemm;
-mod kernel;
 mod math;
 mod matrix;
 mod norm;
@@ -14,13 +13,14 @@ mod op;
 mod pack;
 mod register;
 mod rows;
+mod share;
 mod simd;
 mod team;
 mod tile;
 
 pub(crate) use attention::softmax;
 pub(crate) use format::Group;
-pub(crate) use kernel::Finish;
+pub(crate) use gemm::Finish;
 pub(crate) use matrix::{Kind, Matrix, multiply_lines};
 pub(crate) use norm::{group_sums, rms_norm, rotate, swiglu};
 pub(crate) use op::{Attend, Convolve, GroupNormOp, LayerNormOp, Product};

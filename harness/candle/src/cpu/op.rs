@@ -1,11 +1,11 @@
 //! The fused operations as candle's custom ops. Half-precision tensors are widened on the way in and rounded on the way
 //! out; in between everything is f32.
 use super::attention::{Sizes, attention};
-use super::gemm::{convolve, linear};
-use super::kernel::{Epilogue, Finish};
+use super::gemm::{Epilogue, Finish};
 use super::norm::{group_norm, layer_norm};
 use super::pack::Packed;
 use super::rows::Geometry;
+use super::share::{convolve, linear};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};

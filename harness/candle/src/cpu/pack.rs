@@ -1,4 +1,4 @@
-//! Weights in the order the kernel reads them.
+//! Weights in the order in which the matrix kernel (`gemm.rs`) reads them.
 
 /// Columns of a panel.
 pub(crate) const COLUMNS: usize = 32;

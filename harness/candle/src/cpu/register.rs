@@ -111,7 +111,7 @@ pub(super) mod x86 {
             $name:ident, $n:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $fma:ident,
             $words:ident, $load_words:ident, $halves:expr, $brains:expr, $bytes:expr, $nibble:ident
         ) => {
-            // SAFETY: only called from functions compiled for these instructions, see `kernel`.
+            // SAFETY: only called from functions compiled for these instructions, see `gemm` and `tile`.
             unsafe impl Lane for $name {
                 const N: usize = $n;
                 type Words = $words;
