@@ -11,8 +11,8 @@ use edgemaxx_contract::contest::{Contest, CopiesSpec, EngineSpec};
 use edgemaxx_contract::digest::Digest;
 use serde_json::{Map, Value};
 
+use crate::candidate_file::candidate_file;
 use crate::error::{InFile as _, Result};
-use crate::resolve::candidate_file;
 
 /// Share of weights that must not be the baseline's for an entry to have weights of its own.
 const OWN_WEIGHTS: f64 = 0.001;

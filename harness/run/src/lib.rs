@@ -6,10 +6,10 @@
 pub mod audit;
 pub mod build;
 pub mod built_in_engine;
+pub mod candidate_file;
 pub mod child_failure;
 pub mod ci;
 pub mod copies;
-pub mod entry;
 pub mod error;
 #[cfg(test)]
 mod example;
@@ -38,9 +38,11 @@ pub mod sources;
 pub mod stage;
 pub mod state_folder;
 mod stop_rule;
+pub mod submission_files;
 #[cfg(feature = "chain")]
 pub mod submissions;
 pub mod task;
+pub mod text_file;
 #[cfg(feature = "validator")]
 pub mod validator;
 

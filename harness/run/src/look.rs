@@ -11,12 +11,11 @@ use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::floor;
 use crate::open::open_all;
 use crate::progress::Observer;
-use crate::resolve::{
-    Resolved, baseline, candidate, control, engine_files, prompts, read_text, rehearse, unreadable,
-};
+use crate::resolve::{Resolved, baseline, candidate, control, engine_files, prompts, rehearse, unreadable};
 use crate::sources::{checkpoint_files, source_folder, unet_folder};
 use crate::stage::plan::Draw;
 use crate::task::kit;
+use crate::text_file::read_text;
 
 /// A contest, and what is known of it without measuring.
 #[derive(Debug)]

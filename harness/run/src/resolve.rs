@@ -6,19 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::{
-    CONTROL, CandidateFile, CandidateSpec, CheckpointSpec, CommandSpec, Contest, EngineSpec,
+    CONTROL, CandidateFile, CandidateSpec, CheckpointSpec, Contest, EngineSpec,
 };
 use edgemaxx_contract::digest::Digest;
-use edgemaxx_contract::input::Input;
 use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_contract::task::{Encoder, Object, Settings, TaskRef};
+use edgemaxx_contract::task::Encoder;
 use edgemaxx_files::{file_digest, folder_digest};
 
+use crate::candidate_file::candidate_file;
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::open::open_all;
 use crate::progress::Observer;
 use crate::sources::{own_file, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
+use crate::text_file::read_text;
 
 /// A contest with what it points at.
 pub struct Resolved {
@@ -79,17 +80,6 @@ pub fn resolve_text(
 /// Names the field, what was expected, and what was found.
 pub fn rehearse(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
     kit(contest.task)?.rehearse(&Rehearsal { contest, base, resolved })
-}
-
-/// The text of a file that somebody wrote: a contest, a candidate's own file, prompts.
-///
-/// # Errors
-/// It is not there, not a plain file, too large, or not UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
-    edgemaxx_files::read_text(path).map_err(|error| match error.source.kind() {
-        std::io::ErrorKind::NotFound => RunError::input(format!("{}: no such file", path.display())),
-        _ => RunError::input(error.to_string()),
-    })
 }
 
 /// Name and text of the prompt file of the contest at `path`.
@@ -215,87 +205,6 @@ pub(crate) fn candidate(
 pub(crate) fn engine_files(engine: Option<&EngineSpec>, base: &Path) -> Result<()> {
     let Some(EngineSpec::Command(command)) = engine else { return Ok(()) };
     command.files.iter().try_for_each(|file| own_file(base, file).map(drop))
-}
-
-/// What a candidate says of itself, in its folder.
-pub const CANDIDATE_FILE: &str = "edgemaxx.toml";
-
-/// The candidate's own `edgemaxx.toml` in its folder, where it has one.
-///
-/// # Errors
-/// It cannot be read, or leads out of the folder.
-pub fn candidate_file(folder: &Path, task: TaskRef) -> Result<CandidateFile> {
-    let path = folder.join(CANDIDATE_FILE);
-    if !path.exists() {
-        return Ok(CandidateFile::default());
-    }
-    let file = CandidateFile::parse(&read_text(&path)?, task).in_file(&path)?;
-    if let Some(EngineSpec::Command(engine)) = &file.engine {
-        stays_inside(folder, engine).in_file(&path)?;
-    }
-    Ok(file)
-}
-
-/// The command that a candidate's own `edgemaxx.toml` names as its engine, whatever it is for.
-///
-/// # Errors
-/// As [`candidate_file`].
-pub fn own_engine(folder: &Path) -> Result<Option<CommandSpec>> {
-    let path = folder.join(CANDIDATE_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let Some(EngineSpec::Command(engine)) = CandidateFile::engine_of(&read_text(&path)?).in_file(&path)?
-    else {
-        return Ok(None);
-    };
-    stays_inside(folder, &engine).in_file(&path)?;
-    Ok(Some(engine))
-}
-
-/// How a checkpoint is run where no contest says it: as `asked` for, else as its own `edgemaxx.toml` says, else as is
-/// `usual` for it.
-///
-/// # Errors
-/// Its file cannot be read, or leads out of the folder; or its task knows no such settings.
-pub fn own_settings(folder: &Path, task: TaskRef, usual: &Object, asked: &Object) -> Result<Settings> {
-    let own = candidate_file(folder, task)?.settings;
-    let asked = task.patch(&Input::json("generation", &asked.to_value()))?;
-    let settings = usual.replaced_by(own.object()).replaced_by(asked.object());
-    Ok(task.settings(&Input::json("generation", &settings.to_value()))?)
-}
-
-/// A candidate names nothing but programs of the system and what lies in its own folder.
-fn stays_inside(folder: &Path, engine: &CommandSpec) -> Result<(), String> {
-    let root = folder.canonicalize().map_err(|error| error.to_string())?;
-    let inside = |word: &str| {
-        let found = folder.join(word).canonicalize();
-        found.map(|path| path.starts_with(&root)).map_err(|error| format!("{word:?}: {error}"))
-    };
-    let leads_out = |key: &str, word: &str| {
-        Err(format!(
-            "{key}: expected what lies in the candidate's folder, found {word:?}, which leads out of it"
-        ))
-    };
-    for (index, file) in engine.files.iter().enumerate() {
-        let key = format!("engine.files[{index}]");
-        if !inside(file).map_err(|problem| format!("{key}: expected a file or folder, found {problem}"))? {
-            return leads_out(&key, file);
-        }
-    }
-    for (index, word) in engine.command.iter().enumerate() {
-        let key = format!("engine.command[{index}]");
-        match (inside(word), index) {
-            (Ok(false), _) if index == 0 || !word.starts_with('/') => return leads_out(&key, word),
-            (Err(problem), 0) if word.contains('/') => {
-                return Err(format!(
-                    "{key}: expected a program's name, or a file of the folder, found {problem}"
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Digests of folders, each read once.

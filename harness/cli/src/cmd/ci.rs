@@ -14,10 +14,11 @@ use edgemaxx_run::ci::{
     sessions_within, with_sessions,
 };
 use edgemaxx_run::measured_run::MeasuredRun;
-use edgemaxx_run::resolve::{read_text, resolve_text};
+use edgemaxx_run::resolve::resolve_text;
 use edgemaxx_run::stage::measure::measure_run;
 use edgemaxx_run::stage::plan::{Draw, save};
 use edgemaxx_run::stage::whole;
+use edgemaxx_run::text_file::read_text;
 
 use super::{compare, measure};
 use crate::error::{Failure, InFile as _};

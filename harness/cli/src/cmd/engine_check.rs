@@ -13,9 +13,9 @@ use edgemaxx_engine::{
     Check, Codec, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
     detect_sandbox,
 };
+use edgemaxx_run::candidate_file::{own_engine, own_settings};
 use edgemaxx_run::open::linked;
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
-use edgemaxx_run::resolve::{own_engine, own_settings};
 use edgemaxx_run::task::{of_checkpoint, of_name};
 use serde::Serialize;
 use serde_json::{Value, json};

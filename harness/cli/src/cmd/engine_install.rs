@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
 use edgemaxx_files::folder_digest;
+use edgemaxx_run::candidate_file::own_engine;
 use edgemaxx_run::prepare::{command, limits};
-use edgemaxx_run::resolve::own_engine;
 
 use crate::error::{Exit, Failure, InFile as _};
 use crate::terminal::{answer, note};

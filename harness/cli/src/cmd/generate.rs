@@ -11,7 +11,7 @@ use edgemaxx_contract::task::Object;
 use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_picture::Picture;
-use edgemaxx_run::resolve::own_settings;
+use edgemaxx_run::candidate_file::own_settings;
 use edgemaxx_run::sources::{checkpoint_files, no_folder};
 use edgemaxx_run::task::Kit as _;
 use edgemaxx_run::task::picture::{PICTURE, load_options};

@@ -18,7 +18,7 @@ use super::check::{Held, Means};
 use super::seal::previous_folder;
 use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
-use crate::resolve::read_text;
+use crate::text_file::read_text;
 
 /// One of the day's documents.
 pub(super) fn document<T: Document>(run: &Path, name: &str) -> Result<T> {

@@ -10,10 +10,10 @@ use edgemaxx_contract::run_files::CONTEST_FILE;
 
 use super::check::Held;
 use super::day::document;
-use crate::entry;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::progress::Observer;
-use crate::resolve::read_text;
+use crate::submission_files;
+use crate::text_file::read_text;
 
 /// What became of looking at one submission's files.
 enum Looked {
@@ -33,7 +33,7 @@ pub(super) fn fetched(run: &Path, base: &Path, observer: &dyn Observer) -> Resul
     let record: DayRecord = document(run, DAY_FILE)?;
     let path = run.join(CONTEST_FILE);
     let task = Contest::parse(&read_text(&path)?).in_file(&path)?.task;
-    let digest = |source: &str| entry::digest(base, source, task, observer);
+    let digest = |source: &str| submission_files::digest(base, source, task, observer);
     compare(&record, &digest)
 }
 

@@ -16,8 +16,8 @@ use super::dates::{Dates, dates};
 use super::first_block::{NO_BLOCK, first_at};
 use super::node::OnChain;
 use crate::error::{InFile as _, Result, RunError};
-use crate::resolve::read_text;
 use crate::submissions::snapshot;
+use crate::text_file::read_text;
 
 /// Registrations and commitments at the day's block are those of its record.
 pub(super) fn nobody_left_out(run: &Path, chain: &Chain, record: &DayRecord) -> Result<Held> {

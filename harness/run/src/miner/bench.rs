@@ -11,8 +11,9 @@ use crate::error::{InFile as _, Result};
 use crate::folder::RunFolder;
 use crate::progress::Observer;
 use crate::quoted::quoted;
-use crate::resolve::{read_text, resolve_text};
+use crate::resolve::resolve_text;
 use crate::stage::{measure, plan, whole};
+use crate::text_file::read_text;
 
 /// A finished run.
 pub struct Benched {

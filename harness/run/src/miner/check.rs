@@ -9,9 +9,9 @@ use edgemaxx_contract::digest::Digest;
 use edgemaxx_hub::{Resolved, resolve_folder};
 use serde::Serialize;
 
+use crate::candidate_file::candidate_file;
 use crate::error::{Result, RunError, words};
 use crate::hub::{digest_of, rules};
-use crate::resolve::candidate_file;
 use crate::task::of_checkpoint;
 
 /// A checked checkpoint.

@@ -9,9 +9,9 @@ use edgemaxx_candle::prune::prune_layers;
 
 use super::check::check;
 use super::recipe::{Step, twice};
+use crate::candidate_file::CANDIDATE_FILE;
 use crate::error::{Class, InFile as _, Result, RunError, Within as _, words};
 use crate::progress::Observer;
-use crate::resolve::CANDIDATE_FILE;
 use crate::task::of_checkpoint;
 
 /// Applies `steps` to `from`; `to` appears when all is done.

@@ -11,11 +11,11 @@ use edgemaxx_contract::task::TaskRef;
 use edgemaxx_validator::world::{CheckpointTrouble, Checkpoints, Compared, CopyOf};
 
 use crate::copies::{Likeness, Repeat, repeats, salt};
-use crate::entry;
 use crate::error::Class;
 use crate::progress::Observer;
 use crate::public::without_paths;
 use crate::sources::source_folder;
+use crate::submission_files;
 
 /// Checkpoints that are fetched at once: one that hardly comes holds up none of the others.
 const MOST_AT_ONCE: usize = 16;
@@ -44,7 +44,7 @@ impl LocalCheckpoints {
 
 /// Fetches and checks one checkpoint, however long that takes.
 fn prepare(base: &Path, source: &str, task: TaskRef, observer: &dyn Observer) -> Said {
-    entry::digest(base, source, task, observer).map_err(|error| {
+    submission_files::digest(base, source, task, observer).map_err(|error| {
         // The day says it to everybody.
         let folder = source_folder(base, source).ok();
         let words = without_paths(&error.words(), folder.as_deref());

@@ -7,7 +7,7 @@ use edgemaxx_chain::{Chain, Landed};
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::digest::hex;
 use edgemaxx_run::miner::{Checked, Entry, Miner, Ready, Seals, Step};
-use edgemaxx_run::resolve::read_text;
+use edgemaxx_run::text_file::read_text;
 use edgemaxx_seal::Keypair;
 use serde::Serialize;
 

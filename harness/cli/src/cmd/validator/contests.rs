@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::joint::check_shares;
-use edgemaxx_run::resolve::read_text;
+use edgemaxx_run::text_file::read_text;
 use edgemaxx_validator::contest_file;
 
 use crate::error::{Failure, InFile as _};

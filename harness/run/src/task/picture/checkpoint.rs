@@ -10,8 +10,8 @@ use edgemaxx_engine::task::picture::Ready;
 use serde_json::{Value, json};
 
 use super::engine::load_options;
+use crate::candidate_file::CANDIDATE_FILE;
 use crate::error::{Result, RunError};
-use crate::resolve::CANDIDATE_FILE;
 use crate::task::kit::Alone;
 
 /// The file that every checkpoint of the layout has.

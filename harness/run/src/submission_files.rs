@@ -6,9 +6,10 @@ use edgemaxx_contract::contest::CheckpointSpec;
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::task::TaskRef;
 
+use crate::candidate_file::candidate_file;
 use crate::error::Result;
 use crate::progress::Observer;
-use crate::resolve::{FolderDigests, candidate_file};
+use crate::resolve::FolderDigests;
 use crate::sources::{pinned, source_folder};
 
 /// The digest by which a plan would call the submission of `source`.
