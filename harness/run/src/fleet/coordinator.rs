@@ -288,7 +288,7 @@ impl<'a> Coordinator<'a> {
         let holders = self.state.lanes.iter().filter(|lane| !lane.done);
         let holders: BTreeSet<String> = holders.filter_map(|lane| lane.worker.clone()).collect();
         for worker in holders {
-            if self.roster.silence(&worker, self.begun) <= self.terms.lease
+            if !self.roster.seems_silent(&worker, self.begun, self.terms.lease)
                 || !self.roster.is_to_look(&worker)
             {
                 continue;

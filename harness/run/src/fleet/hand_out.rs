@@ -59,7 +59,7 @@ impl Coordinator<'_> {
                 || self.holds(worker)
                 || self.is_barred(worker)
                 || self.hopeless.has(worker)
-                || self.roster.silence(worker, self.begun) > self.terms.lease
+                || self.roster.seems_silent(worker, self.begun, self.terms.lease)
             {
                 continue;
             }
@@ -209,7 +209,7 @@ impl Coordinator<'_> {
         let others = self.roster.all().any(|(worker, host)| {
             !self.hopeless.has(worker)
                 && !self.is_barred(worker)
-                && self.roster.silence(worker, self.begun) <= self.terms.lease
+                && !self.roster.seems_silent(worker, self.begun, self.terms.lease)
                 && unlike(host, &self.plan.device, like.as_ref(), program).is_none()
         });
         match self.hopeless.ends(others, self.terms.lease) {

@@ -41,7 +41,7 @@ impl Coordinator<'_> {
             return Some("what its worker said is not so".to_owned());
         }
         let silent =
-            self.roster.silence(worker, self.begun) > self.terms.lease && self.roster.is_silent(worker);
+            self.roster.seems_silent(worker, self.begun, self.terms.lease) && self.roster.is_silent(worker);
         silent.then(|| format!("its worker was not heard of for {} s", self.terms.lease.as_secs()))
     }
 

@@ -18,8 +18,11 @@ use crate::{build, fitness};
 /// Most workers that are known, and most who are told of: whoever makes up names fills no memory.
 const MOST: usize = 1024;
 
-/// Who says something says it twice in this time, though nobody heard the first.
-const TWO_BEATS: Duration = Duration::from_secs(5);
+/// How often a worker says how it is.
+pub(super) const BEAT: Duration = Duration::from_secs(2);
+
+/// Who says something says it twice in this time, though nobody heard the first: two beats, and a second for the way.
+const TWO_BEATS: Duration = Duration::from_secs(2 * BEAT.as_secs() + 1);
 
 /// A worker as it was last heard of.
 #[derive(Debug)]
@@ -84,9 +87,9 @@ impl Roster {
         self.known.iter().map(|(worker, known)| (worker.as_str(), &known.host))
     }
 
-    /// How long nothing was heard of a worker, of whom one could have heard since `begun`.
-    pub(super) fn silence(&self, worker: &str, begun: Instant) -> Duration {
-        self.known.get(worker).map_or(begun, |known| known.at.max(begun)).elapsed()
+    /// Whether nothing was heard for longer than `lease` of a worker, of whom one could have heard since `begun`.
+    pub(super) fn seems_silent(&self, worker: &str, begun: Instant, lease: Duration) -> bool {
+        self.known.get(worker).map_or(begun, |known| known.at.max(begun)).elapsed() > lease
     }
 
     /// Whether the server is to be asked for the last word of a worker that seems to be silent.

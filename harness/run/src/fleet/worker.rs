@@ -15,13 +15,10 @@ use edgemaxx_fleet::limits::WHY_LETTERS;
 use edgemaxx_fleet::{Host, Lease, Queue, Signed, Work};
 
 use super::assignment::{Assignment, Means};
-use super::roster::this_host;
+use super::roster::{BEAT, this_host};
 use super::spool::forget_old;
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
-
-/// How often a worker says how it is.
-const BEAT: Duration = Duration::from_secs(2);
 
 /// How often it asks what is wanted of it, beside being told.
 const ASK: Duration = Duration::from_secs(15);
