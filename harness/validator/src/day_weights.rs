@@ -28,7 +28,7 @@ pub struct Basis<'a> {
 }
 
 /// The day's weights.
-pub fn decide(basis: &Basis<'_>) -> Weights {
+pub fn weights_of(basis: &Basis<'_>) -> Weights {
     let registered: BTreeSet<&str> = basis.day.registered.iter().map(String::as_str).collect();
     // Without a look at the chain nobody is known to have left.
     let is_registered = |hotkey: &str| basis.day.block.is_none() || registered.contains(hotkey);
@@ -197,7 +197,7 @@ mod tests {
     fn yesterday() -> Weights {
         let ranking = ranking(&[("a", Standing::Accepted, 0.8), ("b", Standing::Accepted, 0.2)]);
         let day = DayRecord { day: "2026-11-21".parse().unwrap(), ..day(&["a", "b"]) };
-        decide(&Basis {
+        weights_of(&Basis {
             day: &day,
             rewards: &rewards(None),
             ranking: Some((&ranking, Digest::of("r"))),
@@ -224,8 +224,8 @@ mod tests {
             previous: None,
             share: None,
         };
-        assert_eq!(shares(&decide(&basis)), [("b", 1.0)]);
-        assert_eq!(decide(&basis).winner, None);
+        assert_eq!(shares(&weights_of(&basis)), [("b", 1.0)]);
+        assert_eq!(weights_of(&basis).winner, None);
     }
 
     /// Every way for a day to earn nothing, and what the weights are then.
@@ -288,7 +288,7 @@ mod tests {
             ("all left, no fallback", day(&["x"]), None, Origin::None, &[], "stays"),
         ];
         for (name, day, ranking, origin, expected, why) in cases {
-            let weights = decide(&Basis {
+            let weights = weights_of(&Basis {
                 day: &day,
                 rewards: &rewards(Some("f")),
                 ranking: ranking.map(|ranking| (ranking, Digest::of("r"))),
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_fallback_is_not_kept_as_if_it_had_been_earned() {
-        let first = decide(&Basis {
+        let first = weights_of(&Basis {
             day: &day(&["f"]),
             rewards: &rewards(Some("f")),
             ranking: None,
@@ -323,7 +323,7 @@ mod tests {
             share: None,
         });
         assert_eq!(first.origin, Origin::Fallback);
-        let second = decide(&Basis {
+        let second = weights_of(&Basis {
             day: &day(&["f", "g"]),
             rewards: &rewards(Some("g")),
             ranking: None,

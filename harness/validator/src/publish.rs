@@ -16,7 +16,7 @@ use edgemaxx_seal::manifest::{self, MANIFEST_FILE, PreviousDay, SealError};
 use edgemaxx_seal::sign::Signer;
 
 use crate::contest_file;
-use crate::day_weights::{Basis, decide};
+use crate::day_weights::{Basis, weights_of};
 use crate::state::{Phase, Previous, State};
 use crate::world::Pages;
 
@@ -95,7 +95,7 @@ impl Day<'_> {
         if !path.exists() {
             write_whole(&path, contest.as_bytes()).map_err(wrong(&path))?;
         }
-        let weights = decide(&Basis {
+        let weights = weights_of(&Basis {
             day: self.record,
             rewards: &rewards,
             ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),

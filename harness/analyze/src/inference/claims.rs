@@ -51,14 +51,14 @@ pub struct CandidateInference {
 pub fn infer(table: &SampleTable, settings: &Settings) -> Result<Inference, SettingsError> {
     settings.check()?;
     let seed = Seed::of(table.digest.as_bytes());
-    let engine = Engine::new(settings, seed);
-    let own = engine.summaries(&table.candidates, settings.level);
+    let intervals = Intervals::new(settings, seed);
+    let own = intervals.summaries(&table.candidates, settings.level);
     let family = table.candidates.iter().filter(|candidate| !candidate.sessions.is_empty()).count();
-    let together = engine.summaries(&table.candidates, simultaneous_level(settings.level, family));
+    let together = intervals.summaries(&table.candidates, simultaneous_level(settings.level, family));
     let verdicts = verdicts(&table.candidates, &own, settings.level);
     let calm = table.any_throttled().then(|| {
         let calm = table.unthrottled();
-        let summaries = engine.summaries(&calm.candidates, settings.level);
+        let summaries = intervals.summaries(&calm.candidates, settings.level);
         let verdicts = self::verdicts(&calm.candidates, &summaries, settings.level);
         (calm, summaries, verdicts)
     });
@@ -105,14 +105,14 @@ fn beside(claim: Claim, summary: Summary) -> Summary {
 }
 
 /// Intervals by the method that was asked for.
-struct Engine {
+struct Intervals {
     method: Option<Method>,
     resamples: usize,
     looks: Option<Looks>,
     seed: Seed,
 }
 
-impl Engine {
+impl Intervals {
     fn new(settings: &Settings, seed: Seed) -> Self {
         let looks = settings.looks.map(|(first, last)| Looks::new(first, last));
         Self { method: settings.method, resamples: settings.resamples, looks, seed }

@@ -12,7 +12,7 @@ use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
 use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights};
 use edgemaxx_seal::manifest;
-use edgemaxx_validator::day_weights::{Basis, decide};
+use edgemaxx_validator::day_weights::{Basis, weights_of};
 
 use super::check::{Held, Means};
 use super::seal::previous_folder;
@@ -146,7 +146,7 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
             ));
         }
     }
-    let decided = decide(&Basis {
+    let decided = weights_of(&Basis {
         day: &record,
         rewards: &contest.rewards,
         ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
@@ -246,7 +246,7 @@ mod tests {
             previous: before.as_ref().map(|(weights, _)| *weights),
             share,
         };
-        let weights = decide(&basis);
+        let weights = weights_of(&basis);
         write(run, WEIGHTS_FILE, &weights);
         sealed(run, &record, before.map(|(_, named)| named));
         weights
