@@ -15,8 +15,18 @@ pub const MINIMUM: usize = 8;
 /// [`MINIMUM`] values.
 pub fn interval(values: &[f64], level: f64) -> Summary {
     let n = values.len();
+    match error_and_freedom(values) {
+        None => Summary::bare(mean(values), level, n, Method::Autocorrelation),
+        Some((error, freedom)) => from_error(mean(values), error, freedom, level, n, Method::Autocorrelation),
+    }
+}
+
+/// Standard error of the mean of values in time order, and its degrees of freedom; `None` with fewer than [`MINIMUM`]
+/// values.
+pub fn error_and_freedom(values: &[f64]) -> Option<(f64, f64)> {
+    let n = values.len();
     if n < MINIMUM {
-        return Summary::bare(mean(values), level, n, Method::Autocorrelation);
+        return None;
     }
     let size = n as f64;
     let centre = mean(values);
@@ -25,8 +35,7 @@ pub fn interval(values: &[f64], level: f64) -> Summary {
     // The sum of squares of a correlated series falls short by the variance of its mean.
     let variance = squares / (size - inflation).max(1.0);
     let freedom = (size / inflation - 1.0).max(1.0);
-    let error = (variance * inflation / size).sqrt();
-    from_error(centre, error, freedom, level, n, Method::Autocorrelation)
+    Some(((variance * inflation / size).sqrt(), freedom))
 }
 
 /// Lag-one autocorrelation, corrected for bias and held within [0, 1 − 1/n]: negative

@@ -153,14 +153,24 @@ impl Intervals {
 ///
 /// Each true value lies within `blur` of what was read. Then the true mean lies within `blur` of the one read, and the true
 /// deviation is at most the one read plus blur·√(n/(n − 1)), by Minkowski's inequality; both at once is more than can be.
+///
+/// In a single session neighbours may resemble one another: then the mean's error is larger than that of as many independent
+/// values, and what is hidden with it, by as much; and t has that error's degrees of freedom.
 fn rounded(summary: Summary, values: &[f64], blur: f64) -> Summary {
     let Summary { point, level, n, method, .. } = summary;
     if !student::varies(values) || blur.is_infinite() {
         return Summary::bare(point, level, n, method);
     }
-    let (Some((mean, error)), true) = (student::mean_and_error(values), blur > 0.0) else { return summary };
-    let freedom = n as f64 - 1.0;
-    let hidden = blur / freedom.sqrt();
+    let (Some((mean, plain)), true) = (student::mean_and_error(values), blur > 0.0) else { return summary };
+    let independent = n as f64 - 1.0;
+    let (error, freedom) = match method {
+        Method::Autocorrelation => match autocorrelation::error_and_freedom(values) {
+            Some(known) => known,
+            None => return summary,
+        },
+        _ => (plain, independent),
+    };
+    let hidden = blur / independent.sqrt() * (error / plain);
     let reach = blur + student::critical(1.0 - level, freedom) * hidden;
     let p_value = student::p_two_sided((mean.abs() - blur).max(0.0) / (error + hidden), freedom);
     Summary {
@@ -329,6 +339,32 @@ mod tests {
         let bare = Summary::bare(plain.point, 0.95, 3, Method::Student);
         assert_eq!(rounded(plain, &values, f64::INFINITY), bare);
         assert_eq!(rounded(plain, &[-0.2; 3], 0.0), bare);
+    }
+
+    /// Eight values that grow evenly resemble one another as much as is believed, φ = 7/8, and leave one degree of freedom,
+    /// where t is Cauchy's: its 97.5% quantile is tan(0.475·π), and beyond ±t lies 1 − 2·atan(t)/π.
+    #[test]
+    fn what_rounding_may_hide_of_a_single_session_counts_as_much_more_as_its_values_resemble_one_another() {
+        use std::f64::consts::PI;
+        let values: Vec<f64> = (1..=8).map(|n| -10.0 - 0.1 * f64::from(n)).collect();
+        let phi = 0.875_f64;
+        let inflation = 1.0 + 2.0 * (1..8).map(|k| (1.0 - f64::from(k) / 8.0) * phi.powi(k)).sum::<f64>();
+        let per_deviation = (inflation / (8.0 - inflation)).sqrt();
+        // The deviation of 1 to 8 is √((8² − 1)/12).
+        let error = (0.1 * 5.25_f64.sqrt() + 0.02) * per_deviation;
+        let half = 0.02 + (0.475 * PI).tan() * error;
+        let p_value = 1.0 - 2.0 * ((10.45 - 0.02) / error).atan() / PI;
+        let at = |level| rounded(autocorrelation::interval(&values, level), &values, 0.02);
+        let found = at(0.95);
+        let expected = [-10.45 - half, -10.45 + half, p_value];
+        for (found, expected) in [found.lower, found.upper, found.p_value].into_iter().zip(expected) {
+            assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?} instead of {expected}");
+        }
+        // The p-value is that of the interval: at its level 0 is the end.
+        assert!(at(1.0 - p_value).upper.unwrap().abs() < 1e-6);
+        // Too few for an interval stay so.
+        let few = autocorrelation::interval(&values[1..], 0.95);
+        assert_eq!(rounded(few, &values[1..], 0.02), few);
     }
 
     #[test]
