@@ -85,7 +85,7 @@ pub(crate) struct Args {
     /// Seconds for launch and load.
     #[arg(long, default_value_t = 600.0, value_parser = seconds)]
     load_timeout: f64,
-    /// Seconds for each picture.
+    /// Seconds for each answer.
     #[arg(long, default_value_t = 120.0, value_parser = seconds)]
     request_timeout: f64,
     /// Seconds to leave after goodbye.

@@ -50,7 +50,7 @@ use self::left_out::{chain, weights};
 /// Reproducible benchmarks of generative models, with the statistics to believe them.
 ///
 /// EdgeMaxx measures candidates against a baseline in pairs, across process relaunches, judges
-/// their pictures, and says with stated confidence who is faster at equal quality.
+/// their answers, and says with stated confidence who is faster at equal quality.
 #[derive(Debug, Parser)]
 #[command(name = "edgemaxx", version, long_version = VERSION, after_long_help = HELP)]
 pub(crate) struct Cli {
@@ -80,7 +80,7 @@ enum Verb {
     Plan(plan::Args),
     /// Execute the plan: launch engines, time them, record every attempt.
     Measure(measure::Args),
-    /// Judge the pictures of a run, or two picture files.
+    /// Judge the answers of a run, or compare two answers' files.
     Quality(quality::Args),
     /// Turn samples into estimates with intervals.
     Analyze(analyze::Args),

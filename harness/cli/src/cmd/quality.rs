@@ -1,4 +1,4 @@
-//! `edgemaxx quality`: a run's answers, or two files.
+//! `edgemaxx quality`: a run's answers, or two answers' files.
 
 use std::path::{Path, PathBuf};
 
@@ -14,18 +14,18 @@ use crate::progress::Terminal;
 use crate::table::{Align, Table};
 use crate::terminal::{answer, answer_json};
 
-/// Judges the answers of a run (writes quality.jsonl), or compares two picture files.
+/// Judges the answers of a run (writes quality.jsonl), or compares two answers' files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edgemaxx quality runs/emoji-cpu-2026-11-22
   edgemaxx quality published/2026-11-22 --clip fixtures/models/emoji-clip
   edgemaxx quality a.png b.png --prompt 'red apple' --clip fixtures/models/emoji-clip --json")]
 pub(crate) struct Args {
-    /// A run folder, or a picture.
-    #[arg(value_name = "RUN | A.png")]
+    /// A run folder, or an answer: a picture, or a text's tokens.
+    #[arg(value_name = "RUN | ANSWER")]
     first: PathBuf,
-    /// The picture to compare with.
-    #[arg(value_name = "B.png")]
+    /// The answer to compare with.
+    #[arg(value_name = "ANSWER")]
     second: Option<PathBuf>,
     /// What both pictures should show; needs a CLIP.
     #[arg(long, requires = "second")]
