@@ -1,4 +1,5 @@
-// Attention without the score matrix, for tensor cores from compute capability 8.0 on.
+// Attention without the score matrix, for tensor cores from compute capability 8.0 on. A language model that decodes one token
+// attends with `attend` in text.cu instead.
 //
 // o = softmax(q·kᵀ·scale)·v per batch and head, where a row is `*_row` numbers behind the one before and heads lie side by
 // side in a row. A block takes ROWS = 16·TILES·WARPS queries and walks over the keys KEYS at a time, two stages of cp.async
