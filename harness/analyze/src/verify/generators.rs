@@ -166,6 +166,8 @@ pub(super) fn means(sessions: &[Vec<f64>]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::random::Seed;
+    use crate::samples::{CandidateSamples, Pair, SampleTable, Session};
+    use edgemaxx_contract::digest::Digest;
 
     /// Standard deviation of session means, over many sessions.
     fn spread(kind: Generator, pairs: usize) -> f64 {
@@ -191,5 +193,139 @@ mod tests {
         assert!((spread(Generator::Autocorrelated, 40) / expected - 1.0).abs() < 0.06);
         // Pairs cancel drift: what is left is the noise and half a step of drift per pair.
         assert!(spread(Generator::Drift, 16) < 0.00075);
+    }
+    /// The log latencies of one process, from its own level and the noise, as each kind says.
+    #[test]
+    fn requests_take_what_their_kind_says() {
+        let close =
+            |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        let mut stream = Seed::of("requests").stream(0);
+        let mut same = stream.clone();
+        for (kind, level, scale) in [
+            (Generator::LogNormal, 0.0, 0.02),
+            (Generator::Autocorrelated, 0.6 * 0.7, 0.008),
+            (Generator::ProcessVariance, 0.7, 0.005),
+            (Generator::BimodalProcesses, 0.7, 0.005),
+            (Generator::Drift, 0.0025, 0.002),
+        ] {
+            let mut state = State { kind, own: vec![0.3, 0.7], slow_clock: true };
+            let expected = level + scale * same.normal();
+            close(state.request(1, 0.25, &mut stream), expected);
+            let own = if kind == Generator::Autocorrelated { expected } else { 0.7 };
+            assert_eq!(state.own[0], 0.3);
+            close(state.own[1], own);
+        }
+        let state = |kind| State { kind, own: vec![0.0], slow_clock: false };
+        let (mut outliers, mut clocks) = (state(Generator::Outliers), state(Generator::BimodalClocks));
+        let (mut late, mut slow, mut switches) = (0, false, 0);
+        for _ in 0..200 {
+            let noise = same.normal();
+            let outlier = same.chance(0.05);
+            late += u32::from(outlier);
+            close(outliers.request(0, 0.5, &mut stream), 0.01 * noise + 0.08 * f64::from(outlier));
+            let noise = same.normal();
+            let switched = same.chance(0.1);
+            switches += u32::from(switched);
+            slow = slow != switched;
+            close(clocks.request(0, 0.5, &mut stream), 0.005 * noise + 0.03 * f64::from(slow));
+        }
+        assert!(late > 2 && switches > 4, "{late} {switches}");
+    }
+
+    #[test]
+    fn kinds_have_names_of_their_own() {
+        assert_eq!(
+            Generator::ALL.map(Generator::name),
+            [
+                "log-normal",
+                "AR(1) φ=.6",
+                "process SD .5%",
+                "drift 1%",
+                "outliers +8σ 5%",
+                "bimodal clocks",
+                "bimodal processes",
+            ]
+        );
+    }
+
+    /// Sessions of a candidate with these log ratios.
+    fn candidate(sessions: &[&[f64]]) -> CandidateSamples {
+        let pair = |log: &f64| Pair { baseline_ms: 1.0, candidate_ms: log.exp(), throttled: false };
+        let session = |(key, pairs): (usize, &&[f64])| Session {
+            key: key as u32,
+            pairs: pairs.iter().map(pair).collect(),
+        };
+        CandidateSamples::whole("one", sessions.iter().enumerate().map(session).collect())
+    }
+
+    fn table(candidates: Vec<CandidateSamples>) -> SampleTable {
+        SampleTable {
+            baseline: "old".to_owned(),
+            candidates,
+            warnings: Vec::new(),
+            digest: Digest::of("a run"),
+        }
+    }
+
+    #[test]
+    fn residuals_are_deviations_from_the_mean_of_the_candidate_and_of_the_session() {
+        let alone = candidate(&[&[0.5, 0.7]]);
+        assert_eq!(Residuals::of(&table(vec![alone.clone()])), None);
+        let three = candidate(&[&[0.0, 0.2], &[0.1, 0.1, 0.4], &[0.6]]);
+        let two = candidate(&[&[0.3], &[0.5]]);
+        let found = Residuals::of(&table(vec![three, alone, two])).unwrap();
+        let close = |found: &[f64], expected: &[f64]| {
+            assert_eq!(found.len(), expected.len());
+            let mut both = found.iter().zip(expected);
+            assert!(both.all(|(found, expected)| (found - expected).abs() < 1e-12), "{found:?} {expected:?}");
+        };
+        // The means .1, .2 and .6 around .3, times √(3/2); and .3 and .5 around .4, times √2.
+        let (of_three, of_two) = (1.5_f64.sqrt(), 2_f64.sqrt());
+        close(
+            &found.between,
+            &[-0.2 * of_three, -0.1 * of_three, 0.3 * of_three, -0.1 * of_two, 0.1 * of_two],
+        );
+        let within: [&[f64]; 5] = [&[-0.1, 0.1], &[-0.1, -0.1, 0.2], &[0.0], &[0.0], &[0.0]];
+        assert_eq!(found.within.len(), within.len());
+        for (found, expected) in found.within.iter().zip(within) {
+            close(found, expected);
+        }
+    }
+
+    /// Every one of them is drawn at some time, and nothing else: a mean of a session with the pairs of one from any of its
+    /// pairs on, turned around or not.
+    #[test]
+    fn drawn_sessions_are_the_residuals_from_any_pair_on_with_either_sign() {
+        let residuals = Residuals { between: vec![8.0, 32.0], within: vec![vec![1.0, 2.0, 5.0]] };
+        // A part of a session, or more than one, is centred by its own mean: 1.5, 3.5 and 3; 2.25, 2.5 and 3.25.
+        for (pairs, from_each) in [
+            (3, vec![vec![1.0, 2.0, 5.0], vec![2.0, 5.0, 1.0], vec![5.0, 1.0, 2.0]]),
+            (2, vec![vec![-0.5, 0.5], vec![-1.5, 1.5], vec![2.0, -2.0]]),
+            (
+                4,
+                vec![
+                    vec![-1.25, -0.25, 2.75, -1.25],
+                    vec![-0.5, 2.5, -1.5, -0.5],
+                    vec![1.75, -2.25, -1.25, 1.75],
+                ],
+            ),
+        ] {
+            let mut expected = Vec::new();
+            for mean in [8.0, 32.0] {
+                for own in &from_each {
+                    for sign in [1.0, -1.0] {
+                        expected.push(own.iter().map(|own| sign * (mean + own)).collect::<Vec<f64>>());
+                    }
+                }
+            }
+            let drawn = residuals.draw(400, pairs, &mut Seed::of("drawn").stream(0));
+            assert_eq!(drawn.len(), 400);
+            for session in &drawn {
+                assert!(expected.contains(session), "{session:?}");
+            }
+            for session in &expected {
+                assert!(drawn.contains(session), "never {session:?}");
+            }
+        }
     }
 }
