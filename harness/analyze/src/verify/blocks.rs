@@ -193,4 +193,50 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn turns_are_called_by_their_names() {
+        let of = [Turns::Alternating, Turns::Together, Turns::BaselineFirst].map(Turns::method);
+        assert_eq!(
+            of,
+            ["alternating", "together", "baseline first"]
+                .map(|turns| format!("student, blocks of 12, {turns}"))
+        );
+    }
+
+    /// Who has the first turn in many drawn orders of four processes, after a look at each order.
+    fn first(turns: Turns, look: impl Fn(&[(usize, usize)])) -> Vec<usize> {
+        let mut first: Vec<usize> = (0..100)
+            .map(|contest| {
+                let order = turns.order(4, &mut Seed::of("order").stream(contest));
+                let mut all = order.clone();
+                all.sort_unstable();
+                let each = (0..4).flat_map(|process| (0..PAIRS).map(move |pair| (process, pair)));
+                assert!(all.into_iter().eq(each), "each is asked each pair once");
+                look(&order);
+                order[0].0
+            })
+            .collect();
+        first.sort_unstable();
+        first.dedup();
+        first
+    }
+
+    #[test]
+    fn processes_take_turns_one_after_the_other_or_all_for_each_request() {
+        let one_by_one = |order: &[(usize, usize)]| {
+            for turn in order.chunks(PAIRS) {
+                assert!(turn.iter().copied().eq((0..PAIRS).map(|pair| (turn[0].0, pair))), "{turn:?}");
+            }
+        };
+        assert_eq!(first(Turns::Alternating, one_by_one), [0, 1, 2, 3]);
+        assert_eq!(first(Turns::BaselineFirst, one_by_one), [0]);
+        let all_for_each = |order: &[(usize, usize)]| {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|turn| order[turn].0);
+            let turned = [[a, b, c, d], [a, d, c, b], [c, d, a, b], [c, b, a, d]];
+            for (pair, turn) in order.chunks(4).enumerate() {
+                assert!(turn.iter().copied().eq(turned[pair % 4].map(|process| (process, pair))), "{pair}");
+            }
+        };
+        assert_eq!(first(Turns::Together, all_for_each), [0, 1, 2, 3]);
+    }
 }
