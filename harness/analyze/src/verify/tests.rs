@@ -34,6 +34,39 @@ fn a_broken_promise_fails_the_row() {
     assert!(!Row { rate: 0.9, at_least: Some(0.935), at_most: None, ..row }.judged().passed);
 }
 
+/// By two binomial standard errors: √(.5·.5/100) = .05 and √(.2·.8/100) = .04.
+#[test]
+fn a_bound_may_be_missed_by_two_standard_errors_at_it() {
+    let judged = |rate, at_least, at_most| {
+        let row = Row {
+            check: "coverage",
+            method: "student".into(),
+            generator: "x".into(),
+            sessions: 5,
+            pairs: 4,
+            repetitions: 100,
+            rate,
+            at_least,
+            at_most,
+            tolerance: 7.0,
+            passed: true,
+        };
+        let Row { tolerance, passed, .. } = row.judged();
+        (format!("{tolerance:.9}"), passed)
+    };
+    let expected = |tolerance: &str, passed| (tolerance.to_owned(), passed);
+    for (rate, passed) in [(0.39, false), (0.401, true), (0.6, true), (0.9, true)] {
+        assert_eq!(judged(rate, Some(0.5), None), expected("0.100000000", passed), "{rate}");
+    }
+    for (rate, passed) in [(0.1, true), (0.2, true), (0.279, true), (0.29, false)] {
+        assert_eq!(judged(rate, None, Some(0.2)), expected("0.080000000", passed), "{rate}");
+    }
+    for (rate, passed) in [(0.09, false), (0.101, true), (0.599, true), (0.61, false)] {
+        assert_eq!(judged(rate, Some(0.2), Some(0.5)), expected("0.100000000", passed), "{rate}");
+    }
+    assert_eq!(judged(0.0, None, None), expected("0.000000000", true));
+}
+
 /// A tenth of what costs ten times as much, and never so few that a rate says nothing.
 #[test]
 fn costly_rows_take_a_part_of_the_repetitions() {
