@@ -6,10 +6,10 @@ use edgemaxx_contract::comparison::{Comparison, ComparisonRow, Verdict};
 use edgemaxx_contract::estimate::Estimate;
 
 use crate::ReportError;
+use crate::escape::visible;
 use crate::junit::{Case, CaseResult, suite};
 use crate::markdown::cell;
 use crate::number;
-use crate::text::visible;
 
 /// The comparison as GitHub-flavoured Markdown.
 pub fn comparison_markdown(comparison: &Comparison) -> String {

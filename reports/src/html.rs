@@ -7,8 +7,8 @@ use tera::{Context, Tera};
 
 use crate::ReportError;
 use crate::day::DayView;
+use crate::escape::visible;
 use crate::page::{DayPage, DaySection, Fact, Page};
-use crate::text::visible;
 use crate::view::{AnswerSource, FileDigest, RunView};
 
 const STYLE: &str = include_str!("../templates/style.css");
@@ -53,7 +53,8 @@ pub fn day_html(contest: &str, day: &DayView<'_>, files: &[FileDigest]) -> Resul
     render("day.html", &page)
 }
 
-/// Renders one of the page templates around the shared style and script.
+/// Renders one of the page templates around the shared style and script. Their names end in `.html`, for which Tera escapes
+/// every value.
 pub(crate) fn render(template: &str, page: &impl Serialize) -> Result<String, ReportError> {
     let mut tera = Tera::new();
     tera.add_raw_templates(TEMPLATES).map_err(ReportError::from)?;

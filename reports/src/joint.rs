@@ -7,11 +7,11 @@ use edgemaxx_contract::weights::Weights;
 use serde::Serialize;
 
 use crate::day::share;
+use crate::escape::visible;
 use crate::html::render;
 use crate::markdown::cell;
 use crate::number::UNDEFINED;
 use crate::page::Fact;
-use crate::text::visible;
 use crate::view::FileDigest;
 use crate::{ReportError, page};
 

@@ -8,9 +8,9 @@ use edgemaxx_contract::ranking::Standing;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::ReportError;
+use crate::escape::visible;
 use crate::number;
 use crate::standing::standing_words;
-use crate::text::visible;
 use crate::view::RunView;
 
 /// One test case: what it is called, how long its measured requests took in seconds, what came of it.

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod day;
+mod escape;
 mod exhibit;
 mod front;
 mod history;
@@ -18,7 +19,6 @@ mod plot;
 mod standing;
 mod summary;
 pub mod tables;
-mod text;
 mod view;
 
 pub use comparison::{comparison_github, comparison_junit, comparison_markdown};

@@ -6,10 +6,10 @@ use edgemaxx_contract::estimate::CertificateVerdict;
 use edgemaxx_contract::plan::Extent;
 
 use crate::day::{DayView, share};
+use crate::escape::{escape, shorten, visible};
 use crate::number;
 use crate::page::device;
 use crate::standing::standing_words;
-use crate::text::{escape, shorten, visible};
 use crate::view::RunView;
 
 /// The report in short, as GitHub-flavoured Markdown.

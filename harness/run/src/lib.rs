@@ -20,7 +20,7 @@ pub mod floor;
 pub mod folder;
 pub mod follow;
 pub mod hub;
-pub mod kernels;
+pub mod kernel_cache;
 pub mod left_out;
 pub mod look;
 pub mod measured_run;

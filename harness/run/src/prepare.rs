@@ -20,7 +20,7 @@ use crate::folder::{RunFolder, own_folder};
 use crate::resolve::FolderDigests;
 use crate::sources::{own_file, source_folder};
 use crate::task::kit;
-use crate::{kernels, open};
+use crate::{kernel_cache, open};
 
 /// How engines are started on this machine.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
             }
         };
         let (mut process, load) = start(plan, pipeline, &source, base, host)?;
-        process.kernels = kernels::own(folder, plan, pipeline)?;
+        process.kernels = kernel_cache::own(folder, plan, pipeline)?;
         launcher.insert(&pipeline.name, process, load);
     }
     Ok(launcher)

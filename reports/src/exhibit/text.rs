@@ -7,7 +7,7 @@ use edgemaxx_contract::quality::QualityRecord;
 use serde::Deserialize;
 
 use super::task::{Exhibit, Shown};
-use crate::text::{escape, visible};
+use crate::escape::{escape, visible};
 use crate::view::AnswerSource;
 
 /// Shows texts.

@@ -8,8 +8,8 @@ use edgemaxx_contract::quality::{QualityLog, QualityRecord};
 use edgemaxx_contract::ranking::{Ranking, Standing};
 use serde::Serialize;
 
+use crate::escape::visible;
 use crate::exhibit::of_task;
-use crate::text::visible;
 use crate::view::{AnswerSource, RunView};
 
 /// Pairs of answers shown.

@@ -7,10 +7,10 @@ use edgemaxx_contract::task::{Noun, by_name};
 use serde::Serialize;
 
 use super::evidence::{Evidence, Pair};
+use crate::escape::visible;
 use crate::number;
 use crate::plot::{Bar, race};
 use crate::summary::{Summary, SummaryCandidate};
-use crate::text::visible;
 
 /// Names listed of a kind; how many more there are is said.
 const LISTED: usize = 12;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::changes::change_points;
 use crate::ReportError;
+use crate::escape::visible;
 use crate::front::{Evidence, Front};
 use crate::html::render;
 use crate::number::{self, UNDEFINED};
@@ -15,7 +16,6 @@ use crate::page::candidate_anchor;
 use crate::plot::{TrendPoint, trend};
 use crate::standing::{standing_key, standing_words};
 use crate::summary::{Summary, SummaryCandidate, SummaryEstimate};
-use crate::text::visible;
 
 /// Days shown side by side in the leaderboard over time.
 const DAYS: usize = 10;

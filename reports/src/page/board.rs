@@ -3,9 +3,9 @@
 use edgemaxx_contract::ranking::Standing;
 use serde::Serialize;
 
+use crate::escape::visible;
 use crate::number::{self, UNDEFINED};
 use crate::standing::{standing_key, standing_words};
-use crate::text::visible;
 use crate::view::RunView;
 
 /// One row. Every `*_key` is what a column is sorted by; empty: last.

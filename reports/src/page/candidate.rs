@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::Fact;
 use super::board::BoardRow;
 use super::latencies::CandidateLatencies;
+use crate::escape::visible;
 use crate::exhibit::{Shown, of_task};
 use crate::number::{self, UNDEFINED};
 use crate::plot;
-use crate::text::visible;
 use crate::view::RunView;
 
 /// A candidate's section.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Fact;
 use crate::day::{DayView, share};
+use crate::escape::visible;
 use crate::number::UNDEFINED;
-use crate::text::visible;
 
 /// The section.
 #[derive(Debug, Serialize)]

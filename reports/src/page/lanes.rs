@@ -3,8 +3,8 @@
 use edgemaxx_contract::estimate::{Estimate, LaneEstimates};
 use serde::Serialize;
 
+use crate::escape::visible;
 use crate::number::{self, UNDEFINED};
-use crate::text::visible;
 use crate::view::RunView;
 
 /// One lane.

@@ -16,13 +16,13 @@ use edgemaxx_contract::plan::Extent;
 use edgemaxx_contract::quality::QualityRecord;
 use serde::Serialize;
 
+use crate::escape::visible;
 use crate::exhibit::of_task;
 use crate::front::{Evidence, Front};
 use crate::number;
 use crate::plot;
 use crate::standing::{standing_key, standing_words};
 use crate::summary::summary;
-use crate::text::visible;
 use crate::view::{AnswerSource, RunView};
 
 pub(crate) use board::anchor as candidate_anchor;

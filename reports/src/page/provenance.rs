@@ -7,8 +7,8 @@ use edgemaxx_contract::run_files::SAMPLES_FILE;
 use serde::Serialize;
 
 use super::Fact;
+use crate::escape::visible;
 use crate::number;
-use crate::text::visible;
 use crate::view::RunView;
 
 /// Environment, digests, commands.

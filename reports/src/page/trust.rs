@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::Fact;
 use super::board::{BoardRow, anchor};
 use super::latencies::CandidateLatencies;
+use crate::escape::visible;
 use crate::exhibit::of_task;
 use crate::number::{self, UNDEFINED};
 use crate::plot;
-use crate::text::visible;
 use crate::view::RunView;
 
 /// What the control says.

@@ -2,8 +2,8 @@
 
 use super::scale::Scale;
 use super::svg::{Anchor, NAME, Svg};
+use crate::escape::shorten;
 use crate::number;
-use crate::text::shorten;
 
 /// A candidate above its floor.
 #[derive(Debug, Clone)]

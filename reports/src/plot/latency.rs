@@ -2,8 +2,8 @@
 
 use super::scale::{Scale, extent};
 use super::svg::{Anchor, NAME, Svg};
+use crate::escape::shorten;
 use crate::number;
-use crate::text::shorten;
 
 /// One distribution.
 #[derive(Debug, Clone)]

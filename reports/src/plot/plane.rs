@@ -2,8 +2,8 @@
 
 use super::scale::Scale;
 use super::svg::{Anchor, Svg};
+use crate::escape::shorten;
 use crate::number;
-use crate::text::shorten;
 
 /// One candidate on the plane.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Two times as bars, for people who read no axes.
 
 use super::svg::{Anchor, Svg};
-use crate::text::shorten;
+use crate::escape::shorten;
 
 /// Letters of a name that fit over a bar, before its time.
 const NAME: usize = 30;

@@ -1,9 +1,9 @@
-//! A small SVG writer. Text is escaped here and nowhere else; colours are the style sheet's.
+//! A small SVG writer. Its text is escaped here; colours are the style sheet's.
 
 use std::fmt::Write as _;
 
+use crate::escape::{escape, visible};
 use crate::number::coordinate as c;
-use crate::text::{escape, visible};
 
 /// Letters of a name that fit beside a plot, wide ones too: a hotkey's first and no others.
 pub(super) const NAME: usize = 20;

@@ -49,6 +49,12 @@ pub fn interval(values: &[f64], level: f64) -> Summary {
     }
 }
 
+/// How many values an interval at `level` needs: with fewer, even the least sum of ranks, of probability 2⁻ⁿ, is above a tail of
+/// (1 − level)/2.
+pub fn least(level: f64) -> usize {
+    (2.0 / (1.0 - level)).log2().ceil() as usize
+}
+
 /// The null distribution of the signed-rank sum V of `n` values.
 enum Null {
     /// Cumulative probabilities of 0, 1, ….
@@ -137,6 +143,16 @@ fn value(key: u64) -> f64 {
 mod tests {
     use super::super::known::{A, B, assert_close};
     use super::*;
+
+    #[test]
+    fn the_least_number_of_values_with_an_interval_has_one_and_one_less_has_none() {
+        for (level, expected) in [(0.5, 2), (0.9, 5), (0.95, 6), (0.99, 8), (0.9999, 15)] {
+            assert_eq!(least(level), expected, "{level}");
+            let values: Vec<f64> = (0..expected).map(|n| n as f64).collect();
+            assert!(interval(&values, level).lower.is_some(), "{level}");
+            assert!(interval(&values[1..], level).lower.is_none(), "{level}");
+        }
+    }
 
     #[test]
     fn small_samples_agree_with_scipy_and_enumeration() {

@@ -283,8 +283,10 @@ fn warnings(table: &SampleTable, settings: &Settings) -> Vec<String> {
                 Some(method @ (Method::Bca | Method::Percentile)) if sessions < 20 => warnings.push(format!(
                     "{name:?}: {method} intervals of {sessions} sessions are too narrow; student holds its level"
                 )),
-                Some(Method::HodgesLehmann) if sessions < 6 => warnings.push(format!(
-                    "{name:?}: hodges-lehmann has no 95% interval with fewer than 6 sessions"
+                Some(Method::HodgesLehmann) if sessions < wilcoxon::least(settings.level) => warnings.push(format!(
+                    "{name:?}: hodges-lehmann has no {}% interval with fewer than {} sessions",
+                    (1e4 * settings.level).round() / 100.0,
+                    wilcoxon::least(settings.level)
                 )),
                 Some(Method::Autocorrelation) => warnings.push(format!(
                     "{name:?} has {sessions} sessions: student is used; autocorrelation is for a single session"
@@ -514,7 +516,7 @@ mod tests {
         says(said(&[&[0.1], &[0.2]], None), &[]);
         says(said(&varied[..19], bca), &["bca intervals of 19 sessions are too narrow"]);
         says(said(&varied, bca), &[]);
-        says(said(&varied[..5], hodges), &["hodges-lehmann has no 95% interval"]);
+        says(said(&varied[..5], hodges), &["hodges-lehmann has no 95% interval with fewer than 6 sessions"]);
         says(said(&varied[..6], hodges), &[]);
         says(said(&varied, Some(Method::Autocorrelation)), &["autocorrelation is for a single session"]);
     }

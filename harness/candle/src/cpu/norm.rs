@@ -1,4 +1,4 @@
-//! Group and layer normalisation.
+//! Group and layer normalisation; and what language models do to a row: RMS norm, sums of groups, SwiGLU, rotation by a position.
 use super::math;
 use super::simd::vectorized;
 use rayon::prelude::*;

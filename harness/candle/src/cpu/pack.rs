@@ -1,4 +1,5 @@
-//! Weights in the order in which the matrix kernel (`gemm.rs`) reads them.
+//! Weights in the order in which the matrix kernel (`gemm.rs`) reads them; stored formats and the cache of keys and values lie in
+//! the same panels.
 
 /// Columns of a panel.
 pub(crate) const COLUMNS: usize = 32;

@@ -1,4 +1,4 @@
-//! Keys and values of the tokens read so far, laid out once for the longest text, in the panels that products read: keys with
+//! On the processor: keys and values of the tokens read so far, laid out once for the longest text, in the panels that products read: keys with
 //! positions as columns, values with positions as rows.
 use crate::cpu::{COLUMNS, Line, Shared};
 use crate::gguf::{TensorType, round};

@@ -1,5 +1,5 @@
 //! Rotary position embedding: the frequencies of a head's pairs, and the angles of a position, in f32 as transformers has
-//! them.
+//! them. `cpu/norm.rs` turns a row by them.
 use super::config::{LlamaConfig, RopeScaling};
 
 /// Frequencies of the pairs.

@@ -8,7 +8,7 @@ use super::usage::{pss_bytes, tree_usage};
 use crate::source::{Moment, Source};
 
 /// The shared part of memory is divided in the third reading of an engine, mostly while it loads
-/// or warms up, and then in every so manieth: the kernel walks all of its pages for it.
+/// or warms up, and then once in so many: the kernel walks all of its pages for it.
 const PSS_EVERY: u64 = 60;
 const PSS_FIRST: u64 = 2;
 

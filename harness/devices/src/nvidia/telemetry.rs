@@ -13,7 +13,7 @@ use super::cards::open;
 use crate::cpu::tree_usage;
 use crate::source::{Moment, Source};
 
-/// Processes are asked for in every so manieth reading.
+/// Processes are asked for once in so many readings.
 const PROCESSES_EVERY: u64 = 4;
 
 /// Reads one GPU.

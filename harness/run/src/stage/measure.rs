@@ -25,7 +25,7 @@ use crate::prepare::Host;
 use crate::progress::{Observer, Progress};
 use crate::stop_rule::Stops;
 use crate::task::kit;
-use crate::{build, fitness, floor, kernels, prepare};
+use crate::{build, fitness, floor, kernel_cache, prepare};
 
 /// Measures a planned run, or goes on with it.
 ///
@@ -101,7 +101,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
     let mut disk =
         FolderDisk::open_lane(folder.path(), folder.keeps()).map_err(|error| failure(error, resume))?;
     let mut launcher = prepare::launcher(folder, &plan, &base, &host)?;
-    kernels::compile(folder, &plan, codec, &mut launcher, observer)?;
+    kernel_cache::compile(folder, &plan, codec, &mut launcher, observer)?;
 
     let interrupt = observer.interrupt();
     let clock = MonotonicClock::start();
