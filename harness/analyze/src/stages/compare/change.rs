@@ -81,6 +81,18 @@ impl Change {
     pub(crate) fn is_of_the_same(&self) -> bool {
         self.noise.variances.is_empty()
     }
+
+    /// Why there is no interval, in words.
+    pub(crate) fn why_no_interval(&self) -> &'static str {
+        match self.noise.units {
+            _ if self.is_of_the_same() => "a measurement against itself tells nothing of a change",
+            0 | 1 => "too few sessions for an interval: processes differ, and five sessions show by how much",
+            _ if self.noise.variances.contains(&0.0) => {
+                "all sessions are equal to the last digit: a clock that coarse tells nothing"
+            }
+            _ => "too few sessions for an interval in a run that may end after each: measure more of them",
+        }
+    }
 }
 
 /// The interval of one run alone.
@@ -103,7 +115,7 @@ pub(crate) fn means(samples: &CandidateSamples) -> Vec<f64> {
 /// The spread of single units (sessions, or pairs), and how many there were.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Noise {
-    /// Variance of one unit, for every group that enters a difference.
+    /// Variance of one unit, for every group that enters a difference; 0 where all are equal to the last digit.
     variances: Vec<f64>,
     /// The fewest units of any group.
     pub units: usize,
@@ -112,8 +124,10 @@ pub(crate) struct Noise {
 impl Noise {
     /// The noise of a difference of these groups' means; of one mean, for a single group.
     pub(crate) fn of(groups: &[&[f64]]) -> Self {
-        let variance = |values: &&[f64]| {
-            student::mean_and_error(values).map_or(f64::NAN, |(_, error)| error.powi(2) * values.len() as f64)
+        let variance = |values: &&[f64]| match student::mean_and_error(values) {
+            Some((_, error)) if student::varies(values) => error.powi(2) * values.len() as f64,
+            Some(_) => 0.0,
+            None => f64::NAN,
         };
         Self {
             variances: groups.iter().map(variance).collect(),
@@ -179,6 +193,22 @@ mod tests {
         let one = Change::between(group(&A, None), group(&B[..1], None), 0.95);
         assert_eq!((one.summary.lower, one.noise.units_to_resolve(0.01, 0.05)), (None, None));
         assert_eq!(Change::to_baseline(group(&B[..1], None), 0.95).summary.upper, None);
+    }
+
+    #[test]
+    fn it_is_said_why_there_is_no_interval() {
+        let looks = Looks::new(5, 8);
+        let why = |means: &[f64], looks: Option<&Looks>| {
+            let change = Change::to_baseline(group(means, looks), 0.95);
+            assert_eq!(change.summary.lower, None, "{means:?}");
+            change.why_no_interval()
+        };
+        assert!(why(&B[..1], None).starts_with("too few sessions for an interval: processes differ"));
+        assert!(why(&[0.1; 3], None).starts_with("all sessions are equal to the last digit"));
+        assert!(
+            why(&B[..2], Some(&looks)).ends_with("in a run that may end after each: measure more of them")
+        );
+        assert!(Change::of_the_same(5, 0.95).why_no_interval().starts_with("a measurement against itself"));
     }
 
     #[test]

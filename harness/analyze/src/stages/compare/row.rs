@@ -243,15 +243,7 @@ impl<'a> Judge<'a> {
         let percent = |log: f64| decimals(100.0 * log.exp_m1(), 2) + "%";
         let tolerated = format!("{:.2}% tolerated", 100.0 * self.settings.max_slowdown);
         let (Some(lower), Some(upper)) = (change.summary.lower, change.summary.upper) else {
-            if change.is_of_the_same() {
-                return "a measurement against itself tells nothing of a change".to_owned();
-            }
-            if change.noise.units >= 2 {
-                return "all sessions are equal to the last digit: a clock that coarse tells nothing"
-                    .to_owned();
-            }
-            return "too few sessions for an interval: processes differ, and five sessions show by how much"
-                .to_owned();
+            return change.why_no_interval().to_owned();
         };
         match verdict {
             Verdict::Regressed => format!("at least {} slower, {tolerated}", percent(lower)),
