@@ -73,6 +73,17 @@ impl Checks {
     }
 }
 
+/// How a check came out, in words.
+#[cfg(test)]
+pub(super) fn said(held: Result<Held>) -> (&'static str, String) {
+    match held {
+        Ok(Held::Yes(words)) => ("yes", words),
+        Ok(Held::NotHere(words)) => ("not here", words),
+        Ok(Held::Unknown(words)) => ("unknown", words),
+        Err(error) => ("no", error.words()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -176,21 +176,12 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::audit::check::said;
     use crate::example::{PAID, run};
 
     const NETUID: u16 = 39;
     const MEANS: Means =
         Means { previous: None, base: None, hotkey: None, netuid: None, allow_unsigned: true };
-
-    /// How a check came out, in words.
-    fn said(held: Result<Held>) -> (&'static str, String) {
-        match held {
-            Ok(Held::Yes(words)) => ("yes", words),
-            Ok(Held::NotHere(words)) => ("not here", words),
-            Ok(Held::Unknown(words)) => ("unknown", words),
-            Err(error) => ("no", error.words()),
-        }
-    }
 
     /// What the chain showed on the day of a run: its candidates, and one that was not measured.
     fn record(plan: &Plan) -> DayRecord {

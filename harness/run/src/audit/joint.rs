@@ -98,6 +98,7 @@ mod tests {
     use edgemaxx_seal::Keypair;
 
     use super::*;
+    use crate::audit::check;
 
     const TODAY: &str = "2026-11-22";
     const BEFORE: &str = "2026-11-20";
@@ -166,16 +167,7 @@ mod tests {
         fs::write(run.join(WEIGHTS_FILE), sum(&joint.day, &parts).to_json()).unwrap();
         fs::write(run.join(JOINT_FILE), joint.to_json()).unwrap();
         sealed(&run, &TODAY.parse().unwrap(), 1);
-        audited(&run)
-    }
-
-    fn audited(run: &Path) -> (&'static str, String) {
-        match contests(run) {
-            Ok(Held::Yes(words)) => ("yes", words),
-            Ok(Held::NotHere(words)) => ("not here", words),
-            Ok(Held::Unknown(words)) => ("unknown", words),
-            Err(error) => ("no", error.words()),
-        }
+        check::said(contests(&run))
     }
 
     #[test]
@@ -238,7 +230,7 @@ mod tests {
         weights.entries = entries([("y".to_owned(), 1.0)]);
         fs::write(run.join(WEIGHTS_FILE), weights.to_json()).unwrap();
         sealed(&run, &joint.day, 1);
-        assert!(audited(&run).1.contains("not what the days of its contests make of them"));
+        assert!(check::said(contests(&run)).1.contains("not what the days of its contests make of them"));
         // Another's file, and another's signature.
         let theirs = root.join("a").join(TODAY).join(WEIGHTS_FILE);
         let before = fs::read(&theirs).unwrap();

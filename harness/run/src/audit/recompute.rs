@@ -153,16 +153,8 @@ fn same_in(folder: &Path, again: &Path, name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::check::said;
     use crate::example;
-
-    fn said(held: Result<Held>) -> (&'static str, String) {
-        match held {
-            Ok(Held::Yes(words)) => ("yes", words),
-            Ok(Held::NotHere(words)) => ("not here", words),
-            Ok(Held::Unknown(words)) => ("unknown", words),
-            Err(error) => ("no", error.words()),
-        }
-    }
 
     #[test]
     fn the_first_difference_is_told_by_its_line_and_byte() {

@@ -102,6 +102,7 @@ mod tests {
     use edgemaxx_seal::sign::Signer;
 
     use super::*;
+    use crate::audit::check;
 
     #[test]
     fn an_older_day_is_not_taken_for_a_newer_one() {
@@ -123,11 +124,7 @@ mod tests {
             manifest::seal(run.path(), &day, None, signer.map(|key| key as &dyn Signer)).unwrap();
             let hotkey = expected.map(|key| key.account().to_ss58());
             let means = Means { previous: None, base: None, hotkey, netuid: None, allow_unsigned };
-            match signature(run.path(), &means) {
-                Ok(Held::Yes(words)) => ("yes", words),
-                Ok(Held::NotHere(words) | Held::Unknown(words)) => ("not here", words),
-                Err(error) => ("no", error.words()),
-            }
+            check::said(signature(run.path(), &means))
         };
         let (one, other) = (key(1), key(2));
         for (signer, expected, allowed, verdict, words) in [
@@ -160,11 +157,7 @@ mod tests {
             let shown = shown.map(Path::to_owned);
             let means =
                 Means { previous: shown, base: None, hotkey: None, netuid: None, allow_unsigned: true };
-            match previous(run, &means) {
-                Ok(Held::Yes(words)) => ("yes", words),
-                Ok(Held::NotHere(words) | Held::Unknown(words)) => ("not here", words),
-                Err(error) => ("no", error.words()),
-            }
+            check::said(previous(run, &means))
         };
         let first = sealed("a", "2026-11-21", "one", None);
         let run = sealed("a", "2026-11-22", "two", Some(named(&first)));

@@ -280,6 +280,7 @@ mod tests {
     use edgemaxx_contract::weights::{Origin, entries};
 
     use super::*;
+    use crate::audit::check::said;
 
     const DAY: &str = "2026-11-22";
     /// The block at which the day's submissions closed, and the first one after its end.
@@ -383,15 +384,6 @@ mod tests {
 
     fn other() -> Values {
         vec![(1, 65535)]
-    }
-
-    fn said(held: Result<Held>) -> (&'static str, String) {
-        match held {
-            Ok(Held::Yes(words)) => ("yes", words),
-            Ok(Held::NotHere(words)) => ("not here", words),
-            Ok(Held::Unknown(words)) => ("unknown", words),
-            Err(error) => ("no", error.words()),
-        }
     }
 
     fn asked<'a>(told: &'a Told, signer: u8, since: Option<u64>) -> Witness<'a> {
