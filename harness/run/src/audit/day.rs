@@ -95,7 +95,8 @@ pub(super) fn nobody_measured(run: &Path) -> Result<Held> {
     }
 }
 
-fn candidates_of(plan: &Plan) -> Vec<(&str, Digest)> {
+/// Who is measured, by name, and which files.
+pub(super) fn candidates_of(plan: &Plan) -> Vec<(&str, Digest)> {
     let candidates = plan.pipelines.iter().filter(|pipeline| pipeline.role == Role::Candidate);
     let mut names: Vec<_> = candidates.map(|pipeline| (pipeline.name.as_str(), pipeline.digest)).collect();
     names.sort_unstable();
@@ -169,51 +170,17 @@ pub(super) fn weights(run: &Path, means: &Means) -> Result<Held> {
 
 #[cfg(test)]
 mod tests {
-    use edgemaxx_contract::day::{BlockRef, Submission};
     use edgemaxx_contract::weights::entries;
-    use edgemaxx_seal::Keypair;
     use edgemaxx_seal::manifest::PreviousDay;
     use tempfile::TempDir;
 
     use super::*;
     use crate::audit::check::said;
+    use crate::audit::example::{NETUID, decide, record, seal, write};
     use crate::example::{PAID, run};
 
-    const NETUID: u16 = 39;
     const MEANS: Means =
         Means { previous: None, base: None, hotkey: None, netuid: None, allow_unsigned: true };
-
-    /// What the chain showed on the day of a run: its candidates, and one that was not measured.
-    fn record(plan: &Plan) -> DayRecord {
-        let block = BlockRef { number: 9, hash: plan.entropy.to_string(), unix_s: 0 };
-        let submission = |(at, name, fate): (u64, &str, Fate)| Submission {
-            hotkey: name.to_owned(),
-            uid: Some(at as u16),
-            index: None,
-            since: at,
-            source: format!("hf:{name}/m"),
-            claim: None,
-            fate,
-        };
-        let mut fates: Vec<(&str, Fate)> = Vec::new();
-        for (name, digest) in candidates_of(plan) {
-            fates.push((name, Fate::candidate(digest)));
-        }
-        fates.push(("late", Fate::Invalid { reason: "no files".to_owned() }));
-        DayRecord {
-            day: plan.day.clone(),
-            netuid: NETUID,
-            validator: Keypair::from_seed(&[1; 32]).account().to_ss58(),
-            block: Some(block),
-            registered: fates.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            submissions: (1..).zip(fates).map(|(at, (name, fate))| submission((at, name, fate))).collect(),
-            ..DayRecord::mock()
-        }
-    }
-
-    fn write(run: &Path, name: &str, document: &impl Document) {
-        std::fs::write(run.join(name), document.to_json()).unwrap();
-    }
 
     /// A day that was measured, as its validator leaves it: signed, the first of its chain.
     fn day() -> (TempDir, RunFolder, DayRecord) {
@@ -226,26 +193,9 @@ mod tests {
 
     /// Decides and seals a day after another one.
     fn decided(run: &Path, before: Option<(&Weights, PreviousDay)>, share: Option<f64>) -> Weights {
-        let record: DayRecord = document(run, DAY_FILE).unwrap();
-        let text = std::fs::read_to_string(run.join(RANKING_FILE)).ok();
-        let ranking = text.map(|text| (Ranking::from_json(&text).unwrap(), Digest::of(&text)));
-        let contest = Contest::parse(&std::fs::read_to_string(run.join(CONTEST_FILE)).unwrap()).unwrap();
-        let basis = Basis {
-            day: &record,
-            rewards: &contest.rewards,
-            ranking: ranking.as_ref().map(|(ranking, digest)| (ranking, *digest)),
-            previous: before.as_ref().map(|(weights, _)| *weights),
-            share,
-        };
-        let weights = weights_of(&basis);
-        write(run, WEIGHTS_FILE, &weights);
-        sealed(run, &record, before.map(|(_, named)| named));
+        let weights = decide(run, before.as_ref().map(|(weights, _)| *weights), share);
+        seal(run, before.map(|(_, named)| named));
         weights
-    }
-
-    fn sealed(run: &Path, record: &DayRecord, previous: Option<PreviousDay>) {
-        let key = Keypair::from_seed(&[1; 32]);
-        manifest::seal(run, &record.day, previous, Some(&key)).unwrap();
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod check;
 #[cfg(feature = "chain")]
 mod dates;
 mod day;
+#[cfg(test)]
+mod example;
 #[cfg(feature = "hub")]
 mod fetch;
 mod fetched;
