@@ -63,7 +63,7 @@ fn answers_that_nobody_could_have_computed_are_found_out() {
     let tiles = fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("amx_int8"));
     let (asked, waits) = match tiles {
         true => ("steps = 25, guidance_scale = 5.0", "\"1800000\""),
-        false => ("steps = 1, guidance_scale = 1.0", "\"900000\""),
+        false => ("steps = 12, guidance_scale = 5.0", "\"1200000\""),
     };
     ground.replace("contest.toml", "steps = 20, guidance_scale = 5.0", asked);
     ground.replace("contest.toml", "\"4000\"", waits);
