@@ -95,6 +95,7 @@ mod tests {
     use edgemaxx_contract::sealed_claim::{Claim, Salt, sealed};
 
     use super::*;
+    use crate::audit::check::said;
 
     const SALT: Salt = Salt([3; 16]);
 
@@ -152,5 +153,25 @@ mod tests {
                     .starts_with("?: a is said to have been away")
             );
         }
+    }
+
+    #[test]
+    fn all_submissions_are_looked_at_of_which_something_is_said_that_rests_on_their_files() {
+        let invalid = Fate::Invalid { reason: "no files".to_owned() };
+        let day = |fates: Vec<Fate>| DayRecord {
+            submissions: fates.into_iter().map(|fate| submission(fate, None)).collect(),
+            ..DayRecord::mock()
+        };
+        let whole = |fates: Vec<Fate>| said(compare(&day(fates), &|_| Ok(Digest::of("x"))));
+        let candidate = || Fate::candidate(Digest::of("x"));
+        let held = |n: u32| ("yes", format!("the files of {n} submissions are what is said of them"));
+        assert_eq!(whole(vec![candidate(), candidate(), Fate::Unregistered]), held(2));
+        assert_eq!(whole(vec![Fate::Pending]), held(0));
+        let (verdict, words) = whole(vec![candidate(), invalid.clone()]);
+        assert!(verdict == "no" && words.starts_with("day.json: a is called invalid"), "{words}");
+        let gone = |fates: Vec<Fate>| said(compare(&day(fates), &|_| Err(RunError::of(Class::Chain, "404"))));
+        assert_eq!(gone(vec![invalid, Fate::Unregistered]), held(1));
+        let (verdict, words) = gone(vec![candidate(), candidate()]);
+        assert!(verdict == "unknown" && words.matches("cannot be fetched now").count() == 2, "{words}");
     }
 }
