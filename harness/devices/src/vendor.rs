@@ -93,8 +93,12 @@ pub trait Hold: Send + std::fmt::Debug {
     /// In words, which of them does not come to rest before the deadline, or cannot be set aside.
     fn lock(&mut self, processes: &[u32], deadline: Instant) -> Result<(), String>;
 
-    /// Whether each of `processes` is locked out, or has nothing to do with a card.
-    fn know(&self, processes: &[u32]) -> bool;
+    /// Whether each of `processes`, all of them stopped, is locked out, or has nothing to do with a card; `false`: not
+    /// all were looked at.
+    ///
+    /// # Errors
+    /// In words, which of them has something on a card that cannot be kept from it.
+    fn keeps(&self, processes: &[u32]) -> Result<bool, String>;
 
     /// Processor time that they spent so far while their memory was moved, nanoseconds: nobody asked them for it.
     fn moved_ns(&self) -> u64 {

@@ -5,6 +5,7 @@ mod checks;
 mod clocks;
 mod contexts;
 mod facts;
+mod listed;
 mod telemetry;
 mod vendor;
 

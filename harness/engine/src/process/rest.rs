@@ -33,7 +33,7 @@ pub(super) fn rest(
         card.lock(&living(root), deadline)?;
         stop(root, group, deadline)?;
         // Who was born between the two has not been looked at.
-        if card.know(&living(root)) {
+        if card.keeps(&living(root))? {
             return Ok(());
         }
         if Instant::now() >= deadline {

@@ -125,7 +125,7 @@ const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", 
 /// without it.
 const TOPOLOGY: [&str; 2] = ["/sys/devices/system/cpu", "/sys/devices/system/node"];
 /// Files of `/etc` that programs need to start, resolve names of users, and draw letters.
-const ETC: [&str; 9] = [
+const ETC: [&str; 8] = [
     "/etc/alternatives",
     "/etc/fonts",
     "/etc/group",
@@ -134,7 +134,6 @@ const ETC: [&str; 9] = [
     "/etc/ld.so.conf.d",
     "/etc/nsswitch.conf",
     "/etc/passwd",
-    "/etc/OpenCL",
 ];
 
 /// What of `/etc` names hosts and whom to trust; only with a network.
