@@ -121,9 +121,9 @@ pub enum Rest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CardRest {
-    /// The driver locks its contexts, which waits for all that they have begun.
+    /// The driver locks its contexts, which waits for all that they have begun, and lists nothing else of it on the card.
     Locked,
-    /// This driver cannot: nothing proves that the card is at rest.
+    /// This driver cannot, or its lists tell nothing here: nothing proves that the card is at rest.
     Unproven,
 }
 
@@ -134,7 +134,7 @@ impl Bounds {
             (self.rest == Rest::Nothing, "nothing kept the side that was not asked from running"),
             (
                 self.card_rest == Some(CardRest::Unproven),
-                "nothing proves that the side that was not asked left the card alone (its driver cannot lock contexts)",
+                "nothing proves that the side that was not asked left the card alone (its driver cannot lock contexts, or lists processes by other numbers than here: --pid=host in a container)",
             ),
             (!self.memory, "no control group limited the engines' memory"),
             (!self.calls, "no filter refused calls of the system by which engines pass on what they know"),
