@@ -160,6 +160,14 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
         candidates.push(estimates);
     }
     let mut certificate = control.unwrap_or_else(|| certificate(None, 1.0, None, "", &[], settings.level));
+    // A baseline that cannot answer may be launched as the control first.
+    let of_control = candidates.iter().filter(|candidate| candidate.role == Role::Control);
+    if certificate.speedup.is_none()
+        && let Some(failed) = of_control.flat_map(|control| &control.failures).next()
+    {
+        let FailureCount { kind, count, first } = failed;
+        certificate.reason += &format!(": the control {kind} {count} time(s): {first}");
+    }
     if let Some(why) = unfinished(plan, log).or(lanes.unfit) {
         (certificate.verdict, certificate.reason) = (CertificateVerdict::Unfit, why);
     }

@@ -4,12 +4,12 @@ pub(super) mod simulated;
 
 use edgemaxx_contract::environment::Confinement;
 use edgemaxx_contract::estimate::{
-    CertificateVerdict, Claim, Estimates, HonestyCheck, HonestyKind, HonestyVerdict,
+    Certificate, CertificateVerdict, Claim, Estimates, HonestyCheck, HonestyKind, HonestyVerdict,
 };
 use edgemaxx_contract::format::Document as _;
 use edgemaxx_contract::plan::{Extent, PipelinePlan, Side};
 use edgemaxx_contract::ranking::Standing;
-use edgemaxx_contract::sample::{Arrival, Idle, Mark, Outcome, Phase, Record, Stop};
+use edgemaxx_contract::sample::{Arrival, Failure, FailureKind, Idle, Mark, Outcome, Phase, Record, Stop};
 
 use super::{Evidence, analyze, rank, settings_of};
 
@@ -79,6 +79,24 @@ fn a_biased_control_makes_the_run_unfit() {
     assert_eq!(ranking.winner, None);
     assert!(ranking.entries.iter().all(|entry| entry.weight == 0.0));
     assert!(ranking.weights_refused.unwrap().contains("unfit"));
+}
+
+#[test]
+fn a_control_that_cannot_answer_is_why_the_run_is_unfit() {
+    let (estimates, ranking) = verdict(&run(Extent::Full, |plan, record| {
+        if let Record::Attempt(attempt) = record
+            && plan.sessions[attempt.session as usize].candidate == "clone"
+            && attempt.side == Side::Candidate
+        {
+            attempt.outcome =
+                Outcome::Failed(Failure { kind: FailureKind::Refused, detail: "no such weights".into() });
+        }
+    }));
+    let Certificate { verdict, reason, .. } = &estimates.certificate;
+    assert_eq!(*verdict, CertificateVerdict::Unfit);
+    let expected = "the baseline was not measured against itself: the control refused ";
+    assert!(reason.starts_with(expected) && reason.ends_with(" time(s): no such weights"), "{reason}");
+    assert!(ranking.winner.is_none() && ranking.weights_refused.is_some());
 }
 
 /// Half of a run is no run: whoever ends one when he likes what he sees chose the answer. A stop says why somebody ended.
