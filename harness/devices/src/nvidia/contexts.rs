@@ -61,13 +61,17 @@ struct Driver {
     release: Releases,
 }
 
-/// What this driver can do; opened once, and kept.
+/// What this driver can do; opened once it can be, and kept.
 ///
 /// # Errors
-/// In words, why contexts cannot be locked here.
+/// In words, why contexts cannot be locked here, for now.
 fn driver() -> Result<Driver, String> {
-    static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
-    DRIVER.get_or_init(|| open().and_then(lists_us)).clone()
+    static DRIVER: OnceLock<Driver> = OnceLock::new();
+    if let Some(driver) = DRIVER.get() {
+        return Ok(*driver);
+    }
+    let driver = lists_us(open()?)?;
+    Ok(*DRIVER.get_or_init(|| driver))
 }
 
 fn open() -> Result<Driver, String> {

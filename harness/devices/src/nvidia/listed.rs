@@ -20,9 +20,14 @@ pub(super) struct Listed {
 /// # Errors
 /// In words: why the driver cannot be asked.
 pub(super) fn listed() -> Result<Listed, String> {
-    static NVML: OnceLock<Result<Nvml, String>> = OnceLock::new();
-    let nvml = NVML.get_or_init(|| Nvml::init().map_err(|error| error.to_string()));
-    let nvml = nvml.as_ref().map_err(Clone::clone)?;
+    static NVML: OnceLock<Nvml> = OnceLock::new();
+    let nvml = match NVML.get() {
+        Some(nvml) => nvml,
+        None => {
+            let opened = Nvml::init().map_err(|error| error.to_string())?;
+            NVML.get_or_init(|| opened)
+        }
+    };
     read(nvml).map_err(|error| error.to_string())
 }
 
