@@ -104,6 +104,16 @@ fn gpu_checks(wanted: &Device, gpu: &GpuFacts) -> Vec<Check> {
     checks
 }
 
+/// Whether the driver keeps from the card who is not asked.
+pub(super) fn rest(kept: Result<(), String>) -> Check {
+    const WHY: &str = "who is not asked must leave the card to who is";
+    match kept {
+        Ok(()) => Check::fit("rest", WHY, "the driver locks contexts, and lists who is on the card"),
+        Err(why) => Check::fit("rest", WHY, format!("nothing proves that a side rests: {why}"))
+            .but(Fitness::NoWeights, "measure where the driver is 570 or newer and shows all processes"),
+    }
+}
+
 fn driver(wanted: &Device, gpu: &GpuFacts) -> Check {
     const WHY: &str = "an old driver cannot run the engines' kernels";
     let oldest = wanted.driver.as_deref().unwrap_or(OLDEST_DRIVER);
@@ -190,6 +200,16 @@ mod tests {
     fn unfit(found: Result<&GpuFacts, &str>) -> Vec<(&'static str, String)> {
         let found = checks(&wanted(), found).into_iter();
         found.filter(|check| check.fitness > Fitness::Advice).map(|check| (check.name, check.cure)).collect()
+    }
+
+    #[test]
+    fn no_weights_come_of_a_card_where_nothing_proves_rest() {
+        assert_eq!(rest(Ok(())).fitness, Fitness::Fit);
+        let check = rest(Err("this driver cannot lock contexts: 570 or newer can".to_owned()));
+        assert!(
+            check.fitness == Fitness::NoWeights && check.found.contains("cannot lock contexts"),
+            "{check:?}"
+        );
     }
 
     #[test]

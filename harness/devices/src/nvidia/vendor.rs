@@ -44,7 +44,11 @@ impl Vendor for Nvidia {
     fn examine(&self, wanted: &Device, found: Result<Option<&Card>, &str>) -> Vec<Check> {
         let facts =
             found.map_err(str::to_owned).and_then(|card| facts::facts(card.ok_or("none was chosen")?));
-        checks::checks(wanted, facts.as_ref().map_err(String::as_str))
+        let mut checks = checks::checks(wanted, facts.as_ref().map_err(String::as_str));
+        if facts.is_ok() {
+            checks.push(checks::rest(Contexts::new(false).map(drop)));
+        }
+        checks
     }
 
     fn memory_bytes(&self, card: &Card) -> Option<(u64, u64)> {
