@@ -11,6 +11,8 @@ use edgemaxx_chain::commitment::DaySeal;
 use edgemaxx_chain::{Journal, SubmitOptions};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_engine::detect_sandbox;
+use edgemaxx_run::audit::{Check, Verdict, on_chain};
+use edgemaxx_seal::manifest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -254,6 +256,7 @@ fn two_days_end_with_weights_on_chain_and_runs_that_anybody_can_verify() {
     assert!(code == 1 && said.trim_end().ends_with("error: no validator runs with this data"), "{said}");
 
     audit(&subnet, &first, &second);
+    denial(&subnet, &second);
     forgeries(&subnet, &first, &second);
 }
 
@@ -318,6 +321,35 @@ fn audit(subnet: &Subnet, first: &str, second: &str) {
         assert!(said.contains(&format!(": {}: ", name.trim_start_matches("../"))), "{name}: {said}");
         std::fs::write(day.join(&name), whole).unwrap();
     }
+}
+
+/// A day that says that it decided to set none: what was set on the day itself denies it, and what came later does not.
+fn denial(subnet: &Subnet, day: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let run = home.path();
+    copy_folder(&subnet.path("site").join(day), run);
+    let says = |name: &str, key: &str, value: Value| {
+        let mut document = read(run, name);
+        document[key] = value;
+        std::fs::write(run.join(name), document.to_string()).unwrap();
+    };
+    says("weights.json", "entries", json!([]));
+    let on_day = |day: &str| {
+        says("day.json", "day", day.into());
+        manifest::seal(run, &day.parse().unwrap(), None, Some(&hotkey(0))).unwrap();
+        on_chain(run, &subnet.node.connect()).unwrap()
+    };
+    let of_weights =
+        |checks: Vec<Check>| checks.into_iter().find(|check| check.what == "weights on chain").unwrap();
+    let denied = of_weights(on_day(day));
+    let set = read(&subnet.path("site"), "on-chain.json")[day].clone();
+    let expected = format!("others than stood were set in block {set}");
+    assert!(
+        denied.verdict == Verdict::Failed && denied.detail.ends_with(&expected),
+        "{expected}: {denied:?}"
+    );
+    let before_the_chain = of_weights(on_day("2020-01-01"));
+    assert_eq!(before_the_chain.verdict, Verdict::Passed, "{before_the_chain:?}");
 }
 
 /// A chain that says something else than the days.
