@@ -97,7 +97,8 @@ fn index(name: &str, word: &str) -> Option<usize> {
 /// A configuration or the names of tensors cannot be read.
 pub fn of_picture(source: &CheckpointSource, asked: &Asked) -> Result<Vec<Part>> {
     let vae = source.root.join("vae");
-    let factor = VaeConfig::read(&vae.join("config.json"))?.factor() as u64;
+    let decoder = VaeConfig::read(&vae.join("config.json"))?;
+    let factor = decoder.factor() as u64;
     let latents = (u64::from(asked.height) / factor, u64::from(asked.width) / factor);
     let mut text = Sum::default();
     for encoder in ["text_encoder", "text_encoder_2"].map(|name| source.root.join(name)) {
@@ -109,7 +110,8 @@ pub fn of_picture(source: &CheckpointSource, asked: &Asked) -> Result<Vec<Part>>
     let mut step = Sum::default();
     add_unet(&mut step, &unet, config.levels.len(), latents);
     let mut decoding = Sum::default();
-    add_decoder(&mut decoding, &matrices(&open(&vae, "diffusion_pytorch_model")?, asked.bytes), latents);
+    let vae = matrices(&open(&vae, "diffusion_pytorch_model")?, asked.bytes);
+    add_decoder(&mut decoding, &vae, decoder.block_out_channels.len(), latents);
     // A UNet that takes the guidance scale as an input is asked once.
     let branches = if asked.guided && config.guidance_embed.is_none() { 2 } else { 1 };
     Ok(vec![
@@ -139,7 +141,11 @@ fn add_unet(sum: &mut Sum, matrices: &[Matrix], levels: usize, (height, width): 
         if kept.iter().any(|word| name.contains(word)) {
             continue;
         }
-        let level = match (index(name, "down_blocks"), index(name, "up_blocks")) {
+        let (down, up) = (index(name, "down_blocks"), index(name, "up_blocks"));
+        if is_of_none(down.max(up), levels) {
+            continue;
+        }
+        let level = match (down, up) {
             (Some(block), _) => block + usize::from(name.contains("downsamplers")),
             (_, Some(block)) => {
                 (levels - 1).saturating_sub(block).saturating_sub(usize::from(name.contains("upsamplers")))
@@ -159,15 +165,19 @@ fn add_unet(sum: &mut Sum, matrices: &[Matrix], levels: usize, (height, width): 
     }
 }
 
+/// Whether a block is none of the configuration's levels: nothing is computed with its tensors.
+fn is_of_none(block: Option<usize>, levels: usize) -> bool {
+    block.is_some_and(|block| block >= levels)
+}
+
 /// One picture through the decoder.
-fn add_decoder(sum: &mut Sum, matrices: &[Matrix], (height, width): (u64, u64)) {
-    let block = |matrix: &Matrix| index(&matrix.name, "decoder.up_blocks");
-    let blocks = matrices.iter().filter_map(block).max().unwrap_or(0);
+fn add_decoder(sum: &mut Sum, matrices: &[Matrix], levels: usize, (height, width): (u64, u64)) {
     for matrix in matrices {
         let name = &matrix.name;
-        let level = match block(matrix) {
+        let level = match index(name, "decoder.up_blocks") {
+            block if is_of_none(block, levels) => continue,
             Some(block) => block + usize::from(name.contains("upsamplers")),
-            None if name.starts_with("decoder.conv_out") => blocks,
+            None if name.starts_with("decoder.conv_out") => levels - 1,
             None if name.starts_with("decoder.") => 0,
             None => continue,
         };
@@ -275,6 +285,9 @@ mod tests {
             ("up_blocks.0.upsamplers.0.conv.weight", vec![8, 8, 3, 3]),
             ("up_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight", vec![16, 77]),
             ("time_embedding.linear_1.weight", vec![32, 8]),
+            // of levels that the configuration does not have
+            ("down_blocks.99.resnets.0.conv1.weight", vec![8, 8, 3, 3]),
+            ("up_blocks.18446744073709551615.upsamplers.0.conv.weight", vec![8, 8, 3, 3]),
         ];
         let shapes = shapes.map(|(name, shape)| Matrix { name: name.to_owned(), shape, bytes: 2 });
         add_unet(&mut sum, &shapes, 2, (8, 8));
@@ -283,6 +296,12 @@ mod tests {
         assert_eq!(sum.conv_flops, convs);
         assert_eq!(sum.flops, convs + 2 * 16 * 16 * coarse + 4 * coarse * coarse * 16);
         assert_eq!(sum.bytes, 2 * (8 * 4 * 9 + 2 * 8 * 8 * 9 + 16 * 16));
+        let mut sum = Sum::default();
+        let shapes =
+            ["decoder.up_blocks.1.resnets.0.conv1.weight", "decoder.up_blocks.99.resnets.0.conv1.weight"];
+        let shapes = shapes.map(|name| Matrix { name: name.to_owned(), shape: vec![8, 8, 3, 3], bytes: 2 });
+        add_decoder(&mut sum, &shapes, 2, (8, 8));
+        assert_eq!(sum.flops, 2 * 8 * 8 * 9 * 16 * 16);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! CLIP's tokenizer: lower-cased byte-pair encoding between start and end tokens, padded to a fixed length.
 use crate::error::{Error, Result};
 use crate::json::{read_json, read_whole};
-use crate::tokenizer_file::read_tokenizer;
+use crate::tokenizer_file::{products, read_tokenizer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -127,6 +127,8 @@ fn from_vocabulary(vocabulary: BTreeMap<String, u32>, merges: &str) -> tokenizer
         })
     });
     let pairs = pairs.collect::<Result<Merges, String>>()?;
+    let merges = pairs.iter().map(|(first, second)| (first.as_str(), second.as_str()));
+    products(merges, "", |token| vocabulary.contains_key(token))?;
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary.into_iter().collect::<Vocab>(), pairs)
         .unk_token(END.to_string())

@@ -28,9 +28,9 @@ impl TensorSketcher {
     /// `None` for those too small to be told apart.
     pub(super) fn new(reader: Option<SignReader>, shape: &[usize], bytes: u64, salt: u64) -> Option<Self> {
         let matrix = match (reader, shape) {
-            (Some(reader), [rows, rest @ ..]) if !rest.is_empty() => {
+            (Some(reader), [rows, rest @ ..]) if !rest.is_empty() && bytes > 0 => {
                 let columns: usize = rest.iter().product();
-                let large = *rows > 0 && columns > 0 && (*rows).max(columns) >= LEAST_BITS;
+                let large = (*rows).max(columns) >= LEAST_BITS;
                 large.then(|| (Sketcher::new(reader, *rows, columns, salt), *rows, columns * reader.size()))
             }
             _ => None,

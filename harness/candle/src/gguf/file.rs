@@ -33,10 +33,7 @@ impl Gguf {
     /// # Errors
     /// [`Error::DamagedGguf`] where lengths, types or places of tensors do not fit the file.
     pub fn open(path: &Path) -> Result<Self> {
-        let handle = std::fs::File::open(path).map_err(Error::io(path))?;
-        // SAFETY: the map is read-only; a file changed by somebody else while it is loaded is outside this contract, as with
-        // safetensors.
-        let map = unsafe { Mmap::map(&handle) }.map_err(Error::io(path))?;
+        let map = map(path)?;
         let damaged = |message| Error::DamagedGguf { path: path.to_path_buf(), message };
         let (values, tensors) = read(&map).map_err(damaged)?;
         Ok(Self { path: path.to_path_buf(), map, values, tensors })
@@ -110,10 +107,13 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Gives all numbers of each first index, in order.
+    /// Gives all numbers of each first index, in order; of a vector, which has no rows, all at once: its blocks are not cut.
     pub(crate) fn each(&self, mut take: impl FnMut(&[f32])) {
-        let rows = self.shape.first().copied().unwrap_or(1);
-        let mut values = vec![0f32; self.shape.iter().skip(1).product()];
+        let (rows, row) = match self.shape {
+            [rows, row @ ..] if !row.is_empty() => (*rows, row),
+            row => (1, row),
+        };
+        let mut values = vec![0f32; row.iter().product()];
         for bytes in self.bytes.chunks_exact(self.bytes.len() / rows) {
             self.kind.row(bytes, &mut values);
             take(&values);
@@ -123,8 +123,25 @@ impl Rows<'_> {
 
 type Header = (BTreeMap<String, Value>, BTreeMap<String, TensorInfo>);
 
-fn read(bytes: &[u8]) -> Result<Header, String> {
-    let mut r = Reader::new(bytes);
+/// Whether what a file says of itself can be read, and where its tensors lie: other readers trust it.
+///
+/// # Errors
+/// [`Error::DamagedGguf`], as of [`Gguf::open`].
+pub(crate) fn check_header(path: &Path) -> Result<()> {
+    let map = map(path)?;
+    let damaged = |message| Error::DamagedGguf { path: path.to_path_buf(), message };
+    header(&mut Reader::new(&map)).map(drop).map_err(damaged)
+}
+
+fn map(path: &Path) -> Result<Mmap> {
+    let handle = std::fs::File::open(path).map_err(Error::io(path))?;
+    // SAFETY: the map is read-only; a file changed by somebody else while it is loaded is outside this contract, as with
+    // safetensors.
+    unsafe { Mmap::map(&handle) }.map_err(Error::io(path))
+}
+
+/// The number of tensors, what the file says of itself, and the multiple that its tensors begin at.
+fn header(r: &mut Reader) -> Result<(usize, BTreeMap<String, Value>, u64), String> {
     if r.u32()? != u32::from_le_bytes(*b"GGUF") {
         return Err("it does not begin with `GGUF`".to_owned());
     }
@@ -150,6 +167,12 @@ fn read(bytes: &[u8]) -> Result<Header, String> {
                 || format!("`general.alignment` is {v:?}, expected a power of two from 8 to 65536"),
             )?,
         };
+    Ok((tensor_count, values, alignment))
+}
+
+fn read(bytes: &[u8]) -> Result<Header, String> {
+    let mut r = Reader::new(bytes);
+    let (tensor_count, values, alignment) = header(&mut r)?;
     let mut tensors = BTreeMap::new();
     for _ in 0..tensor_count {
         let name = r.text()?;

@@ -5,6 +5,7 @@ mod quantise;
 mod value;
 
 pub use block::TensorType;
+pub(crate) use file::check_header;
 pub use file::{Gguf, TensorInfo};
 pub(crate) use quantise::{quantised, round, rounds};
 pub use value::Value;

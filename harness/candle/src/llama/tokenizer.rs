@@ -2,7 +2,7 @@
 use super::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, Value};
-use crate::tokenizer_file::read_tokenizer;
+use crate::tokenizer_file::{products, read_tokenizer};
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -86,6 +86,8 @@ impl LlamaTokenizer {
             };
             merges.push((a.into(), b.into()));
         }
+        let pairs = merges.iter().map(|(first, second)| (first.as_str(), second.as_str()));
+        products(pairs, "", |token| vocabulary.contains_key(token)).map_err(|e| fail(path, e.into()))?;
         let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).ignore_merges(ignore_merges).build();
         let mut inner = Tokenizer::new(bpe.map_err(|e| fail(path, e))?);
         inner.with_pre_tokenizer(Some(Sequence::new(cut)));

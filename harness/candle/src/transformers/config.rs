@@ -2,6 +2,7 @@
 //! file's metadata.
 use super::family::Family;
 use crate::error::{Error, Result};
+use crate::gguf::check_header;
 use crate::json::read_json;
 use crate::limits;
 use crate::llama::{LLAMA_CPP, Shapes, Sizes, fits, special_tokens, token};
@@ -111,6 +112,7 @@ impl TransformersConfig {
     }
 
     fn of_gguf(path: &Path) -> Result<Self> {
+        check_header(path)?;
         let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
         let damaged = |error: candle_core::Error| Error::DamagedGguf {
             path: path.to_path_buf(),

@@ -20,7 +20,7 @@ pub(super) fn name_of(name: &str, layers: &[usize]) -> Option<String> {
         return Some(name.replacen(ours, theirs, 1));
     }
     let parts: Vec<&str> = name.split('.').collect();
-    let number = |i: usize| parts.get(i)?.parse::<usize>().ok();
+    let number = |i: usize| parts.get(i)?.parse::<u16>().ok().map(usize::from);
     let rest = |from: usize| parts.get(from..).map(|rest| rest.join("."));
     Some(match (*parts.first()?, *parts.get(1)?) {
         ("mid_block", "resnets") => format!("middle_block.{}.{}", 2 * number(2)?, resnet(&rest(3)?)),

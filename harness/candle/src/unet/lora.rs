@@ -5,6 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device};
 use rayon::prelude::*;
+use safetensors::Dtype;
 
 use super::ldm;
 use crate::error::{Error, Result};
@@ -44,8 +45,8 @@ impl Lora {
     /// scripts; `layers` as in [`ldm::name_of`].
     ///
     /// # Errors
-    /// A tensor of it is of no module of the UNet (one of a text encoder, say), is of another kind of change, or has
-    /// another shape.
+    /// A tensor of it is of no module of the UNet (one of a text encoder, say), is of another kind of change, has another
+    /// shape, or is stored as what cannot be read.
     pub(super) fn open(path: &Path, base: &Weights, layers: &[usize]) -> Result<Self> {
         let weights = Weights::open_files(vec![path.to_path_buf()], DType::F32, &Device::Cpu)?;
         let mut unused: BTreeSet<&str> = weights.names().collect();
@@ -94,20 +95,30 @@ fn factors(
         let (down, up) = FACTORS.iter().find(|(down, _)| lora.contains(&format!("{prefix}{down}")))?;
         Some((prefix, format!("{prefix}{down}"), format!("{prefix}{up}")))
     });
-    let Some((prefix, down, up)) = found else { return Ok(None) };
+    let (Some((prefix, down, up)), [height, width @ ..]) = (found, shape) else { return Ok(None) };
+    let refused = |message: String| Err(Error::Damaged { path: lora.path(), message });
     let rank = lora.info(&down).and_then(|(_, shape)| shape.first().copied()).unwrap_or_default();
-    let with = |head: usize, tail: &[usize]| [&[head], tail].concat();
+    if rank == 0 {
+        return refused(format!("tensor `{down}`: expected a rank of 1 or more, found 0"));
+    }
     // a convolution's first factor has its window, the second one 1 × 1
-    let window = vec![1; shape.len().saturating_sub(2)];
-    lora.stored(&with(rank, &shape[1..]), &down)?;
-    lora.stored(&[&[shape[0], rank], window.as_slice()].concat(), &up)?;
+    let window = vec![1; width.len().saturating_sub(1)];
+    lora.check(&[&[rank], width].concat(), &down)?;
+    lora.check(&[&[*height, rank], window.as_slice()].concat(), &up)?;
+    let bytes = |name: &&String| lora.info(name).is_some_and(|(dtype, _)| dtype == Dtype::I8);
+    let scales: Vec<String> =
+        [&down, &up].into_iter().filter(bytes).map(|name| format!("{name}.scale")).collect();
     let mut used = vec![down.clone(), up.clone()];
+    used.extend(scales);
     let alpha = format!("{prefix}.alpha");
     let scale = match lora.info(&alpha).map(|(_, shape)| shape.to_vec()) {
+        Some(shape) if shape.iter().any(|side| *side != 1) => {
+            return refused(format!("tensor `{alpha}`: expected one number, found shape {shape:?}"));
+        }
         Some(shape) => {
-            let value = lora.values(&shape, &alpha)?.first().copied().unwrap_or_default();
+            let value: f32 = lora.values(&shape, &alpha)?.into_iter().sum();
             used.push(alpha);
-            value / rank.max(1) as f32
+            value / rank as f32
         }
         None => 1.0,
     };

@@ -193,6 +193,10 @@ fn broken_checkpoints_are_named() {
     }
     std::fs::write(&path, [&5u64.to_le_bytes()[..], b"oops!"].concat()).unwrap();
     assert!(message(dir.path()).contains("malformed header"));
+    // No numbers, in rows that nobody could count.
+    let header = r#"{"x":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}"#;
+    std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
+    assert_eq!(Fingerprint::of(dir.path(), 0).unwrap().elements(), 0);
 }
 
 /// One tensor for all that a checkpoint holds, as numbers or as bytes, behind a byte of something else.

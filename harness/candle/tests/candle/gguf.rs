@@ -1,6 +1,7 @@
 //! GGUF files: numbers as the package `gguf` reads them, models in every quantisation, and files that are not to be trusted.
 use crate::common::distance;
 use crate::llama::{all_logits, tokens};
+use edgemaxx_candle::copies::Fingerprint;
 use edgemaxx_candle::gguf::{Gguf, TensorType};
 use edgemaxx_candle::llama::{Llama, LlamaOptions};
 use std::path::{Path, PathBuf};
@@ -320,4 +321,19 @@ fn unfit_files_are_refused_with_what_is_wrong() {
         let _ = open(&path, None, 1);
     }
     assert!(TensorType::from_number(6).is_err());
+}
+
+/// Its blocks are not cut, and its numbers are looked at like those of any matrix.
+#[test]
+fn a_vector_of_blocks_is_fingerprinted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let plain = Fingerprint::of(&model(2).write(dir.path()), 5).expect("fingerprint").elements();
+    let count = 1usize << 15;
+    for kind in [2, 3, 8, 12, 14] {
+        let mut file = model(2);
+        let bytes = tensor(kind, 1, count, 3);
+        file.tensors.push(("vector".to_owned(), vec![count as u64], kind, bytes));
+        let both = Fingerprint::of(&file.write(dir.path()), 5).expect("fingerprint").elements();
+        assert_eq!(both, plain + count as u64, "{kind}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{CheckpointSource, DType, Device, Pipeline};
+use edgemaxx_candle::{CheckpointSource, DType, Device, Pipeline, Unread};
 use edgemaxx_contract::noise::torch_randn;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -150,4 +150,70 @@ fn a_single_file_is_the_same_unet() {
     write(&folder.path().join("model.safetensors"), &tensors);
     let error = Pipeline::load(&replaced(folder.path()), &options(DType::F32, 1)).err().expect("refused");
     assert!(error.to_string().contains("conv_out.bias"), "{error}");
+}
+
+/// A file of such factors, of zeros and stored as `dtype`; what `more` adds is stored as F32.
+fn of_zeros(path: &Path, factors: &[(String, Vec<usize>)], dtype: Dtype, more: &[(String, Vec<usize>)]) {
+    let stored = factors.iter().map(|one| (one, dtype)).chain(more.iter().map(|one| (one, Dtype::F32)));
+    let zeros: Vec<_> = stored
+        .map(|((name, shape), dtype)| {
+            let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            (name, dtype, shape, vec![0; bytes])
+        })
+        .collect();
+    let views = zeros.iter().map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(*dtype, (*shape).clone(), bytes).expect("view"))
+    });
+    let file = safetensors::serialize(views, None::<HashMap<String, String>>).expect("file");
+    std::fs::write(path, file).expect("write");
+}
+
+#[test]
+fn factors_that_cannot_be_merged_are_refused_before_they_are_read() {
+    let r: Vec<Reference> = golden("lora.json");
+    let factors: Vec<(String, Vec<usize>)> =
+        r[0].tensors.clone().into_iter().filter(|(name, _)| !name.ends_with("alpha")).collect();
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("lora.safetensors");
+    let open = || {
+        let options = options(DType::F32, 1);
+        let said = |error: edgemaxx_candle::Error| error.to_string();
+        let unread = Unread::open(&replaced(folder.path()), &options).map(drop).map_err(said);
+        let read = Pipeline::load(&replaced(folder.path()), &options).map(drop).map_err(said);
+        assert_eq!(unread, read);
+        unread
+    };
+    let refused = |words: &str| {
+        let said = open().expect_err(words);
+        assert!(said.contains(words), "{words:?} in {said}");
+    };
+    for (dtype, words) in
+        [(Dtype::I64, "is stored as I64"), (Dtype::U8, "is stored as U8"), (Dtype::I8, ".scale` is missing")]
+    {
+        of_zeros(&path, &factors, dtype, &[]);
+        refused(words);
+    }
+    let scales: Vec<_> =
+        factors.iter().map(|(name, shape)| (format!("{name}.scale"), vec![shape[0]])).collect();
+    of_zeros(&path, &factors, Dtype::I8, &scales);
+    assert_eq!(open(), Ok(()));
+    of_zeros(&path, &factors, Dtype::F32, &scales);
+    refused("changes nothing of this UNet");
+    let (first, _) = &factors[0];
+    let module = first.split(".lora").next().expect("a module");
+    for shape in [vec![0], vec![2]] {
+        of_zeros(&path, &factors, Dtype::F32, &[(format!("{module}.alpha"), shape)]);
+        refused("expected one number");
+    }
+    let without_rank: Vec<_> = factors
+        .iter()
+        .map(|(name, shape)| {
+            let mut shape = shape.clone();
+            let rank = if name.contains("lora_A") || name.contains("down") { 0 } else { 1 };
+            shape[rank] = 0;
+            (name.clone(), shape)
+        })
+        .collect();
+    of_zeros(&path, &without_rank, Dtype::F32, &[]);
+    refused("a rank of 1 or more");
 }

@@ -195,6 +195,11 @@ fn looking_says_what_loading_would() {
         let found = look(&file).expect_err(&name);
         assert!(found.contains(&name), "{name}: {found}");
     }
+    // By this number it divides.
+    let mut file = whole.clone();
+    file.put("general.alignment", 4, 0u32.to_le_bytes().to_vec());
+    let found = look(&file).expect_err("no multiple");
+    assert!(found.contains("general.alignment"), "{found}");
     // Each of these it reads as one type only; a frequency of another it would take for none.
     for (key, kind, bytes) in [
         ("llama.attention.head_count_kv", 10, 2u64.to_le_bytes().to_vec()),
