@@ -65,6 +65,7 @@ pub use pipeline::{CheckpointSource, GenerateRequest, LoadOptions, Picture, Pipe
 pub use probe::peaks;
 pub use prompt::{PromptEmbeds, PromptEncoder};
 pub use trace::Trace;
+pub use unet::unet_folder;
 pub use unread::Unread;
 
 /// Compute types and devices, so that users need no dependency of their own.

@@ -20,8 +20,16 @@ use std::sync::Mutex;
 pub struct CheckpointSource {
     /// Folder in the diffusers layout (`model_index.json`, `unet/`, `vae/`, …).
     pub root: PathBuf,
-    /// Another `unet` folder (or a folder that contains one) that replaces only the UNet.
+    /// Where lies what is used in the place of its UNet, as [`crate::unet_folder`] finds it.
     pub unet: Option<PathBuf>,
+}
+
+impl CheckpointSource {
+    /// The folder with the `config.json` of its UNet, or of the one in its place; a LoRA, and a single file, have none of their
+    /// own.
+    pub fn unet_config(&self) -> PathBuf {
+        Replacement::of(&self.root, self.unet.as_deref()).folder().to_path_buf()
+    }
 }
 
 /// How a checkpoint is run.

@@ -12,7 +12,7 @@ use crate::floor;
 use crate::open::open_all;
 use crate::progress::Observer;
 use crate::resolve::{Resolved, baseline, candidate, control, engine_files, prompts, rehearse, unreadable};
-use crate::sources::{checkpoint_files, source_folder, unet_folder};
+use crate::sources::{checkpoint_files, source_folder};
 use crate::stage::plan::Draw;
 use crate::task::kit;
 use crate::text_file::read_text;
@@ -39,7 +39,7 @@ pub fn look(path: &Path, observer: &dyn Observer) -> Result<Looked> {
     let context = || path.display().to_string();
     rehearse(&contest, &base, &[]).within(context)?;
     let here = |checkpoint: &CheckpointSpec| {
-        let unet = checkpoint.unet.as_ref().is_none_or(|unet| unet_folder(&base, unet).is_ok());
+        let unet = checkpoint.unet.as_ref().is_none_or(|unet| base.join(unet).is_dir());
         source_folder(&base, &checkpoint.source).is_ok_and(|folder| folder.is_dir()) && unet
     };
     let looked = Digest::of("not digested");

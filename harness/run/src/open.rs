@@ -10,7 +10,7 @@ use edgemaxx_contract::task::{Grammar, RequestSpec, TaskRef};
 
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
-use crate::sources::{checkpoint_files, source_folder, unet_folder};
+use crate::sources::{checkpoint_files, is_same_folder, source_folder, unet_folder};
 use crate::task::kit;
 
 /// The folders of a pipeline's checkpoint.
@@ -21,7 +21,7 @@ pub fn source(base: &Path, pipeline: &PipelinePlan) -> Result<CheckpointSource> 
     let spec = &pipeline.checkpoint;
     Ok(CheckpointSource {
         root: source_folder(base, &spec.source)?,
-        unet: spec.unet.as_deref().map(|unet| unet_folder(base, unet)).transpose()?,
+        unet: spec.unet.as_ref().map(|unet| unet_folder(&base.join(unet))).transpose()?,
     })
 }
 
@@ -76,7 +76,10 @@ pub fn open_all(
         let who = if baseline { "the baseline".to_owned() } else { format!("candidate {:?}", pipeline.name) };
         match open(contest.task, &contest.request, pipeline, &source) {
             // Said of the baseline already.
-            Ok(_) if !baseline && pipeline.checkpoint == pipelines[0].checkpoint => {}
+            Ok(_)
+                if !baseline
+                    && is_same_folder(base, &pipeline.checkpoint.source, &pipelines[0].checkpoint.source) => {
+            }
             Ok(remarks) => {
                 remarks.iter().for_each(|remark| observer.note(&format!("warning: {who}: {remark}")));
             }

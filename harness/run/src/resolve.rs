@@ -17,7 +17,7 @@ use crate::candidate_file::candidate_file;
 use crate::error::{InFile as _, Result, RunError, Within as _};
 use crate::open::open_all;
 use crate::progress::Observer;
-use crate::sources::{own_file, pinned, source_folder, unet_folder};
+use crate::sources::{is_same_folder, own_file, pinned, source_folder, unet_folder};
 use crate::task::{Rehearsal, kit};
 use crate::text_file::read_text;
 
@@ -181,8 +181,9 @@ pub(crate) fn candidate(
     digest: Digest,
 ) -> Result<PipelinePlan> {
     let context = || format!("candidate {:?}", spec.name);
+    let alone = is_same_folder(base, &spec.checkpoint.source, &contest.baseline.checkpoint.source);
     // Nothing is read in a folder that is no checkpoint's.
-    let own = if spec.checkpoint.source == contest.baseline.checkpoint.source || digest == unreadable() {
+    let own = if alone || digest == unreadable() {
         CandidateFile::default()
     } else {
         candidate_file(&source_folder(base, &checkpoint.source)?, contest.task)?
@@ -219,7 +220,7 @@ impl FolderDigests {
     pub fn of(&mut self, base: &Path, checkpoint: &CheckpointSpec) -> Result<Digest> {
         let source = self.folder(&source_folder(base, &checkpoint.source)?)?.to_string();
         let unet = match &checkpoint.unet {
-            Some(unet) => self.folder(&unet_folder(base, unet)?)?.to_string(),
+            Some(unet) => self.folder(&unet_folder(&base.join(unet))?)?.to_string(),
             None => String::new(),
         };
         let recipe = checkpoint.derive.map(|recipe| recipe.to_string()).unwrap_or_default();

@@ -49,18 +49,21 @@ pub fn source_folder(base: &Path, source: &str) -> Result<PathBuf> {
     }
 }
 
-/// Where a replaced UNet lies: the folder itself, or its `unet/`.
+/// Whether two sources lead to the same folder, however they are spelled.
+pub fn is_same_folder(base: &Path, one: &str, other: &str) -> bool {
+    let real = |source: &str| source_folder(base, source).ok()?.canonicalize().ok();
+    one == other || real(one).is_some_and(|folder| real(other) == Some(folder))
+}
+
+/// Where lies what is used in the place of a UNet: in the folder that is named, or in its `unet/`.
 ///
 /// # Errors
-/// It is not here.
-pub fn unet_folder(base: &Path, unet: &str) -> Result<PathBuf> {
-    let folder = base.join(unet);
-    let inner = folder.join("unet");
-    match (inner.is_dir(), folder.is_dir()) {
-        (true, _) => Ok(inner),
-        (false, true) => Ok(folder),
-        (false, false) => Err(RunError::input(format!("unet {}: no such folder", folder.display()))),
+/// It is not here, or lies in both.
+pub fn unet_folder(named: &Path) -> Result<PathBuf> {
+    if !named.is_dir() {
+        return Err(RunError::input(format!("unet {}: no such folder", named.display())));
     }
+    edgemaxx_candle::unet_folder(named).map_err(|error| RunError::input(format!("unet {error}")))
 }
 
 /// Why a path is no checkpoint's folder, and how to come by one.

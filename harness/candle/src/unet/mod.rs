@@ -12,4 +12,5 @@ mod transformer;
 pub use config::UNetConfig;
 pub use model::{Condition, UNet};
 pub(crate) use replacement::Replacement;
+pub use replacement::unet_folder;
 pub(crate) use resnet::{Resnet, ResnetShape};

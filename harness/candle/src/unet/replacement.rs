@@ -21,18 +21,13 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// That of a checkpoint at `root`, with `unet` in its UNet's place: a folder in diffusers' layout or one that has such a
-    /// `unet` in it, or a folder with one safetensors file and no configuration.
+    /// That of a checkpoint at `root`, with `unet` in its UNet's place, as [`unet_folder`] finds it.
     pub(crate) fn of(root: &Path, unet: Option<&Path>) -> Self {
         let own = root.join("unet");
         let Some(unet) = unet else { return Self { folder: own, file: None } };
-        let folders = [unet.to_path_buf(), unet.join("unet")];
-        if let Some(folder) = folders.iter().find(|folder| folder.join("config.json").is_file()) {
-            return Self { folder: folder.clone(), file: None };
-        }
-        match only_file(unet) {
+        match only_file(unet).filter(|_| !has_config(unet)) {
             Some(file) => Self { folder: own, file: Some(file) },
-            None => Self { folder: folders[1].clone(), file: None },
+            None => Self { folder: unet.to_path_buf(), file: None },
         }
     }
 
@@ -83,6 +78,29 @@ impl Replacement {
         }
         Ok(single.renamed(|name| theirs.get(name).cloned()))
     }
+}
+
+/// Where lies what is used in the place of a UNet: in the folder that is named, or in its `unet/`. It is a UNet in diffusers'
+/// layout, or one safetensors file without a configuration.
+///
+/// # Errors
+/// [`Error::Config`]: it lies in both.
+pub fn unet_folder(named: &Path) -> Result<PathBuf> {
+    let inner = named.join("unet");
+    let holds = |folder: &Path| has_config(folder) || only_file(folder).is_some();
+    match (holds(named), holds(&inner)) {
+        (true, true) => {
+            let expected =
+                format!("one; name {} for the inner one, or move the outer one away", inner.display());
+            Err(Error::config(named, "the folder", "a UNet in it and another in its unet/", expected))
+        }
+        (false, true) => Ok(inner),
+        (_, false) => Ok(named.to_path_buf()),
+    }
+}
+
+fn has_config(folder: &Path) -> bool {
+    folder.join("config.json").is_file()
 }
 
 /// The one safetensors file of a folder.

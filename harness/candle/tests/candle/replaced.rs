@@ -5,7 +5,7 @@ use std::path::Path;
 
 use edgemaxx_candle::derive::{Recipe, derive};
 use edgemaxx_candle::weights::Weights;
-use edgemaxx_candle::{CheckpointSource, DType, Device, Pipeline, Unread};
+use edgemaxx_candle::{CheckpointSource, DType, Device, Pipeline, Unread, unet_folder};
 use edgemaxx_contract::noise::torch_randn;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -216,4 +216,22 @@ fn factors_that_cannot_be_merged_are_refused_before_they_are_read() {
         .collect();
     of_zeros(&path, &without_rank, Dtype::F32, &[]);
     refused("a rank of 1 or more");
+}
+
+#[test]
+fn what_replaces_a_unet_has_one_place() {
+    let own = fixtures().join("models/emoji-sdxl-student");
+    assert_eq!(unet_folder(&own).expect("inner"), own.join("unet"));
+    assert_eq!(unet_folder(&own.join("unet")).expect("outer"), own.join("unet"));
+    let folder = tempfile::tempdir().expect("folder");
+    let (outer, inner) = (folder.path().join("lora.safetensors"), folder.path().join("unet"));
+    // An empty `unet/` hides nothing.
+    std::fs::create_dir(&inner).expect("folder");
+    std::fs::write(&outer, "").expect("write");
+    assert_eq!(unet_folder(folder.path()).expect("outer"), folder.path());
+    std::fs::write(inner.join("config.json"), "{}").expect("write");
+    let said = unet_folder(folder.path()).expect_err("both").to_string();
+    assert!(said.contains("a UNet in it and another in its unet/"), "{said}");
+    std::fs::remove_file(&outer).expect("removed");
+    assert_eq!(unet_folder(folder.path()).expect("inner"), inner);
 }

@@ -16,6 +16,7 @@ use edgemaxx_engine::{
 use edgemaxx_run::candidate_file::{own_engine, own_settings};
 use edgemaxx_run::open::linked;
 use edgemaxx_run::prepare::{command, limits, path_text, replaced};
+use edgemaxx_run::sources::unet_folder;
 use edgemaxx_run::task::{of_checkpoint, of_name};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -186,7 +187,8 @@ impl Args {
         let folder = |path: &PathBuf| path.canonicalize().in_file(path);
         let checkpoint = self.checkpoint.as_ref().map(folder).transpose()?;
         let checkpoint = checkpoint.unwrap_or_else(|| empty.to_owned());
-        let unet = self.unet.as_ref().map(folder).transpose()?;
+        let unet = self.unet.as_deref().map(unet_folder).transpose()?;
+        let unet = unet.as_ref().map(folder).transpose()?;
         let kit = match &self.task {
             Some(name) => of_name(name)?,
             None => of_checkpoint(&checkpoint),

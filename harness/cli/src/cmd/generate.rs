@@ -12,7 +12,7 @@ use edgemaxx_contract::task::picture::{self, MAX_PIXELS};
 use edgemaxx_files::write_whole;
 use edgemaxx_picture::Picture;
 use edgemaxx_run::candidate_file::own_settings;
-use edgemaxx_run::sources::{checkpoint_files, no_folder};
+use edgemaxx_run::sources::{checkpoint_files, no_folder, unet_folder};
 use edgemaxx_run::task::Kit as _;
 use edgemaxx_run::task::picture::{PICTURE, load_options};
 use serde::Serialize;
@@ -167,7 +167,8 @@ impl Args {
         if !self.checkpoint.is_dir() {
             return Err(Failure::input(format!("--checkpoint: {}", no_folder(&self.checkpoint))));
         }
-        for folder in std::iter::once(&self.checkpoint).chain(&self.unet) {
+        let unet = self.unet.as_deref().map(unet_folder).transpose()?;
+        for folder in std::iter::once(&self.checkpoint).chain(&unet) {
             checkpoint_files(folder)?;
         }
         if let Some(class) = self.scheduler.as_deref().filter(|class| !SCHEDULERS.contains(class)) {
@@ -187,7 +188,7 @@ impl Args {
         let (task, usual) = (PICTURE.task(), Object::of(&picture::Settings::default())?);
         let settings = own_settings(&self.checkpoint, task, &usual, &Object::of(&asked)?)?;
         let settings: picture::Settings = settings.view()?;
-        let source = CheckpointSource { root: self.checkpoint, unet: self.unet };
+        let source = CheckpointSource { root: self.checkpoint, unet };
         let device = self.device.open().map_err(|error| engine_failure(&error, Exit::Environment))?;
         let options = LoadOptions {
             vae_tiling: settings.vae_tiling,

@@ -49,6 +49,11 @@ fn generate(it: &Playground, arguments: &[&str]) -> (i32, String) {
     said(&command.output().unwrap())
 }
 
+/// What [`verb`] planned.
+fn planned(it: &Playground) -> Plan {
+    Plan::from_json(&fs::read_to_string(it.path("out/plan.json")).unwrap()).unwrap()
+}
+
 /// Changes keys of a JSON file of the candidate.
 fn edit(it: &Playground, file: &str, keys: &[(&str, Value)]) {
     let path = it.path("mine").join(file);
@@ -391,8 +396,7 @@ fn copies_of_one_commit_are_one_checkpoint() {
     let digest = || {
         let (code, message) = verb(&it, "plan");
         assert_eq!(code, 0, "{message}");
-        let plan = Plan::from_json(&fs::read_to_string(it.path("out/plan.json")).unwrap()).unwrap();
-        plan.pipelines.iter().find(|pipeline| pipeline.name == "mine").unwrap().digest
+        planned(&it).pipelines.iter().find(|pipeline| pipeline.name == "mine").unwrap().digest
     };
     let plain = digest();
     for folder in [".cache/huggingface/download", ".git"] {
@@ -487,4 +491,55 @@ fn generate_says_what_it_takes_and_writes_what_the_name_says() {
     assert!(code == 0 && fs::read(&out).unwrap().starts_with(&[0xff, 0xd8, 0xff]), "{message}");
     let (code, message) = generate(&it, &["--out", it.path("x.webp").to_str().unwrap()]);
     assert!(code == 2 && message.contains("expected a name that ends in .png, .jpg or .jpeg"), "{message}");
+}
+
+/// Settings that lie in the baseline's folder are nobody's: however a candidate spells that folder, it is the baseline's.
+#[test]
+fn a_folder_is_the_same_however_it_is_spelled() {
+    let it = ground();
+    as_baseline(&it);
+    fs::write(it.path("mine/edgemaxx.toml"), "[generation]\nsteps = 2\n").unwrap();
+    symlink("mine", it.path("link")).unwrap();
+    let own = it.path("mine").display().to_string();
+    let spelled = ["mine", "./mine", "mine/", "mine/../mine", "link", &own];
+    let candidate =
+        |(i, folder): (usize, &&str)| format!("[[candidate]]\nname = \"c{i}\"\ncheckpoint = {folder:?}\n");
+    let candidates: String = spelled.iter().enumerate().map(candidate).collect();
+    it.replace("contest.toml", "[[candidate]]\nname = \"a\"\n", &candidates);
+    let (code, message) = verb(&it, "plan");
+    assert_eq!(code, 0, "{message}");
+    let plan = planned(&it);
+    assert_eq!(plan.pipelines.len(), 2 + spelled.len());
+    for pipeline in &plan.pipelines {
+        assert_eq!(pipeline.settings, plan.baseline().settings, "{}", pipeline.checkpoint.source);
+    }
+    // Another folder with the same files is another candidate.
+    copy_folder(&it.path("mine"), &it.path("other"));
+    it.replace("contest.toml", "checkpoint = \"link\"", "checkpoint = \"other\"");
+    let (code, message) = verb(&it, "plan");
+    assert_eq!(code, 0, "{message}");
+    let others = planned(&it).pipelines;
+    assert_eq!(others.iter().filter(|other| other.settings != plan.baseline().settings).count(), 1);
+}
+
+#[test]
+fn of_two_unets_in_one_folder_nobody_guesses() {
+    let it = ground();
+    it.replace("contest.toml", "checkpoint = \"mine\"", "unet = \"unet\"");
+    let unet = |it: &Playground| it.path("unet").display().to_string();
+    copy_folder(&repository("fixtures/models/emoji-sdxl-student/unet"), &it.path("unet"));
+    for name in ["plan", "doctor"] {
+        let message = verb(&it, name).1;
+        assert!(!message.contains("cannot answer"), "{message}");
+    }
+    assert_eq!(generate(&it, &["--unet", &unet(&it)]).0, 0);
+    copy_folder(&repository("fixtures/models/emoji-sdxl/unet"), &it.path("unet/unet"));
+    let mut check = edgemaxx();
+    check.args(["engine", "check", "--unet", &unet(&it), "--checkpoint"]).arg(it.path("mine"));
+    let check = said(&check.timeout(LONG).output().unwrap());
+    for (code, message) in
+        [verb(&it, "plan"), verb(&it, "doctor"), generate(&it, &["--unet", &unet(&it)]), check]
+    {
+        assert!(code == 2 && message.contains("a UNet in it and another in its unet/"), "{code}: {message}");
+    }
 }

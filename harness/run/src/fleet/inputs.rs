@@ -66,7 +66,7 @@ pub(super) fn gather(folder: &RunFolder, plan: &Plan) -> Result<(Inputs, Store)>
         }
         if let Some(unet) = &pipeline.checkpoint.unet {
             relative(Path::new(unet), &base)?;
-            found.folder(&unet_folder(&base, unet)?)?;
+            found.folder(&unet_folder(&base.join(unet))?)?;
         }
         if let EngineSpec::Command(engine) = &pipeline.engine
             && !engine.own

@@ -34,9 +34,8 @@ def load(job):
     parts = {}
     folder = job["replaced"].get("unet")
     if folder:
-        inner = os.path.join(folder, "unet")
         parts["unet"] = diffusers.UNet2DConditionModel.from_pretrained(
-            inner if os.path.isdir(inner) else folder, torch_dtype=dtype, use_safetensors=True
+            folder, torch_dtype=dtype, use_safetensors=True
         )
     pipe = diffusers.StableDiffusionXLPipeline.from_pretrained(
         job["checkpoint"], torch_dtype=dtype, use_safetensors=True, add_watermarker=False, **parts

@@ -86,13 +86,7 @@ pub(super) fn alone(checkpoint: &CheckpointSource) -> Alone {
 /// what its engine must say when it is ready. A replaced UNet is read instead of the checkpoint's own.
 fn own(checkpoint: &CheckpointSource) -> Option<(Option<u32>, Option<Ready>)> {
     let config = |folder: &Path| -> Option<Value> { read_json(&folder.join("config.json")).ok() };
-    let unet = match &checkpoint.unet {
-        None => config(&checkpoint.root.join("unet")),
-        // A LoRA, or a single file, has none.
-        Some(folder) => config(&folder.join("unet"))
-            .or_else(|| config(folder))
-            .or_else(|| config(&checkpoint.root.join("unet"))),
-    }?;
+    let unet = config(&checkpoint.unet_config())?;
     let vae = config(&checkpoint.root.join("vae"))?;
     let number = |name: &str| u32::try_from(unet.get(name)?.as_u64()?).ok();
     // 2 for each of its blocks but the first
@@ -120,10 +114,7 @@ mod tests {
         assert_eq!(found.request.to_value(), json!({"width": 64, "height": 64}));
         let ready = Ready { latent_channels: 4, vae_scale_factor: 4 };
         assert_eq!(found.ready, Some(ready.object()));
-        // a folder that holds a UNet, and one whose unet/ does
-        for folder in [root.join("unet"), root.clone()] {
-            assert_eq!(of(Some(folder)).ready, Some(ready.object()));
-        }
+        assert_eq!(of(Some(root.join("unet"))).ready, Some(ready.object()));
         let nowhere = alone(&CheckpointSource { root: "/no/such/folder".into(), unet: None });
         assert_eq!(nowhere.request.to_value(), json!({"width": 512, "height": 512}));
         assert_eq!(nowhere.ready, None);

@@ -13,7 +13,7 @@ use edgemaxx_quality::picture::clip::ClipEmbedder;
 use edgemaxx_quality::picture::lpips::Lpips;
 
 use crate::error::{Result, RunError};
-use crate::sources::source_folder;
+use crate::sources::{is_same_folder, source_folder};
 use crate::task::kit::Rehearsal;
 
 /// A picture of this side is as good as a larger one to find out whether LPIPS can judge it.
@@ -27,12 +27,12 @@ const LPIPS_SIDE: u32 = 64;
 /// Names the field, what was expected, and what was found.
 pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     let Rehearsal { contest, base, resolved } = *rehearsal;
-    schedulers(contest, resolved)?;
+    schedulers(contest, base, resolved)?;
     size(contest, base, resolved)?;
     judges(contest, base)
 }
 
-fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> Result<()> {
+fn schedulers(contest: &Contest, base: &Path, resolved: &[PipelinePlan]) -> Result<()> {
     let known = |scheduler: Option<&String>| scheduler.is_none_or(|name| SCHEDULERS.contains(&name.as_str()));
     let refuse = |field: String, found: Option<&String>| {
         Err(RunError::input(format!(
@@ -54,7 +54,7 @@ fn schedulers(contest: &Contest, resolved: &[PipelinePlan]) -> Result<()> {
         let named = patch.scheduler.as_ref();
         let pipeline = resolved.iter().find(|pipeline| pipeline.name == candidate.name);
         // A folder of its own may name another engine, and another scheduler than the baseline's.
-        let alone = candidate.checkpoint.source == contest.baseline.checkpoint.source;
+        let alone = is_same_folder(base, &candidate.checkpoint.source, &contest.baseline.checkpoint.source);
         let (native, inherits) = match (pipeline, &candidate.engine) {
             (Some(pipeline), _) => {
                 (pipeline.engine == EngineSpec::Native, of(&pipeline.settings)?.as_ref() == theirs)
