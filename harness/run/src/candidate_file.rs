@@ -29,21 +29,20 @@ pub fn candidate_file(folder: &Path, task: TaskRef) -> Result<CandidateFile> {
     Ok(file)
 }
 
-/// The command that a candidate's own `edgemaxx.toml` names as its engine, whatever it is for.
+/// The engine that a candidate's own `edgemaxx.toml` names, whatever it is for.
 ///
 /// # Errors
 /// As [`candidate_file`].
-pub fn own_engine(folder: &Path) -> Result<Option<CommandSpec>> {
+pub fn own_engine(folder: &Path) -> Result<Option<EngineSpec>> {
     let path = folder.join(CANDIDATE_FILE);
     if !path.exists() {
         return Ok(None);
     }
-    let Some(EngineSpec::Command(engine)) = CandidateFile::engine_of(&read_text(&path)?).in_file(&path)?
-    else {
-        return Ok(None);
-    };
-    stays_inside(folder, &engine).in_file(&path)?;
-    Ok(Some(engine))
+    let engine = CandidateFile::engine_of(&read_text(&path)?).in_file(&path)?;
+    if let Some(EngineSpec::Command(engine)) = &engine {
+        stays_inside(folder, engine).in_file(&path)?;
+    }
+    Ok(engine)
 }
 
 /// How a checkpoint is run where no contest says it: as `asked` for, else as its own `edgemaxx.toml` says, else as is

@@ -25,5 +25,5 @@ pub(crate) use model::check_ids;
 pub use model::{Llama, LlamaOptions};
 pub use sample::{greedy, log_probabilities, sampled};
 pub use tokenizer::LlamaTokenizer;
-pub use vocabulary::{Vocabulary, checkpoint, look};
+pub use vocabulary::{Vocabulary, checkpoint, is_laid_out, look};
 pub(crate) use weights::{LLAMA_CPP, Shapes, Sizes, fits};

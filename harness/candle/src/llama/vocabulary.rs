@@ -5,7 +5,9 @@ use super::tokenizer::LlamaTokenizer;
 use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, fits, sizes};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
+use crate::json::read_json;
 use crate::transformers::TransformersConfig;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The tokens of a checkpoint.
@@ -92,10 +94,7 @@ pub fn checkpoint(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() || path.join("config.json").is_file() {
         return Ok(path.to_owned());
     }
-    let entries = std::fs::read_dir(path).map_err(Error::io(path))?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")));
-    match files.as_slice() {
+    match gguf_files(path)?.as_slice() {
         [file] => Ok(file.clone()),
         several => Err(Error::config(
             path,
@@ -104,6 +103,21 @@ pub fn checkpoint(path: &Path) -> Result<PathBuf> {
             "a config.json beside model.safetensors, or one GGUF file",
         )),
     }
+}
+
+/// Whether a folder is laid out as a language model's, be it one that can be read here or not: its `config.json` names a
+/// `model_type` or has a vocabulary, as transformers writes it, or GGUF files lie in it.
+pub fn is_laid_out(folder: &Path) -> bool {
+    let config = read_json::<Value>(&folder.join("config.json"));
+    config.is_ok_and(|config| ["model_type", "vocab_size"].iter().any(|key| !config[key].is_null()))
+        || gguf_files(folder).is_ok_and(|files| !files.is_empty())
+}
+
+fn gguf_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")));
+    Ok(files)
 }
 
 #[cfg(test)]

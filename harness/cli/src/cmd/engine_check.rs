@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::CheckpointSource;
-use edgemaxx_contract::contest::{Device, DeviceKind, Timeouts};
+use edgemaxx_contract::contest::{CommandSpec, Device, DeviceKind, EngineSpec, Timeouts};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::environment::Card;
 use edgemaxx_contract::input::Input;
 use edgemaxx_contract::task::{self, RequestSpec, Settings};
 use edgemaxx_devices::{Ask, Chosen, Pins, choose};
 use edgemaxx_engine::{
-    Check, Codec, Examination, Limits, Load, Object, ProcessSpec, SandboxStatus, Verdict, check,
-    detect_sandbox,
+    Check, Codec, Examination, Load, Object, ProcessSpec, SandboxStatus, Verdict, check, detect_sandbox,
 };
 use edgemaxx_run::candidate_file::{own_engine, own_settings};
 use edgemaxx_run::open::linked;
@@ -195,16 +194,23 @@ impl Args {
         };
         let source = CheckpointSource { root: checkpoint.clone(), unet: unet.clone() };
         let alone = kit.alone(&source);
-        let named = if self.words.is_empty() { own_engine(&checkpoint)? } else { None };
-        let needs = named.as_ref().map(|engine| engine.needs.clone()).unwrap_or_default();
-        let limits = named.as_ref().map_or_else(Limits::default, |engine| limits(engine.resources, true));
-        let folder_of_engine = named.is_some().then(|| checkpoint.clone());
-        let (command, mut read_only) = match &named {
-            Some(engine) => command(&engine.command, &[&checkpoint], true),
-            None if self.words.is_empty() => {
-                command(&["edgemaxx", "engine", "candle"].map(str::to_owned), &[], true)
+        let engine = match self.words.is_empty() {
+            true => own_engine(&checkpoint)?.unwrap_or(EngineSpec::Native),
+            false => {
+                EngineSpec::Command(CommandSpec { command: self.words.clone(), ..CommandSpec::default() })
             }
-            None => command(&self.words, &[&here], false),
+        };
+        let built_in = |name: &str| {
+            let command = command(&["edgemaxx", "engine", name].map(str::to_owned), &[], true);
+            (command, CommandSpec::default())
+        };
+        let ((command, mut read_only), engine) = match engine {
+            EngineSpec::Native => built_in("candle"),
+            EngineSpec::CandleTransformers => built_in(EngineSpec::CANDLE_TRANSFORMERS),
+            EngineSpec::Command(engine) => {
+                let place = if engine.own { &checkpoint } else { &here };
+                (command(&engine.command, &[place], engine.own), engine)
+            }
         };
         for folder in std::iter::once(&checkpoint).chain(&unet) {
             read_only.push(folder.clone());
@@ -239,13 +245,13 @@ impl Args {
         };
         let spec = ProcessSpec {
             command,
-            folder: folder_of_engine,
+            folder: engine.own.then(|| checkpoint.clone()),
             read_only,
             kernels: None,
             set_aside: false,
-            needs,
+            needs: engine.needs,
             pins: Pins { threads: self.threads, card: self.card()? },
-            limits,
+            limits: limits(engine.resources, true),
             timeouts,
             sandbox: sandbox.clone(),
         };

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use edgemaxx_contract::contest::EngineSpec;
 use edgemaxx_engine::{InstallError, InstallSpec, detect_sandbox, install};
 use edgemaxx_files::folder_digest;
 use edgemaxx_run::candidate_file::own_engine;
@@ -43,7 +44,7 @@ impl Args {
         }
         // The installer is started in it: what is named in it must not depend on where we are.
         let folder = self.folder.canonicalize().in_file(&self.folder)?;
-        let Some(engine) = own_engine(&folder)? else {
+        let Some(EngineSpec::Command(engine)) = own_engine(&folder)? else {
             return answer("nothing to install: the candidate names no engine of its own");
         };
         if engine.install.is_empty() {

@@ -212,3 +212,31 @@ fn a_program_that_leads_out_of_sight_says_where() {
     let said = check(&[venv.path(), &base]);
     assert!(!said.contains("a link to"), "it starts, and is no engine: {said}");
 }
+
+/// An engine that is part of this program, too; a language model's folder that cannot be read is one all the same.
+#[test]
+fn a_checkpoint_is_checked_as_what_it_is_with_the_engine_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    copy_folder(&repository("fixtures/models/stories-llama"), &own);
+    let check = || {
+        let output =
+            edgemaxx().args(["engine", "check", "--unsandboxed", "--checkpoint"]).arg(&own).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(check().contains("ready "), "the built-in engine");
+    std::fs::write(own.join("edgemaxx.toml"), "[engine]\nnative = \"candle-transformers\"\n").unwrap();
+    let text = check();
+    // Which has no LLaMA in this layout.
+    assert!(
+        text.contains("model_type: found `llama`") || text.contains("`model_type`: found `llama`"),
+        "{text}"
+    );
+    std::fs::remove_file(own.join("config.json")).unwrap();
+    std::fs::remove_file(own.join("edgemaxx.toml")).unwrap();
+    for name in ["a.gguf", "b.gguf"] {
+        std::fs::write(own.join(name), "").unwrap();
+    }
+    let text = check();
+    assert!(text.contains("2 GGUF files") && text.contains("one GGUF file"), "{text}");
+}

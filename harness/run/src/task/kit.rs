@@ -23,6 +23,11 @@ pub trait Kit: Sync {
     /// How engines are asked.
     fn codec(&self) -> &'static dyn Codec;
 
+    /// Whether a folder is laid out as this task's checkpoints are, be it one that can be loaded or not.
+    fn is_checkpoint(&self, _folder: &Path) -> bool {
+        false
+    }
+
     /// The judge of its answers, with the models in these folders.
     ///
     /// # Errors
@@ -112,9 +117,6 @@ pub struct Alone {
 
 /// A task, to those who have the built-in engine do it.
 pub trait Native: Sync {
-    /// Whether a folder is laid out as a checkpoint that the engine can load for this task.
-    fn is_checkpoint(&self, folder: &Path) -> bool;
-
     /// Opens all of a checkpoint that the engine would, and looks at the settings that it names.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ pub fn of_name(name: &str) -> Result<&'static dyn Kit> {
 /// The kit of the task that a checkpoint is for, where no contest says it, by its layout; where that says nothing, of
 /// the task of a contest that names none.
 pub fn of_checkpoint(folder: &Path) -> &'static dyn Kit {
-    all().find(|kit| kit.native().is_some_and(|native| native.is_checkpoint(folder))).unwrap_or(usual())
+    all().find(|kit| kit.is_checkpoint(folder)).unwrap_or(usual())
 }
 
 /// The kit of the task whose answers lie in such files, by the file's name; where that says nothing, as
@@ -83,6 +83,17 @@ mod tests {
         assert_eq!(of_checkpoint(&models.join("emoji-sdxl")).task().name(), "picture");
         assert_eq!(of_checkpoint(Path::new("/no/such/folder")).task(), task::DEFAULT);
         assert_eq!(of_checkpoint(&models.join("stories-llama")).task().name(), "text");
+        // Be it one that can be loaded or not.
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        file("config.json", r#"{"_class_name": "UNet2DConditionModel"}"#);
+        assert_eq!(of_checkpoint(folder.path()).task(), task::DEFAULT);
+        file("config.json", r#"{"model_type": "gpt2"}"#);
+        assert_eq!(of_checkpoint(folder.path()).task().name(), "text");
+        std::fs::remove_file(folder.path().join("config.json")).unwrap();
+        file("a.gguf", "");
+        file("b.gguf", "");
+        assert_eq!(of_checkpoint(folder.path()).task().name(), "text");
         assert_eq!(of_answer(Path::new("a.png")).task().name(), "picture");
         assert_eq!(of_answer(Path::new("a.json")).task().name(), "text");
     }

@@ -33,6 +33,10 @@ impl Kit for PictureKit {
         &task::picture::PICTURE
     }
 
+    fn is_checkpoint(&self, folder: &Path) -> bool {
+        folder.join(checkpoint::INDEX).is_file()
+    }
+
     fn judge(&self, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError> {
         Ok(Box::new(PictureJudge::load(models)?))
     }
@@ -60,10 +64,6 @@ impl Kit for PictureKit {
 }
 
 impl Native for PictureKit {
-    fn is_checkpoint(&self, folder: &Path) -> bool {
-        folder.join(checkpoint::INDEX).is_file()
-    }
-
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
         checkpoint::check(folder, settings)
     }

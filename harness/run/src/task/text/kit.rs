@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_candle::llama::{LlamaConfig, checkpoint, look};
-use edgemaxx_candle::transformers::TransformersConfig;
+use edgemaxx_candle::llama::{is_laid_out, look};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
@@ -40,6 +39,10 @@ impl Kit for TextKit {
 
     fn codec(&self) -> &'static dyn Codec {
         &codec::TEXT
+    }
+
+    fn is_checkpoint(&self, folder: &Path) -> bool {
+        is_laid_out(folder)
     }
 
     fn judge(&self, models: &BTreeMap<Model, PathBuf>) -> Result<Box<dyn Judge>, QualityError> {
@@ -79,14 +82,6 @@ impl Kit for TextKit {
 }
 
 impl Native for TextKit {
-    fn is_checkpoint(&self, folder: &Path) -> bool {
-        let path = checkpoint(folder).ok().filter(|_| folder.is_dir());
-        let named = |path: &Path| {
-            LlamaConfig::read(&path.join("config.json")).is_ok() || TransformersConfig::is_its(path)
-        };
-        path.is_some_and(|path| path.is_file() || named(&path))
-    }
-
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
         settings.view::<text::SettingsPatch>()?;
         look(folder).map(drop).map_err(|error| RunError::input(error.to_string()))

@@ -52,10 +52,6 @@ fn refuse(weights: Weights, rope_factor: f64, lookup: u32, cache: Weights) -> Re
 }
 
 impl Native for TransformersKit {
-    fn is_checkpoint(&self, folder: &Path) -> bool {
-        folder.is_dir() && read(folder).is_ok()
-    }
-
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
         settings.view::<text::SettingsPatch>()?;
         read(folder).map(drop)
