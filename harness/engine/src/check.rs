@@ -107,11 +107,12 @@ fn run(exam: &Examination<'_>, checks: &mut Vec<Check>) -> Result<(), Check> {
     checks.push(good("hello", format!("{} {} after {}", info.name, info.version, ms(launch_ns))));
     let loaded = engine.load(exam.load).map_err(failed("load"))?;
     let ready = exam.codec.ready(exam.request, &loaded.ready).map_err(|problem| bad("ready", problem))?;
-    if let Some(own) = exam.own_ready.filter(|own| **own != ready) {
-        let detail = format!("it says {}, its checkpoint {}", words(&ready), words(own));
-        return Err(bad("ready", detail));
-    }
     checks.push(good("load", format!("ready {} after {}", words(&ready), ms(loaded.load_ns))));
+    if let Some(own) = exam.own_ready.filter(|own| **own != ready) {
+        let advice = "beside a baseline that says what its checkpoint does, every session would fail";
+        let detail = format!("it says {}, its checkpoint {}; {advice}", words(&ready), words(own));
+        checks.push(Check { what: "ready", verdict: Verdict::Doubtful, detail });
+    }
 
     let mut asker = Asker { engine, exam, ready, next: 1 };
     let mut fresh = None;
