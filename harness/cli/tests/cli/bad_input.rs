@@ -246,6 +246,7 @@ fn contests_that_cannot_be_won() {
     for (from, to, expected) in [
         ("pairs = 3", "pairs = 3\nquick_sessions = 1", "measurement.quick_sessions: expected a value from 2"),
         ("sessions = 5", "sessions = 1", "measurement.sessions: expected a value from 2"),
+        ("pairs = 3", "pairs = 3\nthreads = 501", "measurement.threads: expected a value from 1 to 500"),
         (
             "[score]\nsimilarity = \"ssim-gray\"",
             "",

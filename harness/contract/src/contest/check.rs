@@ -26,6 +26,9 @@ pub const CONTROL: &str = "control";
 /// Pairs of all candidates and the control in all sessions: a plan of more takes gigabytes, and a week on any device.
 const MOST_PAIRS: u64 = 1_000_000;
 
+/// Threads that an engine may compute with: a dozen of the 512 processes that it may have are left for all else that it does.
+const MOST_THREADS: u32 = 500;
+
 impl Contest {
     /// Reads a contest file's text.
     ///
@@ -137,6 +140,7 @@ impl Contest {
         {
             within(&format!("measurement.{key}"), sessions, 2, 1000)?;
         }
+        within("measurement.threads", self.measurement.threads, 1, MOST_THREADS)?;
         if self.score.similarity_exponent > 0.0 {
             has_models(&self.quality.models, self.score.similarity, "score.similarity")?;
         }
