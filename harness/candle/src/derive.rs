@@ -1,6 +1,7 @@
 //! Derived checkpoints: a base with its weights stored differently, disturbed, or with another UNet. The same input
 //! gives the same bytes.
 use crate::error::{Error, Result};
+use crate::json::read_json;
 use crate::pipeline::CheckpointSource;
 use crate::unet::Replacement;
 use crate::weights::{Weights, component_files};
@@ -9,7 +10,8 @@ use candle_core::{DType, Device};
 use edgemaxx_contract::noise::torch_randn;
 use half::{bf16, f16};
 use safetensors::Dtype;
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// How weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Recipe {
     pub noise: Option<Noise>,
 }
 
+/// The file that says what a checkpoint is.
+const INDEX: &str = "model_index.json";
 /// Components with weights, and the stem of their files' names.
 const MODELS: [(&str, &str); 4] = [
     ("text_encoder", "model"),
@@ -53,32 +57,65 @@ const OTHERS: [&str; 3] = ["scheduler", "tokenizer", "tokenizer_2"];
 /// Smallest tensor that is worth a scale per channel.
 const INT8_ELEMENTS: usize = 2048;
 
+/// A component with weights, opened.
+struct Component {
+    name: &'static str,
+    stem: &'static str,
+    from: PathBuf,
+    files: Vec<PathBuf>,
+    weights: Weights,
+    /// Whether the folder's own files are not the weights.
+    elsewhere: bool,
+}
+
+/// The components of a checkpoint that others can be derived from.
+fn components(source: &CheckpointSource) -> Result<Vec<Component>> {
+    let root = &source.root;
+    read_json::<Value>(&root.join(INDEX))?;
+    for folder in OTHERS.map(|name| root.join(name)) {
+        std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
+    }
+    let component = |(name, stem)| -> Result<Component> {
+        let unet = (name == "unet").then(|| Replacement::of(root, source.unet.as_deref()));
+        let from = unet.as_ref().map_or_else(|| root.join(name), |unet| unet.folder().to_path_buf());
+        let files = component_files(&from, stem)?;
+        let weights = match &unet {
+            Some(unet) => unet.open(DType::F32, &Device::Cpu)?,
+            None => Weights::open_files(files.clone(), DType::F32, &Device::Cpu)?,
+        };
+        let elsewhere = unet.is_some_and(|unet| !unet.is_folder());
+        Ok(Component { name, stem, from, files, weights, elsewhere })
+    };
+    MODELS.into_iter().map(component).collect()
+}
+
+/// Whether a checkpoint has what others are derived from, as far as that is known without reading a weight.
+///
+/// # Errors
+/// As [`derive`].
+pub fn look(source: &CheckpointSource) -> Result<()> {
+    components(source).map(drop)
+}
+
 /// Writes the checkpoint that `recipe` makes of `source` into the folder `out`, which must not exist or be empty. Weights
 /// that do not change are hard links where the file system allows it.
 pub fn derive(source: &CheckpointSource, recipe: &Recipe, out: &Path) -> Result<()> {
+    let components = components(source)?;
     make_empty(out)?;
     let root = &source.root;
-    place(&root.join("model_index.json"), &out.join("model_index.json"))?;
+    place(&root.join(INDEX), &out.join(INDEX))?;
     for name in OTHERS {
         copy_folder(&root.join(name), &out.join(name), |_| true)?;
     }
-    for (name, stem) in MODELS {
-        let unet = (name == "unet").then(|| Replacement::of(root, source.unet.as_deref()));
-        let from = unet.as_ref().map_or_else(|| root.join(name), |unet| unet.folder().to_path_buf());
+    for Component { name, stem, from, files, weights, elsewhere } in components {
         let to = out.join(name);
         let noise = recipe.noise.filter(|_| name == "unet" || name == "vae");
-        let files = component_files(&from, stem)?;
-        let elsewhere = unet.as_ref().is_some_and(|unet| !unet.is_folder());
         if recipe.storage.is_none() && noise.is_none() && !elsewhere {
             let index = |p: &Path| p.to_string_lossy().ends_with(".index.json");
             copy_folder(&from, &to, |p| files.iter().any(|f| f == p) || is_json(p) || index(p))?;
             continue;
         }
         copy_folder(&from, &to, |p| is_json(p) && !p.to_string_lossy().ends_with(".index.json"))?;
-        let weights = match &unet {
-            Some(unet) => unet.open(DType::F32, &Device::Cpu)?,
-            None => Weights::open_files(files, DType::F32, &Device::Cpu)?,
-        };
         rewrite(&weights, recipe.storage, noise, &to.join(format!("{stem}.safetensors")))?;
     }
     Ok(())
@@ -256,6 +293,20 @@ mod tests {
         assert!((1e-4..2e-2).contains(&error), "{error}");
         assert_eq!(relative(&unet(&a), &unet(&source().root), BIAS), 0.0);
         assert!(derive(&source(), &recipe, &a).is_err(), "refuses a folder that is not empty");
+    }
+
+    #[test]
+    fn what_nothing_can_be_derived_from_is_known_by_looking() {
+        look(&source()).expect("a checkpoint");
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (own, out) = (dir.path().join("own"), dir.path().join("out"));
+        std::fs::create_dir(&own).expect("folder");
+        let own = CheckpointSource { root: own, unet: None };
+        let said = look(&own).expect_err("no checkpoint").to_string();
+        assert!(said.contains("model_index.json"), "{said}");
+        let recipe = Recipe { storage: Some(Storage::Int8), noise: None };
+        assert_eq!(derive(&own, &recipe, &out).expect_err("no checkpoint").to_string(), said);
+        assert!(!out.exists(), "nothing is begun");
     }
 
     #[test]
