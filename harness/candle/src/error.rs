@@ -77,7 +77,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor that the configuration calls for is absent.
-    #[error("{}: tensor `{tensor}` is missing, expected shape {expected:?}; the weights do not fit the folder's config.json", path.display())]
+    #[error("{}: tensor `{tensor}` is missing, expected shape {expected:?}; the weights do not fit {}", path.display(), description(path))]
     MissingTensor {
         /// The file (or the first of the shards).
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A tensor has another shape than the configuration calls for.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, expected {expected:?}; the weights do not fit the folder's config.json", path.display())]
+    #[error("{}: tensor `{tensor}` has shape {found:?}, expected {expected:?}; the weights do not fit {}", path.display(), description(path))]
     WrongShape {
         /// The file.
         path: PathBuf,
@@ -153,6 +153,14 @@ pub enum Error {
     /// The computation failed.
     #[error("computation failed: {0}")]
     Candle(#[from] candle_core::Error),
+}
+
+/// Where what the weights in a file must be is said: a GGUF file says it itself.
+fn description(path: &Path) -> &'static str {
+    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) {
+        true => "the file's own metadata",
+        false => "the folder's config.json",
+    }
 }
 
 impl Error {

@@ -1,7 +1,8 @@
 //! What any engine must compute and read for an answer, by a checkpoint's tensors: the floor that no honest answer lies
 //! below. Layers are recognised by their names and shapes alone; what is not recognised is left out.
+use crate::Accelerator;
 use crate::error::Result;
-use crate::llama::{LlamaConfig, checkpoint, look};
+use crate::llama::{LlamaConfig, LlamaOptions, checkpoint, look};
 use crate::pipeline::CheckpointSource;
 use crate::unet::{Replacement, UNetConfig};
 use crate::vae::VaeConfig;
@@ -205,7 +206,7 @@ pub struct AskedText {
 /// # Errors
 /// The configuration cannot be read.
 pub fn of_text(folder: &Path, asked: &AskedText) -> Result<Vec<Part>> {
-    let config = look(folder)?;
+    let config = look(folder, Accelerator::Cpu, &LlamaOptions::default())?;
     let of = Layers::of(&config);
     let bytes = match asked.bits {
         Some(bits) => of.all() * bits / 8,

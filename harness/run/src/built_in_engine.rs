@@ -1,7 +1,7 @@
 //! The built-in engine as a process: edgemaxx-candle behind the protocol, for every task that it can do.
 
 use edgemaxx_candle::{Accelerator, DType};
-use edgemaxx_contract::contest::EngineSpec;
+use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_protocol::Hello;
 
@@ -14,6 +14,14 @@ pub fn engine_dtype(dtype: Dtype) -> DType {
         Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,
         Dtype::Bf16 => DType::BF16,
+    }
+}
+
+/// The device that the built-in engine computes on where a contest is for a kind of devices.
+pub fn accelerator(kind: DeviceKind) -> Accelerator {
+    match kind {
+        DeviceKind::Cuda => Accelerator::Cuda,
+        DeviceKind::Cpu | DeviceKind::Metal => Accelerator::Cpu,
     }
 }
 

@@ -14,7 +14,6 @@ use crate::progress::Observer;
 use crate::resolve::{Resolved, baseline, candidate, control, engine_files, prompts, rehearse, unreadable};
 use crate::sources::{checkpoint_files, source_folder};
 use crate::stage::plan::Draw;
-use crate::task::kit;
 use crate::text_file::read_text;
 
 /// A contest, and what is known of it without measuring.
@@ -62,12 +61,11 @@ pub fn look(path: &Path, observer: &dyn Observer) -> Result<Looked> {
     }
     needed(&pipelines, observer).within(context)?;
     let (prompts_file, prompts) = prompts(&contest, &base, path)?;
-    open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer).within(context)?;
+    let encoder =
+        open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer).within(context)?;
     if !here(&contest.baseline.checkpoint) {
         return Ok(Looked { contest, weights_bytes: None });
     }
-    let folder = source_folder(&base, &contest.baseline.checkpoint.source)?;
-    let encoder = kit(contest.task)?.encoder(&folder).within(context)?;
     let resolved = Resolved { contest, text, base, prompts_file, prompts, pipelines, encoder };
     let (Resolved { contest, base, .. }, plan) =
         Draw::today(path.to_owned(), false)?.draw_resolved(resolved)?;

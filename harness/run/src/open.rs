@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_candle::CheckpointSource;
-use edgemaxx_contract::contest::Contest;
-use edgemaxx_contract::plan::{PipelinePlan, Role};
-use edgemaxx_contract::task::{Grammar, RequestSpec, TaskRef};
+use edgemaxx_candle::{CheckpointSource, derive};
+use edgemaxx_contract::contest::{Contest, Recipe};
+use edgemaxx_contract::plan::{CheckpointSpec, PipelinePlan, Role};
+use edgemaxx_contract::task::{Encoder, Grammar, TaskRef};
 
+use crate::built_in_engine::accelerator;
 use crate::error::{InFile as _, Result, RunError};
 use crate::progress::Observer;
 use crate::sources::{checkpoint_files, is_same_folder, source_folder, unet_folder};
-use crate::task::kit;
+use crate::task::{Asked, kit};
 
 /// The folders of a pipeline's checkpoint.
 ///
@@ -26,14 +27,14 @@ pub fn source(base: &Path, pipeline: &PipelinePlan) -> Result<CheckpointSource> 
 }
 
 /// Opens a pipeline's checkpoint as the built-in engine would, where that is its engine; of any, looks through its folders,
-/// and whether an engine that is started here may read them.
+/// whether an engine that is started here may read them, and whether what the contest derives from it can be derived.
 /// What is odd about it, and keeps it from nothing.
 ///
 /// # Errors
 /// In words, why it cannot answer.
 pub fn open(
     task: TaskRef,
-    request: &RequestSpec,
+    asked: &Asked<'_>,
     pipeline: &PipelinePlan,
     source: &CheckpointSource,
 ) -> Result<Vec<String>, String> {
@@ -48,17 +49,29 @@ pub fn open(
         return Err(why);
     }
     let kit = kit(task).map_err(|error| error.to_string())?;
-    match kit.built_in(&pipeline.engine) {
-        Some(native) => native.open(source, request, &pipeline.settings).map_err(|error| error.to_string()),
-        None if pipeline.engine.is_built_in() => Err(format!(
-            "engine.native: candle-transformers does not do the task {task} here; use `native = true`"
-        )),
-        None => Ok(Vec::new()),
+    let remarks = match kit.built_in(&pipeline.engine) {
+        Some(native) => native.open(source, asked, &pipeline.settings).map_err(|error| error.to_string())?,
+        None if pipeline.engine.is_built_in() => {
+            return Err(format!(
+                "engine.native: candle-transformers does not do the task {task} here; use `native = true`"
+            ));
+        }
+        None => Vec::new(),
+    };
+    match pipeline.checkpoint.derive.map(|recipe| (recipe, derive::look(source))) {
+        Some((recipe, Err(error))) => Err(underivable(recipe, &error)),
+        _ => Ok(remarks),
     }
 }
 
+/// Why nothing comes of a recipe.
+pub fn underivable(recipe: Recipe, error: &edgemaxx_candle::Error) -> String {
+    format!("{recipe} cannot be derived from its checkpoint: {error}")
+}
+
 /// Opens the checkpoints of all pipelines that are here, the baseline's first, and looks at what of the prompts it would
-/// read: warns of what is wrong with a candidate, which is that candidate's failure.
+/// read: warns of what is wrong with a candidate, which is that candidate's failure. What turns prompts into what engines
+/// are asked, where they are not asked in words and the baseline is here.
 ///
 /// # Errors
 /// The baseline cannot answer, or two prompts are the same to it.
@@ -68,18 +81,22 @@ pub fn open_all(
     pipelines: &[PipelinePlan],
     prompts: (&str, &str),
     observer: &dyn Observer,
-) -> Result<()> {
+) -> Result<Option<Box<dyn Encoder>>> {
     let read = looked_at(prompts)?;
+    let kit = kit(contest.task)?;
+    let mut encoder: Option<Box<dyn Encoder>> = None;
+    let mut of_baseline = None;
     for pipeline in pipelines.iter().filter(|pipeline| pipeline.role != Role::Control) {
         let baseline = pipeline.role == Role::Baseline;
         let source = source(base, pipeline)?;
         let who = if baseline { "the baseline".to_owned() } else { format!("candidate {:?}", pipeline.name) };
-        match open(contest.task, &contest.request, pipeline, &source) {
+        let device = accelerator(contest.device.kind);
+        let asked = Asked { request: &contest.request, device, encoder: encoder.as_deref() };
+        match open(contest.task, &asked, pipeline, &source) {
             // Said of the baseline already.
             Ok(_)
                 if !baseline
-                    && is_same_folder(base, &pipeline.checkpoint.source, &pipelines[0].checkpoint.source) => {
-            }
+                    && of_baseline.is_some_and(|of| says_the_same(base, of, &pipeline.checkpoint)) => {}
             Ok(remarks) => {
                 remarks.iter().for_each(|remark| observer.note(&format!("warning: {who}: {remark}")));
             }
@@ -91,11 +108,19 @@ pub fn open_all(
             }
         }
         if baseline {
-            let said = kit(contest.task)?.prompts(&source, &contest.request, (prompts.0, &read))?;
+            let said = kit.prompts(&source, &contest.request, (prompts.0, &read))?;
             said.iter().for_each(|warning| observer.note(&format!("warning: {warning}")));
+            encoder = kit.encoder(&source.root)?;
+            of_baseline = Some(&pipeline.checkpoint);
         }
     }
-    Ok(())
+    Ok(encoder)
+}
+
+/// Whether what is said of one checkpoint is said of the other, too: the same folders, however they are spelled.
+fn says_the_same(base: &Path, one: &CheckpointSpec, other: &CheckpointSpec) -> bool {
+    is_same_folder(base, &one.source, &other.source)
+        && CheckpointSpec { source: other.source.clone(), ..one.clone() } == *other
 }
 
 /// The prompts that are looked at: all there are, and of a grammar the longest of each form.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::derive::{self, Noise, Storage, derive};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
-use edgemaxx_contract::contest::{CommandSpec, DeviceKind, EngineSpec, Recipe, Residency, Resources};
+use edgemaxx_contract::contest::{CommandSpec, EngineSpec, Recipe, Residency, Resources};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::plan::{PipelinePlan, Plan, Role};
 use edgemaxx_contract::run_files::{CHECKPOINTS_FOLDER, PLAN_FILE};
@@ -15,11 +15,12 @@ use edgemaxx_contract::sample::{Failure as Failed, FailureKind};
 use edgemaxx_devices::{Pins, vendor};
 use edgemaxx_engine::{Limits, Load, ProcessLauncher, ProcessSpec, SandboxStatus};
 
+use crate::built_in_engine::accelerator;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::{RunFolder, own_folder};
 use crate::resolve::FolderDigests;
 use crate::sources::{own_file, source_folder};
-use crate::task::kit;
+use crate::task::{Asked, kit};
 use crate::{kernel_cache, open};
 
 /// How engines are started on this machine.
@@ -86,7 +87,10 @@ fn checkpoint(
         ));
     }
     let source = open::source(base, pipeline)?;
-    if let Err(why) = open::open(plan.task, &plan.request, pipeline, &source) {
+    let encoder = kit(plan.task)?.recalled(plan)?;
+    let asked =
+        Asked { request: &plan.request, device: accelerator(plan.device.kind), encoder: encoder.as_deref() };
+    if let Err(why) = open::open(plan.task, &asked, pipeline, &source) {
         return fails(why);
     }
     let source = open::at_its_real_place(source)?;
@@ -103,7 +107,7 @@ fn checkpoint(
         if is_ours(&error, &out) {
             return Err(RunError::of(Class::Environment, error.to_string()));
         }
-        let detail = format!("{recipe} cannot be derived from its checkpoint: {error}");
+        let detail = open::underivable(recipe, &error);
         return Ok(Err(Failed { kind: FailureKind::Spawn, detail }));
     }
     let root = std::fs::canonicalize(&out).in_file(&out)?;
@@ -192,21 +196,13 @@ fn process(command: Vec<OsString>, plan: &Plan, host: &Host) -> ProcessSpec {
     }
 }
 
-/// The device that the built-in engine computes on for a plan.
-pub fn accelerator(plan: &Plan) -> Accelerator {
-    match plan.device.kind {
-        DeviceKind::Cuda => Accelerator::Cuda,
-        DeviceKind::Cpu | DeviceKind::Metal => Accelerator::Cpu,
-    }
-}
-
 /// What decides bits and speed of the built-in engine on the plan's device, `engine.NAME=VALUE` sorted, as a process of
 /// its own says it: this one is to open no GPU. Empty on the CPU.
 ///
 /// # Errors
 /// The device cannot be used: exit code 3, in the engine's words.
 pub fn engine_settings(plan: &Plan, pins: &Pins) -> Result<Vec<String>> {
-    if accelerator(plan) == Accelerator::Cpu {
+    if accelerator(plan.device.kind) == Accelerator::Cpu {
         return Ok(Vec::new());
     }
     let Some(engine) = kit(plan.task)?.native() else { return Ok(Vec::new()) };
@@ -251,7 +247,7 @@ pub fn native(engine: &str, plan: &Plan, host: &Host) -> Result<ProcessSpec> {
     let program = std::env::current_exe().map_err(|error| {
         RunError::of(Class::Environment, format!("this program cannot be found: {error}"))
     })?;
-    let device = accelerator(plan).name();
+    let device = accelerator(plan.device.kind).name();
     let words = std::iter::once(program.clone().into_os_string())
         .chain(["engine", engine, "--device", device].map(OsString::from))
         .collect();

@@ -66,10 +66,8 @@ pub fn resolve_text(
     let (prompts_file, prompts) = prompts(&contest, &base, path)?;
     let pipelines = pipelines(&contest, &base, observer).within(|| path.display().to_string())?;
     rehearse(&contest, &base, &pipelines).within(|| path.display().to_string())?;
-    open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer)
+    let encoder = open_all(&contest, &base, &pipelines, (&prompts_file, &prompts), observer)
         .within(|| path.display().to_string())?;
-    let baseline = source_folder(&base, &pipelines[0].checkpoint.source)?;
-    let encoder = kit(contest.task)?.encoder(&baseline).within(|| path.display().to_string())?;
     Ok(Resolved { contest, text, base, prompts_file, prompts, pipelines, encoder })
 }
 

@@ -13,8 +13,6 @@ const THREADS: u32 = 256;
 const ROWS: usize = 16;
 /// Parts of the positions that are attended to side by side.
 const SPLITS: u32 = 16;
-/// Heads of queries that may share one of keys.
-const MOST_SHARED: usize = 8;
 
 /// Bytes on the card.
 pub(crate) struct Memory(CudaSlice<u8>, u64);
@@ -80,13 +78,6 @@ pub(crate) struct Heads {
     pub(crate) kv_heads: usize,
     pub(crate) width: usize,
     pub(crate) dtype: DType,
-}
-
-impl Heads {
-    /// Whether there are kernels for them.
-    pub(crate) fn are_known(self) -> bool {
-        [32, 64, 128].contains(&self.width) && self.heads / self.kv_heads <= MOST_SHARED
-    }
 }
 
 /// Cosines and sines by position, keys and values of a layer.

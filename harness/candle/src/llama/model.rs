@@ -3,11 +3,13 @@ use super::cache::{Cache, Sizes};
 use super::config::LlamaConfig;
 use super::forward::{Buffers, Net, Own, Pass, Want};
 use super::metadata;
+use super::options::LlamaOptions;
 use super::tokenizer::LlamaTokenizer;
-use super::weights::{from_folder, from_gguf};
+use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, divided, load, stored};
+use crate::Accelerator;
 use crate::cpu::{Isa, Team};
 use crate::error::{Error, Result};
-use crate::gguf::{Gguf, TensorType, rounds};
+use crate::gguf::Gguf;
 use crate::threads;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -16,25 +18,6 @@ use std::sync::Mutex;
 const CHUNK: usize = 256;
 /// Logits that are kept at once: 64 MiB.
 const LOGITS: usize = 1 << 24;
-/// Positions of a cache unless asked otherwise.
-const CONTEXT: usize = 4096;
-
-/// How a model is loaded.
-#[derive(Debug, Clone, Default)]
-pub struct LlamaOptions {
-    /// Type that matrices are kept in: f32, f16, bf16, or quantised as Q8_0, Q4_0 or Q4_1; `None` for that of the file, which
-    /// may be quantised otherwise. Everything else is computed in f32.
-    pub weights: Option<TensorType>,
-    /// Threads, `None` for as many as there are cores. They change the speed, never a bit of the logits.
-    pub threads: Option<usize>,
-    /// Tokens of the longest text, `None` for the model's positions but at most 4096.
-    pub context: Option<usize>,
-    /// What the frequencies of positions are divided by, over what the file says; `None` for 1.
-    pub rope_factor: Option<f64>,
-    /// What keys and values of the tokens read are rounded to: f16, bf16, or groups of 32 as Q8_0, Q4_0 or Q4_1; `None` for
-    /// f32. It shows what such a cache does to the answers; the numbers are kept as f32 all the same.
-    pub cache: Option<TensorType>,
-}
 
 /// A model of LLaMA's layout on the CPU.
 pub struct Llama {
@@ -73,32 +56,26 @@ impl Llama {
             let config = LlamaConfig::read(&path.join("config.json"))?;
             let file = path.join("tokenizer.json");
             let tokenizer = LlamaTokenizer::read(&file, config.vocabulary);
-            (from_folder(path, config, options.weights)?, tokenizer)
+            let folder = Folder::open(path)?;
+            options.fit(Accelerator::Cpu, &config, stored(&folder, &TRANSFORMERS))?;
+            (load(&folder, &TRANSFORMERS, config, options.weights)?, tokenizer)
         } else {
             let gguf = Gguf::open(path)?;
             let config = metadata::config(&gguf)?;
             let tokenizer = LlamaTokenizer::from_gguf(&gguf, &config);
-            (from_gguf(&gguf, config, options.weights)?, tokenizer)
+            options.fit(Accelerator::Cpu, &config, stored(&gguf, &LLAMA_CPP))?;
+            let mut net = load(&gguf, &LLAMA_CPP, config, options.weights)?;
+            divided(&mut net.rope, &gguf, net.config.head_width)?;
+            (net, tokenizer)
         };
         if let Some(factor) = options.rope_factor {
             let half = net.config.head_width / 2;
             net.rope.divide(&vec![factor as f32; half]);
         }
         let c = &net.config;
-        let most = c.positions;
-        let capacity = options.context.unwrap_or(CONTEXT.min(most));
-        if capacity == 0 || capacity > most {
-            let expected = format!("1 to the model's {most} positions");
-            return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
-        }
+        let capacity = options.capacity(c)?;
         let sizes = Sizes { layers: c.layers, kv_heads: c.kv_heads, head_width: c.head_width, capacity };
-        let rounding = options.cache.filter(|to| *to != TensorType::F32);
-        if rounding.is_some_and(|to| !rounds(to, c.head_width)) {
-            let found = format!("{rounding:?} of heads of {}", c.head_width);
-            let expected = "F32, F16 or BF16, or Q8_0, Q4_0 or Q4_1 of heads of a multiple of 32".to_owned();
-            return Err(Error::Request { field: "cache", found, expected });
-        }
-        let cache = Cache::new(sizes, rounding).map_err(Error::io(path))?;
+        let cache = Cache::new(sizes, options.rounding()).map_err(Error::io(path))?;
         let own = (0..team.count()).map(|_| Mutex::default()).collect();
         let buffers = Buffers::default();
         let (tokenizer, path) = (tokenizer.map_err(|e| e.to_string()), path.to_path_buf());

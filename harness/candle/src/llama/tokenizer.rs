@@ -98,8 +98,10 @@ impl LlamaTokenizer {
     }
 
     fn checked(inner: Tokenizer, path: &Path, vocabulary: usize, begin: Option<u32>) -> Result<Self> {
-        // Added tokens need not follow the others.
-        let most = inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        // Added tokens need not follow the others, and those around a text need not be among any.
+        let around = inner.encode("", true).map_err(|e| fail(path, e))?;
+        let all = inner.get_vocab(true).into_values().chain(around.get_ids().iter().copied());
+        let most = all.max().unwrap_or(0) as usize;
         if most >= vocabulary {
             return Err(fail(path, format!("token {most}, but the model has {vocabulary}").into()));
         }

@@ -1,8 +1,10 @@
 //! What a checkpoint's tokenizer is, without its weights.
 use super::config::LlamaConfig;
 use super::metadata;
+use super::options::LlamaOptions;
 use super::tokenizer::LlamaTokenizer;
-use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, fits, sizes};
+use super::weights::{Folder, LLAMA_CPP, TRANSFORMERS, factors_fit, fits, sizes, stored};
+use crate::Accelerator;
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::json::read_json;
@@ -67,21 +69,25 @@ impl Vocabulary {
     }
 }
 
-/// The configuration of a checkpoint whose files are what it calls for, as far as that is known without reading a weight.
+/// The configuration of a checkpoint whose files are what it calls for, and which can be loaded on a device with these
+/// options, as far as that is known without reading a weight.
 ///
 /// # Errors
-/// As [`super::Llama::open`].
-pub fn look(path: &Path) -> Result<LlamaConfig> {
+/// As [`super::Llama::open`], and as [`super::GpuLlama::open`].
+pub fn look(path: &Path, device: Accelerator, options: &LlamaOptions) -> Result<LlamaConfig> {
     let path = checkpoint(path)?;
     if !path.is_dir() {
         let gguf = Gguf::open(&path)?;
         let config = metadata::config(&gguf)?;
         fits(&gguf, &LLAMA_CPP, &sizes(&gguf, &LLAMA_CPP, &config))?;
+        factors_fit(&gguf, config.head_width)?;
+        options.fit(device, &config, stored(&gguf, &LLAMA_CPP))?;
         return Ok(config);
     }
     let config = LlamaConfig::read(&path.join("config.json"))?;
     let folder = Folder::open(&path)?;
     fits(&folder, &TRANSFORMERS, &sizes(&folder, &TRANSFORMERS, &config))?;
+    options.fit(device, &config, stored(&folder, &TRANSFORMERS))?;
     Ok(config)
 }
 
@@ -138,6 +144,10 @@ mod tests {
         folder
     }
 
+    fn looked(path: &Path) -> Result<LlamaConfig> {
+        look(path, Accelerator::Cpu, &LlamaOptions::default())
+    }
+
     /// What a model needs and its files lack is found without reading a weight, in whichever layer it is.
     #[test]
     fn files_that_do_not_fit_their_description_are_found_by_looking() {
@@ -157,11 +167,11 @@ mod tests {
             ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "lm_head.weight"),
             ("\"vocab_size\": 2048", "\"vocab_size\": 2049", "model.embed_tokens.weight"),
         ] {
-            let found = look(changed("config.json", from, to).path()).expect_err(to).to_string();
+            let found = looked(changed("config.json", from, to).path()).expect_err(to).to_string();
             assert!(found.contains(words), "{to}: {found}");
         }
         assert!(
-            look(changed("config.json", "\"num_hidden_layers\": 7", "\"num_hidden_layers\": 6").path())
+            looked(changed("config.json", "\"num_hidden_layers\": 7", "\"num_hidden_layers\": 6").path())
                 .is_ok()
         );
     }
@@ -177,7 +187,7 @@ mod tests {
         let at = bytes.windows(scale.len()).position(|name| name == scale).unwrap();
         bytes[at + scale.len() - 1] = b'x';
         std::fs::write(&file, bytes).unwrap();
-        let found = look(folder.path()).unwrap_err().to_string();
+        let found = looked(folder.path()).unwrap_err().to_string();
         assert!(found.contains("`model.layers.3.mlp.up_proj.weight.scale` is missing"), "{found}");
     }
 
@@ -188,5 +198,24 @@ mod tests {
         assert!(found.contains("model.dropout: found 0.5"), "{found}");
         let folder = changed("tokenizer.json", "\"dropout\":null", "\"dropout\":0.0");
         assert!(Vocabulary::open(folder.path()).is_ok());
+    }
+
+    /// What is put around a text need not be among the entries.
+    #[test]
+    fn a_tokenizer_puts_no_tokens_around_a_text_that_the_model_lacks() {
+        let around = |id: u32| {
+            let special = format!("{{\"<s>\":{{\"id\":\"<s>\",\"ids\":[{id}],\"tokens\":[\"<s>\"]}}}}");
+            let (piece, text) = (
+                "{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}}",
+                "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}",
+            );
+            let processor = format!(
+                "\"post_processor\":{{\"type\":\"TemplateProcessing\",\"single\":[{piece},{text}],\"pair\":[{piece},{text}],\"special_tokens\":{special}}}"
+            );
+            let folder = changed("tokenizer.json", "\"post_processor\":null", &processor);
+            Vocabulary::open(folder.path()).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(around(2047), Ok(()));
+        assert!(around(9999).unwrap_err().contains("token 9999, but the model has 2048"));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) trait Shapes {
 
 /// Where tensors come from.
 pub(super) trait Source: Shapes {
+    /// The type that a tensor's numbers are read as.
+    fn kind(&self, name: &str) -> Option<TensorType>;
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>>;
     /// A matrix of `columns` stored rows of `inner` values. Where `heads` is given, their rows are turned from pairs side by
     /// side to pairs half a head apart, if the source has them so.
@@ -68,7 +70,7 @@ fn matrix(
     }
 }
 
-/// Packs a matrix of rows of numbers, kept as a type that may be a quantisation.
+/// Packs a matrix of rows of numbers, kept as a type that may be a quantisation, if the rows can be rounded to it.
 fn kept_as(
     keep: TensorType,
     (inner, columns): (usize, usize),
@@ -79,16 +81,20 @@ fn kept_as(
         TensorType::F32 | TensorType::F16 | TensorType::Bf16 => {
             Matrix::of_floats(keep.kind(), inner, columns, read)
         }
-        _ if quantised(keep, &[0.0; 32]).is_none() || !inner.is_multiple_of(32) => {
-            let found = format!("{keep:?} of rows of {inner}");
-            let expected = "F32, F16 or BF16, or Q8_0, Q4_0 or Q4_1 of rows of a multiple of 32".to_owned();
-            return Err(Error::Request { field: "weights", found, expected });
-        }
         _ => Matrix::of_quantised(keep.kind(), inner, columns, read, |values| {
             quantised(keep, values).expect("a quantisation that is made")
         }),
     };
     packed.map_err(Error::io(path))
+}
+
+/// The type that numbers stored as a type of safetensors are read as.
+fn kind(dtype: Dtype) -> TensorType {
+    match dtype {
+        Dtype::F16 => TensorType::F16,
+        Dtype::BF16 => TensorType::Bf16,
+        _ => TensorType::F32,
+    }
 }
 
 /// A folder in transformers' layout.
@@ -119,6 +125,10 @@ impl Shapes for Folder<'_> {
 }
 
 impl Source for Folder<'_> {
+    fn kind(&self, name: &str) -> Option<TensorType> {
+        self.weights.info(name).map(|(dtype, _)| kind(dtype))
+    }
+
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.weights.values(&[len], name)
     }
@@ -126,16 +136,14 @@ impl Source for Folder<'_> {
     fn stored(&self, name: &str, columns: usize, inner: usize, _: Option<usize>) -> Result<Stored<'_>> {
         let shape = [columns, inner];
         let (dtype, bytes) = self.weights.stored(&shape, name)?;
-        let (of, bytes) = match dtype {
-            Dtype::F32 => (TensorType::F32, Cow::from(bytes)),
-            Dtype::F16 => (TensorType::F16, bytes.into()),
-            Dtype::BF16 => (TensorType::Bf16, bytes.into()),
+        let bytes = match dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Cow::from(bytes),
             _ => {
                 let values = self.weights.values(&shape, name)?;
-                (TensorType::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into())
+                values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
             }
         };
-        Ok(Stored { of, row: bytes.len() / columns, bytes, heads: None })
+        Ok(Stored { of: kind(dtype), row: bytes.len() / columns, bytes, heads: None })
     }
 }
 
@@ -154,6 +162,10 @@ impl Shapes for Gguf {
 }
 
 impl Source for Gguf {
+    fn kind(&self, name: &str) -> Option<TensorType> {
+        self.info(name).map(|info| info.kind)
+    }
+
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.tensor(name, &[len])?;
         self.values_of(name)
@@ -222,26 +234,21 @@ pub(crate) const LLAMA_CPP: Names = Names {
     down: "ffn_down.weight",
 };
 
-/// Loads a folder in transformers' layout; `keep` is the type of the matrices, the stored one where `None`.
-pub(super) fn from_folder(dir: &Path, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
-    load(&Folder::open(dir)?, &TRANSFORMERS, config, keep)
-}
-
-/// Loads a GGUF file; matrices stay as they are where `keep` is `None`.
-pub(super) fn from_gguf(gguf: &Gguf, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
-    let mut net = load(gguf, &LLAMA_CPP, config, keep)?;
-    divided(&mut net.rope, gguf, net.config.head_width)?;
-    Ok(net)
-}
+/// What a GGUF file of a scaled model divides the frequencies by.
+const FACTORS: &str = "rope_freqs.weight";
 
 /// Divides frequencies by the factors that a GGUF file has for them, if any.
 pub(super) fn divided(rope: &mut Rope, gguf: &Gguf, head_width: usize) -> Result<()> {
-    let factors = "rope_freqs.weight";
-    if gguf.info(factors).is_some() {
-        gguf.tensor(factors, &[head_width / 2])?;
-        rope.divide(&gguf.values_of(factors)?);
+    factors_fit(gguf, head_width)?;
+    if gguf.has(FACTORS) {
+        rope.divide(&gguf.values_of(FACTORS)?);
     }
     Ok(())
+}
+
+/// Whether a GGUF file has as many factors as there are frequencies, if any.
+pub(super) fn factors_fit(gguf: &Gguf, head_width: usize) -> Result<()> {
+    if gguf.has(FACTORS) { gguf.is_shaped(FACTORS, &[head_width / 2]) } else { Ok(()) }
 }
 
 /// The sizes that shapes follow from.
@@ -304,7 +311,18 @@ pub(super) fn tied(source: &impl Shapes, names: &Names, config: &LlamaConfig) ->
     config.tied || (!source.has(names.head) && source.path().is_file())
 }
 
-fn load(source: &impl Source, names: &Names, config: LlamaConfig, keep: Option<TensorType>) -> Result<Net> {
+/// The type that a model's matrices are stored as: that of its first.
+pub(super) fn stored(source: &impl Source, names: &Names) -> TensorType {
+    source.kind(&format!("{}.0.{}", names.layer, names.query)).unwrap_or(TensorType::F32)
+}
+
+/// Loads a model; `keep` is the type of the matrices, the stored one where `None`.
+pub(super) fn load(
+    source: &impl Source,
+    names: &Names,
+    config: LlamaConfig,
+    keep: Option<TensorType>,
+) -> Result<Net> {
     let c = &config;
     let (wide, narrow) = (c.heads * c.head_width, c.kv_heads * c.head_width);
     let embedding = matrix(source, keep, names.embedding, (c.vocabulary, c.width), None)?;

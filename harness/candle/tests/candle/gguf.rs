@@ -1,9 +1,10 @@
 //! GGUF files: numbers as the package `gguf` reads them, models in every quantisation, and files that are not to be trusted.
 use crate::common::distance;
 use crate::llama::{all_logits, tokens};
+use edgemaxx_candle::Accelerator;
 use edgemaxx_candle::copies::Fingerprint;
 use edgemaxx_candle::gguf::{Gguf, TensorType};
-use edgemaxx_candle::llama::{Llama, LlamaOptions};
+use edgemaxx_candle::llama::{Llama, LlamaOptions, look};
 use std::path::{Path, PathBuf};
 
 /// A file to write: values and tensors as bytes.
@@ -258,7 +259,10 @@ fn unfit_files_are_refused_with_what_is_wrong() {
     let dir = tempfile::tempdir().expect("folder");
     let good = model(8);
     let refused = |file: &File, parts: &[&str]| {
-        let message = open(&file.write(dir.path()), None, 1).err().expect("must be refused");
+        let path = file.write(dir.path());
+        let message = open(&path, None, 1).err().expect("must be refused");
+        let looked = look(&path, Accelerator::Cpu, &LlamaOptions::default()).expect_err("must be refused");
+        assert_eq!(looked.to_string(), message, "known without reading a weight");
         for part in parts.iter().chain(&["model.gguf"]) {
             assert!(message.contains(part), "`{part}` is missing in: {message}");
         }
@@ -274,7 +278,10 @@ fn unfit_files_are_refused_with_what_is_wrong() {
         &["general.architecture", "`qwen2`"],
     );
     refused(&with(&|f| f.number("general.alignment", 3)), &["general.alignment", "power of two"]);
-    refused(&with(&|f| f.number("llama.block_count", 3)), &["`blk.2.attn_norm.weight` is missing"]);
+    refused(
+        &with(&|f| f.number("llama.block_count", 3)),
+        &["`blk.2.attn_norm.weight` is missing", "the file's own metadata"],
+    );
     refused(&with(&|f| f.number("llama.block_count", 1 << 20)), &["llama.block_count", "1 to 1024"]);
     refused(
         &with(&|f| f.number("llama.attention.head_count_kv", 3)),
@@ -287,6 +294,11 @@ fn unfit_files_are_refused_with_what_is_wrong() {
     refused(
         &with(&|f| f.put("llama.rope.scaling.type", 8, text("yarn"))),
         &["rope.scaling.type", "`linear`"],
+    );
+    let factors = ("rope_freqs.weight".to_owned(), vec![8], 0, vec![0; 32]);
+    refused(
+        &with(&|f| f.tensors.push(factors.clone())),
+        &["`rope_freqs.weight` has shape [8], expected [32]", "the file's own metadata"],
     );
     refused(&with(&|f| f.tensors[1].2 = 6), &["blk.0.attn_q.weight", "stored as Q5_0, expected F32"]);
     refused(&with(&|f| f.tensors[1].1 = vec![256, 250]), &["blk.0.attn_q.weight", "no whole blocks"]);

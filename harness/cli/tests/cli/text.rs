@@ -217,6 +217,27 @@ fn what_cannot_be_asked_is_said_before_anything_is_measured() {
     let said = change(&model, &endless.display().to_string());
     assert!(said.contains("no token that ends a text") && said.contains("ignore_eos = true"), "{said}");
 
+    // Half as wide, the same tensors are twice as many heads.
+    let narrow = home.path().join("narrow");
+    copy_folder(&repository("fixtures/models/stories-llama"), &narrow);
+    let mut config = json(&narrow.join("config.json"));
+    config["head_dim"] = 16.into();
+    for heads in ["num_attention_heads", "num_key_value_heads"] {
+        config[heads] = (config[heads].as_u64().unwrap() * 2).into();
+    }
+    fs::write(narrow.join("config.json"), config.to_string()).unwrap();
+    let narrow = narrow.display().to_string();
+    let said = change(
+        "generation = { weights = \"q8_0\" }",
+        &format!("checkpoint = {narrow:?}\ngeneration = {{ cache = \"q8_0\" }}"),
+    );
+    let words = "`cache`: found Q8_0 of heads of 16";
+    assert!(
+        said.contains("\"a\" cannot answer, and will be ranked as failed") && said.contains(words),
+        "{said}"
+    );
+    fs::remove_dir_all(home.path().join("no")).unwrap();
+
     let alike = home.path().join("alike.txt");
     let lines: String =
         (0..40).map(|n| format!("The same long beginning of all prompts, then {n}\n")).collect();

@@ -18,6 +18,7 @@ use edgemaxx_measure::{Event, FolderDisk, Io, MeasureError, Summary, execute};
 pub(crate) use super::lanes::measured;
 use super::lanes::{finished, measure_lanes};
 pub use super::measure_options::Options;
+use crate::built_in_engine::accelerator;
 use crate::error::{Class, InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::origin::Origin;
@@ -76,7 +77,7 @@ pub fn measure_run(folder: &RunFolder, options: Options<'_>, observer: &dyn Obse
                 Ok(ns) => environment.protocol_ns = Some(ns),
                 Err(failure) => observer.note(&format!("warning: the null engine {failure}")),
             }
-            match floor::peaks(prepare::accelerator(&plan), &host.pins, floor::BEFORE_A_RUN) {
+            match floor::peaks(accelerator(plan.device.kind), &host.pins, floor::BEFORE_A_RUN) {
                 Ok(peaks) => environment.peaks = Some(peaks),
                 Err(error) => observer.note(&format!("warning: {error}")),
             }

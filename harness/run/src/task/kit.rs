@@ -104,6 +104,17 @@ pub struct Rehearsal<'a> {
     pub resolved: &'a [PipelinePlan],
 }
 
+/// What is asked of all pipelines alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What requests share.
+    pub request: &'a RequestSpec,
+    /// Where the built-in engine computes.
+    pub device: Accelerator,
+    /// What turned prompts into what is asked, where that is known.
+    pub encoder: Option<&'a dyn Encoder>,
+}
+
 /// What stands for the words of a contest where there is none; each may be replaced by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alone {
@@ -123,15 +134,15 @@ pub trait Native: Sync {
     /// Names the file, what was expected, and what was found.
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()>;
 
-    /// Opens all of a checkpoint that the engine would to answer such requests with these settings, but for the weights
+    /// Opens all of a checkpoint that the engine would to answer what is asked with these settings, but for the weights
     /// themselves. What is odd about it, and keeps it from nothing.
     ///
     /// # Errors
-    /// Why it cannot be loaded, in the engine's words.
+    /// Why it cannot be loaded, in the engine's words, or cannot answer.
     fn open(
         &self,
         checkpoint: &CheckpointSource,
-        request: &RequestSpec,
+        asked: &Asked<'_>,
         settings: &Settings,
     ) -> Result<Vec<String>>;
 

@@ -5,5 +5,5 @@ mod kits;
 pub mod picture;
 pub mod text;
 
-pub use kit::{Alone, Kit, Native, Rehearsal};
+pub use kit::{Alone, Asked, Kit, Native, Rehearsal};
 pub use kits::{ALL, also, kit, of_answer, of_checkpoint, of_name};

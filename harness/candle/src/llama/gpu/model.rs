@@ -4,19 +4,18 @@ use crate::Accelerator;
 use crate::accelerator::explain;
 use crate::cuda::{Cuda, Heads, Memory, Norm, Places, Recording, Rows, Steps};
 use crate::error::{Error, Result};
-use crate::gguf::{Gguf, TensorType};
+use crate::gguf::Gguf;
 use crate::llama::config::LlamaConfig;
 use crate::llama::generate::{Choice, Wanted};
 use crate::llama::metadata;
-use crate::llama::model::{LlamaOptions, check_ids};
+use crate::llama::model::check_ids;
+use crate::llama::options::LlamaOptions;
 use crate::llama::rope::Rope;
-use crate::llama::weights::{Folder, LLAMA_CPP, TRANSFORMERS, divided};
+use crate::llama::weights::{Folder, LLAMA_CPP, TRANSFORMERS, divided, stored};
 use std::path::Path;
 
 /// Rows of a prompt are padded to a multiple of this: fewer shapes, each of which costs a search the first time.
 const PADDED: usize = 64;
-/// Positions of a cache unless asked otherwise.
-const CONTEXT: usize = 4096;
 
 /// Memory between the layers.
 struct Rooms {
@@ -73,10 +72,6 @@ impl GpuLlama {
     /// As [`crate::llama::Llama::open`]; [`Error::Device`] where there is no card, or too little memory on it;
     /// [`Error::Request`] for what is done on the CPU only.
     pub fn open(path: &Path, options: &LlamaOptions) -> Result<Self> {
-        if let Some(to) = options.cache.filter(|to| *to != TensorType::F32) {
-            let expected = "none on a GPU, whose cache has the model's type".to_owned();
-            return Err(Error::Request { field: "cache", found: format!("{to:?}"), expected });
-        }
         let device = Accelerator::Cuda.open()?;
         let Some(cuda) = Cuda::of(&device)? else {
             return Err(Error::Device("no CUDA device was opened".to_owned()));
@@ -84,14 +79,14 @@ impl GpuLlama {
         if path.is_dir() {
             let config = LlamaConfig::read(&path.join("config.json"))?;
             let source = Folder::open(path)?;
-            let kept = Kept::of(options.weights, &source, &TRANSFORMERS, &config)?;
+            let kept = Kept::of(options, &config, stored(&source, &TRANSFORMERS))?;
             let net = load(&cuda, &source, &TRANSFORMERS, &config, kept)?;
             let rope = Rope::new(&config);
             return Self::ready(cuda, config, net, rope, kept, options);
         }
         let gguf = Gguf::open(path)?;
         let config = metadata::config(&gguf)?;
-        let kept = Kept::of(options.weights, &gguf, &LLAMA_CPP, &config)?;
+        let kept = Kept::of(options, &config, stored(&gguf, &LLAMA_CPP))?;
         let net = load(&cuda, &gguf, &LLAMA_CPP, &config, kept)?;
         let mut rope = Rope::new(&config);
         divided(&mut rope, &gguf, config.head_width)?;
@@ -108,16 +103,7 @@ impl GpuLlama {
     ) -> Result<Self> {
         let c = &config;
         let heads = Heads { heads: c.heads, kv_heads: c.kv_heads, width: c.head_width, dtype: kept.dtype };
-        if !heads.are_known() {
-            let found = format!("{} heads of {} for {} of keys", c.heads, c.head_width, c.kv_heads);
-            let expected = "heads of 32, 64 or 128 on a GPU, at most eight for one of keys".to_owned();
-            return Err(Error::Request { field: "device", found, expected });
-        }
-        let capacity = options.context.unwrap_or(CONTEXT.min(c.positions));
-        if capacity == 0 || capacity > c.positions {
-            let expected = format!("1 to the model's {} positions", c.positions);
-            return Err(Error::Request { field: "context", found: capacity.to_string(), expected });
-        }
+        let capacity = options.capacity(c)?;
         let half = c.head_width / 2;
         if let Some(factor) = options.rope_factor {
             rope.divide(&vec![factor as f32; half]);

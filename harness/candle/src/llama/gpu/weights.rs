@@ -1,8 +1,10 @@
 //! A model's weights on the card.
+use crate::Accelerator;
 use crate::cuda::{Cuda, Form, Memory, Rows};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gguf::{TensorType, quantised};
 use crate::llama::config::LlamaConfig;
+use crate::llama::options::LlamaOptions;
 use crate::llama::weights::{Names, Source, Stored, tied};
 use candle_core::DType;
 use half::{bf16, f16};
@@ -37,27 +39,17 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What follows from what is asked for and from how a matrix is stored.
+    /// What follows from what is asked for and from how matrices are stored.
     ///
     /// # Errors
-    /// [`Error::Request`]: 32 bits, which no GPU kernel here takes.
-    pub(super) fn of(
-        keep: Option<TensorType>,
-        source: &impl Source,
-        names: &Names,
-        c: &LlamaConfig,
-    ) -> Result<Self> {
-        let name = format!("{}.0.{}", names.layer, names.query);
-        let stored = source.stored(&name, c.heads * c.head_width, c.width, Some(c.heads))?.of;
-        let dtype = match keep.unwrap_or(stored) {
-            TensorType::F32 => {
-                let expected = "f16, bf16, q8_0, q4_0 or q4_1, which GPUs are given".to_owned();
-                return Err(Error::Request { field: "weights", found: "f32".to_owned(), expected });
-            }
+    /// [`crate::Error::Request`]: what no GPU kernel here takes.
+    pub(super) fn of(options: &LlamaOptions, c: &LlamaConfig, stored: TensorType) -> Result<Self> {
+        options.fit(Accelerator::Cuda, c, stored)?;
+        let dtype = match options.weights.unwrap_or(stored) {
             TensorType::F16 => DType::F16,
             _ => DType::BF16,
         };
-        Ok(Self { keep, dtype })
+        Ok(Self { keep: options.weights, dtype })
     }
 
     fn form(self, stored: TensorType) -> Form {

@@ -16,7 +16,7 @@ use edgemaxx_quality::{Judge, QualityError};
 use super::rehearse::rehearse;
 use super::{checkpoint, engine, prompts, work};
 use crate::error::Result;
-use crate::task::kit::{Alone, Kit, Native, Rehearsal};
+use crate::task::kit::{Alone, Asked, Kit, Native, Rehearsal};
 
 /// Pictures.
 pub struct PictureKit;
@@ -71,10 +71,10 @@ impl Native for PictureKit {
     fn open(
         &self,
         checkpoint: &CheckpointSource,
-        request: &RequestSpec,
+        asked: &Asked<'_>,
         settings: &Settings,
     ) -> Result<Vec<String>> {
-        checkpoint::open(checkpoint, &request.view()?, &settings.view()?)
+        checkpoint::open(checkpoint, &asked.request.view()?, &settings.view()?)
     }
 
     fn dtype(&self, settings: &Settings) -> Result<Dtype> {

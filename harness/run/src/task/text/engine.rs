@@ -22,6 +22,28 @@ fn kept(weights: Weights) -> Option<TensorType> {
     })
 }
 
+/// How a checkpoint is loaded on a device with these settings, but for threads and the longest text.
+///
+/// # Errors
+/// In words, what is not done there.
+pub(super) fn options(
+    device: Accelerator,
+    weights: Weights,
+    rope_factor: f64,
+    lookup: u32,
+    cache: Weights,
+) -> Result<LlamaOptions, String> {
+    if device == Accelerator::Cuda && lookup > 0 {
+        return Err(format!("generation.lookup: expected 0 on a GPU, found {lookup}"));
+    }
+    Ok(LlamaOptions {
+        weights: kept(weights),
+        rope_factor: (rope_factor != 1.0).then_some(rope_factor),
+        cache: kept(cache),
+        ..LlamaOptions::default()
+    })
+}
+
 /// Loads a checkpoint on the device.
 ///
 /// # Errors
@@ -37,11 +59,9 @@ pub(super) fn load(
     let said = |error: edgemaxx_candle::Error| error.to_string();
     let path = checkpoint(Path::new(&load.checkpoint)).map_err(said)?;
     let options = LlamaOptions {
-        weights: kept(settings.weights),
         threads: Some(load.threads as usize),
         context: Some(settings.context as usize),
-        rope_factor: (settings.rope_factor != 1.0).then_some(settings.rope_factor),
-        cache: kept(settings.cache),
+        ..options(device, settings.weights, settings.rope_factor, settings.lookup, settings.cache)?
     };
     let lookup = settings.lookup as usize;
     let ready = |config: &LlamaConfig, positions: usize| Ready {

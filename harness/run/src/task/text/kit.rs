@@ -9,7 +9,7 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::metric::Model;
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
-use edgemaxx_contract::task::{self, Encoder, RequestSpec, Settings, SettingsPatch, TaskRef, text};
+use edgemaxx_contract::task::{self, Encoder, Settings, SettingsPatch, TaskRef, text};
 use edgemaxx_engine::task::text as codec;
 use edgemaxx_engine::{Answerer, Codec, Load, Object};
 use edgemaxx_quality::text::TextJudge;
@@ -17,11 +17,11 @@ use edgemaxx_quality::{Judge, QualityError};
 use serde_json::json;
 
 use super::encoder::{Recalled, Tokenizer};
-use super::rehearse::{fits, rehearse};
+use super::rehearse::{fits, patched, rehearse};
 use super::transformers::TransformersKit;
 use super::{engine, work};
 use crate::error::{Result, RunError};
-use crate::task::kit::{Alone, Kit, Native, Rehearsal};
+use crate::task::kit::{Alone, Asked, Kit, Native, Rehearsal};
 
 /// Texts.
 pub struct TextKit;
@@ -81,20 +81,31 @@ impl Kit for TextKit {
     }
 }
 
+/// The configuration of a checkpoint that can be loaded on a device with these settings.
+fn looked(folder: &Path, device: Accelerator, settings: &text::Settings) -> Result<LlamaConfig> {
+    let text::Settings { weights, rope_factor, lookup, cache } = *settings;
+    let options = engine::options(device, weights, rope_factor, lookup, cache).map_err(RunError::input)?;
+    look(folder, device, &options).map_err(|error| RunError::input(error.to_string()))
+}
+
 impl Native for TextKit {
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
-        settings.view::<text::SettingsPatch>()?;
-        look(folder).map(drop).map_err(|error| RunError::input(error.to_string()))
+        let own = patched(settings)?;
+        // Nobody says on which device it will be measured.
+        let looks =
+            [Accelerator::Cpu, Accelerator::Cuda].map(|device| looked(folder, device, &own).map(drop));
+        let [on_the_processor, on_a_card] = looks;
+        on_the_processor.or_else(|why| on_a_card.map_err(|_| why))
     }
 
     fn open(
         &self,
         checkpoint: &CheckpointSource,
-        request: &RequestSpec,
-        _: &Settings,
+        asked: &Asked<'_>,
+        settings: &Settings,
     ) -> Result<Vec<String>> {
-        let config = look(&checkpoint.root).map_err(|error| RunError::input(error.to_string()))?;
-        fits(request, config.positions)
+        let config = looked(&checkpoint.root, asked.device, &settings.view()?)?;
+        fits(asked, config.positions, config.vocabulary)
     }
 
     /// Whatever weights are kept as, they are multiplied in single precision.

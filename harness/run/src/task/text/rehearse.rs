@@ -1,13 +1,15 @@
 //! What a contest of texts asks for that would fail only after everything is measured, found out before.
 
-use edgemaxx_candle::llama::look;
+use edgemaxx_candle::Accelerator;
+use edgemaxx_candle::llama::{LlamaOptions, look};
 use edgemaxx_candle::transformers::{Transformers, TransformersConfig};
 use edgemaxx_contract::contest::{DeviceKind, EngineSpec};
-use edgemaxx_contract::task::{RequestSpec, text};
+use edgemaxx_contract::input::Input;
+use edgemaxx_contract::task::{self, Encoder, SettingsPatch, TaskRef, text};
 
 use crate::error::{Result, RunError};
 use crate::sources::source_folder;
-use crate::task::kit::Rehearsal;
+use crate::task::kit::{Asked, Rehearsal};
 
 /// Refuses a contest whose own words cannot be done: changes of checkpoints that only pictures have, the built-in engine
 /// where it is not, and a baseline that cannot be loaded, which judges all answers.
@@ -51,7 +53,8 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     let read = if TransformersConfig::is_its(&folder) {
         Transformers::look(&folder).map(drop)
     } else {
-        look(&folder).map(drop)
+        // Judges compute on the processor, with its weights as they are.
+        look(&folder, Accelerator::Cpu, &LlamaOptions::default()).map(drop)
     };
     read.map_err(|error| {
         RunError::input(format!(
@@ -60,16 +63,84 @@ pub(super) fn rehearse(rehearsal: &Rehearsal<'_>) -> Result<()> {
     })
 }
 
-/// Refuses requests whose longest does not fit a checkpoint's positions; else nothing is odd.
+/// The usual settings with a candidate's own.
+///
+/// # Errors
+/// They are another task's, or cannot be.
+pub(super) fn patched(own: &SettingsPatch) -> Result<text::Settings> {
+    let usual = task::Object::of(&text::Settings::default())?.replaced_by(own.object());
+    let settings = TaskRef::new(&text::TEXT).settings(&Input::json("generation", &usual.to_value()))?;
+    Ok(settings.view()?)
+}
+
+/// Refuses requests whose longest does not fit a checkpoint's positions, or whose tokens its vocabulary may lack; else
+/// nothing is odd.
 ///
 /// # Errors
 /// Names the field, what was expected, and what was found.
-pub(super) fn fits(request: &RequestSpec, positions: usize) -> Result<Vec<String>> {
-    let needed = request.view::<text::Request>()?.context() as usize;
+pub(super) fn fits(asked: &Asked<'_>, positions: usize, vocabulary: usize) -> Result<Vec<String>> {
+    let needed = asked.request.view::<text::Request>()?.context() as usize;
     if needed > positions {
         return Err(RunError::input(format!(
             "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found {needed}"
         )));
     }
+    if let Some(size) = asked.encoder.map(Encoder::size).filter(|size| *size as usize > vocabulary) {
+        return Err(RunError::input(format!(
+            "the checkpoint's vocabulary: expected the baseline's {size} tokens or more, found {vocabulary}"
+        )));
+    }
     Ok(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of a baseline's vocabulary.
+    #[derive(Debug)]
+    struct Size(u32);
+
+    impl Encoder for Size {
+        fn encode(&self, _: &str) -> Result<Vec<u32>, String> {
+            Ok(Vec::new())
+        }
+
+        fn ends(&self) -> Vec<u32> {
+            Vec::new()
+        }
+
+        fn size(&self) -> u32 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_has_the_baselines_tokens_and_may_have_more() {
+        let request = serde_json::json!({"prompts": "p.txt", "prompt_tokens": 8, "max_new_tokens": 8});
+        let request = TaskRef::new(&text::TEXT).request(&Input::json("request", &request)).unwrap();
+        let of = |size: Option<u32>, positions, vocabulary| {
+            let size = size.map(Size);
+            let encoder = size.as_ref().map(|size| size as &dyn Encoder);
+            let asked = Asked { request: &request, device: Accelerator::Cpu, encoder };
+            fits(&asked, positions, vocabulary).map_err(|error| error.to_string())
+        };
+        let none = Ok(Vec::new());
+        assert_eq!((of(Some(2048), 16, 2048), of(Some(2048), 16, 2112)), (none.clone(), none.clone()));
+        assert_eq!(of(None, 16, 512), none);
+        let said = of(Some(2048), 16, 512).unwrap_err();
+        assert!(
+            said.contains("vocabulary: expected the baseline's 2048 tokens or more, found 512"),
+            "{said}"
+        );
+        assert!(of(Some(2048), 15, 2048).unwrap_err().contains("request.prompt_tokens"));
+    }
+
+    #[test]
+    fn a_candidates_settings_lie_over_the_usual_ones() {
+        let own = serde_json::json!({"cache": "q8_0"});
+        let own = TaskRef::new(&text::TEXT).patch(&Input::json("generation", &own)).unwrap();
+        let settings = text::Settings { cache: text::Weights::Q8_0, ..text::Settings::default() };
+        assert_eq!(patched(&own).unwrap(), settings);
+    }
 }

@@ -10,15 +10,15 @@ use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
 use edgemaxx_contract::plan::{PipelinePlan, Plan};
 use edgemaxx_contract::task::text::{self, Weights};
-use edgemaxx_contract::task::{RequestSpec, Settings, SettingsPatch};
+use edgemaxx_contract::task::{Settings, SettingsPatch};
 use edgemaxx_engine::task::text as codec;
 use edgemaxx_engine::{Answerer, Load, Object};
 
 use super::engine::ModelWriter;
-use super::rehearse::fits;
+use super::rehearse::{fits, patched};
 use super::work;
 use crate::error::{Result, RunError};
-use crate::task::kit::Native;
+use crate::task::kit::{Asked, Native};
 
 /// Texts, by candle-transformers.
 pub(super) struct TransformersKit;
@@ -51,21 +51,26 @@ fn refuse(weights: Weights, rope_factor: f64, lookup: u32, cache: Weights) -> Re
     Ok(())
 }
 
+/// Refuses a pipeline's settings that candle-transformers has nothing for.
+fn can(own: &text::Settings) -> Result<()> {
+    refuse(own.weights, own.rope_factor, own.lookup, own.cache).map_err(RunError::input)
+}
+
 impl Native for TransformersKit {
     fn check(&self, folder: &Path, settings: &SettingsPatch) -> Result<()> {
-        settings.view::<text::SettingsPatch>()?;
+        can(&patched(settings)?)?;
         read(folder).map(drop)
     }
 
     fn open(
         &self,
         checkpoint: &CheckpointSource,
-        request: &RequestSpec,
+        asked: &Asked<'_>,
         settings: &Settings,
     ) -> Result<Vec<String>> {
-        let own: text::Settings = settings.view()?;
-        refuse(own.weights, own.rope_factor, own.lookup, own.cache).map_err(RunError::input)?;
-        fits(request, read(&checkpoint.root)?.positions)
+        can(&settings.view()?)?;
+        let config = read(&checkpoint.root)?;
+        fits(asked, config.positions, config.vocabulary)
     }
 
     fn dtype(&self, _: &Settings) -> Result<Dtype> {
