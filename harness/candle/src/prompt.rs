@@ -36,6 +36,7 @@ impl PromptEncoder {
             [ClipTokenizer::load(&root.join("tokenizer"))?, ClipTokenizer::load(&root.join("tokenizer_2"))?];
         let encoders = [encoder("text_encoder", false)?, encoder("text_encoder_2", true)?];
         for (t, e) in tokenizers.iter().zip(&encoders) {
+            e.reads(t)?;
             if t.length() != tokenizers[0].length() || t.length() > e.max_length() {
                 return Err(Error::Tokenizer {
                     path: root.to_path_buf(),
@@ -70,11 +71,9 @@ impl PromptEncoder {
     /// Both encoders' token ids of a prompt.
     ///
     /// # Errors
-    /// A tokenizer cannot read it, or knows words that its encoder does not.
+    /// A tokenizer cannot read it.
     pub fn tokens(&self, prompt: &str) -> Result<[Vec<u32>; 2]> {
-        let ids = [self.tokenizers[0].encode(prompt)?, self.tokenizers[1].encode(prompt)?];
-        ids.iter().zip(&self.encoders).try_for_each(|(ids, encoder)| encoder.knows(ids))?;
-        Ok(ids)
+        Ok([self.tokenizers[0].encode(prompt)?, self.tokenizers[1].encode(prompt)?])
     }
 
     /// Encodes one prompt.

@@ -1,6 +1,7 @@
 //! CLIP's text transformer.
 use super::config::ClipTextConfig;
 use super::encoder::{Encoder, EncoderShape};
+use super::tokenizer::ClipTokenizer;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, LayerNorm, Linear};
 use crate::weights::Weights;
@@ -81,8 +82,23 @@ impl ClipText {
         self.projected
     }
 
+    /// Refuses a tokenizer with words that the model does not have.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`].
+    pub fn reads(&self, tokenizer: &ClipTokenizer) -> Result<()> {
+        let (most, vocab, path) = (tokenizer.most(), self.vocab, tokenizer.dir().to_path_buf());
+        match (most as usize) < vocab {
+            true => Ok(()),
+            false => Err(Error::Tokenizer {
+                path,
+                message: format!("token {most}, but the text encoder has {vocab}"),
+            }),
+        }
+    }
+
     /// Refuses token ids that the vocabulary does not have.
-    pub(crate) fn knows(&self, ids: &[u32]) -> Result<()> {
+    fn knows(&self, ids: &[u32]) -> Result<()> {
         match ids.iter().find(|&&id| id as usize >= self.vocab) {
             None => Ok(()),
             Some(id) => Err(Error::Request {

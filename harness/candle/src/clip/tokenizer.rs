@@ -88,6 +88,16 @@ impl ClipTokenizer {
         self.length
     }
 
+    /// The highest id that a word can have.
+    pub(super) fn most(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
+    /// Its folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What of `text` is not read.
     pub fn cut(&self, text: &str) -> Result<Option<Cut>> {
         let tokens = self.words(text)?.len() + 2;

@@ -25,9 +25,12 @@ impl Clip {
         let config = ClipConfig::read(&path)?;
         let weights = Weights::open_dir(dir, "model", DType::F32, &Device::Cpu)?;
         let projection = config.projection_dim;
+        let text = ClipText::load(&weights, &config.text_config, Some(projection), &path)?;
+        let tokenizer = ClipTokenizer::load(dir)?;
+        text.reads(&tokenizer)?;
         Ok(Self {
-            text: ClipText::load(&weights, &config.text_config, Some(projection), &path)?,
-            tokenizer: ClipTokenizer::load(dir)?,
+            text,
+            tokenizer,
             vision: ClipVision::load(&weights, &config.vision_config, projection, &path)?,
         })
     }
