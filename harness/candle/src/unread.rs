@@ -16,13 +16,13 @@ impl Unread {
         Pipeline::load_unread(source, options).map(Self)
     }
 
-    /// Whether pictures of this size can be made in so many steps.
+    /// Whether pictures of this size can be made in so many steps, each of which makes numbers of numbers.
     ///
     /// # Errors
     /// [`crate::Error::Request`] names the field.
     pub fn serves(&self, width: usize, height: usize, steps: usize) -> Result<()> {
         self.0.latent_shape(width, height)?;
-        Schedule::new(self.0.schedule(), steps).map(drop)
+        Schedule::rehearse(self.0.schedule(), steps)
     }
 
     /// What is odd about the checkpoint and does not keep it from drawing.

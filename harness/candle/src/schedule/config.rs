@@ -58,6 +58,19 @@ pub struct ScheduleConfig {
     pub(super) kind: Kind,
 }
 
+impl ScheduleConfig {
+    /// The keys that are at fault where a step at one of these times, maybe the last, makes what is no number.
+    pub(super) fn to_blame(&self, times: &[f32], last: bool) -> &'static str {
+        if times.iter().any(|time| *time >= self.train_steps as f32) {
+            "steps_offset"
+        } else if last && self.alphas[0] < 1.0 {
+            "final_sigmas_type, algorithm_type or predict_x0"
+        } else {
+            "beta_start, beta_end or trained_betas"
+        }
+    }
+}
+
 /// The solver, by diffusers' class.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {

@@ -1,6 +1,6 @@
 //! The steps of one picture.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::config::{Kind, ScheduleConfig};
 use super::ddim::{Ddim, Ddpm};
@@ -46,6 +46,34 @@ impl Schedule {
             Kind::Heun(heun) => Box::new(Heun::new(c, *heun, steps)),
             Kind::Sde { seed } => Box::new(Sde::new(c, *seed, steps)),
         }))
+    }
+
+    /// Goes the whole way of a picture of one number, to see whether any step makes what is no number of it.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; [`Error::Request`] names the step, and the keys of the configuration that are at fault.
+    pub fn rehearse(config: &ScheduleConfig, steps: usize) -> Result<()> {
+        let mut schedule = Self::new(config, steps)?;
+        let one = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+        let number = |x: &Tensor| -> Result<bool> { Ok(x.sum_all()?.to_scalar::<f32>()?.is_finite()) };
+        let mut noise = Noise::new(0);
+        let mut x = (&one * f64::from(schedule.initial_scale()))?;
+        for (i, time) in schedule.times().to_vec().into_iter().enumerate() {
+            let input = schedule.scale_input(&x, i)?;
+            x = schedule.step(&one, i, &x, &mut noise)?;
+            if !(time.is_finite() && number(&input)? && number(&x)?) {
+                let last = i + 1 == schedule.times().len();
+                let keys = config.to_blame(schedule.times(), last);
+                return Err(Error::Request {
+                    field: "steps",
+                    found: format!("{steps}, of which that at time {time} makes what is no number"),
+                    expected: format!(
+                        "a scheduler_config.json with another {keys}, or another number of steps"
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Times to ask the model about, one per call.

@@ -1,5 +1,6 @@
 //! `config.json` of a UNet as diffusers writes it; absent keys take diffusers' defaults, values that this engine does
 //! not implement are errors.
+use super::frequencies::{GUIDANCE_SHIFT, frequencies};
 use crate::error::{Error, Result};
 use crate::json::read_json;
 use crate::limits;
@@ -263,6 +264,21 @@ impl UNetConfig {
         if let Some(width) = w.time_cond_proj_dim {
             Error::bound(path, "time_cond_proj_dim", width, limits::WIDTH)?;
         }
+        let size_embed = required("addition_time_embed_dim", w.addition_time_embed_dim)?;
+        let shifted = [levels[0].channels, size_embed].map(|channels| ("freq_shift", channels, w.freq_shift));
+        let guided = w.time_cond_proj_dim.map(|channels| ("time_cond_proj_dim", channels, GUIDANCE_SHIFT));
+        for (field, channels, shift) in shifted.into_iter().chain(guided) {
+            // Neither times nor sides nor guidance scales are as large.
+            let bounded = |f: &f32| (f * 1e9).is_finite();
+            if !frequencies(channels, shift).iter().all(bounded) {
+                let found = format!("sinusoids of {channels} channels, shifted by {shift}");
+                return Err(bad(
+                    field,
+                    &found,
+                    "frequencies that are numbers: more channels, or another shift",
+                ));
+            }
+        }
         Ok(Self {
             in_channels: w.in_channels,
             out_channels: w.out_channels,
@@ -274,7 +290,7 @@ impl UNetConfig {
             cosine_first: w.flip_sin_to_cos,
             freq_shift: w.freq_shift,
             guidance_embed: w.time_cond_proj_dim,
-            size_embed: required("addition_time_embed_dim", w.addition_time_embed_dim)?,
+            size_embed,
             added: required(
                 "projection_class_embeddings_input_dim",
                 w.projection_class_embeddings_input_dim,

@@ -1,5 +1,6 @@
 //! Sinusoids of time and size, and the small MLPs behind them.
 use super::config::UNetConfig;
+use super::frequencies::{GUIDANCE_SHIFT, frequencies};
 use crate::error::Result;
 use crate::nn::Linear;
 use crate::weights::Weights;
@@ -13,11 +14,10 @@ pub(super) fn sinusoid(
     device: &Device,
     dtype: DType,
 ) -> Result<Tensor> {
-    let half = dim / 2;
-    let step = -(10000f64.ln() as f32) / (half as f32 - c.freq_shift as f32);
+    let frequencies = frequencies(dim, c.freq_shift);
     let mut out = Vec::with_capacity(values.len() * dim);
     for &v in values {
-        let angles: Vec<f32> = (0..half).map(|i| v * (i as f32 * step).exp()).collect();
+        let angles: Vec<f32> = frequencies.iter().map(|f| v * f).collect();
         let (sin, cos) = (angles.iter().map(|a| a.sin()), angles.iter().map(|a| a.cos()));
         if c.cosine_first {
             out.extend(cos.chain(sin));
@@ -33,10 +33,8 @@ pub(super) fn sinusoid(
 
 /// The sinusoid of a guidance scale, `[1, dim]` (diffusers' `get_guidance_scale_embedding` of the scale less one).
 pub(super) fn guidance_sinusoid(scale: f64, dim: usize, device: &Device, dtype: DType) -> Result<Tensor> {
-    let half = dim / 2;
-    let step = 10000f32.ln() / (half as f32 - 1.0);
     let value = (scale - 1.0) as f32 * 1000.0;
-    let angles: Vec<f32> = (0..half).map(|i| value * (i as f32 * -step).exp()).collect();
+    let angles: Vec<f32> = frequencies(dim, GUIDANCE_SHIFT).iter().map(|f| value * f).collect();
     let mut out: Vec<f32> = angles.iter().map(|a| a.sin()).chain(angles.iter().map(|a| a.cos())).collect();
     out.resize(dim, 0.0);
     Ok(Tensor::from_vec(out, (1, dim), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)

@@ -2,6 +2,7 @@
 mod blocks;
 mod config;
 mod embedding;
+mod frequencies;
 mod ldm;
 mod lora;
 mod model;

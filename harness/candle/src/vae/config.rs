@@ -7,6 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::Path;
 
+/// How large what latents are scaled by may be, and its inverse: far beyond what any published model has.
+const SIZE: f64 = 1e6;
+
 /// A VAE's architecture and the scaling of its latents.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
@@ -88,14 +91,16 @@ impl VaeConfig {
         if c.out_channels != 3 {
             return bad("out_channels", c.out_channels.to_string(), "3 (red, green, blue)");
         }
-        if !c.scaling_factor.is_normal() {
-            return bad("scaling_factor", c.scaling_factor.to_string(), "a number other than 0");
+        if !(1.0 / SIZE..=SIZE).contains(&c.scaling_factor.abs()) {
+            return bad("scaling_factor", c.scaling_factor.to_string(), "a size from 0.000001 to 1,000,000");
         }
         for (field, list) in [("latents_mean", &c.latents_mean), ("latents_std", &c.latents_std)] {
-            if let Some(list) = list
-                && list.len() != c.latent_channels
-            {
+            let Some(list) = list else { continue };
+            if list.len() != c.latent_channels {
                 return bad(field, format!("{} numbers", list.len()), "one per latent channel");
+            }
+            if let Some(large) = list.iter().find(|number| number.abs() > SIZE) {
+                return bad(field, large.to_string(), "sizes of at most 1,000,000");
             }
         }
         Ok(c)

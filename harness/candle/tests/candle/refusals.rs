@@ -146,6 +146,14 @@ fn unfit_configurations_are_refused_by_field() {
         ("unet/config.json", "time_embedding_type", "fourier".into(), ["time_embedding_type", "positional"]),
         ("unet/config.json", "norm_num_groups", 48.into(), ["norm_num_groups", "divisor"]),
         ("unet/config.json", "in_channels", 9.into(), ["in_channels", "latent_channels"]),
+        (
+            "unet/config.json",
+            "freq_shift",
+            32.into(),
+            ["freq_shift", "sinusoids of 64 channels, shifted by 32"],
+        ),
+        ("unet/config.json", "time_cond_proj_dim", 2.into(), ["time_cond_proj_dim", "of 2 channels"]),
+        ("vae/config.json", "scaling_factor", 1e-45.into(), ["scaling_factor", "from 0.000001"]),
         ("vae/config.json", "act_fn", "relu".into(), ["act_fn", "silu"]),
         ("text_encoder/config.json", "hidden_act", "relu".into(), ["hidden_act", "quick_gelu"]),
         ("text_encoder_2/config.json", "num_attention_heads", 7.into(), ["num_attention_heads", "divisor"]),
@@ -162,7 +170,7 @@ fn unfit_configurations_are_refused_by_field() {
         copy.put(file, &before);
         tried += 1;
     }
-    assert_eq!(tried, 12);
+    assert_eq!(tried, 15);
     let huge = 1_000_000_000_000u64;
     for (file, key, value) in [
         ("scheduler/scheduler_config.json", "num_train_timesteps", huge.into()),
@@ -195,6 +203,20 @@ fn unfit_configurations_are_refused_by_field() {
     copy.refused(&["unet/config.json", "line 1"]);
     std::fs::remove_file(copy.path("model_index.json")).expect("remove");
     copy.refused(&["model_index.json"]);
+}
+
+#[test]
+fn a_tokenizer_knows_no_words_that_its_text_encoder_lacks() {
+    let copy = Copy::new();
+    let file = "tokenizer_2/tokenizer.json";
+    let mut json: serde_json::Value = serde_json::from_slice(&read(&copy.path(file))).expect("JSON");
+    let tokens = json["added_tokens"].as_array_mut().expect("a list");
+    let mut more = tokens[0].clone();
+    more["id"] = 3072.into();
+    more["content"] = "<more>".into();
+    tokens.push(more);
+    copy.put(file, json.to_string().as_bytes());
+    copy.refused(&["tokenizer_2", "token 3072, but the text encoder has 3072"]);
 }
 
 /// One step of a small picture.

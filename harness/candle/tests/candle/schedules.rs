@@ -36,6 +36,7 @@ fn every_scheduler_steps_as_in_diffusers() {
     for r in &cases {
         std::fs::write(&path, &r.config).expect("config");
         let config = ScheduleConfig::read(&path, None).expect("schedule");
+        Schedule::rehearse(&config, r.steps).expect(&r.config);
         let mut schedule = Schedule::new(&config, r.steps).expect("steps");
         let what = format!("{} steps of {}", r.steps, r.config);
         assert_eq!(schedule.times().len(), r.times.len(), "{what}");
@@ -62,5 +63,42 @@ fn every_scheduler_steps_as_in_diffusers() {
     assert_eq!(worst.len(), SCHEDULERS.len());
     for (class, (most, tried)) in worst {
         println!("| `{class}` | {tried} | {most:.1e} |");
+    }
+}
+
+/// What only fails in the arithmetic of a step is found without a model, and the keys at fault are named.
+#[test]
+fn steps_that_make_no_numbers_are_found_beforehand() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("scheduler_config.json");
+    let rehearsed = |class: &str, keys: &str, steps: usize| {
+        std::fs::write(&path, format!("{{\"_class_name\": \"{class}\", {keys}}}")).expect("config");
+        let config = ScheduleConfig::read(&path, None).expect("schedule");
+        Schedule::rehearse(&config, steps).map_err(|error| error.to_string())
+    };
+    let little = "\"beta_start\": 1e-30, \"beta_end\": 1e-29";
+    let beyond = "\"timestep_spacing\": \"leading\", \"steps_offset\": 1000";
+    let end = "\"predict_x0\": false, \"final_sigmas_type\": \"zero\"";
+    for (class, keys, at_fault) in [
+        ("EulerDiscreteScheduler", little, "beta_start, beta_end or trained_betas"),
+        ("DDPMScheduler", little, "beta_start, beta_end or trained_betas"),
+        ("HeunDiscreteScheduler", little, "beta_start, beta_end or trained_betas"),
+        ("DPMSolverMultistepScheduler", beyond, "steps_offset"),
+        ("UniPCMultistepScheduler", beyond, "steps_offset"),
+        ("LMSDiscreteScheduler", beyond, "steps_offset"),
+        ("DPMSolverSDEScheduler", beyond, "steps_offset"),
+        ("UniPCMultistepScheduler", end, "final_sigmas_type, algorithm_type or predict_x0"),
+    ] {
+        let said = rehearsed(class, keys, 3).expect_err(class);
+        let expected = format!("expected a scheduler_config.json with another {at_fault}, or another");
+        assert!(
+            said.contains("`steps`: found 3, of which that at time") && said.contains(&expected),
+            "{class}: {said}"
+        );
+    }
+    for class in SCHEDULERS {
+        for steps in [1, 2, 3, 8, 30] {
+            rehearsed(class, "\"skip_prk_steps\": true", steps).expect(class);
+        }
     }
 }

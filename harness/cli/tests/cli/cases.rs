@@ -116,6 +116,43 @@ fn as_baseline(it: &Playground) {
 const SCHEDULER: &str = "scheduler/scheduler_config.json";
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
+/// Who brings an engine may lay out files as that likes, and then nothing can be derived from them.
+#[test]
+fn a_recipe_for_files_of_an_engines_own_layout() {
+    let it = ground();
+    let mine = "checkpoint = \"mine\"\n";
+    it.replace(
+        "contest.toml",
+        mine,
+        &format!("{mine}derive = \"int8\"\nengine = {{ command = [\"true\"] }}\n"),
+    );
+    fs::remove_file(it.path("mine").join("model_index.json")).unwrap();
+    for name in ["plan", "doctor"] {
+        let (_, message) = verb(&it, name);
+        let why = "candidate \"mine\" cannot answer, and will be ranked as failed: int8 cannot be derived from its checkpoint: ";
+        assert!(message.contains(why) && message.contains("model_index.json"), "{name}: {message}");
+    }
+}
+
+/// As baseline refused by `plan` and `doctor`, and as candidate warned of, though it can be loaded.
+#[test]
+fn schedules_that_make_no_numbers() {
+    let it = ground();
+    let last = [("predict_x0", json!(false)), ("final_sigmas_type", json!("zero"))];
+    scheduler(&it, "UniPCMultistepScheduler", &last);
+    let words = "scheduler_config.json with another final_sigmas_type, algorithm_type or predict_x0";
+    let (code, message) = verb(&it, "plan");
+    assert!(code == 0 && message.contains("cannot answer") && message.contains(words), "{message}");
+    as_baseline(&it);
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(&it, name);
+        assert!(
+            code == 2 && message.contains("baseline.checkpoint: ") && message.contains(words),
+            "{message}"
+        );
+    }
+}
+
 #[test]
 fn schedulers_that_nobody_here_knows() {
     for class in ["KDPM2DiscreteScheduler", "FlowMatchEulerDiscreteScheduler"] {
