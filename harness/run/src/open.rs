@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use edgemaxx_candle::{CheckpointSource, derive};
-use edgemaxx_contract::contest::{Contest, Recipe};
-use edgemaxx_contract::plan::{CheckpointSpec, PipelinePlan, Role};
+use edgemaxx_contract::contest::{CheckpointSpec, Contest, Recipe};
+use edgemaxx_contract::plan::{PipelinePlan, Role};
 use edgemaxx_contract::task::{Encoder, Grammar, TaskRef};
 
 use crate::built_in_engine::accelerator;

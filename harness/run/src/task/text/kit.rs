@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use edgemaxx_candle::llama::{is_laid_out, look};
+use edgemaxx_candle::llama::{LlamaConfig, is_laid_out, look};
 use edgemaxx_candle::{Accelerator, CheckpointSource};
 use edgemaxx_contract::dtype::Dtype;
 use edgemaxx_contract::floor::Work;
