@@ -28,6 +28,9 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
         number::percent(limits.max_slowdown, 2),
         number::percent(limits.level, 0),
     );
+    for warning in &comparison.warnings {
+        let _ = writeln!(md, "Warning: {}\n", cell(warning, 1000));
+    }
     for (title, differences) in
         [("differs", &comparison.differences), ("built otherwise", &comparison.builds)]
     {
@@ -70,7 +73,7 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
     md
 }
 
-/// The comparison as JUnit: regressed fails, cannot tell is skipped, unfit or incomparable is an error.
+/// The comparison as JUnit: regressed fails, cannot tell and a warning are skipped, unfit or incomparable is an error.
 ///
 /// # Errors
 /// [`ReportError::Junit`]: a defect of this program.
@@ -95,6 +98,10 @@ pub fn comparison_junit(comparison: &Comparison) -> Result<String, ReportError> 
     if cases.is_empty() {
         cases.push(case("comparison", comparison.verdict, incomparable(comparison)));
     }
+    let warning = |(n, words): (usize, &String)| {
+        case(&format!("warning {}", n + 1), Verdict::CannotTell, words.clone())
+    };
+    cases.extend(comparison.warnings.iter().enumerate().map(warning));
     suite(&name, &cases)
 }
 
@@ -116,6 +123,9 @@ pub fn comparison_github(comparison: &Comparison) -> String {
     }
     if comparison.rows.is_empty() {
         annotate(comparison.verdict, comparison.verdict.words(), &incomparable(comparison));
+    }
+    for warning in &comparison.warnings {
+        annotate(Verdict::CannotTell, "warning", warning);
     }
     text
 }

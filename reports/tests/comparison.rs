@@ -47,6 +47,7 @@ fn comparison(rows: Vec<ComparisonRow>, differences: Vec<RunDifference>) -> Comp
         verdict,
         reason: "see below".to_owned(),
         differences,
+        warnings: Vec::new(),
         builds: Vec::new(),
         rows,
     }
@@ -119,4 +120,16 @@ fn hostile_names_stay_text() {
     assert!(!comparison_markdown(&c).contains("<script>"));
     let xml = comparison_junit(&c).expect("XML");
     assert!(!xml.contains("<script>") && xml.contains("&lt;script&gt;") && !xml.contains('\u{202e}'));
+}
+
+#[test]
+fn a_warning_is_in_every_form() {
+    let mut c = comparison(vec![row("same", Verdict::Equivalent, 0.0, None)], Vec::new());
+    c.warnings = vec!["change was measured on an unfit machine: clocks: low".to_owned()];
+    let junit = comparison_junit(&c).unwrap();
+    for text in [&comparison_markdown(&c), &junit, &comparison_github(&c)] {
+        assert!(text.contains("change was measured on an unfit machine"), "{text}");
+    }
+    assert!(junit.contains("skipped"), "{junit}");
+    assert!(comparison_github(&c).contains("::warning title=warning::change was measured"));
 }

@@ -28,6 +28,9 @@ pub struct Comparison {
     pub reason: String,
     /// Why the two cannot be compared; empty: they can.
     pub differences: Vec<RunDifference>,
+    /// What the reader should know before trusting any row: an honesty check in doubt, a machine that was not fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// In what the two EdgeMaxx were built otherwise: no reason to refuse, and one for the reader to doubt a small change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<RunDifference>,

@@ -2,6 +2,8 @@
 
 mod honesty;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::honesty::{HonestyCheck, HonestyKind, HonestyVerdict};
@@ -290,6 +292,24 @@ impl CandidateEstimates {
         }
     }
 
+    /// Why its numbers count for nothing, in words: it failed, has no complete pair, or was found dishonest. Empty: they
+    /// count.
+    pub fn counts_for_nothing(&self) -> Vec<String> {
+        let mut reasons: Vec<String> = self.failures.iter().map(FailureCount::to_string).collect();
+        if self.speedup.is_none() {
+            reasons.push("no complete pair".to_owned());
+        }
+        if reasons.is_empty() {
+            reasons.extend(self.found(HonestyVerdict::Failed).map(HonestyCheck::to_string));
+        }
+        reasons
+    }
+
+    /// The honesty checks with this verdict.
+    pub fn found(&self, verdict: HonestyVerdict) -> impl Iterator<Item = &HonestyCheck> {
+        self.honesty.iter().filter(move |check| check.verdict == verdict)
+    }
+
     /// The speedup with the interval that its claim rests on, which is the one to show beside it: for all candidates at
     /// once, or its own where there is none.
     pub fn claimed_speedup(&self) -> Option<&Estimate> {
@@ -407,6 +427,12 @@ pub struct FailureCount {
     pub count: u32,
     /// The first one's words.
     pub first: String,
+}
+
+impl fmt::Display for FailureCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} time(s): {}", self.kind, self.count, self.first)
+    }
 }
 
 /// What may be claimed.

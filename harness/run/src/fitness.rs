@@ -45,7 +45,8 @@ fn confinement(sandbox: &SandboxStatus) -> Check {
     }
 }
 
-/// What a run does with what was found: ends, or goes on and says so. What keeps weights from it.
+/// What a run does with what was found: ends, or goes on and says so. Why the machine is unfit; that nothing confines
+/// engines is recorded as such, keeps weights from a run, and makes no latency worse.
 ///
 /// # Errors
 /// The machine is unfit, and that is not allowed.
@@ -64,11 +65,10 @@ pub fn judge(found: &[Check], allow_unfit: bool, observer: &dyn Observer) -> Res
     for check in found.iter().filter(|check| check.fitness == Fitness::Advice) {
         observer.note(&format!("advice: {}", words(check)));
     }
-    let marked: Vec<String> = found.iter().filter(|c| c.fitness >= Fitness::NoWeights).map(words).collect();
-    for reason in &marked {
+    for reason in found.iter().filter(|check| check.fitness >= Fitness::NoWeights).map(words) {
         observer.note(&format!("warning: no weights can come of this run: {reason}"));
     }
-    Ok(marked)
+    Ok(unfit)
 }
 
 /// Locks the card's clocks for this run to what it holds by default, or at most.
@@ -177,12 +177,12 @@ mod tests {
         let advice = "advice: noisy: found: cure".to_owned();
         let warning = |of: &str| format!("warning: no weights can come of this run: {of}");
         assert_eq!(judged(&all[..3], false), (Ok(Vec::new()), vec![advice.clone()]));
-        assert_eq!(judged(&all[..4], false), (Ok(vec![open.clone()]), vec![advice.clone(), warning(&open)]));
+        assert_eq!(judged(&all[..4], false), (Ok(Vec::new()), vec![advice.clone(), warning(&open)]));
         let (refused, told) = judged(&all, false);
         let (class, words) = refused.unwrap_err();
         assert!(class == Class::Environment && told.is_empty(), "{told:?}");
         assert!(words.contains("nothing was measured:\nbusy: found: cure\nmend it"), "{words}");
         let warnings = vec![advice, warning(&open), warning(&busy)];
-        assert_eq!(judged(&all, true), (Ok(vec![open, busy]), warnings));
+        assert_eq!(judged(&all, true), (Ok(vec![busy]), warnings));
     }
 }

@@ -386,9 +386,8 @@ fn failures(sessions: &[Measured<'_>]) -> Vec<FailureCount> {
 }
 
 /// What of a candidate's honesty is in doubt; what is proven is a reason of its standing.
-fn doubts(candidate: &CandidateEstimates) -> impl Iterator<Item = String> {
-    let doubtful = candidate.honesty.iter().filter(|check| check.verdict == HonestyVerdict::Doubtful);
-    doubtful.map(|check| format!("{:?}: {}: {}", candidate.name, check.what.title(), check.detail))
+pub(super) fn doubts(candidate: &CandidateEstimates) -> impl Iterator<Item = String> {
+    candidate.found(HonestyVerdict::Doubtful).map(|check| format!("{:?}: {check}", candidate.name))
 }
 
 fn warnings(plan: &Plan, table: &SampleTable, mut warnings: Vec<String>) -> Vec<String> {

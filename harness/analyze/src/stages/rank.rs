@@ -141,23 +141,11 @@ pub(super) fn quality_factor(similarity: Option<&Estimate>, score: &ScoreSpec) -
 
 /// What became of a candidate, and why.
 fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool) -> (Standing, Vec<String>) {
-    let mut reasons: Vec<String> = Vec::new();
     if candidate.role == Role::Control {
-        return (Standing::Control, reasons);
+        return (Standing::Control, Vec::new());
     }
-    for failure in &candidate.failures {
-        reasons.push(format!("{} {} time(s): {}", failure.kind, failure.count, failure.first));
-    }
-    let Some(speedup) = candidate.speedup.as_ref() else {
-        reasons.push("no complete pair".to_owned());
-        return (Standing::Failed, reasons);
-    };
     // A pipeline must answer every request; leaving out the hard ones would be a way to be fast.
-    if !reasons.is_empty() {
-        return (Standing::Failed, reasons);
-    }
-    let dishonest = candidate.honesty.iter().filter(|check| check.verdict == HonestyVerdict::Failed);
-    reasons.extend(dishonest.map(|check| format!("{}: {}", check.what.title(), check.detail)));
+    let mut reasons = candidate.counts_for_nothing();
     if !reasons.is_empty() {
         return (Standing::Failed, reasons);
     }
@@ -176,17 +164,14 @@ fn standing(candidate: &CandidateEstimates, contest: &Contest, has_quality: bool
         return (Standing::RejectedQuality, reasons);
     }
     // What it did in the other side's time may be why the other side was slow: nobody knows how slow it made it.
-    let disturbs = |check: &&HonestyCheck| {
-        let theirs = matches!(check.what, HonestyKind::Idle | HonestyKind::GpuIdle);
-        theirs && check.verdict == HonestyVerdict::Doubtful
-    };
-    let doubts = candidate.honesty.iter().filter(disturbs);
+    let disturbs = |check: &&HonestyCheck| matches!(check.what, HonestyKind::Idle | HonestyKind::GpuIdle);
+    let doubts = candidate.found(HonestyVerdict::Doubtful).filter(disturbs);
     reasons
         .extend(doubts.map(|check| format!("its speed could come from what is doubtful: {}", check.detail)));
     if !reasons.is_empty() {
         return (Standing::NotFaster, reasons);
     }
-    let lower = speedup.lower.unwrap_or(0.0);
+    let lower = candidate.speedup.as_ref().and_then(|speedup| speedup.lower).unwrap_or(0.0);
     match candidate.claim {
         Claim::Faster if lower > 1.0 && lower >= contest.score.min_speedup => {
             return (Standing::Accepted, reasons);

@@ -1,5 +1,7 @@
 //! Ways to cheat that are looked for after the fact, and what was found.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One way to cheat, looked for after the fact.
@@ -13,6 +15,12 @@ pub struct HonestyCheck {
     pub verdict: HonestyVerdict,
     /// In words, with the numbers.
     pub detail: String,
+}
+
+impl fmt::Display for HonestyCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what.title(), self.detail)
+    }
 }
 
 /// Ways to cheat.

@@ -25,7 +25,7 @@ use edgemaxx_contract::plan::Role;
 pub(crate) use change::{Change, Group};
 pub(crate) use row::speed_verdict;
 
-use super::analyze::{AnalyzeError, Evidence, analyze, settings_of};
+use super::analyze::{AnalyzeError, Evidence, analyze, doubts, settings_of};
 use super::lanes::{keeps, leave_out};
 use crate::estimators::student;
 use crate::samples::SampleTable;
@@ -113,9 +113,10 @@ pub fn compare_runs(
 ) -> Result<Comparison, CompareError> {
     settings.check()?;
     let names = wanted(subject, settings)?;
-    let refused = |verdict, reason, differences| {
-        Ok(answer(reference, subject, settings, verdict, reason, differences, Vec::new()))
-    };
+    let warnings = [reference, subject].into_iter().filter_map(not_fit).collect();
+    let base = blank(reference, subject, settings, warnings);
+    let refused =
+        |verdict, reason, differences| Ok(Comparison { verdict, reason, differences, ..base.clone() });
     let differences = comparable::differences(reference, subject);
     if !differences.is_empty() {
         let what: Vec<&str> = differences.iter().map(|d| d.what.as_str()).collect();
@@ -156,7 +157,7 @@ pub fn compare_runs(
         };
         return refused(Verdict::Incomparable, reason, vec![difference]);
     }
-    let judge = Judge::new(settings, common.len());
+    let judge = Judge::new(settings, common.len(), base.warnings.first().cloned());
     let same = reference.evidence.log.chain.head() == subject.evidence.log.chain.head();
     let mut rows: Vec<ComparisonRow> =
         common.iter().map(|name| judge.runs(sides[0].side(name), sides[1].side(name), same)).collect();
@@ -173,7 +174,9 @@ pub fn compare_runs(
         reason.push_str(&format!("; not in the reference are {}", new.join(", ")));
     }
     let verdict = rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::CannotTell);
-    Ok(answer(reference, subject, settings, verdict, reason, Vec::new(), rows))
+    let mut warnings = base.warnings.clone();
+    warnings.extend(sides.iter().flat_map(|side| side.doubts(&common)));
+    Ok(Comparison { verdict, reason, warnings, rows, ..base })
 }
 
 /// Compares the candidates of one run with its baseline.
@@ -189,14 +192,17 @@ pub fn compare_with_baseline(
     let label = format!("{}, the baseline", run.evidence.plan.baseline().name);
     let reference = ComparableRun { label: &label, ..*run };
     let measured = Measured::of(run)?;
+    let mut warnings: Vec<String> = not_fit(run).into_iter().collect();
+    let judge = Judge::new(settings, names.len(), warnings.first().cloned());
+    warnings.extend(measured.doubts(&names));
+    let base = blank(&reference, run, settings, warnings);
     if let Some(reason) = measured.unfit() {
-        return Ok(answer(&reference, run, settings, Verdict::Unfit, reason, Vec::new(), Vec::new()));
+        return Ok(Comparison { verdict: Verdict::Unfit, reason, ..base });
     }
-    let judge = Judge::new(settings, names.len());
     let rows: Vec<_> = names.iter().map(|name| judge.own_baseline(measured.side(name))).collect();
     let verdict = rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::CannotTell);
     let reason = in_one_sentence(&rows);
-    Ok(answer(&reference, run, settings, verdict, reason, Vec::new(), rows))
+    Ok(Comparison { verdict, reason, rows, ..base })
 }
 
 impl CompareSettings {
@@ -249,6 +255,12 @@ impl<'a> Measured<'a> {
         let certificate = &self.estimates.certificate;
         (certificate.verdict == CertificateVerdict::Unfit)
             .then(|| format!("{} is unfit: {}; measure again", self.run.label, certificate.reason))
+    }
+
+    /// What of the honesty of these candidates is in doubt, in words.
+    fn doubts(&self, names: &[&str]) -> Vec<String> {
+        let named = self.estimates.candidates.iter().filter(|c| names.contains(&c.name.as_str()));
+        named.flat_map(doubts).map(|doubt| format!("{}: {doubt}", self.run.label)).collect()
     }
 
     /// All that is known of one candidate.
@@ -350,14 +362,19 @@ fn in_one_sentence(rows: &[ComparisonRow]) -> String {
     order.into_iter().filter_map(said).collect::<Vec<_>>().join("; ")
 }
 
-fn answer(
+/// Why the machine of a run was not fit to measure on, if it was not.
+fn not_fit(run: &ComparableRun<'_>) -> Option<String> {
+    let unfit = &run.environment.unfit;
+    (!unfit.is_empty())
+        .then(|| format!("{} was measured on an unfit machine: {}", run.label, unfit.join("; ")))
+}
+
+/// A comparison that says nothing yet.
+fn blank(
     reference: &ComparableRun<'_>,
     subject: &ComparableRun<'_>,
     settings: &CompareSettings,
-    verdict: Verdict,
-    reason: String,
-    differences: Vec<RunDifference>,
-    rows: Vec<ComparisonRow>,
+    warnings: Vec<String>,
 ) -> Comparison {
     let compared = |run: &ComparableRun<'_>| ComparedRun {
         label: run.label.to_owned(),
@@ -372,10 +389,11 @@ fn answer(
             min_similarity: settings.min_similarity,
             level: settings.level,
         },
-        verdict,
-        reason,
-        differences,
+        verdict: Verdict::CannotTell,
+        reason: String::new(),
+        differences: Vec::new(),
+        warnings,
         builds: comparable::builds(reference, subject),
-        rows,
+        rows: Vec::new(),
     }
 }

@@ -49,14 +49,11 @@ impl Side<'_> {
         self.estimates.map(|e| e.counted.clone()).unwrap_or_default()
     }
 
-    /// What is wrong with it, if anything.
+    /// Why its numbers count for nothing, if they do.
     fn failure(&self) -> Option<String> {
-        let failures = self.estimates.map_or(&[][..], |e| &e.failures);
-        match failures.first() {
-            Some(first) => Some(format!("{} {} time(s): {}", first.kind, first.count, first.first)),
-            None if self.means.is_empty() => Some("no complete pair".to_owned()),
-            None => None,
-        }
+        let reasons = self.estimates.map(CandidateEstimates::counts_for_nothing);
+        let reasons = reasons.unwrap_or_else(|| vec!["it was not measured".to_owned()]);
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
 
@@ -74,20 +71,6 @@ pub(crate) fn untold(name: &str, reason: String, counted: Counted) -> Comparison
         more_sessions: None,
         counted,
         reference_counted: None,
-    }
-}
-
-/// No good news rests on a part of the requests: which ones are missing is hardly by chance.
-fn doubt_what_is_missing(row: ComparisonRow) -> ComparisonRow {
-    let counts = std::iter::once(&row.counted).chain(&row.reference_counted);
-    let missing = counts.into_iter().find(|counted| !counted.is_whole()).map(Counted::to_string);
-    match (missing, row.verdict) {
-        (Some(missing), Verdict::Equivalent | Verdict::Improved) => ComparisonRow {
-            verdict: Verdict::CannotTell,
-            reason: format!("{}, but not of all requests: {missing}", row.reason),
-            ..row
-        },
-        _ => row,
     }
 }
 
@@ -115,12 +98,14 @@ pub(crate) struct Judge<'a> {
     /// Level of each interval, so that all of them hold together.
     level: f64,
     rows: usize,
+    /// Why a machine was not fit to measure, if one was not.
+    unfit: Option<String>,
 }
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(settings: &'a CompareSettings, rows: usize) -> Self {
+    pub(crate) fn new(settings: &'a CompareSettings, rows: usize, unfit: Option<String>) -> Self {
         let level = simultaneous_level(settings.level, rows);
-        Self { settings, limit: settings.max_slowdown.ln_1p(), level, rows }
+        Self { settings, limit: settings.max_slowdown.ln_1p(), level, rows, unfit }
     }
 
     /// A candidate of the subject against the same one of the reference.
@@ -141,7 +126,7 @@ impl<'a> Judge<'a> {
             change(before, subject.calm().unwrap_or(&subject.means))
         });
         let throttled = !same && (reference.is_throttled_through() || subject.is_throttled_through());
-        doubt_what_is_missing(ComparisonRow {
+        self.doubt_good_news(ComparisonRow {
             reference_counted: counted,
             ..self.row(&subject, &found, calm.as_ref(), throttled)
         })
@@ -159,7 +144,23 @@ impl<'a> Judge<'a> {
         let processor = Group { means: &subject.processor, looks: None };
         row.processor = (!subject.processor.is_empty())
             .then(|| relative(&Change::to_baseline(processor, self.level), self.level));
-        doubt_what_is_missing(row)
+        self.doubt_good_news(row)
+    }
+
+    /// No good news rests on a machine that was not fit, or on a part of the requests: which ones are missing is hardly by
+    /// chance.
+    fn doubt_good_news(&self, row: ComparisonRow) -> ComparisonRow {
+        let counts = std::iter::once(&row.counted).chain(&row.reference_counted);
+        let missing = counts.into_iter().find(|counted| !counted.is_whole());
+        let missing = missing.map(|counted| format!("not of all requests: {counted}"));
+        match (missing.or_else(|| self.unfit.clone()), row.verdict) {
+            (Some(doubt), Verdict::Equivalent | Verdict::Improved) => ComparisonRow {
+                verdict: Verdict::CannotTell,
+                reason: format!("{}, but {doubt}", row.reason),
+                ..row
+            },
+            _ => row,
+        }
     }
 
     /// The row of a candidate that does not work, or did not before.

@@ -155,6 +155,56 @@ fn a_candidate_that_fails_now_has_regressed() {
     assert_eq!(row(&compared(&broken, &broken, &settings), "broken").verdict, Verdict::CannotTell);
 }
 
+/// The candidate `quick` gives one answer to all requests.
+fn one_answer(plan: &Plan, record: &mut Record) {
+    if let Record::Attempt(attempt) = record
+        && plan.sessions[attempt.session as usize].candidate == "quick"
+        && attempt.side == Side::Candidate
+        && let Outcome::Answered { answer, .. } = &mut attempt.outcome
+    {
+        *answer = edgemaxx_contract::digest::Digest::of("always");
+    }
+}
+
+#[test]
+fn a_candidate_that_is_found_dishonest_improves_nothing() {
+    let honest = noisy_run("one", Extent::Full, |_, _| {});
+    let liar = noisy_run("three", Extent::Full, one_answer);
+    let settings = CompareSettings { max_slowdown: 10.0, ..CompareSettings::default() };
+    let alone = compare_with_baseline(&comparable("run", &liar, &environment(CONFINED)), &settings).unwrap();
+    for found in [alone, compared(&honest, &liar, &settings)] {
+        let quick = row(&found, "quick");
+        assert_eq!((quick.verdict, found.verdict), (Verdict::Regressed, Verdict::Regressed));
+        assert!(quick.reason.starts_with("it fails: Distinct answers: "), "{quick:?}");
+        assert!(row(&found, "middling").verdict <= Verdict::Equivalent, "{found:#?}");
+    }
+    let found = compared(&liar, &honest, &settings);
+    assert_eq!(row(&found, "quick").verdict, Verdict::CannotTell, "its reference says nothing");
+}
+
+#[test]
+fn no_good_news_rests_on_an_unfit_machine() {
+    let (before, after) =
+        (noisy_run("one", Extent::Full, |_, _| {}), noisy_run("three", Extent::Full, slower("quick", 1.5)));
+    let fit = environment(CONFINED);
+    let hot = Environment { unfit: vec!["clocks: the card ran at 300 MHz".to_owned()], ..fit.clone() };
+    let settings = CompareSettings { max_slowdown: 0.1, ..CompareSettings::default() };
+    let said = |found: &Comparison| {
+        let words = "an unfit machine: clocks: the card ran at 300 MHz";
+        assert!(found.warnings.iter().any(|warning| warning.contains(words)), "{found:#?}");
+        let middling = row(found, "middling");
+        assert!(middling.verdict == Verdict::CannotTell && middling.reason.contains(words), "{middling:?}");
+    };
+    for (here, there) in [(&hot, &fit), (&fit, &hot)] {
+        let runs = (comparable("before", &before, here), comparable("after", &after, there));
+        let found = compare_runs(&runs.0, &runs.1, &settings).unwrap();
+        assert_eq!(row(&found, "quick").verdict, Verdict::Regressed, "bad news stays");
+        said(&found);
+    }
+    said(&compare_with_baseline(&comparable("run", &before, &hot), &settings).unwrap());
+    assert!(compared(&before, &after, &settings).warnings.is_empty());
+}
+
 #[test]
 fn requests_that_do_not_count_are_counted() {
     let whole = noisy_run("one", Extent::Full, |_, _| {});
