@@ -71,8 +71,9 @@ impl Rows {
         order.par_sort_unstable_by_key(key);
         let expected = self.expected(baseline);
         let mut found: Vec<BTreeMap<u32, Vec<(u32, Pair)>>> = vec![BTreeMap::new(); pipelines.len()];
-        // Of each pipeline: requests that both sides answered, those that only the baseline did, those that only it did.
-        let mut counts = vec![[0u64; 3]; pipelines.len()];
+        // Of each pipeline: requests that both sides answered, those that only the baseline did, those that only it did,
+        // and those that neither did, of which others' rows tell.
+        let mut counts = vec![[0u64; 4]; pipelines.len()];
         let mut alone: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
         for group in order.chunk_by(|a, b| {
             let (a, b) = (&self.rows[*a as usize], &self.rows[*b as usize]);
@@ -83,13 +84,13 @@ impl Rows {
             let partner = (first.pipeline == baseline).then_some(first);
             let own: Vec<u32> = group.iter().map(|&index| self.rows[index as usize].pipeline).collect();
             for &pipeline in &expected[first.session as usize] {
-                let answered = own.contains(&pipeline);
-                match (partner, answered) {
-                    (Some(_), true) => counts[pipeline as usize][0] += 1,
-                    (Some(_), false) => counts[pipeline as usize][1] += 1,
-                    (None, true) => counts[pipeline as usize][2] += 1,
-                    (None, false) => {}
-                }
+                let who = match (partner, own.contains(&pipeline)) {
+                    (Some(_), true) => 0,
+                    (Some(_), false) => 1,
+                    (None, true) => 2,
+                    (None, false) => 3,
+                };
+                counts[pipeline as usize][who] += 1;
             }
             for &index in &group[usize::from(partner.is_some())..] {
                 let row = &self.rows[index as usize];
@@ -127,11 +128,14 @@ impl Rows {
                 pairs.sort_unstable_by_key(|(index, _)| *index);
                 Session { key, pairs: pairs.into_iter().map(|(_, pair)| pair).collect() }
             };
-            let [both, unanswered, alone] = counts[pipeline];
+            let [both, unanswered, alone, neither] = counts[pipeline];
             let mut samples = CandidateSamples::whole(name, sessions.into_iter().map(in_order).collect());
-            samples.counted.expected = both + unanswered + alone;
-            let lacks =
-                [(unanswered, "without an answer of it"), (alone, "without an answer of the baseline")];
+            samples.counted.expected = both + unanswered + alone + neither;
+            let lacks = [
+                (unanswered, "without an answer of it"),
+                (alone, "without an answer of the baseline"),
+                (neither, "without an answer of either, and with one of another pipeline"),
+            ];
             let lacks = lacks.into_iter().filter(|(count, _)| *count > 0);
             samples.counted.left_out =
                 lacks.map(|(count, why)| LeftOut { count, why: why.to_owned() }).collect();

@@ -356,6 +356,30 @@ fn what_is_missing_is_counted_and_proves_nothing() {
 }
 
 /// A column that is read is not only read.
+/// A request that one candidate's rows alone tell of was asked of all who share the session.
+#[test]
+fn what_only_another_answered_is_missing_too() {
+    let mut text = HEADER.to_owned();
+    for session in 0..6 {
+        for request in 0..2 {
+            for (name, ms) in [("baseline", 100.0), ("a", 80.0), ("b", 101.0)] {
+                let ms = ms + 0.1 * f64::from(session) + 0.01 * f64::from(request);
+                text += &format!("{session},r{request},{name},{ms}\n");
+            }
+        }
+        text += &format!("{session},r2,b,99.5\n");
+    }
+    let found = report(&text);
+    let said = |name: &str| {
+        let candidate = found.candidates.iter().find(|c| c.pipeline == name).unwrap();
+        (candidate.claim, candidate.counted.to_string())
+    };
+    let twelve = "12 of 18 requests answered on both sides; 6 without an answer of";
+    let neither = format!("{twelve} either, and with one of another pipeline");
+    assert_eq!(said("a"), ("cannot tell", neither));
+    assert_eq!(said("b"), ("cannot tell", format!("{twelve} the baseline")));
+}
+
 #[test]
 fn what_only_throttled_rows_say_is_not_claimed() {
     let marked = |throttled: fn(&str) -> bool| {
