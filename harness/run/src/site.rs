@@ -12,11 +12,12 @@ use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
 use edgemaxx_files::write_whole;
 use edgemaxx_report::{Evidence, HistoryRun, QuietDay, Summary, history};
 
-use crate::error::{InFile as _, Result};
+use crate::error::{InFile as _, Result, RunError};
 use crate::folder::RunFolder;
 use crate::progress::Observer;
 use crate::quoted::quoted;
 use crate::stage::report::evidence;
+use crate::text_file::{read_text, read_text_if_there};
 
 /// Marks a folder as ours to write into.
 pub const SITE_FILE: &str = "history.json";
@@ -39,7 +40,7 @@ pub fn write(runs: &[HistoryRun], quiet: &[QuietDay], out: &Path) -> Result<()> 
 /// # Errors
 /// The folder cannot be read or written, or a day in it says what is no day.
 pub fn index(published: &Path, observer: &dyn Observer) -> Result<usize> {
-    let (blocks, mut runs) = (weights_blocks(published), Vec::new());
+    let (blocks, mut runs) = (weights_blocks(published)?, Vec::new());
     let found = find_runs(published, observer)?;
     let mut evidence = evidence_of_last(&found, observer);
     for (folder, summary) in found {
@@ -104,13 +105,13 @@ fn quiet_days(published: &Path, blocks: &BTreeMap<String, u64>) -> Result<Vec<Qu
         let is_page = folder.join(REPORT_FILE).is_file() && !folder.join(SUMMARY_FILE).exists();
         let Some(day) = name.parse::<Day>().ok().filter(|_| is_page) else { continue };
         let path = folder.join(WEIGHTS_FILE);
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Some(text) = read_text_if_there(&path)? else { continue };
         let Weights { reason, .. } = Weights::from_json(&text).in_file(&path)?;
         let report = format!("{name}/{REPORT_FILE}");
         let path = folder.join(JOINT_FILE);
-        let contests = match fs::read_to_string(&path) {
-            Ok(text) => Joint::from_json(&text).in_file(&path)?.contests,
-            Err(_) => Vec::new(),
+        let contests = match read_text_if_there(&path)? {
+            Some(text) => Joint::from_json(&text).in_file(&path)?.contests,
+            None => Vec::new(),
         };
         let contests = contests.into_iter().map(|part| part.contest).collect();
         found.push(QuietDay { day, report, reason, weights_block: blocks.get(&name).copied(), contests });
@@ -125,9 +126,9 @@ const ON_CHAIN_FILE: &str = "on-chain.json";
 /// Notes where the weights of a published day stand; `false`: it was noted already.
 ///
 /// # Errors
-/// It cannot be written.
+/// It cannot be written, or what was noted before cannot be read; then nothing is written over it.
 pub fn note_weights(published: &Path, day: &str, weights_block: u64) -> Result<bool> {
-    let mut blocks = weights_blocks(published);
+    let mut blocks = weights_blocks(published)?;
     if !published.join(day).is_dir() || blocks.insert(day.to_owned(), weights_block) == Some(weights_block) {
         return Ok(false);
     }
@@ -137,10 +138,17 @@ pub fn note_weights(published: &Path, day: &str, weights_block: u64) -> Result<b
     Ok(true)
 }
 
-/// The weights' blocks by day.
-fn weights_blocks(published: &Path) -> BTreeMap<String, u64> {
-    let text = fs::read_to_string(published.join(ON_CHAIN_FILE)).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
+/// The weights' blocks by day; none where none was noted yet.
+fn weights_blocks(published: &Path) -> Result<BTreeMap<String, u64>> {
+    let path = published.join(ON_CHAIN_FILE);
+    let Some(text) = read_text_if_there(&path)? else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(&text).map_err(|error| {
+        RunError::input(format!(
+            "{}: {error}; expected the block of each day's weights, as {{\"2026-11-22\": 4200}}; mend the file, or move it \
+             away: then it is begun anew, and the pages of earlier days name no block",
+            path.display()
+        ))
+    })
 }
 
 /// The runs of a folder by name; each run once, whatever folders hold a copy of it. One whose summary cannot be read,
@@ -165,8 +173,7 @@ pub fn find_runs(path: &Path, observer: &dyn Observer) -> Result<Vec<(PathBuf, S
             }
             continue;
         }
-        let read = fs::read_to_string(&file).in_file(&file);
-        let summary = match read.and_then(|text| Summary::from_json(&text).in_file(&file)) {
+        let summary = match read_text(&file).and_then(|text| Summary::from_json(&text).in_file(&file)) {
             Ok(summary) => summary,
             Err(error) => {
                 observer.note(&format!("warning: {error}; left out"));
@@ -180,4 +187,36 @@ pub fn find_runs(path: &Path, observer: &dyn Observer) -> Result<Vec<(PathBuf, S
         found.push((folder, summary));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    #[test]
+    fn noted_blocks_are_read_or_left_as_they_are() {
+        let site = tempfile::tempdir().unwrap();
+        for day in ["2026-11-22", "2026-11-23"] {
+            fs::create_dir(site.path().join(day)).unwrap();
+        }
+        let file = site.path().join(ON_CHAIN_FILE);
+        assert!(note_weights(site.path(), "2026-11-22", 42).unwrap(), "the first of all");
+        let whole = fs::read_to_string(&file).unwrap();
+        let damaged =
+            [&whole[..whole.len() - 1], "", "[]", "{\"2026-11-22\": \"42\"}"].map(|text| text.as_bytes());
+        for text in damaged.into_iter().chain([&b"\xff\xfe{\0}\0"[..]]) {
+            fs::write(&file, text).unwrap();
+            let noted = note_weights(site.path(), "2026-11-23", 43).map(drop);
+            for said in [noted, index(site.path(), &Silent).map(drop)] {
+                let said = said.unwrap_err().to_string();
+                assert!(said.contains("on-chain.json: ") && said.contains("expected"), "{said}");
+            }
+            assert_eq!(fs::read(&file).unwrap(), text, "nothing is written over it");
+        }
+        fs::write(&file, format!("\u{feff}{whole}")).unwrap();
+        assert!(note_weights(site.path(), "2026-11-23", 43).unwrap());
+        let blocks = weights_blocks(site.path()).unwrap();
+        assert_eq!(blocks.into_values().collect::<Vec<_>>(), [42, 43]);
+    }
 }

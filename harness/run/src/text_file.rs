@@ -14,3 +14,15 @@ pub fn read_text(path: &Path) -> Result<String> {
         _ => RunError::input(error.to_string()),
     })
 }
+
+/// The same of a file that need not be there; only one that is not there is none.
+///
+/// # Errors
+/// It is there, and cannot be read.
+pub fn read_text_if_there(path: &Path) -> Result<Option<String>> {
+    match edgemaxx_files::read_text(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(RunError::input(error.to_string())),
+    }
+}

@@ -11,6 +11,7 @@ use edgemaxx_files::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{InFile as _, Result};
+use crate::text_file::read_text_if_there;
 
 /// One seal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,10 +38,9 @@ impl Seals {
     /// # Errors
     /// They cannot be read: a damaged memory is not an empty one.
     pub fn open(path: &Path) -> Result<Self> {
-        let all = match fs::read_to_string(path) {
-            Ok(text) => serde_json::from_str(&text).in_file(path)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).in_file(path),
+        let all = match read_text_if_there(path)? {
+            Some(text) => serde_json::from_str(&text).in_file(path)?,
+            None => Vec::new(),
         };
         Ok(Self { path: path.to_owned(), all })
     }
