@@ -93,7 +93,7 @@ pub fn component_files(dir: &Path, stem: &str) -> Result<Vec<PathBuf>> {
         std::fs::read_dir(dir).map_err(Error::io(dir))?.flatten().map(|e| e.path()).collect();
     names.sort();
     for path in names {
-        if path.extension().is_some_and(|e| ["bin", "ckpt", "pt", "pth"].iter().any(|x| e == *x)) {
+        if is_pickle(&path) {
             return Err(Error::Pickle { path });
         }
     }
@@ -103,6 +103,12 @@ pub fn component_files(dir: &Path, stem: &str) -> Result<Vec<PathBuf>> {
             "{stem}.safetensors, {stem}.fp16.safetensors or {stem}.safetensors.index.json with its shards"
         ),
     })
+}
+
+/// Whether a file is a pickle by its name.
+pub(crate) fn is_pickle(path: &Path) -> bool {
+    let pickles = ["bin", "ckpt", "pt", "pth"];
+    path.extension().is_some_and(|found| pickles.iter().any(|pickle| found.eq_ignore_ascii_case(pickle)))
 }
 
 fn shards(dir: &Path, index: &Path) -> Result<Vec<PathBuf>> {

@@ -41,7 +41,7 @@ pub struct Likeness {
     engine: Option<BTreeMap<Digest, u64>>,
     /// Of its weights; `None`: they cannot be read here.
     fingerprint: Option<Fingerprint>,
-    /// Whether it has weights that others' can be compared with.
+    /// Whether it has weights that others' can be compared with, and none that were not read.
     has_weights: bool,
     /// Share of its weights that are not the baseline's.
     own_weights: f64,
@@ -85,7 +85,8 @@ impl Likeness {
         let fingerprint = Fingerprint::of_readable(folder, salt).ok();
         let shared = fingerprint.as_ref().and_then(|own| compare(own, baseline).copied_share());
         let own_weights = shared.map_or(0.0, |shared| 1.0 - shared);
-        Ok(Self { settings, engine, fingerprint, has_weights: shared.is_some(), own_weights, engine_files })
+        let has_weights = shared.is_some() && fingerprint.as_ref().is_some_and(|own| own.unread().is_empty());
+        Ok(Self { settings, engine, fingerprint, has_weights, own_weights, engine_files })
     }
 
     /// Whether its engine's files alone tell it from others: nobody can say whose weights it has.
@@ -412,12 +413,19 @@ mod tests {
             }
             let unet = models.join("emoji-sdxl-student/unet/diffusion_pytorch_model.safetensors");
             if let Some((file, key)) = weights {
+                fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
                 let bytes: Vec<u8> = fs::read(unet).unwrap().into_iter().map(|byte| byte ^ key).collect();
                 fs::write(folder.join(file), bytes).unwrap();
             }
             if name == "behind-rubbish" {
                 fs::write(folder.join("model.gguf"), "GGUF of nothing").unwrap();
                 fs::write(folder.join("model.safetensors"), "no header").unwrap();
+            }
+            if name == "behind-the-baseline" {
+                fs::write(folder.join("unet/config.json"), "{}").unwrap();
+                let vae = "vae/diffusion_pytorch_model.safetensors";
+                fs::create_dir(folder.join("vae")).unwrap();
+                fs::copy(models.join("emoji-sdxl").join(vae), folder.join(vae)).unwrap();
             }
             (name.to_owned(), Likeness::of(&folder, &contest, &baseline, 1).unwrap())
         };
@@ -430,13 +438,14 @@ mod tests {
             entry("both", Some("x = 1\n"), Some(("unet.safetensors", 0))),
             entry("engine-again", Some(own), None),
             entry("behind-rubbish", None, Some(("unet.safetensors", 0))),
+            entry("behind-the-baseline", Some("y = 2\n"), Some(("unet/weights.dat", 0x77))),
         ];
         let marked: Vec<&str> = entries
             .iter()
             .filter(|(_, likeness)| likeness.is_told_by_engine())
             .map(|(name, _)| &name[..])
             .collect();
-        assert_eq!(marked, ["hidden", "hidden-too", "engine-again"]);
+        assert_eq!(marked, ["hidden", "hidden-too", "engine-again", "behind-the-baseline"]);
         let found: Vec<_> =
             repeats(&entries, &contest, &baseline).into_iter().map(|r| (r.copy, r.original)).collect();
         let repeats = [("both", "open"), ("behind-rubbish", "open"), ("behind-rubbish", "both")];

@@ -1,6 +1,7 @@
 //! Fingerprints of whole checkpoints, streamed: memory stays at a few megabytes a thread.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,6 +11,8 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::sketch::SignReader;
 use super::tensor::{TensorSketch, TensorSketcher};
 use crate::gguf::Gguf;
+use crate::json::is_pointer;
+use crate::weights::is_pickle;
 
 /// Why a checkpoint could not be fingerprinted.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +33,9 @@ pub enum CopiesError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A GGUF file is not what it must be.
+    /// A file that the built-in engines do not read, either.
     #[error(transparent)]
-    Gguf(#[from] crate::Error),
+    Weights(#[from] crate::Error),
 }
 
 type Result<T, E = CopiesError> = std::result::Result<T, E>;
@@ -44,18 +47,20 @@ const MAX_HEADER: u64 = 100_000_000;
 /// What is kept of a checkpoint.
 pub struct Fingerprint {
     pub(super) tensors: Vec<TensorSketch>,
+    unread: Vec<String>,
 }
 
 impl Fingerprint {
     /// Reads all safetensors and GGUF files below `path` (a checkpoint folder, a component's folder, or one
-    /// file). `salt` chooses which part of each matrix is read, the same for all that are compared:
+    /// file), whatever they are called. `salt` chooses which part of each matrix is read, the same for all that are compared:
     /// drawn after submissions closed, it cannot be prepared for.
     ///
     /// # Errors
     /// When nothing is found, or a file is unreadable, truncated or malformed.
     pub fn of(path: &Path, salt: u64) -> Result<Self, CopiesError> {
-        let files = files(path)?.into_iter().map(|file| sketch(&file, salt));
-        Ok(Self::sorted(files.collect::<Result<Vec<_>>>()?))
+        let Found { weights, bare } = Found::below(path)?;
+        let sketches = weights.iter().map(|file| sketch(file, salt)).collect::<Result<Vec<_>>>()?;
+        Ok(Self::sorted(sketches, bare))
     }
 
     /// The same of a stranger's folder, of the files in it that can be read: one that cannot hides none of the others.
@@ -63,24 +68,31 @@ impl Fingerprint {
     /// # Errors
     /// When none can be read; why not the first.
     pub fn of_readable(path: &Path, salt: u64) -> Result<Self, CopiesError> {
-        let mut sketches = Vec::new();
-        let mut first = None;
-        for file in files(path)? {
+        let Found { weights, bare } = Found::below(path)?;
+        let (mut sketches, mut errors) = (Vec::new(), Vec::new());
+        for file in weights {
             match sketch(&file, salt) {
                 Ok(of_file) => sketches.push(of_file),
-                Err(error) => first = first.or(Some(error)),
+                Err(error) => errors.push(error),
             }
         }
-        match first {
-            Some(error) if sketches.is_empty() => Err(error),
-            _ => Ok(Self::sorted(sketches)),
+        errors.extend(bare);
+        if sketches.is_empty() && !errors.is_empty() {
+            return Err(errors.swap_remove(0));
         }
+        Ok(Self::sorted(sketches, errors))
     }
 
-    fn sorted(sketches: Vec<Vec<TensorSketch>>) -> Self {
+    fn sorted(sketches: Vec<Vec<TensorSketch>>, unread: Vec<CopiesError>) -> Self {
         let mut tensors: Vec<TensorSketch> = sketches.into_iter().flatten().collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { tensors }
+        Self { tensors, unread: unread.iter().map(CopiesError::to_string).collect() }
+    }
+
+    /// What should hold weights and was not read, each with the reason. Nothing can be said of a checkpoint in which there
+    /// is any, but that it is a copy.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     /// Weights in tensors large enough to be told apart.
@@ -93,41 +105,84 @@ fn broken(path: &Path, problem: String) -> CopiesError {
     CopiesError::Checkpoint { path: path.to_owned(), problem }
 }
 
-/// All files of a checkpoint that hold weights, in order.
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    collect(path, 0, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        return Err(broken(path, "no .safetensors or .gguf file found in it".into()));
-    }
-    Ok(files)
+/// What lies in a checkpoint.
+#[derive(Default)]
+struct Found {
+    /// Files that hold weights, in order.
+    weights: Vec<PathBuf>,
+    /// Folders that describe a model or hold it as a pickle, and that have no such file.
+    bare: Vec<CopiesError>,
 }
 
-fn sketch(file: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
-    if is(file, "gguf") { sketch_gguf(file, salt) } else { sketch_file(file, salt) }
+impl Found {
+    fn below(path: &Path) -> Result<Self> {
+        let mut found = Self::default();
+        found.collect(path, 0)?;
+        found.weights.sort();
+        if found.weights.is_empty() {
+            return Err(broken(path, "no .safetensors or .gguf file found in it".into()));
+        }
+        Ok(found)
+    }
+
+    fn collect(&mut self, path: &Path, depth: usize) -> Result<()> {
+        let fail = |source| CopiesError::Read { path: path.to_owned(), source };
+        if !std::fs::metadata(path).map_err(fail)?.is_dir() {
+            self.weights.push(path.to_owned());
+            return Ok(());
+        }
+        let known = self.weights.len();
+        let mut is_model = false;
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?.path();
+            // A checkpoint is at most two folders deep; links to parents end here too.
+            if entry.is_dir() && depth < 3 {
+                self.collect(&entry, depth + 1)?;
+            } else if entry.is_file() && holds_weights(&entry) {
+                self.weights.push(entry);
+            } else {
+                is_model |= is_pickle(&entry) || entry.file_name().is_some_and(|name| name == "config.json");
+            }
+        }
+        if is_model && self.weights.len() == known {
+            let problem = "no weights that can be read in it; expected a .safetensors or .gguf file";
+            self.bare.push(broken(path, problem.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file holds weights: by its name, or by what it begins with, whatever it is called.
+fn holds_weights(path: &Path) -> bool {
+    if is(path, "safetensors") || is(path, "gguf") {
+        return true;
+    }
+    let start = start_of(path).unwrap_or_default();
+    let header = start.first_chunk().is_some_and(|size| u64::from_le_bytes(*size) <= MAX_HEADER);
+    is_gguf(&start) || header && start.get(8) == Some(&b'{')
 }
 
 fn is(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found == extension)
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fail = |source| CopiesError::Read { path: path.to_owned(), source };
-    if !std::fs::metadata(path).map_err(fail)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
+fn is_gguf(start: &[u8]) -> bool {
+    start.starts_with(b"GGUF")
+}
+
+/// As much of a file's beginning as tells what it is.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+fn sketch(file: &Path, salt: u64) -> Result<Vec<TensorSketch>> {
+    let start = start_of(file).map_err(|source| CopiesError::Read { path: file.to_owned(), source })?;
+    if is_pointer(&start) {
+        return Err(crate::Error::Pointer { path: file.to_owned() }.into());
     }
-    for entry in std::fs::read_dir(path).map_err(fail)? {
-        let entry = entry.map_err(fail)?.path();
-        // A checkpoint is at most two folders deep; links to parents end here too.
-        if entry.is_dir() && depth < 3 {
-            collect(&entry, depth + 1, files)?;
-        } else if entry.is_file() && (is(&entry, "safetensors") || is(&entry, "gguf")) {
-            files.push(entry);
-        }
-    }
-    Ok(())
+    if is_gguf(&start) || is(file, "gguf") { sketch_gguf(file, salt) } else { sketch_file(file, salt) }
 }
 
 fn sketch_file(path: &Path, salt: u64) -> Result<Vec<TensorSketch>> {

@@ -199,6 +199,45 @@ fn broken_checkpoints_are_named() {
     assert_eq!(Fingerprint::of(dir.path(), 0).unwrap().elements(), 0);
 }
 
+/// What a file is, its beginning says; what nobody can read is named, and hides behind nothing that can be read.
+#[test]
+fn no_name_hides_weights_and_what_is_unread_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let unet = folder.path().join("unet");
+    for (component, file) in [("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")] {
+        let (from, to) = (models().join("emoji-sdxl").join(component), folder.path().join(component));
+        std::fs::create_dir(&to).unwrap();
+        for name in [format!("{file}.safetensors"), "config.json".to_owned()] {
+            std::fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
+    }
+    let whole = Fingerprint::of(folder.path(), 3).unwrap();
+    assert_eq!(whole.unread(), [""; 0]);
+    let mut named = unet.join("diffusion_pytorch_model.safetensors");
+    for name in ["weights.SAFETENSORS", "weights.bin", "readme"] {
+        let other = unet.join(name);
+        std::fs::rename(&named, &other).unwrap();
+        let found = Fingerprint::of(folder.path(), 3).unwrap();
+        assert_eq!((found.elements(), found.unread()), (whole.elements(), &[][..]), "{name}");
+        named = other;
+    }
+    // Nothing that tells what it is: the component is named, whatever else can be read.
+    let bytes: Vec<u8> = std::fs::read(&named).unwrap().into_iter().map(|byte| byte ^ 0x35).collect();
+    std::fs::write(&named, bytes).unwrap();
+    let said = |found: &Fingerprint| {
+        let [unread] = found.unread() else { panic!("{:?}", found.unread()) };
+        assert!(found.elements() > 0 && found.elements() < whole.elements());
+        unread.clone()
+    };
+    let found = said(&Fingerprint::of(folder.path(), 3).unwrap());
+    assert!(found.contains("unet: no weights that can be read in it"), "{found}");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    std::fs::write(unet.join("a.safetensors"), pointer).unwrap();
+    let strict = Fingerprint::of(folder.path(), 3).err().unwrap().to_string();
+    let found = said(&Fingerprint::of_readable(folder.path(), 3).unwrap());
+    assert!(found == strict && found.contains("a.safetensors: a git-lfs pointer"), "{found}");
+}
+
 /// One tensor for all that a checkpoint holds, as numbers or as bytes, behind a byte of something else.
 #[test]
 fn shape_and_type_hide_no_copy() {

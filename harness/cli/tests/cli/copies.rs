@@ -34,3 +34,23 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(code, 2, "{message}");
     assert!(message.contains("no .safetensors or .gguf file found"), "{message}");
 }
+
+#[test]
+fn nobody_is_called_no_copy_whose_weights_were_not_read() {
+    let teacher = repository("fixtures/models/emoji-sdxl");
+    let hidden = tempfile::tempdir().unwrap();
+    for component in ["unet", "vae"] {
+        std::fs::create_dir(hidden.path().join(component)).unwrap();
+        let config = format!("{component}/config.json");
+        std::fs::copy(teacher.join(&config), hidden.path().join(&config)).unwrap();
+    }
+    let vae = "vae/diffusion_pytorch_model.safetensors";
+    std::fs::copy(teacher.join(vae), hidden.path().join(vae)).unwrap();
+    let mut command = edgemaxx();
+    let command = command.args(["copies", "--json", "--baseline"]).arg(&teacher).arg(hidden.path());
+    let (code, message) = failure(command);
+    assert!(code == 2 && message.contains("unet: no weights that can be read in it"), "{code}: {message}");
+    let found: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert!(found[0]["baseline_share"].is_null() && found[0]["copy"].is_null(), "{found}");
+    assert!(found[0]["unread"][0].as_str().unwrap().contains("unet"), "{found}");
+}
