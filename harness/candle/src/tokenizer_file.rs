@@ -38,6 +38,8 @@ pub(crate) fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
 /// The two tokens that a `tokenizer.json` merges, in either of its ways to write them.
 fn pair(merge: &Value) -> Option<(&str, &str)> {
     match merge {
+        // The first line of a `merges.txt`, as the library passes over it.
+        Value::String(pair) if pair.starts_with("#version") => None,
         Value::String(pair) => pair.split_once(' '),
         pair => pair[0].as_str().zip(pair[1].as_str()),
     }

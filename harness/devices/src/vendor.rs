@@ -66,8 +66,8 @@ pub trait Vendor: Sync {
     ///
     /// # Errors
     /// In words: why nothing can.
-    fn hold(&self, set_aside: bool) -> Result<Box<dyn Hold>, String> {
-        let _ = set_aside;
+    fn hold(&self, card: &Card, set_aside: bool) -> Result<Box<dyn Hold>, String> {
+        let _ = (card, set_aside);
         Err("nothing keeps a process from such cards".to_owned())
     }
 

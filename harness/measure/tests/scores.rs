@@ -34,6 +34,10 @@ impl Encoder for Bytes {
     fn size(&self) -> u32 {
         256
     }
+
+    fn largest(&self) -> u32 {
+        255
+    }
 }
 
 fn plan(measurement: &str) -> Plan {

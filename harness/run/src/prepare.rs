@@ -37,8 +37,12 @@ pub struct Host {
 /// # Errors
 /// A checkpoint is not the one that was planned.
 pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Result<ProcessLauncher> {
+    let moves = || match &host.pins.card {
+        Some(card) => vendor(card.kind).hold(card, true).map(drop),
+        None => Err("no card was chosen".to_owned()),
+    };
     if plan.measurement.residency == Residency::Swapped
-        && let Err(why) = vendor(plan.device.kind).hold(true)
+        && let Err(why) = moves()
     {
         return Err(RunError::of(Class::Environment, format!("measurement.residency is \"swapped\": {why}")));
     }

@@ -165,8 +165,7 @@ pub fn analyze(evidence: &Evidence<'_>, settings: &Settings) -> Result<Estimates
     if certificate.speedup.is_none()
         && let Some(failed) = of_control.flat_map(|control| &control.failures).next()
     {
-        let FailureCount { kind, count, first } = failed;
-        certificate.reason += &format!(": the control {kind} {count} time(s): {first}");
+        certificate.reason += &format!(": the control {failed}");
     }
     if let Some(why) = unfinished(plan, log).or(lanes.unfit) {
         (certificate.verdict, certificate.reason) = (CertificateVerdict::Unfit, why);

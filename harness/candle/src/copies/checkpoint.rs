@@ -59,6 +59,7 @@ impl Fingerprint {
     /// When nothing is found, or a file is unreadable, truncated or malformed.
     pub fn of(path: &Path, salt: u64) -> Result<Self, CopiesError> {
         let Found { weights, bare } = Found::below(path)?;
+        let bare = bare.iter().map(|folder| unread(folder)).collect();
         let sketches = weights.iter().map(|file| sketch(file, salt)).collect::<Result<Vec<_>>>()?;
         Ok(Self::sorted(sketches, bare))
     }
@@ -76,7 +77,7 @@ impl Fingerprint {
                 Err(error) => errors.push(error),
             }
         }
-        errors.extend(bare);
+        errors.extend(bare.iter().map(|folder| unread(folder)));
         if sketches.is_empty() && !errors.is_empty() {
             return Err(errors.swap_remove(0));
         }
@@ -111,7 +112,7 @@ struct Found {
     /// Files that hold weights, in order.
     weights: Vec<PathBuf>,
     /// Folders that describe a model or hold it as a pickle, and that have no such file.
-    bare: Vec<CopiesError>,
+    bare: Vec<PathBuf>,
 }
 
 impl Found {
@@ -119,6 +120,7 @@ impl Found {
         let mut found = Self::default();
         found.collect(path, 0)?;
         found.weights.sort();
+        found.bare.retain(|folder| is_used(path, folder));
         if found.weights.is_empty() {
             return Err(broken(path, "no .safetensors or .gguf file found in it".into()));
         }
@@ -145,10 +147,26 @@ impl Found {
             }
         }
         if is_model && self.weights.len() == known {
-            let problem = "no weights that can be read in it; expected a .safetensors or .gguf file";
-            self.bare.push(broken(path, problem.to_owned()));
+            self.bare.push(path.to_owned());
         }
         Ok(())
+    }
+}
+
+fn unread(folder: &Path) -> CopiesError {
+    let problem = "no weights that can be read in it; expected a .safetensors or .gguf file";
+    broken(folder, problem.to_owned())
+}
+
+/// Whether a folder in a checkpoint is a part of it: one that its `model_index.json` names, or any, where that names no UNet. The
+/// hub's checkpoints come with the same weights for other programs beside them (`vae_decoder`, for one, as ONNX).
+fn is_used(checkpoint: &Path, folder: &Path) -> bool {
+    let index = std::fs::read(checkpoint.join("model_index.json")).ok();
+    let index: Option<serde_json::Value> = index.and_then(|text| serde_json::from_slice(&text).ok());
+    let inside = folder.strip_prefix(checkpoint).ok().and_then(|inside| inside.iter().next());
+    match (index, inside.and_then(|name| name.to_str())) {
+        (Some(index), Some(name)) if index.get("unet").is_some() => index.get(name).is_some(),
+        _ => true,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct LlamaTokenizer {
     inner: Tokenizer,
     path: PathBuf,
     begin: Option<u32>,
+    /// The largest token that a text may have.
+    pub largest: u32,
 }
 
 impl LlamaTokenizer {
@@ -101,11 +103,11 @@ impl LlamaTokenizer {
         // Added tokens need not follow the others, and those around a text need not be among any.
         let around = inner.encode("", true).map_err(|e| fail(path, e))?;
         let all = inner.get_vocab(true).into_values().chain(around.get_ids().iter().copied());
-        let most = all.max().unwrap_or(0) as usize;
-        if most >= vocabulary {
-            return Err(fail(path, format!("token {most}, but the model has {vocabulary}").into()));
+        let largest = all.max().unwrap_or(0);
+        if largest as usize >= vocabulary {
+            return Err(fail(path, format!("token {largest}, but the model has {vocabulary}").into()));
         }
-        Ok(Self { inner, path: path.to_path_buf(), begin })
+        Ok(Self { inner, path: path.to_path_buf(), begin, largest })
     }
 
     /// Token ids of a text; special tokens written in it stand for themselves.

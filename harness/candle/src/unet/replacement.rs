@@ -80,15 +80,16 @@ impl Replacement {
     }
 }
 
-/// Where lies what is used in the place of a UNet: in the folder that is named, or in its `unet/`. It is a UNet in diffusers'
-/// layout, or one safetensors file without a configuration.
+/// Where lies what is used in the place of a UNet: in the folder that is named, or in its `unet/`, which is the place of a whole
+/// checkpoint's. It is a UNet in diffusers' layout, or one safetensors file without a configuration.
 ///
 /// # Errors
 /// [`Error::Config`]: it lies in both.
 pub fn unet_folder(named: &Path) -> Result<PathBuf> {
     let inner = named.join("unet");
     let holds = |folder: &Path| has_config(folder) || only_file(folder).is_some();
-    match (holds(named), holds(&inner)) {
+    let whole = named.join("model_index.json").is_file();
+    match (holds(named) && !whole, holds(&inner)) {
         (true, true) => {
             let expected =
                 format!("one; name {} for the inner one, or move the outer one away", inner.display());

@@ -213,6 +213,14 @@ fn no_name_hides_weights_and_what_is_unread_is_named() {
     }
     let whole = Fingerprint::of(folder.path(), 3).unwrap();
     assert_eq!(whole.unread(), [""; 0]);
+    // The same weights for another program are no component, where the index does not name them.
+    std::fs::create_dir(folder.path().join("vae_decoder")).unwrap();
+    std::fs::write(folder.path().join("vae_decoder/config.json"), "{}").unwrap();
+    assert!(Fingerprint::of(folder.path(), 3).unwrap().unread()[0].contains("vae_decoder"));
+    for (index, unread) in [("{}", 1), (r#"{"unet": [], "vae": []}"#, 0)] {
+        std::fs::write(folder.path().join("model_index.json"), index).unwrap();
+        assert_eq!(Fingerprint::of(folder.path(), 3).unwrap().unread().len(), unread, "{index}");
+    }
     let mut named = unet.join("diffusion_pytorch_model.safetensors");
     for name in ["weights.SAFETENSORS", "weights.bin", "readme"] {
         let other = unet.join(name);

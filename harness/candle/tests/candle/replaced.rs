@@ -232,6 +232,11 @@ fn what_replaces_a_unet_has_one_place() {
     std::fs::write(inner.join("config.json"), "{}").expect("write");
     let said = unet_folder(folder.path()).expect_err("both").to_string();
     assert!(said.contains("a UNet in it and another in its unet/"), "{said}");
+    // A whole checkpoint with the same in one file beside its components, as many are published.
+    let index = folder.path().join("model_index.json");
+    std::fs::write(&index, "{}").expect("write");
+    assert_eq!(unet_folder(folder.path()).expect("a pipeline's"), inner);
+    std::fs::remove_file(&index).expect("removed");
     std::fs::remove_file(&outer).expect("removed");
     assert_eq!(unet_folder(folder.path()).expect("inner"), inner);
 }

@@ -129,6 +129,9 @@ pub trait Encoder: fmt::Debug + Sync {
 
     /// How many numbers there are, from 0 on.
     fn size(&self) -> u32;
+
+    /// The largest number that a text may have: a model may have room for more.
+    fn largest(&self) -> u32;
 }
 
 /// One and several of something.

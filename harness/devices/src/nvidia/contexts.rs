@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use libloading::{Library, Symbol};
 
+use edgemaxx_contract::environment::Card;
+
 use super::listed::{Listed, listed};
 use crate::cpu;
 use crate::vendor::Hold;
@@ -27,6 +29,10 @@ use crate::vendor::Hold;
 const DONE: c_int = 0;
 /// `CUDA_ERROR_NOT_INITIALIZED`: the process has nothing to do with a card.
 const NO_CONTEXT: c_int = 3;
+/// `CUDA_ERROR_INVALID_DEVICE`.
+const NO_SUCH_DEVICE: c_int = 101;
+/// More than a machine has.
+const MOST_CARDS: c_int = 64;
 /// `CU_PROCESS_STATE_LOCKED`.
 const LOCKED: c_int = 1;
 /// The driver's part of OpenCL, as it stands in the map of a process that has loaded it.
@@ -65,12 +71,12 @@ struct Driver {
 ///
 /// # Errors
 /// In words, why contexts cannot be locked here, for now.
-fn driver() -> Result<Driver, String> {
+fn driver(card: &Card) -> Result<Driver, String> {
     static DRIVER: OnceLock<Driver> = OnceLock::new();
     if let Some(driver) = DRIVER.get() {
         return Ok(*driver);
     }
-    let driver = lists_us(open()?)?;
+    let driver = lists_us(open()?, &|| listed(card))?;
     Ok(*DRIVER.get_or_init(|| driver))
 }
 
@@ -108,28 +114,29 @@ fn open() -> Result<Driver, String> {
 }
 
 /// That the driver lists processes by the numbers that they have here, which in a container it may not: this one is in
-/// its lists while it has a context.
+/// the card's list while it has a context there. Which of the cards it is, the list says.
 ///
 /// # Errors
 /// In words: it is not.
-fn lists_us(driver: Driver) -> Result<Driver, String> {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: a pointer to a local; device 0 is the first that this process sees.
-    match unsafe { (driver.retain)(&mut context, 0) } {
-        DONE => {}
-        code => return Err(format!("no context can be made on the first card: error {code}")),
-    }
-    let found = listed();
-    // SAFETY: it was retained above.
-    unsafe { (driver.release)(0) };
-    match found?.computing.contains(&std::process::id()) {
-        true => Ok(driver),
-        false => {
-            Err("the driver does not list this process among those on a card: in a container, start it \
-                      with --pid=host"
-                .to_owned())
+fn lists_us(driver: Driver, listed: &dyn Fn() -> Result<Listed, String>) -> Result<Driver, String> {
+    for device in 0..MOST_CARDS {
+        let mut context = std::ptr::null_mut();
+        // SAFETY: a pointer to a local; a number that no device has is refused.
+        match unsafe { (driver.retain)(&mut context, device) } {
+            DONE => {}
+            NO_SUCH_DEVICE => break,
+            _ => continue,
+        }
+        let found = listed();
+        // SAFETY: it was retained above.
+        unsafe { (driver.release)(device) };
+        if found?.computing.contains(&std::process::id()) {
+            return Ok(driver);
         }
     }
+    Err("the driver does not list this process among those on the card while it is there: in a container, start it \
+         with --pid=host"
+        .to_owned())
 }
 
 /// What became of a process.
@@ -150,16 +157,17 @@ pub(super) struct Contexts {
     locked: Vec<u32>,
     /// Processes that had none.
     others: Vec<u32>,
+    card: Card,
     /// Who has something on a card.
-    listed: fn() -> Result<Listed, String>,
+    listed: fn(&Card) -> Result<Listed, String>,
 }
 
 impl Contexts {
     /// # Errors
     /// In words, why contexts cannot be locked here.
-    pub(super) fn new(set_aside: bool) -> Result<Self, String> {
-        let (locked, others) = Default::default();
-        Ok(Self { driver: driver()?, set_aside, moved_ns: 0, locked, others, listed })
+    pub(super) fn new(card: &Card, set_aside: bool) -> Result<Self, String> {
+        let (locked, others, card) = (Vec::new(), Vec::new(), card.clone());
+        Ok(Self { driver: driver(&card)?, set_aside, moved_ns: 0, locked, others, card, listed })
     }
 
     /// One of a process's moves, whose processor time is kept apart.
@@ -226,12 +234,15 @@ impl Hold for Contexts {
         if !processes.iter().all(known) {
             return Ok(false);
         }
-        let on_cards = (self.listed)().map_err(|why| format!("what is on the card is not known ({why})"))?;
+        let ask = || (self.listed)(&self.card);
+        // A driver that is asked by others, too, may miss one question.
+        let on_card =
+            ask().or_else(|_| ask()).map_err(|why| format!("what is on the card is not known ({why})"))?;
         for process in processes {
             let locked = self.locked.contains(process);
-            let by = if on_cards.drawing.contains(process) {
+            let by = if on_card.drawing.contains(process) {
                 "by Vulkan or OpenGL"
-            } else if on_cards.computing.contains(process) && (self.set_aside || !locked) {
+            } else if on_card.computing.contains(process) && (self.set_aside || !locked) {
                 "by another way than CUDA"
             } else if locked && has_loaded(*process, OPENCL)? {
                 "by OpenCL"
@@ -295,7 +306,9 @@ fn has_loaded(process: u32, library: &str) -> Result<bool, String> {
     match fs::read(Path::new("/proc").join(process.to_string()).join("maps")) {
         Ok(maps) => Ok(String::from_utf8_lossy(&maps).contains(library)),
         Err(_) if !exists(process) => Ok(false),
-        Err(error) => Err(format!("what process {process} has loaded cannot be read: {error}")),
+        Err(error) => Err(format!(
+            "what process {process} has loaded cannot be read: {error}; in a container that takes --cap-add SYS_PTRACE"
+        )),
     }
 }
 
@@ -313,6 +326,8 @@ fn in_time<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Sen
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    use edgemaxx_contract::contest::DeviceKind;
 
     use super::*;
 
@@ -348,34 +363,40 @@ mod tests {
         unsafe extern "C" fn restore(_: c_int, _: *mut libc::c_void) -> c_int {
             if AWAY.swap(false, Ordering::SeqCst) { DONE } else { 401 }
         }
-        unsafe extern "C" fn retain(_: *mut *mut libc::c_void, _: c_int) -> c_int {
-            DONE
+        // The second of two devices is free.
+        unsafe extern "C" fn retain(_: *mut *mut libc::c_void, device: c_int) -> c_int {
+            [2, DONE].get(device as usize).copied().unwrap_or(NO_SUCH_DEVICE)
         }
         unsafe extern "C" fn release(_: c_int) -> c_int {
             DONE
         }
         let driver = Driver { lock, unlock, state, checkpoint, restore, retain, release };
         let (locked, others) = Default::default();
-        Contexts { driver, set_aside, moved_ns: 0, locked, others, listed: nobody }
+        Contexts { driver, set_aside, moved_ns: 0, locked, others, card: some_card(), listed: nobody }
     }
 
-    fn nobody() -> Result<Listed, String> {
+    fn some_card() -> Card {
+        let (name, uuid, driver, node) = Default::default();
+        Card { kind: DeviceKind::Cuda, index: 0, name, uuid, driver, node }
+    }
+
+    fn nobody(_: &Card) -> Result<Listed, String> {
         Ok(Listed::default())
     }
 
     /// The lists where this process has a context.
-    fn this_one() -> Result<Listed, String> {
+    fn this_one(_: &Card) -> Result<Listed, String> {
         Ok(Listed { computing: [std::process::id()].into(), ..Listed::default() })
     }
 
-    fn drawing() -> Result<Listed, String> {
-        Ok(Listed { drawing: [std::process::id()].into(), ..this_one()? })
+    fn drawing(card: &Card) -> Result<Listed, String> {
+        Ok(Listed { drawing: [std::process::id()].into(), ..this_one(card)? })
     }
 
     #[test]
     fn who_has_anything_on_the_card_that_no_lock_keeps_from_it_does_not_rest() {
         let (own, soon) = (std::process::id(), Instant::now() + Duration::from_secs(60));
-        let keeps = |set_aside: bool, locked: bool, listed: fn() -> Result<Listed, String>| {
+        let keeps = |set_aside: bool, locked: bool, listed: fn(&Card) -> Result<Listed, String>| {
             let mut contexts = Contexts { listed, ..fake(set_aside) };
             match locked {
                 true => contexts.lock(&[own], soon).expect("locked"),
@@ -399,8 +420,18 @@ mod tests {
         }
         let failure = keeps(true, true, this_one).expect_err("its memory is away, and it is still there");
         assert!(failure.contains("by another way than CUDA"), "{failure}");
-        let failure = keeps(false, true, || Err("no answer".to_owned())).expect_err("nothing is known");
+        let failure = keeps(false, true, |_| Err("no answer".to_owned())).expect_err("nothing is known");
         assert!(failure.contains("is not known (no answer)"), "{failure}");
+    }
+
+    #[test]
+    fn where_this_process_is_not_listed_lists_prove_nothing() {
+        let tried =
+            |listed: &dyn Fn() -> Result<Listed, String>| lists_us(fake(false).driver, listed).map(drop);
+        assert_eq!(tried(&|| this_one(&some_card())), Ok(()));
+        let failure = tried(&|| nobody(&some_card())).expect_err("other numbers");
+        assert!(failure.contains("--pid=host"), "{failure}");
+        assert_eq!(tried(&|| Err("no answer".to_owned())), Err("no answer".to_owned()));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use edgemaxx_contract::environment::Card;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-/// Processes with something on any card.
+use super::cards::open;
+
+/// Processes with something on a card.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     /// That compute there: by CUDA, OpenCL, Vulkan.
@@ -19,7 +22,7 @@ pub(super) struct Listed {
 ///
 /// # Errors
 /// In words: why the driver cannot be asked.
-pub(super) fn listed() -> Result<Listed, String> {
+pub(super) fn listed(card: &Card) -> Result<Listed, String> {
     static NVML: OnceLock<Nvml> = OnceLock::new();
     let nvml = match NVML.get() {
         Some(nvml) => nvml,
@@ -28,15 +31,15 @@ pub(super) fn listed() -> Result<Listed, String> {
             NVML.get_or_init(|| opened)
         }
     };
-    read(nvml).map_err(|error| error.to_string())
-}
-
-fn read(nvml: &Nvml) -> Result<Listed, NvmlError> {
-    let mut found = Listed::default();
-    for index in 0..nvml.device_count()? {
-        let device = nvml.device_by_index(index)?;
-        found.computing.extend(device.running_compute_processes()?.iter().map(|process| process.pid));
-        found.drawing.extend(device.running_graphics_processes()?.iter().map(|process| process.pid));
-    }
-    Ok(found)
+    let device = open(nvml, card)?;
+    let computing = device.running_compute_processes().map_err(|error| error.to_string())?;
+    let drawing = match device.running_graphics_processes() {
+        // A card that cannot draw.
+        Err(NvmlError::NotSupported) => Vec::new(),
+        found => found.map_err(|error| error.to_string())?,
+    };
+    Ok(Listed {
+        computing: computing.iter().map(|process| process.pid).collect(),
+        drawing: drawing.iter().map(|process| process.pid).collect(),
+    })
 }

@@ -45,8 +45,8 @@ impl Vendor for Nvidia {
         let facts =
             found.map_err(str::to_owned).and_then(|card| facts::facts(card.ok_or("none was chosen")?));
         let mut checks = checks::checks(wanted, facts.as_ref().map_err(String::as_str));
-        if facts.is_ok() {
-            checks.push(checks::rest(Contexts::new(false).map(drop)));
+        if let (Ok(_), Ok(Some(card))) = (facts, found) {
+            checks.push(checks::rest(Contexts::new(card, false).map(drop)));
         }
         checks
     }
@@ -64,8 +64,8 @@ impl Vendor for Nvidia {
         Duration::from_millis(250)
     }
 
-    fn hold(&self, set_aside: bool) -> Result<Box<dyn Hold>, String> {
-        Ok(Box::new(Contexts::new(set_aside)?))
+    fn hold(&self, card: &Card, set_aside: bool) -> Result<Box<dyn Hold>, String> {
+        Ok(Box::new(Contexts::new(card, set_aside)?))
     }
 
     fn clocks(&self) -> Option<Box<dyn Clocks>> {

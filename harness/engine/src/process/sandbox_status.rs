@@ -90,7 +90,7 @@ impl SandboxStatus {
     /// What engines with these pins are held to.
     pub fn bounds(&self, pins: &Pins) -> Bounds {
         let cores = Cores::of(pins.threads);
-        let card_rest = pins.card.as_ref().map(|card| match vendor(card.kind).hold(false) {
+        let card_rest = pins.card.as_ref().map(|card| match vendor(card.kind).hold(card, false) {
             Ok(_) => CardRest::Locked,
             Err(_) => CardRest::Unproven,
         });

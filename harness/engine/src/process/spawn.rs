@@ -157,7 +157,7 @@ fn start(spec: &ProcessSpec, program: &Path, access: Access<'_>, stranger: u32) 
         });
     }
     let child = command.spawn()?;
-    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold(spec.set_aside).ok());
+    let card = spec.pins.card.as_ref().and_then(|card| vendor(card.kind).hold(card, spec.set_aside).ok());
     ours.set_nonblocking(true)?;
     Ok(Spawned { running: Running::new(child, control, report, group, card), socket: ours, output })
 }

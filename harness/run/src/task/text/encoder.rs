@@ -41,6 +41,10 @@ impl Encoder for Tokenizer {
     fn size(&self) -> u32 {
         self.0.size
     }
+
+    fn largest(&self) -> u32 {
+        self.0.tokenizer.largest
+    }
 }
 
 /// The tokens that a plan holds of its prompts: where the baseline is not here, everything else of the plan can be drawn
@@ -79,5 +83,9 @@ impl Encoder for Recalled {
 
     fn size(&self) -> u32 {
         self.size
+    }
+
+    fn largest(&self) -> u32 {
+        self.ids.values().flatten().chain(&self.ends).copied().max().unwrap_or(0)
     }
 }

@@ -85,9 +85,11 @@ pub(super) fn fits(asked: &Asked<'_>, positions: usize, vocabulary: usize) -> Re
             "request.prompt_tokens: expected at most {positions} tokens with those of the answer, its positions, found {needed}"
         )));
     }
-    if let Some(size) = asked.encoder.map(Encoder::size).filter(|size| *size as usize > vocabulary) {
+    if let Some(largest) =
+        asked.encoder.map(Encoder::largest).filter(|largest| *largest as usize >= vocabulary)
+    {
         return Err(RunError::input(format!(
-            "the checkpoint's vocabulary: expected the baseline's {size} tokens or more, found {vocabulary}"
+            "the checkpoint's vocabulary: expected all tokens of the baseline's tokenizer, up to {largest}, found {vocabulary} tokens"
         )));
     }
     Ok(Vec::new())
@@ -97,7 +99,7 @@ pub(super) fn fits(asked: &Asked<'_>, positions: usize, vocabulary: usize) -> Re
 mod tests {
     use super::*;
 
-    /// The size of a baseline's vocabulary.
+    /// The size of a baseline's vocabulary, of which a model has 100 for nothing.
     #[derive(Debug)]
     struct Size(u32);
 
@@ -111,7 +113,11 @@ mod tests {
         }
 
         fn size(&self) -> u32 {
-            self.0
+            self.0 + 100
+        }
+
+        fn largest(&self) -> u32 {
+            self.0 - 1
         }
     }
 
@@ -130,7 +136,7 @@ mod tests {
         assert_eq!(of(None, 16, 512), none);
         let said = of(Some(2048), 16, 512).unwrap_err();
         assert!(
-            said.contains("vocabulary: expected the baseline's 2048 tokens or more, found 512"),
+            said.contains("expected all tokens of the baseline's tokenizer, up to 2047, found 512 tokens"),
             "{said}"
         );
         assert!(of(Some(2048), 15, 2048).unwrap_err().contains("request.prompt_tokens"));
