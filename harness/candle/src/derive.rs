@@ -92,7 +92,7 @@ fn components(source: &CheckpointSource) -> Result<Vec<Component>> {
 /// Whether a checkpoint has what others are derived from, as far as that is known without reading a weight.
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 pub fn look(source: &CheckpointSource) -> Result<()> {
     components(source).map(drop)
 }
