@@ -48,8 +48,11 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
     }
     let mut launcher = ProcessLauncher::new();
     let mut digests = FolderDigests::default();
+    let encoder = kit(plan.task)?.recalled(plan)?;
+    let asked =
+        Asked { request: &plan.request, device: accelerator(plan.device.kind), encoder: encoder.as_deref() };
     for pipeline in &plan.pipelines {
-        let source = match checkpoint(folder, plan, pipeline, base, &mut digests)? {
+        let source = match checkpoint(folder, plan, &asked, pipeline, base, &mut digests)? {
             Ok(source) => source,
             Err(failure) => {
                 launcher.insert_failed(&pipeline.name, failure);
@@ -68,6 +71,7 @@ pub fn launcher(folder: &RunFolder, plan: &Plan, base: &Path, host: &Host) -> Re
 fn checkpoint(
     folder: &RunFolder,
     plan: &Plan,
+    asked: &Asked<'_>,
     pipeline: &PipelinePlan,
     base: &Path,
     digests: &mut FolderDigests,
@@ -91,10 +95,7 @@ fn checkpoint(
         ));
     }
     let source = open::source(base, pipeline)?;
-    let encoder = kit(plan.task)?.recalled(plan)?;
-    let asked =
-        Asked { request: &plan.request, device: accelerator(plan.device.kind), encoder: encoder.as_deref() };
-    if let Err(why) = open::open(plan.task, &asked, pipeline, &source) {
+    if let Err(why) = open::open(plan.task, asked, pipeline, &source) {
         return fails(why);
     }
     let source = open::at_its_real_place(source)?;

@@ -355,7 +355,6 @@ fn what_is_missing_is_counted_and_proves_nothing() {
     assert_eq!((found.claim, found.counted.expected, found.counted.compared), ("cannot tell", 200, 199));
 }
 
-/// A column that is read is not only read.
 /// A request that one candidate's rows alone tell of was asked of all who share the session.
 #[test]
 fn what_only_another_answered_is_missing_too() {
@@ -380,6 +379,7 @@ fn what_only_another_answered_is_missing_too() {
     assert_eq!(said("b"), ("cannot tell", format!("{twelve} the baseline")));
 }
 
+/// A column that is read is not only read.
 #[test]
 fn what_only_throttled_rows_say_is_not_claimed() {
     let marked = |throttled: fn(&str) -> bool| {

@@ -113,6 +113,18 @@ fn as_baseline(it: &Playground) {
     );
 }
 
+/// `plan` and `doctor` refuse the candidate's checkpoint, in these words, where it is the baseline's.
+fn refused_as_baseline(it: &Playground, words: &str) {
+    as_baseline(it);
+    for name in ["plan", "doctor"] {
+        let (code, message) = verb(it, name);
+        assert!(
+            code == 2 && message.contains("baseline.checkpoint: ") && message.contains(words),
+            "{message}"
+        );
+    }
+}
+
 const SCHEDULER: &str = "scheduler/scheduler_config.json";
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
@@ -143,14 +155,7 @@ fn schedules_that_make_no_numbers() {
     let words = "scheduler_config.json with another final_sigmas_type, algorithm_type or predict_x0";
     let (code, message) = verb(&it, "plan");
     assert!(code == 0 && message.contains("cannot answer") && message.contains(words), "{message}");
-    as_baseline(&it);
-    for name in ["plan", "doctor"] {
-        let (code, message) = verb(&it, name);
-        assert!(
-            code == 2 && message.contains("baseline.checkpoint: ") && message.contains(words),
-            "{message}"
-        );
-    }
+    refused_as_baseline(&it, words);
 }
 
 #[test]
@@ -344,14 +349,7 @@ fn files_that_engines_may_not_read_are_told_before_anything_is_measured() {
         assert!(name == "doctor" || code == 0, "{message}");
         assert!(message.contains("candidate \"mine\" cannot answer") && message.contains(words), "{message}");
     }
-    as_baseline(&it);
-    for name in ["plan", "doctor"] {
-        let (code, message) = verb(&it, name);
-        assert!(
-            code == 2 && message.contains("baseline.checkpoint: ") && message.contains(words),
-            "{message}"
-        );
-    }
+    refused_as_baseline(&it, words);
     close(0o644);
     assert_eq!(verb(&it, "plan").0, 0);
 }

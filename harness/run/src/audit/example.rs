@@ -6,10 +6,10 @@ use edgemaxx_contract::contest::Contest;
 use edgemaxx_contract::day::{BlockRef, DAY_FILE, DayRecord, Fate, Submission};
 use edgemaxx_contract::digest::Digest;
 use edgemaxx_contract::format::Document;
-use edgemaxx_contract::plan::Plan;
+use edgemaxx_contract::plan::{Day, Plan};
 use edgemaxx_contract::ranking::Ranking;
 use edgemaxx_contract::run_files::{CONTEST_FILE, RANKING_FILE};
-use edgemaxx_contract::weights::{WEIGHTS_FILE, Weights};
+use edgemaxx_contract::weights::{Origin, WEIGHTS_FILE, Weights, entries};
 use edgemaxx_seal::Keypair;
 use edgemaxx_seal::manifest::{self, PreviousDay};
 use edgemaxx_validator::day_weights::{Basis, weights_of};
@@ -71,6 +71,21 @@ pub(super) fn decide(run: &Path, before: Option<&Weights>, share: Option<f64>) -
     });
     write(run, WEIGHTS_FILE, &weights);
     weights
+}
+
+/// What a contest decides that gives all of its share to one hotkey.
+pub(super) fn all_to(hotkey: &str, day: &Day, share: f64) -> Weights {
+    Weights {
+        format: Weights::expected_format(),
+        day: day.clone(),
+        origin: Origin::Earned,
+        reason: "a test".to_owned(),
+        ranking: None,
+        earned: Some(day.clone()),
+        share: Some(share),
+        winner: None,
+        entries: entries([(hotkey.to_owned(), 1.0)]),
+    }
 }
 
 /// Seals a day, which was sealed before or not.

@@ -94,11 +94,12 @@ mod tests {
     use edgemaxx_contract::digest::Digest;
     use edgemaxx_contract::format::Document as _;
     use edgemaxx_contract::plan::Day;
-    use edgemaxx_contract::weights::{Origin, entries};
+    use edgemaxx_contract::weights::entries;
     use edgemaxx_seal::Keypair;
 
     use super::*;
     use crate::audit::check;
+    use crate::audit::example::{all_to, write};
 
     const TODAY: &str = "2026-11-22";
     const BEFORE: &str = "2026-11-20";
@@ -118,18 +119,7 @@ mod tests {
         let folder = root.join(contest).join(day);
         fs::create_dir_all(&folder).unwrap();
         let day: Day = day.parse().unwrap();
-        let weights = Weights {
-            format: Weights::expected_format(),
-            day: day.clone(),
-            origin: Origin::Earned,
-            reason: "a test".to_owned(),
-            ranking: None,
-            earned: Some(day.clone()),
-            share: Some(0.5),
-            winner: None,
-            entries: entries([(hotkey.to_owned(), 1.0)]),
-        };
-        fs::write(folder.join(WEIGHTS_FILE), weights.to_json()).unwrap();
+        write(&folder, WEIGHTS_FILE, &all_to(hotkey, &day, 0.5));
         sealed(&folder, &day, seed)
     }
 

@@ -45,14 +45,13 @@ mod tests {
 
     use edgemaxx_contract::format::Document as _;
     use edgemaxx_contract::joint::Part;
-    use edgemaxx_contract::weights::{Origin, Weights, entries};
     use edgemaxx_seal::Keypair;
     use edgemaxx_validator::joint::sum;
     use tempfile::TempDir;
 
     use super::*;
     use crate::audit::check::said;
-    use crate::audit::example::{NETUID, key, write};
+    use crate::audit::example::{NETUID, all_to, key, write};
 
     const TODAY: &str = "2026-11-22";
 
@@ -69,17 +68,7 @@ mod tests {
             let run = home.path().join("a").join(TODAY);
             fs::create_dir_all(&run).unwrap();
             let day: edgemaxx_contract::plan::Day = TODAY.parse().unwrap();
-            let weights = Weights {
-                format: Weights::expected_format(),
-                day: day.clone(),
-                origin: Origin::Earned,
-                reason: "a test".to_owned(),
-                ranking: None,
-                earned: Some(day.clone()),
-                share: Some(1.0),
-                winner: None,
-                entries: entries([("x".to_owned(), 1.0)]),
-            };
+            let weights = all_to("x", &day, 1.0);
             write(&run, WEIGHTS_FILE, &weights);
             manifest::seal(&run, &day, None, Some(&key())).unwrap();
             let own = manifest::read(&run).unwrap().1;
